@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+//
+// The program file (.vtp): what the compiler hands to every engine.
+//
+// File: a 64-byte header {magic "VTPROG\r\n", u32 version, u32 CRC-32 of all that follows the header, u64 bytes that follow,
+// 32-byte variant digest, zeros}, then one CBOR map of the fields below. Little-endian.
+
+#ifndef VAULTRAIN_PROGRAM_H_
+#define VAULTRAIN_PROGRAM_H_
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "vaultrain/digest.h"
+#include "vaultrain/isa.h"
+
+namespace vaultrain {
+
+enum class ElementFormat { kBf16, kFp32, kU16 };
+int BytesOf(ElementFormat format);
+
+enum class TensorRole {
+  kInput,       // written by the host before each step
+  kLabel,       // likewise, u16 [rows]
+  kConstant,    // in the image, never written
+  kWeight,      // fp32 master, part of the image, updated by UP
+  kActivation,  // FF results
+  kLogits,      // FF result in fp32
+  kGradient,    // BP results; dW if the program keeps it
+  kLoss,        // fp32, one value a sample
+};
+
+// A tensor in vault memory, row-major, rows `pitch_bytes` apart; the bytes between cols and pitch are zero.
+struct ProgramTensor {
+  std::string name;
+  TensorRole role = TensorRole::kActivation;
+  ElementFormat format = ElementFormat::kFp32;
+  uint64_t address = 0;  // bytes from the start of the vault
+  int64_t rows = 0;
+  int64_t cols = 0;
+  int64_t pitch_bytes = 0;
+};
+
+// A descriptor sequence in vault memory.
+struct ProgramStream {
+  std::string name;  // "train" or "infer"
+  uint64_t address = 0;
+  std::vector<isa::Descriptor> descriptors;
+};
+
+// What the descriptors with one tag do together.
+struct ProgramJob {
+  int tag = 0;
+  std::string layer;
+  std::string phase;      // FF, BP, UP
+  std::string data_flow;  // how the mapper placed it, in words
+  uint64_t macs = 0;      // needed MACs
+  uint64_t dram_bytes = 0;
+};
+
+struct ProgramSegment {
+  uint64_t address = 0;
+  std::vector<uint8_t> bytes;
+};
+
+struct Program {
+  Digest variant_digest{};
+  std::string variant;
+  std::string network;
+  int batch = 0;
+  int classes = 0;
+  uint64_t memory_bytes = 0;  // one past the highest byte used
+  uint64_t macs_needed = 0;   // of one training step
+  uint64_t bound_bytes = 0;   // bytes of a step in the definition of `bound`
+  std::vector<ProgramTensor> tensors;
+  std::vector<ProgramStream> streams;
+  std::vector<ProgramJob> jobs;
+  std::vector<ProgramSegment> image;  // initial memory: weights, constants, a first batch
+  nlohmann::json recipe;              // resolved training recipe
+
+  const ProgramTensor& Tensor(const std::string& name) const;  // throws std::out_of_range
+  const ProgramStream& Stream(const std::string& name) const;
+};
+
+// Written atomically (temporary file in the same folder, then renamed).
+void WriteProgram(const std::string& path, const Program& program);
+
+// Refuses, naming the file and the rule: not a program file, other version, truncated, CRC mismatch, and a program of
+// another variant unless expected_variant is null.
+Program ReadProgram(const std::string& path, const Digest* expected_variant);
+
+}  // namespace vaultrain
+
+#endif  // VAULTRAIN_PROGRAM_H_
