@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+//
+// The PE array: Cols output columns of Rows x Lanes multipliers, one stationary operand word per column, one streamed
+// operand word per cycle for all, and the accumulators.
+//
+// A word holds Rows groups of Lanes operands along K. While streamed words run, the next B tile, one word per column,
+// is written to the shadow registers.
+//
+// Latency     2*Rows + 3 cycles from a_valid_i to the accumulator's write; written_o tells.
+// Throughput  1 streamed word per cycle, Rows*Cols*Lanes multiply-adds; no back-pressure. The same accumulator may be
+//             used again after 3 cycles.
+// Numerics    vt_operand_align, vt_dot_unit, vt_sum_merge.
+
+`default_nettype none
+
+module vt_pe_array #(
+    parameter Rows      = 1,    // dot units chained along K
+    parameter Cols      = 4,    // outputs
+    parameter Lanes     = 16,   // products with one alignment
+    parameter ExpBits   = 8,    // exponent bits of an operand
+    parameter ManBits   = 7,    // fraction bits of an operand
+    parameter AlignBits = 24,   // alignment window
+    parameter AccDepth  = 256,  // accumulators of a column, two halves
+    parameter ColBits   = (Cols > 1) ? $clog2(Cols) : 1,
+    parameter OpBits    = 1 + ExpBits + ManBits,
+    parameter WordBits  = Rows * Lanes * OpBits,
+    parameter SumBits   = AlignBits + $clog2(Lanes) + 1,
+    parameter AccExp    = 10,
+    parameter AccBits   = 1 + AccExp + SumBits,
+    parameter HalfBits  = $clog2(AccDepth / 2)
+) (
+    input  wire                    clk_i,
+    input  wire                    rst_ni,
+
+    // Stationary operand of one column into the shadow.
+    input  wire                    b_valid_i,
+    input  wire [ColBits-1:0]      b_col_i,
+    input  wire [WordBits-1:0]     b_word_i,
+
+    // Streamed operands. a_swap_i: the first word that meets the B tile in the shadow.
+    input  wire                    a_valid_i,
+    input  wire [WordBits-1:0]     a_word_i,
+    input  wire                    a_swap_i,
+    input  wire                    a_init_i,   // the accumulator starts from zero
+    input  wire                    a_half_i,   // accumulator half and entry
+    input  wire [HalfBits-1:0]     a_index_i,
+    output wire                    written_o,  // a word's accumulators are written in this cycle
+
+    // Drain of one entry of all columns; data one cycle later. Never of the half being computed.
+    input  wire                    drain_i,
+    input  wire                    drain_half_i,
+    input  wire [HalfBits-1:0]     drain_index_i,
+    output wire [Cols*AccBits-1:0] drain_data_o  // per column {nan, exponent, significand}
+);
+
+  localparam ShiftBits = $clog2(AlignBits + 1);
+  localparam LaneBits = 1 + ShiftBits + ManBits + 1;
+  localparam Stages = 2 * Rows + 2;
+
+  generate
+    if (AlignBits < ManBits + 2 || ShiftBits > ExpBits - 1) begin : gen_bad_align
+      vt_error_AlignBits_must_hold_a_significand_and_fit_the_exponent u_error ();
+    end
+    if (AccDepth < 8 || (AccDepth & (AccDepth - 1)) != 0) begin : gen_bad_depth
+      vt_error_AccDepth_must_be_a_power_of_two_of_at_least_8 u_error ();
+    end
+  endgenerate
+
+  // ---- operand preparation, shared by all columns
+
+  wire [Rows*Lanes*LaneBits-1:0] a_lane;
+  wire [Rows*ExpBits-1:0]        a_max;
+  wire [Rows-1:0]                a_nan;
+  wire [Rows*Lanes*LaneBits-1:0] b_lane;
+  wire [Rows*ExpBits-1:0]        b_max;
+  wire [Rows-1:0]                b_nan;
+
+  genvar r;
+  generate
+    for (r = 0; r < Rows; r = r + 1) begin : gen_align
+      vt_operand_align #(
+          .Lanes(Lanes),
+          .ExpBits(ExpBits),
+          .ManBits(ManBits),
+          .ShiftBits(ShiftBits)
+      ) u_align_a (
+          .operand_i(a_word_i[r*Lanes*OpBits+:Lanes*OpBits]),
+          .lane_o(a_lane[r*Lanes*LaneBits+:Lanes*LaneBits]),
+          .max_o(a_max[r*ExpBits+:ExpBits]),
+          .nan_o(a_nan[r])
+      );
+      vt_operand_align #(
+          .Lanes(Lanes),
+          .ExpBits(ExpBits),
+          .ManBits(ManBits),
+          .ShiftBits(ShiftBits)
+      ) u_align_b (
+          .operand_i(b_word_i[r*Lanes*OpBits+:Lanes*OpBits]),
+          .lane_o(b_lane[r*Lanes*LaneBits+:Lanes*LaneBits]),
+          .max_o(b_max[r*ExpBits+:ExpBits]),
+          .nan_o(b_nan[r])
+      );
+    end
+  endgenerate
+
+  reg [Rows*Lanes*LaneBits-1:0] x_lane_q;
+  reg [Rows*ExpBits-1:0]        x_max_q;
+  reg [Rows-1:0]                x_nan_q;
+
+  always @(posedge clk_i) begin
+    if (a_valid_i) begin
+      x_lane_q <= a_lane;
+      x_max_q  <= a_max;
+      x_nan_q  <= a_nan;
+    end
+  end
+
+  // ---- control, one step per stage
+
+  localparam ControlBits = HalfBits + 2;
+  reg  [Stages-1:0]             valid_q;
+  reg  [Stages*ControlBits-1:0] control_q;
+  wire [ControlBits-1:0]        control = {a_init_i, a_half_i, a_index_i};
+
+  always @(posedge clk_i) begin
+    if (!rst_ni) valid_q <= {Stages{1'b0}};
+    else valid_q <= {valid_q[Stages-2:0], a_valid_i};
+    control_q <= {control_q[0+:(Stages-1)*ControlBits], control};
+  end
+
+  wire [ControlBits-1:0] read_control = control_q[(2*Rows-1)*ControlBits+:ControlBits];
+  wire [ControlBits-1:0] merge_control = control_q[(2*Rows)*ControlBits+:ControlBits];
+  wire [ControlBits-1:0] write_control = control_q[(2*Rows+1)*ControlBits+:ControlBits];
+  wire unused_control =
+      &{1'b0, read_control[HalfBits+1], merge_control[HalfBits:0], write_control[HalfBits+1]};
+
+  assign written_o = valid_q[Stages-1];
+
+  // ---- columns
+
+  genvar c;
+  generate
+    for (c = 0; c < Cols; c = c + 1) begin : gen_column
+      vt_pe_column #(
+          .Rows(Rows),
+          .Lanes(Lanes),
+          .ExpBits(ExpBits),
+          .ManBits(ManBits),
+          .ShiftBits(ShiftBits),
+          .AlignBits(AlignBits),
+          .AccDepth(AccDepth)
+      ) u_column (
+          .clk_i(clk_i),
+          .load_i(b_valid_i && b_col_i == c[ColBits-1:0]),
+          .w_lane_i(b_lane),
+          .w_max_i(b_max),
+          .w_nan_i(b_nan),
+          .swap_i(a_valid_i && a_swap_i),
+          .valid_i(valid_q),
+          .x_lane_i(x_lane_q),
+          .x_max_i(x_max_q),
+          .x_nan_i(x_nan_q),
+          .read_half_i(read_control[HalfBits]),
+          .read_index_i(read_control[0+:HalfBits]),
+          .init_i(merge_control[HalfBits+1]),
+          .write_half_i(write_control[HalfBits]),
+          .write_index_i(write_control[0+:HalfBits]),
+          .drain_i(drain_i),
+          .drain_half_i(drain_half_i),
+          .drain_index_i(drain_index_i),
+          .drain_data_o(drain_data_o[c*AccBits+:AccBits])
+      );
+    end
+  endgenerate
+
+endmodule
+
+`default_nettype wire
