@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+//
+// Address generator of every stream: nested loops that step several addresses at once.
+//
+// Strides are incremental: when the nest advances, each address grows by the increment of the outermost loop that
+// advances (vaultrain/isa.h, Increments). Increments are signed, so a stream may run backwards.
+//
+// Latency     load_i and advance_i act at the clock edge; outputs follow from registers and the bounds alone.
+// Throughput  1 step per cycle.
+// Bound       counters hold BoundBits bits; addresses wrap.
+
+`default_nettype none
+
+module vt_loop_nest #(
+    parameter Loops     = 6,
+    parameter BoundBits = 16,
+    parameter Streams   = 1,   // addresses stepped together
+    parameter AddrBits  = 16
+) (
+    input  wire                              clk_i,
+
+    input  wire                              load_i,      // start over
+    input  wire                              advance_i,
+    input  wire [Loops*BoundBits-1:0]        bound_i,     // iterations of each loop, at least 1, the innermost first
+    input  wire [Loops-1:0]                  skip_i,      // this loop runs once, whatever its bound
+    input  wire [Streams*AddrBits-1:0]       base_i,
+    input  wire [Streams*Loops*AddrBits-1:0] inc_i,       // per stream, the innermost loop first
+
+    output wire [Streams*AddrBits-1:0]       addr_o,
+    output reg  [Loops-1:0]                  at_first_o,  // loop is in its first iteration
+    output reg  [Loops-1:0]                  at_last_o,   // loop is in its last iteration
+    output wire                              done_o       // every loop is in its last
+);
+
+  reg [Loops*BoundBits-1:0]  index_q;
+  reg [Loops*BoundBits-1:0]  index_d;
+  reg [Streams*AddrBits-1:0] addr_q;
+  reg [Streams*AddrBits-1:0] inc;
+
+  // The outermost loop that advances is the first, from inside, that is not in its last iteration.
+  integer k;
+  integer s;
+  reg carry;
+  always @* begin
+    carry = 1'b1;
+    index_d = index_q;
+    inc = {(Streams * AddrBits) {1'b0}};
+    for (k = 0; k < Loops; k = k + 1) begin
+      at_first_o[k] = index_q[k*BoundBits+:BoundBits] == {BoundBits{1'b0}};
+      at_last_o[k] = skip_i[k] || index_q[k*BoundBits+:BoundBits] + 1'b1 == bound_i[k*BoundBits+:BoundBits];
+      if (carry) begin
+        index_d[k*BoundBits+:BoundBits] =
+            at_last_o[k] ? {BoundBits{1'b0}} : index_q[k*BoundBits+:BoundBits] + 1'b1;
+        for (s = 0; s < Streams; s = s + 1) begin
+          inc[s*AddrBits+:AddrBits] = inc_i[(s*Loops+k)*AddrBits+:AddrBits];
+        end
+      end
+      carry = carry && at_last_o[k];
+    end
+  end
+
+  assign addr_o = addr_q;
+  assign done_o = &at_last_o;
+
+  integer t;
+  always @(posedge clk_i) begin
+    if (load_i) begin
+      index_q <= {(Loops * BoundBits) {1'b0}};
+      addr_q  <= base_i;
+    end else if (advance_i) begin
+      index_q <= index_d;
+      for (t = 0; t < Streams; t = t + 1) begin
+        addr_q[t*AddrBits+:AddrBits] <= addr_q[t*AddrBits+:AddrBits] + inc[t*AddrBits+:AddrBits];
+      end
+    end
+  end
+
+endmodule
+
+`default_nettype wire

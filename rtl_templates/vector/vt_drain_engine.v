@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+//
+// Runs VECTOR descriptors: takes finished sets of sums from the PE array, one entry of all columns a cycle, through the
+// vector lanes, and writes the results to the scratchpad.
+//
+// The auxiliary operand (bias, master weights, the activation whose sign masks a gradient) is read from the scratchpad
+// in step with the accumulators. In-place updates are safe: an element is read before it is written, once.
+//
+// Latency     2 + 5 cycles from the read of an entry to the write of its results; a descriptor completes when all
+//             its results are written.
+// Throughput  1 entry (Cols results) per cycle.
+// Numerics    vt_vector_lane.
+
+`default_nettype none
+`include "vt_isa.vh"
+
+module vt_drain_engine #(
+    parameter Cols      = 4,
+    parameter OpBits    = 16,   // bits of an operand
+    parameter WordBits  = 256,  // bits of a scratchpad word
+    parameter Granule   = 64,   // bits under one write enable of the scratchpad
+    parameter SpadBits  = 18,   // bits of a scratchpad byte address
+    parameter AccDepth  = 256,
+    parameter AccExp    = 10,
+    parameter SumBits   = 29,
+    parameter ExpZero   = 276,
+    parameter AccBits   = 1 + AccExp + SumBits,
+    parameter HalfBits  = $clog2(AccDepth / 2),
+    parameter WordAddr  = SpadBits - $clog2(WordBits / 8)
+) (
+    input  wire                           clk_i,
+    input  wire                           rst_ni,
+
+    // Job; held until job_ready_o, which tells that all results are written.
+    input  wire                           job_valid_i,
+    output wire                           job_ready_o,
+    input  wire [`VT_DESCRIPTOR_BITS-1:0] job_i,
+    input  wire [31:0]                    scale_i,       // the scalar that the job names, fp32
+
+    // Accumulators: half h may be drained while set_full_i[h]; set_free_o gives it back.
+    input  wire [1:0]                     set_full_i,
+    output wire [1:0]                     set_free_o,
+    output wire                           drain_o,
+    output wire                           drain_half_o,
+    output wire [HalfBits-1:0]            drain_index_o,
+    input  wire [Cols*AccBits-1:0]        drain_data_i,
+
+    // Scratchpad: auxiliary reads and result writes.
+    output wire                           rd_valid_o,
+    input  wire                           rd_ready_i,
+    output wire [WordAddr-1:0]            rd_addr_o,
+    input  wire [WordBits-1:0]            rd_data_i,
+    output wire                           wr_valid_o,
+    input  wire                           wr_ready_i,
+    output wire [WordAddr-1:0]            wr_addr_o,
+    output wire [WordBits/Granule-1:0]    wr_mask_o,
+    output wire [WordBits-1:0]            wr_data_o
+);
+
+  localparam Loops = `VT_LOOPS;
+  localparam LaneLatency = 5;
+  localparam WordLog = $clog2(WordBits / 8);
+  localparam OpSlot = Cols * OpBits;       // bits of one result in the operand format
+  localparam WideSlot = Cols * 32;         // bits of one result in fp32
+  localparam OpLog = $clog2(OpSlot / 8);
+  localparam WideLog = $clog2(WideSlot / 8);
+
+  generate
+    if (WideSlot > WordBits || WordBits % WideSlot != 0 || OpSlot % Granule != 0) begin : gen_bad_slot
+      vt_error_Cols_results_must_fit_a_word_and_fill_granules u_error ();
+    end
+  endgenerate
+
+  // ---- the job
+
+  wire [2:0]          pop_level = job_i[`VT_POP_LEVEL];
+  wire [1:0]          aux_kind = job_i[`VT_AUX_KIND];
+  wire                out_fp32 = job_i[`VT_OUT_FP32];
+  wire [2:0]          tail_loop = job_i[`VT_TAIL_LOOP];
+  wire                use_aux = aux_kind != 2'd0;
+  wire                aux_add = aux_kind == 2'd1;
+  wire [Loops*16-1:0] bound = job_i[`VT_V_BOUND];
+
+  reg  running_q;
+  reg  issued_all_q;
+  wire start = job_valid_i && !running_q;
+  wire finished;
+
+  always @(posedge clk_i) begin
+    if (!rst_ni) running_q <= 1'b0;
+    else if (start) running_q <= 1'b1;
+    else if (finished) running_q <= 1'b0;
+  end
+
+  // ---- issue: one entry and its auxiliary operand
+
+  wire [47:0]      addr;
+  wire [Loops-1:0] unused_first;
+  wire [Loops-1:0] at_last;
+  wire             nest_done;
+  wire             issue;
+
+  vt_loop_nest #(
+      .Loops(Loops),
+      .Streams(2),
+      .AddrBits(24)
+  ) u_nest (
+      .clk_i(clk_i),
+      .load_i(start),
+      .advance_i(issue),
+      .bound_i(bound),
+      .skip_i({Loops{1'b0}}),
+      .base_i({job_i[`VT_AUX_BASE], job_i[`VT_OUT_BASE]}),
+      .inc_i({job_i[`VT_AUX_INC], job_i[`VT_OUT_INC]}),
+      .addr_o(addr),
+      .at_first_o(unused_first),
+      .at_last_o(at_last),
+      .done_o(nest_done)
+  );
+
+  wire [Loops-1:0] below_pop;
+  genvar k;
+  generate
+    for (k = 0; k < Loops; k = k + 1) begin : gen_level
+      assign below_pop[k] = k[2:0] < pop_level;
+    end
+  endgenerate
+
+  wire                set_end = &(at_last | ~below_pop);
+  wire [7:0]          at_last_wide = {2'b00, at_last};
+  wire                tail = at_last_wide[tail_loop];
+  reg                 half_q;
+  reg  [HalfBits-1:0] index_q;
+  reg  [1:0]          free_q;
+  wire                room;
+  wire                may_issue = running_q && !issued_all_q && set_full_i[half_q] && room;
+
+  assign rd_valid_o = may_issue && use_aux;
+  assign rd_addr_o  = addr[24+WordLog+:WordAddr];
+  assign issue = may_issue && (!use_aux || rd_ready_i);
+  assign drain_o = issue;
+  assign drain_half_o = half_q;
+  assign drain_index_o = index_q;
+  assign set_free_o = free_q;
+
+  always @(posedge clk_i) begin
+    if (!rst_ni) begin
+      half_q <= 1'b0;
+      free_q <= 2'b00;
+    end else begin
+      if (issue && set_end) half_q <= !half_q;
+      free_q <= (issue && set_end) ? (half_q ? 2'b10 : 2'b01) : 2'b00;
+    end
+    if (start) issued_all_q <= 1'b0;
+    else if (issue && nest_done) issued_all_q <= 1'b1;
+    if (start) index_q <= {HalfBits{1'b0}};
+    else if (issue) index_q <= set_end ? {HalfBits{1'b0}} : index_q + 1'b1;
+  end
+
+  // ---- operands, one cycle later, through a queue of two
+
+  localparam MetaBits = SpadBits + 1;  // {tail, result address}
+  reg                 issued_q;
+  reg  [MetaBits-1:0] meta_q;
+  reg  [WordLog-1:0]  aux_pos_q;       // byte in the word
+
+  always @(posedge clk_i) begin
+    issued_q <= issue && rst_ni;
+    if (issue) begin
+      meta_q    <= {tail, addr[0+:SpadBits]};
+      aux_pos_q <= addr[24+:WordLog];
+    end
+  end
+
+  // The slot of the auxiliary word that belongs to this entry.
+  wire [WideSlot-1:0] aux_wide;
+  wire [OpSlot-1:0]   aux_op;
+  wire [Cols-1:0]     positive;
+  generate
+    if (WordLog > WideLog) begin : gen_wide_slot
+      assign aux_wide = rd_data_i[aux_pos_q[WordLog-1:WideLog]*WideSlot+:WideSlot];
+    end else begin : gen_wide_word
+      assign aux_wide = rd_data_i;
+    end
+    if (WordLog > OpLog) begin : gen_op_slot
+      assign aux_op = rd_data_i[aux_pos_q[WordLog-1:OpLog]*OpSlot+:OpSlot];
+    end else begin : gen_op_word
+      assign aux_op = rd_data_i;
+    end
+    for (k = 0; k < Cols; k = k + 1) begin : gen_positive
+      // Positive: sign clear, exponent not zero (subnormals are zero), not a NaN.
+      wire [OpBits-1:0] value = aux_op[k*OpBits+:OpBits];
+      wire [7:0] exponent = value[OpBits-2-:8];
+      wire nan = (&exponent) && (|value[OpBits-10:0]);
+      assign positive[k] = !value[OpBits-1] && (|exponent) && !nan;
+    end
+  endgenerate
+
+  localparam QueueBits = MetaBits + Cols * AccBits + WideSlot + Cols;
+  wire                  operand_valid;
+  wire                  advance;
+  wire [QueueBits-1:0]  operand;
+  wire [1:0]            queue_level;
+  wire                  unused_queue_ready;
+  wire [2:0]            held = {1'b0, queue_level} + {2'b00, issued_q};
+  wire                  operand_take = operand_valid && advance;
+  assign room = held < 3'd2 || (held == 3'd2 && operand_take);
+
+  vt_fifo #(
+      .Width(QueueBits),
+      .Depth(2)
+  ) u_operands (
+      .clk_i(clk_i),
+      .rst_ni(rst_ni),
+      .in_valid_i(issued_q),
+      .in_ready_o(unused_queue_ready),
+      .in_data_i({meta_q, drain_data_i, aux_wide, positive}),
+      .out_valid_o(operand_valid),
+      .out_ready_i(advance),
+      .out_data_o(operand),
+      .level_o(queue_level)
+  );
+
+  wire [MetaBits-1:0]     lane_meta = operand[QueueBits-1-:MetaBits];
+  wire [Cols*AccBits-1:0] lane_acc = operand[WideSlot+Cols+:Cols*AccBits];
+  wire [WideSlot-1:0]     lane_aux = operand[Cols+:WideSlot];
+  wire [Cols-1:0]         lane_positive = operand[Cols-1:0];
+
+  // ---- lanes
+
+  wire [Cols-1:0]     lane_valid;
+  wire [WideSlot-1:0] result_wide;
+  wire [Cols*16-1:0]  result_bf16;
+
+  generate
+    for (k = 0; k < Cols; k = k + 1) begin : gen_lane
+      vt_vector_lane #(
+          .ExpBits(AccExp),
+          .ManBits(SumBits),
+          .ExpZero(ExpZero)
+      ) u_lane (
+          .clk_i(clk_i),
+          .rst_ni(rst_ni),
+          .en_i(advance),
+          .valid_i(operand_valid),
+          .acc_nan_i(lane_acc[(k+1)*AccBits-1]),
+          .acc_exponent_i(lane_acc[k*AccBits+SumBits+:AccExp]),
+          .acc_mantissa_i(lane_acc[k*AccBits+:SumBits]),
+          .use_scale_i(job_i[`VT_USE_SCALE]),
+          .add_aux_i(aux_add),
+          .relu_i(job_i[`VT_RELU]),
+          .mask_i(use_aux && !aux_add),
+          .scale_i(scale_i),
+          .aux_i(lane_aux[k*32+:32]),
+          .positive_i(lane_positive[k]),
+          .valid_o(lane_valid[k]),
+          .y_o(result_wide[k*32+:32]),
+          .y_bf16_o(result_bf16[k*16+:16])
+      );
+    end
+  endgenerate
+
+  reg  [LaneLatency*MetaBits-1:0] pipe_meta_q;
+  always @(posedge clk_i) begin
+    if (advance) pipe_meta_q <= {pipe_meta_q[0+:(LaneLatency-1)*MetaBits], lane_meta};
+  end
+
+  // ---- results
+
+  wire                result_valid = lane_valid[0];
+  wire [MetaBits-1:0] result_meta = pipe_meta_q[LaneLatency*MetaBits-1-:MetaBits];
+  wire [SpadBits-1:0] result_addr = result_meta[SpadBits-1:0];
+  wire                result_tail = result_meta[SpadBits];
+  wire [OpSlot-1:0]   result_op;
+
+  generate
+    if (OpBits == 16) begin : gen_op_bf16
+      assign result_op = result_bf16;
+    end else begin : gen_op_fp32
+      assign result_op = result_wide;
+      wire unused_bf16 = &{1'b0, result_bf16};
+    end
+  endgenerate
+
+  assign advance = !result_valid || wr_ready_i;
+  assign wr_valid_o = result_valid;
+  assign wr_addr_o = result_addr[SpadBits-1:WordLog];
+
+  // The slot of the result, zeros elsewhere; with tail the zeros behind it are written too.
+  generate
+    for (k = 0; k < WordBits / OpSlot; k = k + 1) begin : gen_slot
+      localparam [31:0] SlotByte = k * OpSlot / 8;
+      localparam [31:0] WideByte = (k * OpSlot / WideSlot) * WideSlot / 8;
+      localparam WidePart = (k * OpSlot) % WideSlot;
+      wire [WordLog-1:0] pos = result_addr[WordLog-1:0];
+      wire at_op = pos == SlotByte[WordLog-1:0];
+      wire at_wide = pos == WideByte[WordLog-1:0];
+      wire here = out_fp32 ? at_wide : at_op;
+      wire behind;
+      if (k == 0) begin : gen_never_behind
+        assign behind = 1'b0;
+      end else begin : gen_behind
+        assign behind = result_tail && !here && pos <= (out_fp32 ? WideByte[WordLog-1:0] : SlotByte[WordLog-1:0]);
+      end
+      assign wr_data_o[k*OpSlot+:OpSlot] =
+          (out_fp32 ? result_wide[WidePart+:OpSlot] : result_op) & {OpSlot{here}};
+      assign wr_mask_o[k*OpSlot/Granule+:OpSlot/Granule] = {(OpSlot / Granule) {here || behind}};
+    end
+  endgenerate
+
+  // All is written when nothing is left between the issue and the write.
+  reg  [15:0] in_flight_q;
+  wire        written = wr_valid_o && wr_ready_i;
+  always @(posedge clk_i) begin
+    if (!rst_ni) in_flight_q <= 16'd0;
+    else in_flight_q <= in_flight_q + {15'd0, issue} - {15'd0, written};
+  end
+  assign finished = running_q && issued_all_q && in_flight_q == 16'd0;
+  assign job_ready_o = finished;
+
+  wire unused_bits = &{1'b0, job_i, addr, lane_valid, result_addr, aux_pos_q};
+
+endmodule
+
+`default_nettype wire
