@@ -78,8 +78,7 @@ TEST(Registers, DocumentNamesEveryRegisterAndField) {
     EXPECT_NE(text.find("| " + std::string(reg.name) + " |"), std::string::npos) << reg.name;
     for (const RegisterField& field : reg.fields) {
       if (field.bits == 0) continue;
-      const std::string row =
-          "| " + std::string(reg.name) + " | " + std::string(field.name) + " |";
+      const std::string row = "| " + std::string(reg.name) + " | " + std::string(field.name) + " |";
       EXPECT_NE(text.find(row), std::string::npos) << row;
     }
   }

@@ -55,7 +55,8 @@ inline constexpr int kRegisterScalars = 8;
 inline constexpr int kRegisterJobEntries = 64;
 inline constexpr int kRegisterCounters = 12;
 
-// In ascending order of offset. DIGEST0 to 3 show the variant, so their reset value is not in the table.
+// In ascending order of offset. DIGEST0 to 3 show the variant, so their reset value is not in the
+// table.
 inline constexpr auto kRegisters = std::to_array<Register>({
     {"ID", 0x000, RegisterAccess::kReadOnly, 0x5654524e,
      "\"VTRN\" in ASCII, the first letter in the most significant byte"},

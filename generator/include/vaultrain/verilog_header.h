@@ -3,8 +3,9 @@
 //
 // Prints the constants of a table as a Verilog header of macros.
 //
-// A table describes itself to this printer and holds no Verilog of its own. Names are the table's, upper case, with a
-// common prefix; the macro namespace of Verilog is global, so a name that is given twice is refused.
+// A table describes itself to this printer and holds no Verilog of its own. Names are the table's,
+// upper case, with a common prefix; the macro namespace of Verilog is global, so a name that is
+// given twice is refused.
 
 #ifndef VAULTRAIN_VERILOG_HEADER_H_
 #define VAULTRAIN_VERILOG_HEADER_H_
@@ -24,7 +25,8 @@ class VerilogHeader {
   // A comment line that opens a group of constants.
   void Section(std::string_view text);
 
-  // A sized constant, printed in hexadecimal. Throws Error(kInternal) if `value` needs more than `bits` (1 to 64) bits.
+  // A sized constant, printed in hexadecimal. Throws Error(kInternal) if `value` needs more than
+  // `bits` (1 to 64) bits.
   void Constant(std::string_view name, int bits, uint64_t value);
 
   // A plain decimal number, for counts and widths.

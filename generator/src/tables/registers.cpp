@@ -74,10 +74,10 @@ std::string RegistersMarkdown() {
     for (const RegisterField& field : reg.fields) {
       if (field.bits == 0) continue;
       const int msb = field.lsb + field.bits - 1;
-      text += fmt::format("| {} | {} | {} | {} |\n", reg.name, field.name,
-                          field.bits == 1 ? fmt::format("{}", msb)
-                                          : fmt::format("{}:{}", msb, field.lsb),
-                          field.meaning);
+      text += fmt::format(
+          "| {} | {} | {} | {} |\n", reg.name, field.name,
+          field.bits == 1 ? fmt::format("{}", msb) : fmt::format("{}:{}", msb, field.lsb),
+          field.meaning);
     }
   }
   return text;

@@ -17,7 +17,8 @@ void VerilogHeader::Section(std::string_view text) { body_ += fmt::format("\n// 
 
 void VerilogHeader::Constant(std::string_view name, int bits, uint64_t value) {
   if (bits < 1 || bits > 64 || (bits < 64 && value >> bits != 0)) {
-    throw Error(ExitStatus::kInternal, fmt::format("{}: {} does not fit {} bits", name, value, bits));
+    throw Error(ExitStatus::kInternal,
+                fmt::format("{}: {} does not fit {} bits", name, value, bits));
   }
   Define(name, fmt::format("{}'h{:0{}x}", bits, value, (bits + 3) / 4));
 }
@@ -49,8 +50,9 @@ std::string VerilogHeader::Text() const {
     begin = end + 1;
   }
   const std::string guard = prefix_ + "HEADER";
-  return text + fmt::format("// Digest of the definitions: {}\n\n`ifndef {}\n`define {}\n{}\n`endif\n",
-                            ToHex(Sha256(body_)), guard, guard, body_);
+  return text +
+         fmt::format("// Digest of the definitions: {}\n\n`ifndef {}\n`define {}\n{}\n`endif\n",
+                     ToHex(Sha256(body_)), guard, guard, body_);
 }
 
 }  // namespace vaultrain
