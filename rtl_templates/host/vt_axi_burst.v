@@ -29,7 +29,8 @@ module vt_axi_burst #(
   localparam OffsetBits = AddrBits - AccessBits;
   localparam [31:0] MaxSize = $clog2(DataBits / 8);
   localparam [63:0] MaxBytes = 64'd1 << AddrBits;
-  localparam [63:0] AccessMask = DataBits / 8 * Beats - 1;
+  localparam [31:0] AccessBytes = DataBits / 8 * Beats;
+  localparam [63:0] AccessMask = {32'd0, AccessBytes - 32'd1};
 
   generate
     if (DataBits < 16 || DataBits > 1024 || (DataBits & (DataBits - 1)) != 0) begin : gen_bad_data
