@@ -11,10 +11,10 @@
 `default_nettype none
 
 module vt_axi_burst #(
-    parameter        DataBits   = 64,             // of AXI and of one vault beat; a power of 2, 16 to 1024
-    parameter        Beats      = 8,              // vault beats of an access; a power of 2, at least 2
-    parameter        AddrBits   = 32,             // byte address
-    parameter [63:0] MemBytes   = 64'h4000_0000,  // memory from address 0; whole accesses, at most 2^AddrBits
+    parameter        DataBits   = 64,                // of AXI and of one vault beat; a power of 2, 16 to 512
+    parameter        Beats      = 8,                 // vault beats of an access; a power of 2, at least 2
+    parameter        AddrBits   = 32,                // byte address
+    parameter [63:0] MemBytes   = 64'h4000_0000,     // memory from address 0; whole accesses, at most 2^AddrBits
     parameter        AccessBits = AddrBits - $clog2(DataBits / 8 * Beats)
 ) (
     input  wire [AddrBits-1:0]   addr_i,
@@ -33,8 +33,8 @@ module vt_axi_burst #(
   localparam [63:0] AccessMask = {32'd0, AccessBytes - 32'd1};
 
   generate
-    if (DataBits < 16 || DataBits > 1024 || (DataBits & (DataBits - 1)) != 0) begin : gen_bad_data
-      vt_error_DataBits_must_be_a_power_of_2_from_16_to_1024 u_error ();
+    if (DataBits < 16 || DataBits > 512 || (DataBits & (DataBits - 1)) != 0) begin : gen_bad_data
+      vt_error_DataBits_must_be_a_power_of_2_from_16_to_512 u_error ();
     end
     if (Beats < 2 || (Beats & (Beats - 1)) != 0) begin : gen_bad_beats
       vt_error_Beats_must_be_a_power_of_2_above_1 u_error ();
@@ -52,7 +52,7 @@ module vt_axi_burst #(
   localparam [1:0] RESP_SLVERR = 2'b10;
   localparam [1:0] RESP_DECERR = 2'b11;
 
-  // The largest burst of a legal size has 256 beats of 128 bytes: 16 bits hold its length and one more.
+  // The largest burst of a legal size has 256 beats of 64 bytes: 16 bits hold its length.
   wire [6:0]        below_size = ~(7'h7f << size_i);
   wire [15:0]       bytes      = {7'd0, {1'b0, len_i} + 9'd1} << size_i;
   wire [AddrBits:0] aligned    = {1'b0, addr_i & ~{{(AddrBits - 7) {1'b0}}, below_size}};

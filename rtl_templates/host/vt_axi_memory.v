@@ -14,13 +14,13 @@
 `default_nettype none
 
 module vt_axi_memory #(
-    parameter        DataBits      = 64,          // of AXI and of one vault beat; a power of 2, 16 to 1024
-    parameter        Beats         = 8,           // vault beats of an access; a power of 2, at least 2
-    parameter        IdBits        = 4,           // AXI ID
-    parameter        AddrBits      = 32,          // byte address, 20 to 48
-    parameter [63:0] MemBytes      = 64'h4000_0000,// memory from address 0; whole accesses
-    parameter        ReadAccesses  = 8,           // accesses that the read buffer holds, at least 1
-    parameter        WriteAccesses = 4,           // accesses that the write buffer holds, at least 2
+    parameter        DataBits      = 64,                // of AXI and of one vault beat; a power of 2, 16 to 512
+    parameter        Beats         = 8,                 // vault beats of an access; a power of 2, at least 2
+    parameter        IdBits        = 4,                 // AXI ID
+    parameter        AddrBits      = 32,                // byte address, 20 to 48
+    parameter [63:0] MemBytes      = 64'h4000_0000,     // memory from address 0; whole accesses
+    parameter        ReadAccesses  = 8,                 // accesses that the read buffer holds, at least 1
+    parameter        WriteAccesses = 4,                 // accesses that the write buffer holds, at least 2
     parameter        AccessBits    = AddrBits - $clog2(DataBits / 8 * Beats)
 ) (
     input  wire                  clk_i,

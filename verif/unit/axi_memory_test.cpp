@@ -13,7 +13,13 @@
 namespace vaultrain {
 namespace {
 
+#ifdef VT_SMALL_AXI_MEMORY  // axi_memory_small_test.cpp
+constexpr int kBeats = 4;
+constexpr bool kBuffersHideLatency = false;
+#else
 constexpr int kBeats = 8;
+constexpr bool kBuffersHideLatency = true;
+#endif
 constexpr uint64_t kAccessBytes = 8 * kBeats;
 constexpr uint64_t kMemBytes = 0x8000;  // as in axi_memory.cmake
 
@@ -326,19 +332,21 @@ TEST(AxiMemory, KeepsEveryByteWithAFastMasterAndASlowVault) {
 }
 
 TEST(AxiMemory, StreamsLongBurstsAtOneBeatPerCycle) {
+  if (!kBuffersHideLatency) GTEST_SKIP() << "buffers of the least size stall on latency";
   constexpr int kBursts = 8;
   for (const WriteOrder order :
        {WriteOrder::kFree, WriteOrder::kRequestFirst, WriteOrder::kDataFirst}) {
     for (const int latency : {1, 24}) {
       Bench bench({}, {.max_latency = latency, .order = order});
+      // An unaligned start costs nothing.
       for (int i = 0; i < kBursts; ++i) {
-        bench.axi.Queue(AxiRead{.address = uint64_t{2048} * i, .beats = 256});
+        bench.axi.Queue(AxiRead{.address = uint64_t{2048} * i + i % 8, .beats = 256});
       }
       uint64_t start = bench.cycle();
       bench.Run();
       EXPECT_LE(bench.cycle() - start, kBursts * 257u + latency + 10) << "reads";
       for (int i = 0; i < kBursts; ++i) {
-        bench.axi.Queue(AxiWrite{.address = uint64_t{2048} * i,
+        bench.axi.Queue(AxiWrite{.address = uint64_t{2048} * i + i % 8,
                                  .data = std::vector<uint64_t>(256, 1),
                                  .strobe = std::vector<uint8_t>(256, 0xff)});
       }
