@@ -348,8 +348,10 @@ TEST(HostRegisters, ReadingLowKeepsTheHighOfThatMoment) {
     bench.Write(RegisterOffset("CTRL"), kStart);
     for (int i = 0; i < 20; ++i) {
       const uint32_t low = bench.Value(RegisterOffset("DRAM_READS_LO"));
-      bench.Tick();
-      EXPECT_EQ(bench.Value(RegisterOffset("DRAM_READS_HI")), (-low - 1) & 0xff) << "read " << i;
+      bench.Value(RegisterOffset("STATUS"));
+      for (int again = 0; again < 2; ++again) {
+        EXPECT_EQ(bench.Value(RegisterOffset("DRAM_READS_HI")), (-low - 1) & 0xff) << "read " << i;
+      }
     }
   }
 }
