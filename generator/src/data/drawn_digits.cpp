@@ -134,8 +134,8 @@ struct Hand {
 
 Hand DrawHand(Random& random) {
   Hand hand;
-  double turn = 0.12 * random.Normal();
-  double slant = 0.18 * random.Normal();
+  double turn = 0.15 * random.Normal();
+  double slant = 0.22 * random.Normal();
   double height = random.Uniform(0.60, 0.76);
   double width = height * random.Uniform(0.58, 1.0);
   // A small turn as a shear in x and one in y.
@@ -143,9 +143,9 @@ Hand DrawHand(Random& random) {
   hand.xy = -(turn + slant) * width;
   hand.yx = turn * height;
   hand.yy = height;
-  hand.dx = 0.5 + 0.03 * random.Normal();
-  hand.dy = 0.5 + 0.03 * random.Normal();
-  hand.shake = random.Uniform(0.01, 0.05);
+  hand.dx = 0.5 + 0.04 * random.Normal();
+  hand.dy = 0.5 + 0.04 * random.Normal();
+  hand.shake = random.Uniform(0.01, 0.055);
   hand.radius = random.Uniform(0.026, 0.062);
   hand.ink = random.Uniform(0.8, 1.0);
   return hand;
