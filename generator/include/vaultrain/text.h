@@ -15,7 +15,8 @@ namespace vaultrain {
 // The name in single quotes, printable ASCII only (other bytes as \xNN), cut after 80 characters.
 std::string Quote(std::string_view name);
 
-// The candidate with the least edit distance; candidates must not be empty.
+// The candidate with the least edit distance, a beginning counting as 1; candidates must not be
+// empty.
 std::string_view NearestName(std::string_view unknown,
                              const std::vector<std::string_view>& candidates);
 

@@ -45,9 +45,12 @@ std::string_view NearestName(std::string_view unknown,
                              const std::vector<std::string_view>& candidates) {
   // Far longer than any name we know: the tail cannot matter.
   unknown = unknown.substr(0, 80);
-  return *std::min_element(candidates.begin(), candidates.end(), [&](auto a, auto b) {
-    return EditDistance(unknown, a) < EditDistance(unknown, b);
-  });
+  // The beginning of a name stands for it.
+  auto distance = [&](std::string_view name) {
+    return unknown.size() > 2 && name.starts_with(unknown) ? 1 : EditDistance(unknown, name);
+  };
+  return *std::min_element(candidates.begin(), candidates.end(),
+                           [&](auto a, auto b) { return distance(a) < distance(b); });
 }
 
 }  // namespace vaultrain
