@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 namespace vaultrain {
@@ -73,6 +74,14 @@ TEST(Random, PermutationHoldsEveryIndexOnce) {
   EXPECT_FALSE(std::is_sorted(order.begin(), order.end()));
   std::sort(order.begin(), order.end());
   for (uint32_t i = 0; i < 1000; ++i) ASSERT_EQ(order[i], i);
+}
+
+TEST(Random, PermutationsAreEquallyLikely) {
+  Random random(1, "permutations");
+  std::map<std::vector<uint32_t>, int> count;
+  for (int i = 0; i < 60000; ++i) ++count[Permutation(random, 3)];
+  EXPECT_EQ(count.size(), 6u);
+  for (const auto& [order, n] : count) EXPECT_NEAR(n, 10000, 400);
 }
 
 TEST(DataOrder, ShowsEverySampleOncePerEpoch) {

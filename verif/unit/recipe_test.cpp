@@ -6,6 +6,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "vaultrain/error.h"
 
 namespace vaultrain {
@@ -33,6 +35,12 @@ TEST(Recipe, EveryKeyHasADefaultThatItAccepts) {
   for (const RecipeKey& key : RecipeKeys()) {
     EXPECT_THAT(RecipeReference(), HasSubstr("`" + std::string(key.name) + "`"));
   }
+}
+
+TEST(Recipe, ReferenceStandsInTheReadme) {
+  std::ifstream stream(VT_SOURCE_DIR "/generator/networks/README.md");
+  std::string readme((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>());
+  EXPECT_THAT(readme, HasSubstr(RecipeReference()));
 }
 
 TEST(Recipe, FileOverridesDefaultsAndFlagsOverrideTheFile) {
