@@ -57,19 +57,11 @@ module vt_vector_lane #(
   wire       acc_valid;
   wire       mul_valid;
   wire       add_valid;
-  reg        valid2_q;
   reg        use_scale1_q;
   reg  [3:1] add_aux_q;
   reg  [5:1] relu_q;
   reg  [5:1] mask_q;
 
-  always @(posedge clk_i) begin
-    if (!rst_ni) begin
-      valid2_q <= 1'b0;
-    end else if (en_i) begin
-      valid2_q <= acc_valid;
-    end
-  end
   always @(posedge clk_i) begin
     if (en_i) begin
       use_scale1_q <= use_scale_i;
@@ -90,10 +82,15 @@ module vt_vector_lane #(
       assign aux3      = aux_i;
       assign positive3 = positive_i;
     end else begin : gen_together
+      reg        valid2_q;
       reg [31:0] scale1_q;
       reg [32:0] aux1_q;
       reg [32:0] aux2_q;
       reg [32:0] aux3_q;
+      always @(posedge clk_i) begin
+        if (!rst_ni) valid2_q <= 1'b0;
+        else if (en_i) valid2_q <= acc_valid;
+      end
       always @(posedge clk_i) begin
         if (en_i && valid_i && use_scale_i) scale1_q <= scale_i;
         if (en_i && valid_i) aux1_q <= {positive_i, aux_i};
