@@ -128,7 +128,7 @@ SoftmaxRowResult SoftmaxRow(const std::vector<uint32_t>& logits, uint32_t label,
     result.loss = kFp32Nan;
   } else {
     const int64_t loss = (max - x[label]) * 64 + k * kLn2 + Ln(m);
-    result.loss = ScaledIntegerToFp32(std::max<int64_t>(loss, 0), -30);
+    result.loss = ScaledIntegerToFp32(loss, -30);
   }
   return result;
 }

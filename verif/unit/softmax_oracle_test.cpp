@@ -84,6 +84,7 @@ void ExpectWithinBounds(int rows, size_t max_classes, Draw draw) {
     const double loss = static_cast<double>(std::bit_cast<float>(result.loss));
     const double error = std::abs(loss - reference.loss) - std::ldexp(reference.loss, -24);
     worst_loss = std::max(worst_loss, error);
+    ASSERT_FALSE(std::signbit(loss)) << "row " << row << " loss " << loss << " seed 11";
     ASSERT_LE(error, kLossBound) << "row " << row << " loss " << loss << " seed 11";
   }
   ::testing::Test::RecordProperty("worst_gradient_error_log2",
