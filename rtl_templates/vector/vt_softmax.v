@@ -21,9 +21,12 @@
 //   sum       exact. sum = m * 2^k with 1 <= m < 2; m keeps 31 fraction bits; r = floor(1 / m) in units of 2^-29.
 //   gradient  p = floor(floor(e) * r * 2^-k) in units of 2^-30, where floor(e) is in units of 2^-30; p - 1 for the label,
 //             p for the others, rounded to fp32 (vt_acc_to_fp32), times scale_i (vt_fp32_mul).
-//   loss      max - x_label + k * round(2^30 ln 2) / 2^30 + ln m, 0 if that is negative, rounded to fp32. ln m is 0 if the
-//             first 28 fraction bits of m are 0, else the same quadratic of those bits with vt_softmax_ln_rom, in units of
-//             2^-30. The loss is not scaled; it is a NaN if the row has no element of number label_i.
+//   loss      max - x_label + k * round(2^30 ln 2) / 2^30 + ln m, rounded to fp32. ln m is 0 if the first 28 fraction
+//             bits of m are 0, else the same quadratic of those bits with vt_softmax_ln_rom, in units of 2^-30; it is
+//             never negative, nor is the loss. The loss is not scaled; it is a NaN if the row has no element of number
+//             label_i.
+//   error     against exact arithmetic on logits that do not saturate: p - onehot within 2^-24, rounding to fp32
+//             included; the loss within 2^-23 before it is rounded to fp32. For MaxClasses up to 256.
 //             Bit-exact with golden::SoftmaxRow.
 
 `default_nettype none
@@ -413,7 +416,7 @@ module vt_softmax #(
       p_q          <= scaled;
       emit_label_q <= read_label_q;
     end
-    if (ln_valid5_q) loss_fixed_q <= loss_sum[LossBits-1] ? {LossBits{1'b0}} : loss_sum;
+    if (ln_valid5_q) loss_fixed_q <= loss_sum;
     if (loss_valid_q) loss_q <= converted;
   end
 

@@ -1,0 +1,1 @@
+vt_block_test(NAME softmax_3000 TOP vt_softmax PARAMS MaxClasses=3000)
