@@ -19,7 +19,7 @@
 // c + tCL + k, sampled by the edge that ends it. Write data of a WR: beat k on dram_wdata_o in cycle c + tCWL + k;
 // dram_wmask_o is zero in all other cycles. dram_row_o repeats the row at RD and WR. wr_ack comes in cycle c.
 //
-// Address     {row, bank, column}, counted in accesses; with BankXor the low bits of the row are XORed into the bank.
+// Address     {row, bank, column}, counted in accesses; the bank is rotated by BankRotate digits of the row.
 // Latency     read of an open row: RD on the pins 2 cycles after the request, data 2 + tCL + 1 cycles after it.
 // Throughput  1 access every max(Beats, tCCD) cycles.
 // Bound       README.md of this folder gives the longest wait of a read and of a write.
@@ -33,7 +33,7 @@ module vt_vault_controller #(
     parameter RowBits     = 16,
     parameter ColBits     = 2,     // a page holds 2^ColBits accesses
     parameter IdBits      = 4,
-    parameter BankXor     = 1,     // 1: row bits are XORed into the bank; RowBits must reach over it
+    parameter BankRotate  = 1,     // digits of the row, from the lowest on, that are added to the bank: 0, 1 or 2
     parameter ReadQueue   = 8,     // reads held, all looked at ahead, a power of two
     parameter WriteQueue  = 32,    // writes held, a power of two, more than Window
     parameter Window      = 8,     // oldest writes looked at ahead, a power of two
@@ -153,8 +153,8 @@ module vt_vault_controller #(
     if (tREFI <= tRFC + RefLead) begin : gen_bad_refi
       vt_error_tREFI_must_leave_time_for_accesses u_error ();
     end
-    if (BankXor != 0 && RowBits < BankBits) begin : gen_bad_xor
-      vt_error_BankXor_needs_RowBits_of_BankBits_or_more u_error ();
+    if (BankRotate > 2 || RowBits < 2 * BankBits) begin : gen_bad_rotate
+      vt_error_BankRotate_is_0_to_2_and_RowBits_at_least_twice_BankBits u_error ();
     end
     if (ReadQueue < 2 || Window < 2 || ReadBatch < 1 || WriteBatch < 1) begin : gen_bad_queue
       vt_error_queues_and_batches_must_hold_entries u_error ();
@@ -163,14 +163,21 @@ module vt_vault_controller #(
 
   // ---- requests in
 
-  wire [BankBits-1:0] rd_swap = (BankXor != 0) ? rd_req_addr_i[BankBits+ColBits+:BankBits] : {BankBits{1'b0}};
-  wire [BankBits-1:0] wr_swap = (BankXor != 0) ? wr_req_addr_i[BankBits+ColBits+:BankBits] : {BankBits{1'b0}};
-  wire [EntryBits-1:0] rd_entry = {
-    rd_req_id_i, rd_req_addr_i ^ {{RowBits{1'b0}}, rd_swap, {ColBits{1'b0}}}
-  };
-  wire [EntryBits-1:0] wr_entry = {
-    wr_req_id_i, wr_req_addr_i ^ {{RowBits{1'b0}}, wr_swap, {ColBits{1'b0}}}
-  };
+  // Neighbouring rows begin in neighbouring banks, so that streams a power of two apart meet in few banks and a long
+  // stream still comes back to a bank after most others only.
+  function [AddrBits-1:0] rotate(input [AddrBits-1:0] addr);
+    reg [BankBits-1:0] digits;
+    begin
+      digits = {BankBits{1'b0}};
+      if (BankRotate > 0) digits = addr[ColBits+BankBits+:BankBits];
+      if (BankRotate > 1) digits = digits + addr[ColBits+2*BankBits+:BankBits];
+      rotate = addr;
+      rotate[ColBits+:BankBits] = addr[ColBits+:BankBits] + digits;
+    end
+  endfunction
+
+  wire [EntryBits-1:0] rd_entry = {rd_req_id_i, rotate(rd_req_addr_i)};
+  wire [EntryBits-1:0] wr_entry = {wr_req_id_i, rotate(wr_req_addr_i)};
 
   reg  [LookBits-1:0]  look_q;  // place of the access looked at ahead
   wire                 rd_pop;

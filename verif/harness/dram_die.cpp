@@ -62,7 +62,12 @@ void DramDie::Reset() {
 }
 
 uint64_t DramDie::AddressOf(int bank, int row, int col) const {
-  int straight = geometry_.bank_xor ? bank ^ (row & (geometry_.banks - 1)) : bank;
+  int straight = bank;
+  for (int digit = 0, rest = row; digit < geometry_.bank_rotate; ++digit) {
+    straight -= rest & (geometry_.banks - 1);
+    rest /= geometry_.banks;
+  }
+  straight &= geometry_.banks - 1;
   return (uint64_t(row) * geometry_.banks + straight) * geometry_.page_bytes +
          uint64_t(col) * geometry_.AccessBytes();
 }

@@ -36,7 +36,7 @@ struct DramGeometry {
   int page_bytes = 0;  // power of two
   int beats = 0;       // beats of an access
   int data_bits = 0;   // bits moved in one cycle: 32 to 512, power of two
-  bool bank_xor = true;  // the low bits of the row are XORed into the bank, as vt_vault_controller's BankXor
+  int bank_rotate = 1;  // digits of the row added to the bank, as BankRotate of vt_vault_controller
 
   int AccessBytes() const { return beats * data_bits / 8; }
   int Columns() const { return page_bytes / AccessBytes(); }
