@@ -39,8 +39,8 @@ module vt_vault_controller #(
     parameter Window      = 8,     // oldest writes looked at ahead, a power of two
     parameter HighWater   = 24,    // writes with data that end a turn of reads
     parameter LowWater    = 4,     // writes left that end a turn of writes
-    parameter ReadBatch   = 24,    // reads of a turn before writes can end it
-    parameter WriteBatch  = 24,    // writes of a turn before reads can end it
+    parameter ReadBatch   = 32,    // reads of a turn before writes can end it
+    parameter WriteBatch  = 32,    // writes of a turn before reads can end it
     parameter IdleCycles  = 16,    // cycles without a read that give the turn to writes
     parameter AgeCycles   = 1024,  // cycles after which a write ends a turn of reads
     // Timing set, in cycles; defaults are hmc1 at 1 ns. tREFI is a maximum, all others are minimums.
@@ -247,6 +247,7 @@ module vt_vault_controller #(
   reg                 write_q;   // the turn is the writes'
   reg                 change_q;  // it is to change
   reg                 other_q;   // the first access of the other direction can be issued
+  reg [3:0]           grace_q;   // accesses issued while it is to change, saturating; all ones force it
   reg [BatchBits-1:0] batch_q;   // accesses issued in this turn, saturating
   reg [IdleBits-1:0]  idle_q;    // cycles without a read
   reg [AgeBits-1:0]   age_q;     // cycles in which a write has waited
@@ -258,12 +259,13 @@ module vt_vault_controller #(
   wire [ColBits-1:0]  head_col  = head[0+:ColBits];
   wire [BankBits-1:0] head_bank = head[ColBits+:BankBits];
   wire [RowBits-1:0]  head_row  = head[ColBits+BankBits+:RowBits];
+  wire [BankBits-1:0] other_bank = write_q ? rd_head[ColBits+:BankBits] : wr_head[ColBits+:BankBits];
 
   wire wr_any = wr_level != {LevelBits{1'b0}};
   wire to_writes = wr_any && ((wr_level >= High[LevelBits-1:0] && (batch_q >= RdBatch[BatchBits-1:0] || !rd_head_valid)) ||
                               idle_q == Idle[IdleBits-1:0] || age_q == Age[AgeBits-1:0]);
   wire to_reads = rd_head_valid && (wr_level <= Low[LevelBits-1:0] || batch_q >= WrBatch[BatchBits-1:0]);
-  wire turn = change_q && (other_q || !head_valid || !head_hit);
+  wire turn = change_q && (other_q || !head_valid || !head_hit || &grace_q);
   wire access;
   wire look_is_other_ready;
 
@@ -272,6 +274,7 @@ module vt_vault_controller #(
       write_q  <= 1'b0;
       change_q <= 1'b0;
       other_q  <= 1'b0;
+      grace_q  <= 4'd0;
       batch_q  <= {BatchBits{1'b0}};
       idle_q   <= {IdleBits{1'b0}};
       age_q    <= {AgeBits{1'b0}};
@@ -279,6 +282,9 @@ module vt_vault_controller #(
       if (turn) write_q <= !write_q;
       change_q <= !turn && (change_q || (write_q ? to_reads : to_writes));
       other_q  <= !turn && (other_q || look_is_other_ready);
+
+      if (turn || !change_q) grace_q <= 4'd0;
+      else if (access) grace_q <= grace_q + 4'd1;
 
       if (turn) batch_q <= {BatchBits{1'b0}};
       else if (access && batch_q != {BatchBits{1'b1}}) batch_q <= batch_q + 1'b1;
@@ -317,7 +323,8 @@ module vt_vault_controller #(
 
   // ---- rows ahead: one access is looked at in each cycle, from the oldest on
 
-  // In a change of direction this direction's prepared accesses only guard their banks, then the other's follow.
+  // While the direction is to change, the other's accesses follow this direction's, and this direction leaves the bank
+  // that the other needs first: its accesses from the first one on that would open a row there are passed over.
   reg                look_write_q;
   reg                seen_valid_q;
   reg                seen_write_q;
@@ -326,7 +333,7 @@ module vt_vault_controller #(
   reg [BankBits-1:0] seen_bank_q;
   reg [RowBits-1:0]  seen_row_q;
   reg [Banks-1:0]    guard_q;   // banks that older accesses need
-  reg                prefix_q;  // all accesses of this direction so far are prepared
+  reg                prefix_q;  // no access of this direction so far has to leave its bank to the other
 
   wire look_valid = look_write_q ? wr_look_valid : rd_look_valid;
   wire [BankBits+RowBits-1:0] look = look_write_q ? wr_look[ColBits+:BankBits+RowBits]
@@ -342,8 +349,10 @@ module vt_vault_controller #(
   wire see_pre_ok;
   wire act_ok;
   wire see_other   = seen_write_q != write_q;
+  wire see_yields  = change_q && !see_other && seen_bank_q == other_bank && !see_hit;
+  wire prefix      = (seen_first_q || prefix_q) && !see_yields;
   wire see_guarded = guard_q[seen_bank_q] && !seen_first_q;
-  wire see_acts    = seen_valid_q && see_other == change_q && !see_guarded && !ref_due;
+  wire see_acts    = seen_valid_q && (see_other ? change_q : prefix) && !see_guarded && !ref_due;
   wire want_act    = see_acts && !see_open && see_ready && act_ok && ref_over;
   wire want_pre    = see_acts && see_open && !see_hit && see_pre_ok;
   wire do_act      = want_act && !access;
@@ -353,8 +362,7 @@ module vt_vault_controller #(
   // A change to reads waits for tWTR anyway, which covers tRCD of a row that is being opened.
   assign look_is_other_ready = change_q && seen_valid_q && see_other && seen_head_q && see_hit && (see_ready || write_q);
 
-  wire prefix = (seen_first_q || prefix_q) && see_hit;
-  wire guards = seen_valid_q && (see_other || !change_q || prefix);
+  wire guards = seen_valid_q && (see_other || prefix);
   wire [Banks-1:0] seen_one = {{(Banks - 1) {1'b0}}, guards} << seen_bank_q;
 
   always @(posedge clk_i) begin

@@ -77,7 +77,7 @@ void Update(const char* name, uint64_t row_bytes, uint64_t pitch, uint64_t behin
   std::vector<ReadJob> reads;
   std::vector<WriteJob> writes;
   uint64_t lag = Accesses(behind);
-  uint64_t slack = 64;
+  uint64_t slack = getenv("SLACK") ? atoi(getenv("SLACK")) : 64;
   for (uint64_t i = 0; i < kMany; ++i) {
     reads.push_back({RowAccess(i, row_bytes, pitch), i > lag + slack ? i - lag - slack : 0});
     writes.push_back({RowAccess(i, row_bytes, pitch), std::min(i + lag, kMany)});
@@ -104,7 +104,7 @@ void Step(const char* name, uint64_t row_bytes, uint64_t pitch, uint64_t second,
   uint64_t row = Accesses(row_bytes);
   uint64_t lag = Accesses(behind);
   uint64_t count = kMany / 2 / row * row;
-  uint64_t slack = 64;
+  uint64_t slack = getenv("SLACK") ? atoi(getenv("SLACK")) : 64;
   for (uint64_t i = 0; i < count; i += row) {
     for (uint64_t stream = 0; stream < 2; ++stream) {
       for (uint64_t k = 0; k < row; ++k) {
