@@ -10,7 +10,7 @@
 // Pages stay open. The accesses of each direction are issued in order, but rows are opened and closed ahead for up to
 // ReadQueue reads or Window writes, as long as no earlier access needs the bank. Reads are served until HighWater writes
 // wait and ReadBatch reads have had their turn, or no read has come for IdleCycles, or a write has waited AgeCycles;
-// then writes until reads wait and LowWater or fewer are left or WriteBatch have been served. Before a change of
+// then writes until reads wait and LowWater or fewer are left (none, if age gave the turn) or WriteBatch have been served. Before a change of
 // direction the rows of the other are opened while the last prepared accesses of this one go out.
 //
 // Refresh closes all banks and starts so early that two REF are never more than tREFI apart; none is ever postponed.
@@ -180,6 +180,7 @@ module vt_vault_controller #(
   wire [EntryBits-1:0] wr_entry = {wr_req_id_i, rotate(wr_req_addr_i)};
 
   reg  [LookBits-1:0]  look_q;  // place of the access looked at ahead
+  wire                 unused_spare;
   wire                 rd_pop;
   wire                 wr_pop;
   wire                 rd_head_valid;
@@ -204,6 +205,7 @@ module vt_vault_controller #(
       .rst_ni(rst_ni),
       .in_valid_i(rd_req_valid_i),
       .in_ready_o(rd_req_ready_o),
+      .in_spare_o(unused_spare),
       .in_data_i(rd_entry),
       .head_valid_o(rd_head_valid),
       .head_data_o(rd_head),
@@ -251,6 +253,7 @@ module vt_vault_controller #(
   reg [BatchBits-1:0] batch_q;   // accesses issued in this turn, saturating
   reg [IdleBits-1:0]  idle_q;    // cycles without a read
   reg [AgeBits-1:0]   age_q;     // cycles in which a write has waited
+  reg                 drain_q;   // the turn came by age: it leaves no write behind
 
   wire head_hit;
   wire head_ready;
@@ -264,7 +267,7 @@ module vt_vault_controller #(
   wire wr_any = wr_level != {LevelBits{1'b0}};
   wire to_writes = wr_any && ((wr_level >= High[LevelBits-1:0] && (batch_q >= RdBatch[BatchBits-1:0] || !rd_head_valid)) ||
                               idle_q == Idle[IdleBits-1:0] || age_q == Age[AgeBits-1:0]);
-  wire to_reads = rd_head_valid && (wr_level <= Low[LevelBits-1:0] || batch_q >= WrBatch[BatchBits-1:0]);
+  wire to_reads = rd_head_valid && ((wr_level <= Low[LevelBits-1:0] && !drain_q) || !wr_any || batch_q >= WrBatch[BatchBits-1:0]);
   wire turn = change_q && (other_q || !head_valid || !head_hit || &grace_q);
   wire access;
   wire look_is_other_ready;
@@ -275,6 +278,7 @@ module vt_vault_controller #(
       change_q <= 1'b0;
       other_q  <= 1'b0;
       grace_q  <= 4'd0;
+      drain_q  <= 1'b0;
       batch_q  <= {BatchBits{1'b0}};
       idle_q   <= {IdleBits{1'b0}};
       age_q    <= {AgeBits{1'b0}};
@@ -282,6 +286,8 @@ module vt_vault_controller #(
       if (turn) write_q <= !write_q;
       change_q <= !turn && (change_q || (write_q ? to_reads : to_writes));
       other_q  <= !turn && (other_q || look_is_other_ready);
+
+      if (turn) drain_q <= age_q == Age[AgeBits-1:0];
 
       if (turn || !change_q) grace_q <= 4'd0;
       else if (access) grace_q <= grace_q + 4'd1;
@@ -546,7 +552,7 @@ module vt_vault_controller #(
       .level_o(unused_level)
   );
 
-  wire unused = &{1'b0, unused_level, unused_ready, unused_valid, wr_look, rd_look};
+  wire unused = &{1'b0, unused_level, unused_ready, unused_valid, unused_spare, wr_look, rd_look};
 
 endmodule
 

@@ -23,6 +23,7 @@ module vt_vault_window #(
     // In.
     input  wire                in_valid_i,
     output wire                in_ready_o,
+    output wire                in_spare_o,    // there is room for one more beside the one that in_ready_o promises
     input  wire [Width-1:0]    in_data_i,
 
     // The oldest entry; pop_i only while head_valid_o.
@@ -51,6 +52,7 @@ module vt_vault_window #(
   wire [LookBits-1:0] lptr = rptr_q + look_i;
 
   assign in_ready_o   = !level_q[LookBits];
+  assign in_spare_o   = !level_q[LookBits] && level_q[LookBits-1:0] != {LookBits{1'b1}};
   assign head_valid_o = level_q != {(LookBits + 1) {1'b0}};
   assign head_data_o  = data_q[rptr_q];
   assign look_valid_o = level_q > {1'b0, look_i};

@@ -7,7 +7,7 @@
 // issued (level_o counts it) once its last beat is in. Room comes free after the data has left for the pins.
 //
 // Latency     4 cycles from a request to the window; data 1 cycle from send_i to its first beat.
-// Throughput  1 beat per cycle; 1 request every 2 cycles.
+// Throughput  1 beat and 1 request per cycle.
 // Bound       Entries accesses, those whose data is still on the way to the pins included.
 
 `default_nettype none
@@ -113,7 +113,8 @@ module vt_vault_write_queue #(
   reg                  fetched_q;
   wire [EntryBits-1:0] fetched_data;
   wire                 window_ready;
-  wire fetch = stored_q != {LevelBits{1'b0}} && window_ready && !fetched_q;
+  wire                 window_spare;
+  wire fetch = stored_q != {LevelBits{1'b0}} && (fetched_q ? window_spare : window_ready);
 
   always @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -153,6 +154,7 @@ module vt_vault_write_queue #(
       .rst_ni(rst_ni),
       .in_valid_i(fetched_q),
       .in_ready_o(window_ready),
+      .in_spare_o(window_spare),
       .in_data_i(fetched_data),
       .head_valid_o(window_valid),
       .head_data_o(head_data_o),
