@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <fstream>
+#include <regex>
+
+#include "unit/vault_bench.h"
+#include "vaultrain/dram_timing.h"
+#include "vaultrain/vault_pins.h"
+
+#ifndef VT_DRAM_SET
+#define VT_DRAM_SET "hmc1"
+#define VT_PERIOD_PS 1000
+#define VT_DATA_BITS 64
+#define VT_DEFAULT_VAULT
+#endif
+
+// As vt_vault_controller has them.
+#define VT_READ_QUEUE 8
+#define VT_BATCH 32
+
+namespace vaultrain {
+namespace {
+
+const std::string kSource = VT_SOURCE_DIR;
+
+struct Vault {
+  DramSet set = ReadDramSet(kSource + "/constraints/dram/" VT_DRAM_SET ".toml");
+  DramTiming timing = CyclesAt(set, VT_PERIOD_PS);
+  DramGeometry geometry = GeometryOf(set, VT_DATA_BITS);
+};
+
+uint64_t Accesses(uint64_t bytes) {
+  static const uint64_t access_bytes = static_cast<uint64_t>(Vault().geometry.AccessBytes());
+  return bytes / access_bytes;
+}
+
+// Accesses per slot of the data bus that refresh leaves.
+double Share(const Vault& vault, uint64_t accesses, uint64_t cycles) {
+  double slots = double(cycles) / std::max(vault.geometry.beats, vault.timing.tCCD);
+  return double(accesses) / (slots * (1 - double(vault.timing.tRFC) / vault.timing.tREFI));
+}
+
+void ExpectShare(const char* name, const std::vector<ReadJob>& reads,
+                 const std::vector<WriteJob>& writes, double least) {
+  Vault vault;
+  VaultBench bench(vault.timing, vault.geometry, 1);
+  ASSERT_EQ(bench.Run(reads, writes, {}, 4000000), "") << name;
+  double share = Share(vault, reads.size() + writes.size(), bench.cycles());
+  std::printf("%-44s reads %6zu writes %6zu cycles %7llu share %.4f ACT %llu longest read %llu write %llu\n", name,
+              reads.size(), writes.size(), static_cast<unsigned long long>(bench.cycles()), share,
+              static_cast<unsigned long long>(bench.die().counters().act),
+              static_cast<unsigned long long>(bench.longest_read()),
+              static_cast<unsigned long long>(bench.longest_write()));
+  EXPECT_GE(share, least) << name;
+}
+
+constexpr uint64_t kMany = 16384;
+
+// Accesses of rows of row_bytes that lie pitch bytes apart.
+uint64_t RowAccess(uint64_t index, uint64_t row_bytes, uint64_t pitch) {
+  uint64_t row = Accesses(row_bytes);
+  return index / row * Accesses(pitch) + index % row;
+}
+
+TEST(VaultController, SequentialReadsReachThePins) {
+  std::vector<ReadJob> reads;
+  for (uint64_t i = 0; i < kMany; ++i) reads.push_back({1000 + i, 0});
+  ExpectShare("sequential reads", reads, {}, 0.95);
+}
+
+TEST(VaultController, SequentialWritesReachThePins) {
+  std::vector<WriteJob> writes;
+  for (uint64_t i = 0; i < kMany; ++i) writes.push_back({1000 + i, 0});
+  ExpectShare("sequential writes", {}, writes, 0.95);
+}
+
+// Reads of one stream, writes in place `behind` bytes later; reads run at most `ahead` accesses further ahead.
+void Update(const char* name, uint64_t row_bytes, uint64_t pitch, uint64_t behind, double least) {
+  std::vector<ReadJob> reads;
+  std::vector<WriteJob> writes;
+  uint64_t lag = Accesses(behind);
+  uint64_t slack = 64;
+  for (uint64_t i = 0; i < kMany; ++i) {
+    reads.push_back({RowAccess(i, row_bytes, pitch), i > lag + slack ? i - lag - slack : 0});
+    writes.push_back({RowAccess(i, row_bytes, pitch), std::min(i + lag, kMany)});
+  }
+  ExpectShare(name, reads, writes, least);
+}
+
+TEST(VaultController, UpdateInPlaceReachesThePins) {
+  Update("1:1 contiguous, 16 KB behind", 1 << 20, 1 << 20, 16 << 10, 0.88);
+  Update("1:1 contiguous, 17.2 KB behind", 1 << 20, 1 << 20, 17600, 0.88);
+  Update("1:1 contiguous, 33 KB behind", 1 << 20, 1 << 20, 33 << 10, 0.88);
+  Update("1:1 contiguous, 64 KB behind", 1 << 20, 1 << 20, 64 << 10, 0.88);
+  Update("1:1 rows 3136 of 3136, 16 KB behind", 3136, 3136, 16 << 10, 0.88);
+  Update("1:1 rows 3136 of 4096, 31360 behind", 3136, 4096, 31360, 0.88);
+  Update("1:1 rows 3136 of 6272, 32 KB behind", 3136, 6272, 32 << 10, 0.88);
+  Update("1:1 rows 3136 of 12544, 48 KB behind", 3136, 12544, 48 << 10, 0.88);
+}
+
+// Two read streams in turn by row, one write stream in place of the first.
+void Step(const char* name, uint64_t row_bytes, uint64_t pitch, uint64_t second, uint64_t behind,
+          double least) {
+  std::vector<ReadJob> reads;
+  std::vector<WriteJob> writes;
+  uint64_t row = Accesses(row_bytes);
+  uint64_t lag = Accesses(behind);
+  uint64_t count = kMany / 2 / row * row;
+  uint64_t slack = 64;
+  for (uint64_t i = 0; i < count; i += row) {
+    for (uint64_t stream = 0; stream < 2; ++stream) {
+      for (uint64_t k = 0; k < row; ++k) {
+        uint64_t place = i + k;
+        reads.push_back({stream * Accesses(second) + RowAccess(place, row_bytes, pitch),
+                         place > lag + slack + row ? place - lag - slack - row : 0});
+      }
+    }
+  }
+  for (uint64_t i = 0; i < count; ++i) {
+    writes.push_back(
+        {RowAccess(i, row_bytes, pitch), std::min<uint64_t>(2 * (i / row * row + row + lag), reads.size())});
+  }
+  ExpectShare(name, reads, writes, least);
+}
+
+TEST(VaultController, OptimiserStepReachesThePins) {
+  Step("2:1 rows 3136 of 3136, 16 KB behind", 3136, 3136, 8 << 20, 16 << 10, 0.90);
+  Step("2:1 rows 3136 of 4096, 32 KB behind", 3136, 4096, (8 << 20) + 3136, 32 << 10, 0.90);
+  Step("2:1 rows 2048, 16 KB behind", 2048, 2048, 8 << 20, 16 << 10, 0.90);
+  Step("2:1 rows 512, 16 KB behind", 512, 512, 8 << 20, 16 << 10, 0.85);
+  Step("2:1 rows 12544, 16 KB behind", 12544, 12544, 8 << 20, 16 << 10, 0.90);
+}
+
+// What README.md of the block promises: cycles in which any read, and any write, is served.
+uint64_t LongestRead(const DramTiming& t, int beats) {
+  uint64_t slot = static_cast<uint64_t>(t.tRCD + t.tCWL + beats + t.tWR + t.tRP + 24);
+  uint64_t refresh = static_cast<uint64_t>(t.tRFC + t.tCWL + beats + t.tWR + t.tRP + 32);
+  uint64_t cycles = (VT_READ_QUEUE + VT_BATCH + 16) * slot;
+  return cycles + (cycles / static_cast<uint64_t>(t.tREFI) + 2) * refresh;
+}
+
+struct RandomCase {
+  const char* name;
+  uint64_t accesses;  // addresses are drawn from so many
+  uint64_t stride;
+  Stalls stalls;
+};
+
+TEST(VaultController, RandomTrafficKeepsOrderAndTiming) {
+  Vault vault;
+  auto page = static_cast<uint64_t>(vault.geometry.Columns());
+  auto bank_span = page * static_cast<uint64_t>(vault.geometry.banks);
+  const RandomCase cases[] = {
+      {"all of the vault", vault.geometry.Bytes() / uint64_t(vault.geometry.AccessBytes()), 1, {}},
+      {"all of the vault, stalls", 1 << 16, 1, {30, 30, 10, true}},
+      {"few addresses, stalls", 64, 1, {50, 50, 5, true}},
+      {"one page", page, 1, {0, 0, 0, true}},
+      {"rows of few banks", 64, bank_span, {0, 0, 0, true}},
+      {"slow readers", 4096, 1, {97, 10, 0, true}},
+      {"slow writers", 4096, 1, {0, 97, 80, true}},
+      {"slow data", 4096, 1, {0, 0, 90, true}},
+  };
+  for (const RandomCase& test : cases) {
+    for (uint32_t seed = 1; seed <= 3; ++seed) {
+      std::mt19937 random(seed);
+      std::vector<ReadJob> reads;
+      std::vector<WriteJob> writes;
+      // Runs of neighbours with jumps between them.
+      uint64_t read_at = 0, write_at = 0;
+      for (uint64_t i = 0; i < 1500; ++i) {
+        read_at = random() % 4 == 0 ? random() : read_at + 1;
+        write_at = random() % 4 == 0 ? random() : write_at + 1;
+        reads.push_back({read_at % test.accesses * test.stride, 0});
+        writes.push_back({write_at % test.accesses * test.stride, 0});
+      }
+      VaultBench bench(vault.timing, vault.geometry, seed);
+      ASSERT_EQ(bench.Run(reads, writes, test.stalls, 4000000), "")
+          << test.name << ", seed " << seed;
+      EXPECT_LE(bench.longest_read(), LongestRead(vault.timing, vault.geometry.beats))
+          << test.name << ", seed " << seed;
+    }
+  }
+}
+
+TEST(VaultController, ReadAfterAcknowledgementSeesTheWrite) {
+  Vault vault;
+  std::vector<ReadJob> reads;
+  std::vector<WriteJob> writes;
+  for (uint64_t i = 0; i < 400; ++i) {
+    uint64_t access = i * 7 % 97 * static_cast<uint64_t>(vault.geometry.Columns());
+    writes.push_back({access, i});
+    reads.push_back({access, i + 1});
+  }
+  VaultBench bench(vault.timing, vault.geometry, 5);
+  EXPECT_EQ(bench.Run(reads, writes, {}, 400000), "");
+}
+
+TEST(VaultController, WriteIsNotStarvedByReadsOfAnOpenRow) {
+  Vault vault;
+  std::vector<ReadJob> reads;
+  for (uint64_t i = 0; i < 4000; ++i) reads.push_back({i % 2, 0});
+  for (uint64_t bank_row : {0, 1}) {  // another page of another bank, another row of the same bank
+    VaultBench bench(vault.timing, vault.geometry, 1);
+    uint64_t page = static_cast<uint64_t>(vault.geometry.Columns());
+    uint64_t banks = static_cast<uint64_t>(vault.geometry.banks);
+    uint64_t access = bank_row != 0 ? (banks + banks - 1) * page : page;
+    ASSERT_EQ(bench.Run(reads, {{access, 10}}, {}, 100000), "");
+    EXPECT_LE(bench.longest_write(), 1024u + 1000u);
+    EXPECT_GT(bench.cycles(), 4000u * 8 * 2 / 8);
+  }
+}
+
+TEST(VaultController, ReadIsNotStarvedByWritesOfAnOpenRow) {
+  Vault vault;
+  std::vector<WriteJob> writes;
+  for (uint64_t i = 0; i < 4000; ++i) writes.push_back({i % 2, 0});
+  uint64_t page = static_cast<uint64_t>(vault.geometry.Columns());
+  uint64_t banks = static_cast<uint64_t>(vault.geometry.banks);
+  VaultBench bench(vault.timing, vault.geometry, 1);
+  ASSERT_EQ(bench.Run({{(banks + banks - 1) * page, 100}, {page, 1000}}, writes, {}, 100000), "");
+  EXPECT_LE(bench.longest_read(), 1500u);
+}
+
+TEST(VaultController, LastWritesComeOutWhileReadsGoOn) {
+  Vault vault;
+  std::vector<ReadJob> reads;
+  for (uint64_t i = 0; i < 6000; ++i) reads.push_back({i * 5, 0});
+  std::vector<WriteJob> writes;
+  for (uint64_t i = 0; i < 4; ++i) writes.push_back({900000 + i * 1000, 100});
+  VaultBench bench(vault.timing, vault.geometry, 1);
+  ASSERT_EQ(bench.Run(reads, writes, {}, 1000000), "");
+  EXPECT_LE(bench.longest_write(), 1024u + 1000u);
+}
+
+TEST(VaultController, RefreshComesInEveryIntervalIdleOrBusy) {
+  Vault vault;
+  VaultBench bench(vault.timing, vault.geometry, 1);
+  bench.die().Record(true);
+  ASSERT_EQ(bench.Wait(3 * vault.timing.tREFI), "");
+  std::vector<ReadJob> reads;
+  for (uint64_t i = 0; i < 4000; ++i) reads.push_back({i * 37 % 50000, 0});
+  ASSERT_EQ(bench.Run(reads, {}, {}, 1000000), "");
+  uint64_t last = 0;
+  uint64_t most = 0;
+  for (const DramCommandRecord& record : bench.die().recorded()) {
+    if (record.command != DramCommand::kRef) continue;
+    most = std::max(most, record.cycle - last);
+    last = record.cycle;
+  }
+  EXPECT_GT(bench.die().counters().ref, 5u);
+  EXPECT_LE(most, static_cast<uint64_t>(vault.timing.tREFI));
+  EXPECT_GE(most, static_cast<uint64_t>(vault.timing.tREFI - 120));
+}
+
+// An access in the fewest cycles, command by command.
+TEST(VaultController, LoneReadTakesActivateAndRead) {
+  Vault vault;
+  VaultBench bench(vault.timing, vault.geometry, 1);
+  bench.die().Record(true);
+  uint64_t row = static_cast<uint64_t>(vault.geometry.Columns() * vault.geometry.banks);
+  // Two accesses of a page, then another row of that bank.
+  uint64_t again = row * static_cast<uint64_t>(vault.geometry.banks);
+  ASSERT_EQ(bench.Run({{0, 0}, {1, 0}, {again, 0}}, {}, {}, 10000), "");
+  std::vector<DramCommand> commands;
+  for (const auto& record : bench.die().recorded()) commands.push_back(record.command);
+  const std::vector<DramCommand> expected = {DramCommand::kAct, DramCommand::kRd, DramCommand::kRd,
+                                             DramCommand::kPre, DramCommand::kAct, DramCommand::kRd};
+  ASSERT_EQ(commands, expected);
+  auto gap = [&](size_t from, size_t to) {
+    return static_cast<int>(bench.die().recorded()[to].cycle - bench.die().recorded()[from].cycle);
+  };
+  EXPECT_EQ(gap(0, 1), vault.timing.tRCD);
+  EXPECT_EQ(gap(1, 2), std::max(vault.timing.tCCD, vault.geometry.beats));
+  EXPECT_LE(gap(3, 4), vault.timing.tRP + 4);
+  EXPECT_EQ(gap(4, 5), vault.timing.tRCD);
+}
+
+#ifdef VT_DEFAULT_VAULT
+std::string ControllerText() {
+  std::ifstream file(kSource + "/rtl_templates/vault/vt_vault_controller.v");
+  return std::string((std::istreambuf_iterator<char>(file)), {});
+}
+
+TEST(VaultController, DefaultsAreTheSetOfHmc1AtOneNanosecond) {
+  Vault vault;
+  std::string text = ControllerText();
+  auto parameter = [&](const std::string& name) {
+    std::smatch match;
+    EXPECT_TRUE(std::regex_search(text, match, std::regex("parameter " + name + " *= *(\\d+)"))) << name;
+    return match.empty() ? -1 : std::stoi(match[1]);
+  };
+  EXPECT_EQ(parameter("tRCD"), vault.timing.tRCD);
+  EXPECT_EQ(parameter("tRP"), vault.timing.tRP);
+  EXPECT_EQ(parameter("tCL"), vault.timing.tCL);
+  EXPECT_EQ(parameter("tCWL"), vault.timing.tCWL);
+  EXPECT_EQ(parameter("tRAS"), vault.timing.tRAS);
+  EXPECT_EQ(parameter("tRRD"), vault.timing.tRRD);
+  EXPECT_EQ(parameter("tFAW"), vault.timing.tFAW);
+  EXPECT_EQ(parameter("tCCD"), vault.timing.tCCD);
+  EXPECT_EQ(parameter("tWTR"), vault.timing.tWTR);
+  EXPECT_EQ(parameter("tWR"), vault.timing.tWR);
+  EXPECT_EQ(parameter("tRTP"), vault.timing.tRTP);
+  EXPECT_EQ(parameter("tRFC"), vault.timing.tRFC);
+  EXPECT_EQ(parameter("tREFI"), vault.timing.tREFI);
+  EXPECT_EQ(parameter("Banks"), vault.geometry.banks);
+  EXPECT_EQ(1 << parameter("RowBits"), vault.geometry.rows);
+  EXPECT_EQ(1 << parameter("ColBits"), vault.geometry.Columns());
+  EXPECT_EQ(parameter("Beats"), vault.geometry.beats);
+  EXPECT_EQ(parameter("BankRotate"), vault.geometry.bank_rotate);
+}
+
+TEST(VaultController, PortsMatchTheTableOfVaultPins) {
+  std::string text = ControllerText();
+  std::regex port("(input|output)\\s+(?:wire|reg)\\s+(?:\\[(.*):0\\]\\s+)?(dram_\\w+)");
+  size_t pin = 0;
+  for (std::sregex_iterator it(text.begin(), text.end(), port), end; it != end; ++it, ++pin) {
+    ASSERT_LT(pin, std::size(kVaultPins)) << (*it)[3];
+    // "N-1" and "n" as the table spells them: "N" and "n+1".
+    std::string width = (*it)[2];
+    width = width.ends_with("-1") ? width.substr(0, width.size() - 2)
+                                  : std::to_string(std::stoi("0" + width) + 1);
+    std::string listed(kVaultPins[pin].width);
+    listed.erase(std::remove(listed.begin(), listed.end(), ' '), listed.end());
+    EXPECT_EQ((*it)[3].str(), kVaultPins[pin].name);
+    EXPECT_EQ((*it)[1] == "output", kVaultPins[pin].output) << (*it)[3];
+    EXPECT_EQ(width, listed) << (*it)[3];
+  }
+  EXPECT_EQ(pin, std::size(kVaultPins));
+}
+#endif
+
+}  // namespace
+}  // namespace vaultrain
