@@ -47,7 +47,9 @@ int Run(int argc, char** argv) {
     std::function<int()> run = command->setup(*sub);
     sub->callback([&chosen, run] { chosen = run; });
   }
-  if (argc > 1 && argv[1][0] != '-' && !app.get_subcommand_no_throw(argv[1])) {
+  auto is_named = [&](const Command* command) { return command->name == argv[1]; };
+  std::vector<const Command*> commands = AllCommands();
+  if (argc > 1 && argv[1][0] != '-' && std::none_of(commands.begin(), commands.end(), is_named)) {
     RefuseInput("no command '{}'; accepted: {}", argv[1], CommandNames());
   }
   try {
