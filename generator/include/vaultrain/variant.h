@@ -87,7 +87,8 @@ struct Variant {
   int ScratchpadWords() const { return scratchpad.kib * 1024 / (WordBits() / 8); }
   // Words of one scratchpad bank, a power of two.
   int BankWords() const { return ScratchpadWords() / scratchpad.banks; }
-  // DRAM beats (cycles of data) of a word.
+  // DRAM beats (cycles of data) of a word; whole, since both are powers of two and no word is
+  // narrower than a beat.
   int WordBeats() const { return WordBits() / dram.data_bits; }
   // Bytes of one vault's memory.
   int64_t VaultBytes() const { return int64_t{dram.mib} << 20; }

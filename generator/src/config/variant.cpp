@@ -356,14 +356,6 @@ std::vector<VariantRule> MakeRules() {
              "1024",
              v.array.rows, v.array.lanes, v.OperandBits(), bits);
        }},
-      {"word_of_dram_beats", "a word is a whole number of dram.data_bits",
-       [](const Variant& v) -> std::string {
-         if (v.WordBits() % v.dram.data_bits == 0) return "";
-         return fmt::format(
-             "word of {} bits, dram.data_bits {}; accepted: dram.data_bits that "
-             "divides the word",
-             v.WordBits(), v.dram.data_bits);
-       }},
       {"word_of_output_rows", "array.cols * operand bits divides a word",
        [](const Variant& v) -> std::string {
          int bits = v.array.cols * v.OperandBits();

@@ -216,7 +216,7 @@ std::string Map(const std::vector<Item>& items, NameOf name_of, ValueOf value_of
   for (const Item& item : items) width = std::max(width, name_of(item).size());
   std::string text;
   for (const Item& item : items) {
-    text += fmt::format("      .{:{}} ({}){}\n", name_of(item), width, value_of(item),
+    text += fmt::format("      .{:{}}({}){}\n", name_of(item), width, value_of(item),
                         &item == &items.back() ? "" : ",");
   }
   return text;
