@@ -6,6 +6,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <random>
+
+#include "draw_variant.h"
 #include "rtl/templates.h"
 #include "test_prefix.h"
 #include "vaultrain/error.h"
@@ -125,6 +128,26 @@ TEST(Generate, CornersOfTheRangesPassTheLintGate) {
             "dram.mib=1024"},
            {"operand_format=fp32", "array.lanes=32", "array.cols=16", "scratchpad.kib=2048"}}) {
     ExpectAllPass(Lint(GenerateRtl(Shipped("nano", corner), prefix.resources()), options));
+  }
+}
+
+TEST(Generate, DrawnVariantsPassTheLintGate) {
+  TestPrefix prefix;
+  LintOptions options;
+  options.each_module = false;
+  options.tools = {"verilator"};
+  std::mt19937 random(2);
+  for (int legal = 0; legal < 10;) {
+    std::vector<std::string> overrides = DrawOverrides(random);
+    Variant variant;
+    try {
+      variant = ParseVariant("", "drawn.toml", overrides);
+    } catch (const Error&) {
+      continue;  // refused by a rule, as variant_test shows
+    }
+    ++legal;
+    SCOPED_TRACE(ResolvedToml(variant));
+    ExpectAllPass(Lint(GenerateRtl(variant, prefix.resources()), options));
   }
 }
 

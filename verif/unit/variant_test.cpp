@@ -9,6 +9,7 @@
 #include <map>
 #include <random>
 
+#include "draw_variant.h"
 #include "vaultrain/error.h"
 
 namespace vaultrain {
@@ -126,26 +127,11 @@ TEST(Variant, EveryRuleRefusesByName) {
   }
 }
 
-// A value of the key's range, small or large alike.
-std::string Draw(const VariantKey& key, std::mt19937& random) {
-  if (!key.choices.empty()) return std::string(key.choices[random() % key.choices.size()]);
-  if (key.type == KeyType::kText) return std::string(key.defaults.at(0));
-  if (key.type == KeyType::kInteger) {
-    return std::to_string(key.min + static_cast<int>(random() % (key.max - key.min + 1)));
-  }
-  int steps = 0;
-  while (key.min << (steps + 1) <= key.max) ++steps;
-  return std::to_string(key.min << (random() % (steps + 1)));
-}
-
 TEST(Variant, DrawnVariantsAreLegalOrRefusedByANamedRule) {
   std::mt19937 random(1);
   int legal = 0;
   for (int i = 0; i < 200; ++i) {
-    std::vector<std::string> overrides;
-    for (const VariantKey& key : VariantKeys()) {
-      if (key.key != "name") overrides.push_back(fmt::format("{}={}", key.key, Draw(key, random)));
-    }
+    std::vector<std::string> overrides = DrawOverrides(random);
     std::string refusal = Refusal("", overrides);
     if (!refusal.empty()) {
       bool named = false;
