@@ -1,0 +1,1 @@
+vt_block_test(NAME semaphores TOP vt_semaphores)
