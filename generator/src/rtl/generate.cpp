@@ -11,6 +11,8 @@
 #include "rtl/templates.h"
 #include "rtl/verilog_writer.h"
 #include "vaultrain/error.h"
+#include "vaultrain/registers.h"
+#include "vaultrain/vault_dram.h"
 #include "vaultrain/version.h"
 
 namespace vaultrain {
@@ -91,7 +93,8 @@ std::string GeneratedHeader(const Variant& variant, std::string_view comment) {
 }
 
 FileTree GenerateRtl(const Variant& variant, const ResourcePaths& resources) {
-  std::string top = rtl::WriteVerilog(rtl::MemoryModule(variant), GeneratedHeader(variant, "//"));
+  rtl::Component module = rtl::MemoryModule(variant, LoadVaultDram(variant, resources));
+  std::string top = rtl::WriteVerilog(module, GeneratedHeader(variant, "//"));
   FileTree tree;
   for (auto& [name, text] : rtl::TemplateClosure(top, resources.templates)) {
     tree["rtl/" + name] = std::move(text);
@@ -107,7 +110,9 @@ FileTree GenerateTree(const Variant& variant, const ResourcePaths& resources) {
   tree["rtl.f"] = std::move(list);
   tree[fmt::format("vaultrain_{}.core", variant.name)] = std::move(core);
   tree["resolved.toml"] = GeneratedHeader(variant, "#") + "\n" + ResolvedToml(variant);
-  tree["doc/ports.md"] = PortDocument(variant, rtl::MemoryModule(variant));
+  tree["doc/ports.md"] =
+      PortDocument(variant, rtl::MemoryModule(variant, LoadVaultDram(variant, resources)));
+  tree["doc/registers.md"] = GeneratedHeader(variant, "<!--") + "\n" + RegistersMarkdown();
   // What makes sim/ and synth/ stand alone lies ready in these two folders.
   AddFolder(resources.harness / "standalone", "sim/", tree);
   AddFolder(resources.synth / "standalone", "synth/", tree);

@@ -10,7 +10,7 @@
 
 namespace vaultrain::rtl {
 
-Component MemoryModule(const Variant& variant) {
+Component MemoryModule(const Variant& variant, const VaultDram& dram) {
   Component top;
   top.name = kTopModule;
   top.header = {
@@ -22,10 +22,10 @@ Component MemoryModule(const Variant& variant) {
                   variant.clock_ps, variant.dram.data_bits, variant.dram.timing),
       "Reset is synchronous and active low; every output comes from one clock.",
   };
-  top.ports = NodePorts(variant);
+  top.ports = NodePorts(variant, dram);
 
   // The one node sees the outside as it is.
-  Instance node{"vt_node", "u_node", NodeParameters(variant), {}};
+  Instance node{"vt_node", "u_node", NodeParameters(variant, dram), {}};
   for (const PortGroup& group : top.ports) {
     for (const Port& port : group.ports) node.connections.push_back({port.name, {Net(port.name)}});
   }

@@ -8,10 +8,11 @@
 
 #include "rtl/component.h"
 #include "vaultrain/variant.h"
+#include "vaultrain/vault_dram.h"
 
 namespace vaultrain::rtl {
 
-Component MemoryModule(const Variant& variant);
+Component MemoryModule(const Variant& variant, const VaultDram& dram);
 
 }  // namespace vaultrain::rtl
 

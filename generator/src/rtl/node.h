@@ -11,14 +11,15 @@
 
 #include "rtl/component.h"
 #include "vaultrain/variant.h"
+#include "vaultrain/vault_dram.h"
 
 namespace vaultrain::rtl {
 
 // Every parameter of vt_node with the value that a variant gives it.
-std::vector<Parameter> NodeParameters(const Variant& variant);
+std::vector<Parameter> NodeParameters(const Variant& variant, const VaultDram& dram);
 
 // Every port of vt_node with its width in a variant, in protocol groups; clk_i and rst_ni first.
-std::vector<PortGroup> NodePorts(const Variant& variant);
+std::vector<PortGroup> NodePorts(const Variant& variant, const VaultDram& dram);
 
 }  // namespace vaultrain::rtl
 
