@@ -96,7 +96,7 @@ TEST(Generate, AMissingTemplateIsNamedWithItsUser) {
   }
 }
 
-TEST(Generate, MemoryThatTheDiesDoNotHoldIsRefusedByRule) {
+TEST(Generate, WhatTheDiesCannotServeIsRefusedByRule) {
   TestPrefix prefix;
   auto refusal = [&](const std::vector<std::string>& overrides) -> std::string {
     try {
@@ -108,6 +108,7 @@ TEST(Generate, MemoryThatTheDiesDoNotHoldIsRefusedByRule) {
     return "";
   };
   EXPECT_THAT(refusal({"dram.mib=256"}), HasSubstr("breaks rule dram_capacity"));
+  EXPECT_THAT(refusal({"clock_ps=100000"}), HasSubstr("breaks rule dram_timing"));
   EXPECT_THAT(refusal({"dram.timing=hmc9"}), HasSubstr("accepted: hbm, hmc1, hmc2"));
 }
 

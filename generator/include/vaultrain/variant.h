@@ -140,7 +140,7 @@ struct VariantRule {
   std::string_view name;
   std::string_view meaning;
   // What is wrong and what would be accepted; empty if the variant keeps the rule. Null: needs more
-  // than the variant and is checked where that is read (dram_capacity: LoadVaultDram).
+  // than the variant and is checked where that is read (dram_*: LoadVaultDram).
   std::string (*broken)(const Variant&);
 };
 

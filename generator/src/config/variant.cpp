@@ -251,6 +251,7 @@ std::vector<VariantRule> MakeRules() {
              v.scratchpad.kib, v.scratchpad.banks, v.BankWords(), v.WordBits(),
              64 * v.scratchpad.banks * v.WordBits() / 8 / 1024);
        }},
+      {"dram_timing", "the set of dram.timing can serve clock_ps and dram.data_bits", nullptr},
       {"dram_capacity", "dram.mib is no more than the dies of dram.timing hold", nullptr},
   };
 }

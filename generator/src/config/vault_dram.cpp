@@ -18,7 +18,12 @@ VaultDram LoadVaultDram(const Variant& variant, const ResourcePaths& resources) 
                 variant.dram.timing, fmt::join(ListVariants({folder}), ", "));
   }
   DramSet set = ReadDramSet(file.string());
-  VaultDram dram{CyclesAt(set, variant.clock_ps), GeometryOf(set, variant.dram.data_bits)};
+  VaultDram dram;
+  try {
+    dram = {CyclesAt(set, variant.clock_ps), GeometryOf(set, variant.dram.data_bits)};
+  } catch (const Error& error) {
+    RefuseInput("variant {}: breaks rule dram_timing: {}", variant.name, error.what());
+  }
   int64_t row_bytes = int64_t{dram.geometry.banks} * dram.geometry.page_bytes;
   int64_t rows = variant.VaultBytes() / row_bytes;
   if (rows > dram.geometry.rows) {
