@@ -544,20 +544,6 @@ std::optional<std::string> Liberty::Xor2() const {
   return cell ? std::optional(cell->args.front()) : std::nullopt;
 }
 
-std::optional<TieCell> Liberty::Tie(int level) const {
-  const LibertyGroup* cell = Smallest(root_, [&](const LibertyGroup& candidate) {
-    auto logic = LogicOf(candidate);
-    return logic && logic->inputs.empty() &&
-           std::any_of(logic->outputs.begin(), logic->outputs.end(),
-                       [&](const auto& output) { return (output.second & 1) == level; });
-  });
-  if (!cell) return std::nullopt;
-  for (const auto& [pin, table] : LogicOf(*cell)->outputs) {
-    if ((table & 1) == level) return TieCell{cell->args.front(), pin};
-  }
-  return std::nullopt;
-}
-
 std::optional<AdderCell> Liberty::FullAdder() const {
   auto fill = [](const LibertyGroup& cell, AdderCell& adder) {
     auto logic = LogicOf(cell);

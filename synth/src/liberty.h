@@ -45,10 +45,6 @@ struct ClockGateCell {
   double area = 0;
 };
 
-struct TieCell {
-  std::string cell, pin;
-};
-
 // One library as the flow sees it: several files merged, without current-source models.
 class Liberty {
  public:
@@ -71,8 +67,6 @@ class Liberty {
   std::optional<ClockGateCell> ClockGate() const;
   std::optional<std::string> Inverter() const;
   std::optional<std::string> Xor2() const;
-  // level: 0 or 1.
-  std::optional<TieCell> Tie(int level) const;
 
   // Liberty text. For mapping the cells marked dont_use are left out, and those that `exclude` (globs) names.
   std::string Text(bool for_mapping, const std::vector<std::string>& exclude) const;
