@@ -134,6 +134,16 @@ TEST_F(Cli, TheFileListServesVerilatorAndIcarusWhereItLies) {
   EXPECT_EQ(iverilog.status, 0) << iverilog.err;
 }
 
+TEST_F(Cli, TheSynthesisScriptRunsWhereItLies) {
+  ASSERT_EQ(Run({"generate", "nano", "--out", Out()}).status, 0);
+  ProcessResult yosys = RunProcess({"yosys", "-q", "-s", "synth/synth.ys"}, Out());
+  EXPECT_EQ(yosys.status, 0) << yosys.out << yosys.err;
+  EXPECT_TRUE(fs::exists(Out() + "/synth/netlist.il"));
+  for (const auto& entry : fs::directory_iterator(Out() + "/synth")) {
+    EXPECT_EQ(ReadFile(entry.path()).find("@TOP@"), std::string::npos) << entry.path();
+  }
+}
+
 TEST_F(Cli, AVariantThatCannotBeUsedIsRefusedAndLeavesNothing) {
   WriteFile(Out("syntax.toml"), "[array]\nrows = \n");
   WriteFile(Out("key.toml"), "[array]\ncolums = 4\n");

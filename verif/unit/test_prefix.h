@@ -25,9 +25,9 @@ class TestPrefix {
     fs::copy(source / "generator/variants", share / "variants", all);
     fs::copy(source / "rtl_templates", share / "rtl_templates", all);
     fs::copy(source / "verif/unit/fixtures/rtl_templates", share / "rtl_templates", all);
-    if (fs::exists(source / "constraints")) {
-      fs::create_directory_symlink(source / "constraints", share / "constraints");
-    }
+    fs::create_directory_symlink(source / "constraints", share / "constraints");
+    fs::create_directory_symlink(source / "synth", share / "synth");
+    fs::create_directory_symlink(source / "verif/harness", share / "harness");
   }
 
   const std::filesystem::path& path() const { return folder_.path(); }

@@ -18,9 +18,9 @@ struct VaultDram {
   DramGeometry geometry;  // with as many rows as dram.mib needs
 };
 
-// Reads constraints/dram/<dram.timing>.toml. Throws Error(kUnusableInput) for a set that is not shipped, by rule
-// dram_timing for a clock or data width that the set cannot serve, and by rule dram_capacity for a dram.mib that is
-// more than the dies hold.
+// Reads constraints/dram/<dram.timing>.toml. Throws Error(kUnusableInput) for a set that is not
+// shipped, by rule dram_timing for a clock or data width that the set cannot serve, and by rule
+// dram_capacity for a dram.mib that is more than the dies hold.
 VaultDram LoadVaultDram(const Variant& variant, const ResourcePaths& resources);
 
 }  // namespace vaultrain

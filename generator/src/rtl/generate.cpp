@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <map>
 
 #include "rtl/memory_module.h"
 #include "rtl/templates.h"
@@ -66,16 +66,42 @@ std::string PortDocument(const Variant& variant, const rtl::Component& top) {
   return text;
 }
 
-// What stands ready under `folder` goes as it is to `target`; a folder that is not shipped adds
-// nothing.
-void AddFolder(const fs::path& folder, const std::string& target, FileTree& tree) {
+// What stands ready under `folder` goes to `target` with its placeholders filled; a folder that is
+// not shipped adds nothing.
+void AddFolder(const fs::path& folder, const std::string& target,
+               const std::map<std::string, std::string>& placeholders, FileTree& tree) {
   std::error_code fault;
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(
            folder, fs::directory_options::follow_directory_symlink, fault)) {
     if (!entry.is_regular_file()) continue;
-    std::string inside = entry.path().lexically_relative(folder).generic_string();
-    tree[target + inside] = ReadFile(entry.path());
+    std::string text = ReadFile(entry.path());
+    for (const auto& [name, value] : placeholders) {
+      for (size_t at = 0; (at = text.find(name, at)) != std::string::npos; at += value.size()) {
+        text.replace(at, name.size(), value);
+      }
+    }
+    tree[target + entry.path().lexically_relative(folder).generic_string()] = std::move(text);
   }
+}
+
+// synth/: script and constraints, and the black box that takes the place of the memories.
+void AddSynthesis(const Variant& variant, const ResourcePaths& resources, FileTree& tree) {
+  std::string header = GeneratedHeader(variant, "#");
+  header.pop_back();
+  std::string files;
+  for (const auto& [path, bytes] : tree) {
+    bool is_memory = path == "rtl/vt_sram.v";
+    if (path.starts_with("rtl/") && !IsHeader(path) && !is_memory) {
+      files += (files.empty() ? "" : " ") + path;
+    }
+  }
+  AddFolder(resources.synth / "standalone", "synth/",
+            {{"@HEADER@", header},
+             {"@FILES@", files},
+             {"@TOP@", std::string(kTopModule)},
+             {"@CLOCK_NS@", fmt::format("{}", variant.clock_ps / 1000.0)}},
+            tree);
+  tree["synth/vt_sram.v"] = ReadFile(resources.synth / "yosys/vt_sram.v");
 }
 
 }  // namespace
@@ -113,9 +139,8 @@ FileTree GenerateTree(const Variant& variant, const ResourcePaths& resources) {
   tree["doc/ports.md"] =
       PortDocument(variant, rtl::MemoryModule(variant, LoadVaultDram(variant, resources)));
   tree["doc/registers.md"] = GeneratedHeader(variant, "<!--") + "\n" + RegistersMarkdown();
-  // What makes sim/ and synth/ stand alone lies ready in these two folders.
-  AddFolder(resources.harness / "standalone", "sim/", tree);
-  AddFolder(resources.synth / "standalone", "synth/", tree);
+  AddSynthesis(variant, resources, tree);
+  AddFolder(resources.harness / "standalone", "sim/", {}, tree);
   return tree;
 }
 
