@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+
+#include "vaultrain/variant.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <toml++/toml.h>
+#include <algorithm>
+#include <bit>
+#include <charconv>
+#include <fstream>
+#include <map>
+#include <numeric>
+#include <set>
+#include <sstream>
+
+#include "vaultrain/error.h"
+
+namespace vaultrain {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kFormatNames[] = {"bf16", "fp32"};
+constexpr int kFormatBits[] = {16, 32};
+
+// The field of a Variant behind a key.
+#define VT_INT(member) +[](Variant& v) -> int& { return v.member; }
+#define VT_TEXT(member) +[](Variant& v) -> std::string& { return v.member; }
+#define VT_FORMAT(member) +[](Variant& v) -> NumberFormat& { return v.member; }
+
+std::vector<VariantKey> MakeKeys() {
+  using enum KeyType;
+  // clang-format off
+  return {
+      {"name", kText, {}, 0, 0, {}, "",
+       "name of the variant; default: the file's stem", VT_TEXT(name)},
+      {"operand_format", kChoice, {"bf16"}, 0, 0, {"bf16", "fp32"}, "",
+       "number format of the operands of a product; sums are fp32", VT_FORMAT(operand_format)},
+      {"vaults", kInteger, {"1"}, 1, 1, {}, "",
+       "vaults, each with one node", VT_INT(vaults)},
+      {"clock_ps", kInteger, {"1000"}, 100, 100000, {}, "ps",
+       "period of the one clock", VT_INT(clock_ps)},
+
+      {"array.rows", kInteger, {"1"}, 1, 4, {}, "",
+       "dot units chained along K per column", VT_INT(array.rows)},
+      {"array.cols", kInteger, {"4"}, 1, 16, {}, "",
+       "columns: outputs N per cycle", VT_INT(array.cols)},
+      {"array.lanes", kPowerOfTwo, {"16"}, 4, 32, {}, "",
+       "products of one dot unit, which share one alignment", VT_INT(array.lanes)},
+      {"array.align_bits", kInteger, {"24", "36"}, 16, 48, {}, "bits",
+       "width to which the products of a dot unit are aligned", VT_INT(array.align_bits)},
+      {"array.acc_depth", kPowerOfTwo, {"256"}, 32, 1024, {}, "entries",
+       "fp32 accumulators per column, double-buffered in two halves", VT_INT(array.acc_depth)},
+
+      {"scratchpad.kib", kPowerOfTwo, {"256"}, 32, 2048, {}, "KiB",
+       "size of a node's scratchpad", VT_INT(scratchpad.kib)},
+      {"scratchpad.banks", kPowerOfTwo, {"4"}, 2, 8, {}, "",
+       "scratchpad banks, each read and written once a cycle", VT_INT(scratchpad.banks)},
+
+      {"vector.softmax_classes", kInteger, {"256"}, 16, 1024, {}, "elements",
+       "longest row that softmax and cross-entropy take", VT_INT(vector.softmax_classes)},
+
+      {"dram.timing", kText, {"hmc1"}, 0, 0, {}, "",
+       "name of the DRAM timing set", VT_TEXT(dram.timing)},
+      {"dram.data_bits", kPowerOfTwo, {"64"}, 32, 128, {}, "bits",
+       "data of a vault per clock cycle", VT_INT(dram.data_bits)},
+      {"dram.mib", kPowerOfTwo, {"128"}, 16, 1024, {}, "MiB",
+       "capacity of a vault that is used", VT_INT(dram.mib)},
+      {"dram.read_queue", kPowerOfTwo, {"8"}, 4, 32, {}, "accesses",
+       "reads that a vault controller holds", VT_INT(dram.read_queue)},
+      {"dram.write_queue", kPowerOfTwo, {"32"}, 16, 64, {}, "accesses",
+       "writes that a vault controller holds", VT_INT(dram.write_queue)},
+
+      {"sequencer.queue", kInteger, {"2"}, 2, 8, {}, "descriptors",
+       "descriptors that wait in front of each engine", VT_INT(sequencer.queue)},
+
+      {"host.id_bits", kInteger, {"4"}, 1, 8, {}, "bits",
+       "identifiers of the AXI4 memory port", VT_INT(host.id_bits)},
+  };
+  // clang-format on
+}
+
+#undef VT_INT
+#undef VT_TEXT
+#undef VT_FORMAT
+
+// One value on its way into a variant: where it came from, for messages, and what it says.
+struct Setting {
+  std::string origin;  // "file:line: " or "--set "
+  std::string key;
+  std::variant<int64_t, std::string> value;
+  unsigned line = 0;
+};
+
+bool IsName(std::string_view text) {
+  return !text.empty() && text.size() <= 64 && text[0] >= 'a' && text[0] <= 'z' &&
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+         });
+}
+
+std::string Shown(const Setting& setting) {
+  return std::holds_alternative<int64_t>(setting.value)
+             ? fmt::format("{}", std::get<int64_t>(setting.value))
+             : fmt::format("\"{}\"", std::get<std::string>(setting.value));
+}
+
+[[noreturn]] void RefuseValue(const Setting& setting, const VariantKey& key) {
+  RefuseInput("{}{} = {} is not accepted; accepted: {}", setting.origin, setting.key,
+              Shown(setting), AcceptedText(key));
+}
+
+void Apply(const Setting& setting, const VariantKey& key, Variant& variant) {
+  if (auto field = std::get_if<int& (*)(Variant&)>(&key.field)) {
+    const int64_t* value = std::get_if<int64_t>(&setting.value);
+    if (!value || *value < key.min || *value > key.max ||
+        (key.type == KeyType::kPowerOfTwo && !std::has_single_bit(static_cast<uint64_t>(*value)))) {
+      RefuseValue(setting, key);
+    }
+    (*field)(variant) = static_cast<int>(*value);
+    return;
+  }
+  const std::string* value = std::get_if<std::string>(&setting.value);
+  if (!value) RefuseValue(setting, key);
+  if (auto field = std::get_if<NumberFormat& (*)(Variant&)>(&key.field)) {
+    auto choice = std::find(key.choices.begin(), key.choices.end(), *value);
+    if (choice == key.choices.end()) RefuseValue(setting, key);
+    (*field)(variant) = static_cast<NumberFormat>(choice - key.choices.begin());
+    return;
+  }
+  if (!IsName(*value)) RefuseValue(setting, key);
+  std::get<std::string& (*)(Variant&)>(key.field)(variant) = *value;
+}
+
+const VariantKey& FindKey(const Setting& setting) {
+  for (const VariantKey& key : VariantKeys()) {
+    if (key.key == setting.key) return key;
+  }
+  RefuseInput("{}unknown key '{}'; nearest key: {} (all: vaultrain list --keys)", setting.origin,
+              setting.key, NearestKey(setting.key));
+}
+
+void Collect(const toml::table& table, const std::string& prefix, std::string_view file,
+             std::vector<Setting>& settings) {
+  for (const auto& [name, node] : table) {
+    std::string key = prefix + std::string(name.str());
+    std::string origin = fmt::format("{}:{}: ", file, node.source().begin.line);
+    if (const toml::table* inner = node.as_table()) {
+      // A misspelt section is refused by its first key, an empty one by its own name.
+      bool known = std::any_of(
+          VariantKeys().begin(), VariantKeys().end(),
+          [&](const VariantKey& k) { return k.key.substr(0, key.size() + 1) == key + "."; });
+      if (inner->empty() && !known) FindKey({origin, key, ""});
+      Collect(*inner, key + ".", file, settings);
+    } else if (const auto* integer = node.as_integer()) {
+      settings.push_back({origin, key, integer->get(), node.source().begin.line});
+    } else if (const auto* text = node.as_string()) {
+      settings.push_back({origin, key, text->get(), node.source().begin.line});
+    } else {
+      Setting setting{origin, key, ""};
+      RefuseInput("{}{} is neither an integer nor a text; accepted: {}", origin, key,
+                  AcceptedText(FindKey(setting)));
+    }
+  }
+}
+
+// Settings in the order of their lines, so that the first wrong line is the one that is named.
+std::vector<Setting> ReadToml(std::string_view text, std::string_view file) {
+  toml::table table;
+  try {
+    table = toml::parse(text, file);
+  } catch (const toml::parse_error& error) {
+    std::string what(error.description());
+    std::replace(what.begin(), what.end(), '\n', ' ');
+    RefuseInput("{}:{}: not TOML: {}", file, error.source().begin.line, what);
+  }
+  std::vector<Setting> settings;
+  Collect(table, "", file, settings);
+  std::stable_sort(settings.begin(), settings.end(),
+                   [](const Setting& a, const Setting& b) { return a.line < b.line; });
+  return settings;
+}
+
+// "key=value" of --set. A value that is an integer is one, anything else is text, with or without
+// quotes.
+Setting ReadOverride(const std::string& text) {
+  size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
+    RefuseInput("--set {}: accepted: key=value, such as array.cols=8", text);
+  }
+  Setting setting{"--set ", text.substr(0, equals), ""};
+  std::string value = text.substr(equals + 1);
+  int64_t integer = 0;
+  auto [end, fault] = std::from_chars(value.data(), value.data() + value.size(), integer);
+  if (fault == std::errc() && end == value.data() + value.size()) {
+    setting.value = integer;
+    return setting;
+  }
+  if (value.size() >= 2 && value.front() == '"' && value.back() == '"') {
+    value = value.substr(1, value.size() - 2);
+  }
+  setting.value = value;
+  return setting;
+}
+
+size_t EditDistance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      size_t replace = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = std::min({replace, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+std::vector<VariantRule> MakeRules() {
+  return {
+      {"word_bits", "array.rows * array.lanes * operand bits is 128, 256, 512 or 1024",
+       [](const Variant& v) -> std::string {
+         int bits = v.WordBits();
+         if (bits >= 128 && bits <= 1024 && std::has_single_bit(static_cast<unsigned>(bits)))
+           return "";
+         return fmt::format(
+             "array.rows {} * array.lanes {} * {} operand bits = {}; accepted: 128, 256, 512 or "
+             "1024",
+             v.array.rows, v.array.lanes, v.OperandBits(), bits);
+       }},
+      {"word_of_output_rows", "array.cols * operand bits divides a word",
+       [](const Variant& v) -> std::string {
+         int bits = v.array.cols * v.OperandBits();
+         if (v.WordBits() % bits == 0) return "";
+         return fmt::format(
+             "array.cols {} * {} operand bits = {} does not divide a word of {} bits; accepted: "
+             "array.cols that is a power of two up to {}",
+             v.array.cols, v.OperandBits(), bits, v.WordBits(), v.WordElements());
+       }},
+      {"bank_words", "a scratchpad bank holds at least 64 words",
+       [](const Variant& v) -> std::string {
+         if (v.BankWords() >= 64) return "";
+         return fmt::format(
+             "scratchpad.kib {} in {} banks gives {} words of {} bits a bank; accepted: at least "
+             "64 words, scratchpad.kib >= {}",
+             v.scratchpad.kib, v.scratchpad.banks, v.BankWords(), v.WordBits(),
+             64 * v.scratchpad.banks * v.WordBits() / 8 / 1024);
+       }},
+      {"dram_timing", "the set of dram.timing can serve clock_ps and dram.data_bits", nullptr},
+      {"dram_capacity", "dram.mib is no more than the dies of dram.timing hold", nullptr},
+  };
+}
+
+}  // namespace
+
+std::string_view FormatName(NumberFormat format) { return kFormatNames[static_cast<int>(format)]; }
+
+int FormatBits(NumberFormat format) { return kFormatBits[static_cast<int>(format)]; }
+
+int Variant::AddressBits() const {
+  return std::bit_width(static_cast<uint64_t>(ModuleBytes() - 1));
+}
+
+const std::vector<VariantKey>& VariantKeys() {
+  static const std::vector<VariantKey> keys = MakeKeys();
+  return keys;
+}
+
+const std::vector<VariantRule>& VariantRules() {
+  static const std::vector<VariantRule> rules = MakeRules();
+  return rules;
+}
+
+std::string AcceptedText(const VariantKey& key) {
+  switch (key.type) {
+    case KeyType::kText:
+      return "text of a-z, 0-9, _ and - that begins with a letter";
+    case KeyType::kChoice:
+      return fmt::format("one of {}", fmt::join(key.choices, ", "));
+    case KeyType::kInteger:
+      return fmt::format("integer {}..{}", key.min, key.max);
+    case KeyType::kPowerOfTwo:
+      return fmt::format("power of two {}..{}", key.min, key.max);
+  }
+  return "";
+}
+
+std::string DefaultText(const VariantKey& key) {
+  if (key.defaults.size() <= 1) return key.defaults.empty() ? "" : std::string(key.defaults[0]);
+  std::string text;
+  for (size_t i = 0; i < key.defaults.size(); ++i) {
+    text += fmt::format("{}{} ({})", i ? ", " : "", key.defaults[i], kFormatNames[i]);
+  }
+  return text;
+}
+
+std::string ValueText(const VariantKey& key, const Variant& variant) {
+  Variant copy = variant;
+  if (auto field = std::get_if<int& (*)(Variant&)>(&key.field)) {
+    return fmt::format("{}", (*field)(copy));
+  }
+  if (auto field = std::get_if<NumberFormat& (*)(Variant&)>(&key.field)) {
+    return std::string(FormatName((*field)(copy)));
+  }
+  return std::get<std::string& (*)(Variant&)>(key.field)(copy);
+}
+
+std::string_view NearestKey(std::string_view unknown) {
+  const std::vector<VariantKey>& keys = VariantKeys();
+  // A bare last part ("cols") counts as the whole key.
+  auto distance = [&](const VariantKey& key) {
+    std::string_view last = key.key.substr(key.key.rfind('.') + 1);
+    size_t whole = EditDistance(unknown, key.key);
+    return unknown.find('.') == std::string_view::npos
+               ? std::min(whole, EditDistance(unknown, last))
+               : whole;
+  };
+  return std::min_element(
+             keys.begin(), keys.end(),
+             [&](const VariantKey& a, const VariantKey& b) { return distance(a) < distance(b); })
+      ->key;
+}
+
+void CheckVariantRules(const Variant& variant, std::string_view origin) {
+  for (const VariantRule& rule : VariantRules()) {
+    std::string broken = rule.broken ? rule.broken(variant) : "";
+    if (!broken.empty()) RefuseInput("{}: breaks rule {}: {}", origin, rule.name, broken);
+  }
+}
+
+Variant ParseVariant(std::string_view toml_text, std::string_view file_name,
+                     const std::vector<std::string>& overrides) {
+  std::vector<Setting> settings = ReadToml(toml_text, file_name);
+  for (const std::string& text : overrides) settings.push_back(ReadOverride(text));
+
+  // A stem that is no name (such as "My Variant") is no default either.
+  std::string stem = fs::path(file_name).stem().string();
+  Variant variant{};
+  variant.name = IsName(stem) ? stem : "unnamed";
+  std::set<std::string_view> given;
+  for (const Setting& setting : settings) {
+    const VariantKey& key = FindKey(setting);
+    Apply(setting, key, variant);
+    given.insert(key.key);
+  }
+  // operand_format stands before every key whose default follows it.
+  for (const VariantKey& key : VariantKeys()) {
+    if (given.count(key.key) || key.defaults.empty()) continue;
+    size_t which = key.defaults.size() > 1 ? static_cast<size_t>(variant.operand_format) : 0;
+    std::string text(key.defaults[which]);
+    Setting setting{"default ", std::string(key.key), text};
+    if (std::holds_alternative<int& (*)(Variant&)>(key.field)) setting.value = std::stoll(text);
+    Apply(setting, key, variant);
+  }
+  CheckVariantRules(variant, file_name);
+  return variant;
+}
+
+Variant LoadVariant(std::string_view name_or_path, const std::vector<std::string>& overrides,
+                    const std::vector<fs::path>& search_dirs) {
+  std::string name(name_or_path);
+  bool is_path = name.find('/') != std::string::npos || fs::path(name).extension() == ".toml";
+  fs::path file = name;
+  if (!is_path) {
+    file.clear();
+    for (const fs::path& dir : search_dirs) {
+      if (IsName(name) && fs::exists(dir / (name + ".toml"))) {
+        file = dir / (name + ".toml");
+        break;
+      }
+    }
+    if (file.empty()) {
+      RefuseInput("no variant '{}'; accepted: a TOML file or one of {}", name,
+                  fmt::join(ListVariants(search_dirs), ", "));
+    }
+  }
+  std::error_code fault;
+  std::ifstream in(file, std::ios::binary);
+  if (!fs::is_regular_file(file, fault) || !in) {
+    RefuseInput("{}: cannot read this variant file; accepted: a TOML file or one of {}",
+                file.string(), fmt::join(ListVariants(search_dirs), ", "));
+  }
+  std::ostringstream text;
+  text << in.rdbuf();
+  return ParseVariant(text.str(), file.string(), overrides);
+}
+
+std::vector<std::string> ListVariants(const std::vector<fs::path>& search_dirs) {
+  std::set<std::string> names;
+  for (const fs::path& dir : search_dirs) {
+    std::error_code fault;
+    for (const fs::directory_entry& entry : fs::directory_iterator(dir, fault)) {
+      if (entry.path().extension() == ".toml") names.insert(entry.path().stem().string());
+    }
+  }
+  return {names.begin(), names.end()};
+}
+
+std::string ResolvedToml(const Variant& variant) {
+  std::string text;
+  std::string_view section;
+  for (const VariantKey& key : VariantKeys()) {
+    size_t dot = key.key.find('.');
+    std::string_view here = dot == std::string_view::npos ? "" : key.key.substr(0, dot);
+    if (here != section) {
+      text += fmt::format("\n[{}]\n", here);
+      section = here;
+    }
+    std::string_view last = dot == std::string_view::npos ? key.key : key.key.substr(dot + 1);
+    bool bare = std::holds_alternative<int& (*)(Variant&)>(key.field);
+    std::string value = ValueText(key, variant);
+    text +=
+        bare ? fmt::format("{} = {}\n", last, value) : fmt::format("{} = \"{}\"\n", last, value);
+  }
+  return text;
+}
+
+Digest VariantDigest(const Variant& variant) { return Sha256(ResolvedToml(variant)); }
+
+std::string VariantReference() {
+  std::string text = "| key | accepted | default | unit | meaning |\n|---|---|---|---|---|\n";
+  for (const VariantKey& key : VariantKeys()) {
+    text += fmt::format("| `{}` | {} | {} | {} | {} |\n", key.key, AcceptedText(key),
+                        DefaultText(key), key.unit, key.meaning);
+  }
+  text += "\n| rule | meaning |\n|---|---|\n";
+  for (const VariantRule& rule : VariantRules()) {
+    text += fmt::format("| `{}` | {} |\n", rule.name, rule.meaning);
+  }
+  return text;
+}
+
+}  // namespace vaultrain

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+//
+// The elaborated hierarchy as Yosys writes it (RTLIL), cut into blocks with readable module names.
+
+#ifndef VAULTRAIN_SRC_RTLIL_H_
+#define VAULTRAIN_SRC_RTLIL_H_
+
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vaultrain {
+
+// Parameters of one vt_sram.
+struct SramShape {
+  int depth = 64, width = 32, granule = 32, single_port = 0, addr_bits = 6;
+  auto operator<=>(const SramShape&) const = default;
+  std::string Module() const;  // e.g. vt_sram_64x32_g32_1r1w
+};
+
+struct RtlilModule {
+  std::string base;                          // name in the source
+  std::string body;                          // without the line "module" and the last "end"
+  std::string ports;                         // the wires that are ports
+  std::map<std::string, long> children;      // by name
+  std::map<SramShape, long> memories;
+};
+
+class Rtlil {
+ public:
+  // Modules get their source name; a second parametrisation gets _2 and so on.
+  static Rtlil Parse(std::string_view text, std::string_view top);
+
+  const std::map<std::string, RtlilModule>& modules() const { return modules_; }
+  const std::string& top() const { return top_; }
+
+  // The module with all it instantiates; modules of `boxes` below it are empty, and so are memories.
+  std::string Cut(const std::string& module, const std::set<std::string>& boxes) const;
+
+  // What stands in one module and in all below it down to `boxes`.
+  std::map<SramShape, long> Memories(const std::string& module, const std::set<std::string>& boxes) const;
+
+  // How often each of `modules` stands in the whole design.
+  std::map<std::string, long> Instances(const std::set<std::string>& modules) const;
+
+ private:
+  std::map<std::string, RtlilModule> modules_;
+  std::string top_;
+};
+
+}  // namespace vaultrain
+
+#endif  // VAULTRAIN_SRC_RTLIL_H_

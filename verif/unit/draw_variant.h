@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+//
+// Draws variants over the whole table of keys.
+
+#ifndef VAULTRAIN_VERIF_UNIT_DRAW_VARIANT_H_
+#define VAULTRAIN_VERIF_UNIT_DRAW_VARIANT_H_
+
+#include <fmt/format.h>
+
+#include <random>
+#include <string>
+#include <vector>
+
+#include "vaultrain/variant.h"
+
+namespace vaultrain {
+
+// A value of the key's range; powers of two, small or large, are equally likely. Text keys keep
+// their default.
+inline std::string DrawValue(const VariantKey& key, std::mt19937& random) {
+  if (!key.choices.empty()) return std::string(key.choices[random() % key.choices.size()]);
+  if (key.type == KeyType::kText) return std::string(key.defaults.at(0));
+  if (key.type == KeyType::kInteger) {
+    return std::to_string(key.min + static_cast<int>(random() % (key.max - key.min + 1)));
+  }
+  int steps = 0;
+  while (key.min << (steps + 1) <= key.max) ++steps;
+  return std::to_string(key.min << (random() % (steps + 1)));
+}
+
+// Overrides of every key but the name: legal each by itself, not always together.
+inline std::vector<std::string> DrawOverrides(std::mt19937& random) {
+  std::vector<std::string> overrides;
+  for (const VariantKey& key : VariantKeys()) {
+    if (key.key != "name") {
+      overrides.push_back(fmt::format("{}={}", key.key, DrawValue(key, random)));
+    }
+  }
+  return overrides;
+}
+
+}  // namespace vaultrain
+
+#endif  // VAULTRAIN_VERIF_UNIT_DRAW_VARIANT_H_
