@@ -7,8 +7,8 @@
 #include <cstring>
 #include <stdexcept>
 
-// Compiled for plain x86-64 and for wider vectors, chosen when the program starts. The sanitizers cannot run the
-// choosing functions.
+// Compiled for plain x86-64 and for wider vectors, chosen when the program starts. The sanitizers
+// cannot run the choosing functions.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__SANITIZE_ADDRESS__) && \
     !defined(__SANITIZE_THREAD__)
 #define VT_VECTOR_CLONES __attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
@@ -41,7 +41,8 @@ VT_INLINE Sum MergeSums(const Sum& a, const Sum& b, int acc_bits) {
   const bool a_larger = a.exponent >= b.exponent;
   const Sum& high = a_larger ? a : b;
   const Sum& low = a_larger ? b : a;
-  // With one more bit below, rounding half up needs no special case for a difference of 0; from acc_bits on all is 0.
+  // With one more bit below, rounding half up needs no special case for a difference of 0; from
+  // acc_bits on all is 0.
   const int difference = std::min(high.exponent - low.exponent, acc_bits);
   const int64_t shifted = (((low.mantissa * 2) >> difference) + 1) >> 1;
   Sum sum;
@@ -54,7 +55,8 @@ VT_INLINE Sum MergeSums(const Sum& a, const Sum& b, int acc_bits) {
   return sum;
 }
 
-// What the inner loops read. Groups are decoded as magnitudes, then shifts (8 bits), then signs (0 or -1, 8 bits).
+// What the inner loops read. Groups are decoded as magnitudes, then shifts (8 bits), then signs (0
+// or -1, 8 bits).
 struct Job {
   const uint8_t* decoded;
   const int32_t* exponent;

@@ -3,22 +3,29 @@
 //
 // Numerics of the PE array: block-aligned dot products and the accumulators they are merged into.
 //
-// An operand has a sign, an 8-bit exponent field e and ManBits fraction bits. e == 0 is zero whatever the fraction;
-// e == 255 poisons every sum it enters; else the significand is the integer 1.f of ManBits + 1 bits.
+// An operand has a sign, an 8-bit exponent field e and ManBits fraction bits. e == 0 is zero
+// whatever the fraction; e == 255 poisons every sum it enters; else the significand is the
+// integer 1.f of ManBits + 1 bits.
 //
 // Dot product of two groups of `lanes` operands: emax is the largest e of a group and
-// shift_i = min(emax - e_i, 2^ShBits - 1). With d = shiftA + shiftB and p = sigA * sigB (of ProdBits bits) a lane adds
-// +-floor(p * 2^(align_bits - ProdBits) / 2^d); the sum M of all lanes fits AccBits bits signed, and
-// the result has the exponent E = emaxA + emaxB and the value M * 2^(E - 254 - (align_bits - 2)).
+// shift_i = min(emax - e_i, 2^ShBits - 1). With d = shiftA + shiftB and p = sigA * sigB (of
+// ProdBits bits) a lane adds
+// +-floor(p * 2^(align_bits - ProdBits) / 2^d); the sum M of all lanes fits AccBits bits signed,
+// and the result has the exponent E = emaxA + emaxB and the value M * 2^(E - 254 - (align_bits -
+// 2)).
 //
-// Merge: E is the larger exponent; the other side's M is shifted right by the difference, rounding half up (zero from a
-// difference of AccBits on); the sum that does not fit AccBits bits is shifted right by one, rounding down, and E grows
-// by one.
+// Merge: E is the larger exponent; the other side's M is shifted right by the difference, rounding
+// half up (zero from a difference of AccBits on); the sum that does not fit AccBits bits is shifted
+// right by one, rounding down, and E grows by one.
 //
-// Error against the exact sum of the products, with U(E) = 2^(E - 254 - (align_bits - 2)), one unit of M:
-//   - a dot product of two groups is off by less than lanes * U(emaxA + emaxB), since every lane truncates by less than
-//     a unit (a shift held at its limit lies beyond align_bits, where the lane is below one unit and gives zero);
-//   - a merge is off by at most U(E) / 2 for the shift, or U(E) with E after it for shift and overflow together; nothing
+// Error against the exact sum of the products, with U(E) = 2^(E - 254 - (align_bits - 2)), one unit
+// of M:
+//   - a dot product of two groups is off by less than lanes * U(emaxA + emaxB), since every lane
+//   truncates by less than
+//     a unit (a shift held at its limit lies beyond align_bits, where the lane is below one unit
+//     and gives zero);
+//   - a merge is off by at most U(E) / 2 for the shift, or U(E) with E after it for shift and
+//   overflow together; nothing
 //     if the exponents are equal and the sum fits.
 // So a sum over G groups differs from the exact one by at most
 //   sum over groups of lanes * U(E_group) + sum over merges of U(E after the merge).
@@ -41,9 +48,7 @@ struct DotFormat {
 
   int ProdBits() const { return 2 * (man_bits + 1); }
   int ShBits() const { return std::bit_width(static_cast<unsigned>(align_bits)); }
-  int AccBits() const {
-    return align_bits + std::bit_width(static_cast<unsigned>(lanes - 1)) + 1;
-  }
+  int AccBits() const { return align_bits + std::bit_width(static_cast<unsigned>(lanes - 1)) + 1; }
   int OperandBytes() const { return man_bits == 7 ? 2 : 4; }
 
   // Throws std::invalid_argument unless lanes is 1 to 256, man_bits 7 or 23, align_bits 8 to 52.
@@ -64,8 +69,8 @@ Sum DotGroup(const DotFormat& format, std::span<const uint32_t> a, std::span<con
 
 Sum Merge(const DotFormat& format, const Sum& a, const Sum& b);
 
-// One PE array beside a scratchpad: dot products of scratchpad words, addressed by word. A word is decoded when it is
-// first used and again after Invalidate.
+// One PE array beside a scratchpad: dot products of scratchpad words, addressed by word. A word is
+// decoded when it is first used and again after Invalidate.
 class PeArray {
  public:
   // `scratchpad` holds words * rows * lanes operands, little-endian, and must outlive the array.
@@ -74,8 +79,9 @@ class PeArray {
   // The bytes [begin, end) of the scratchpad have changed.
   void Invalidate(size_t begin, size_t end);
 
-  // For i < count: every entries[i * b_words.size() + c] (zero first if `initialise`) is merged with the dot product of
-  // word (a_word + i * a_step) mod 2^16 mod words and word b_words[c]; several rows of a word are merged in order first.
+  // For i < count: every entries[i * b_words.size() + c] (zero first if `initialise`) is merged
+  // with the dot product of word (a_word + i * a_step) mod 2^16 mod words and word b_words[c];
+  // several rows of a word are merged in order first.
   void Run(uint16_t a_word, uint16_t a_step, uint32_t count, std::span<const uint32_t> b_words,
            bool initialise, Sum* entries);
 
