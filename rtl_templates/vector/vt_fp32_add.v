@@ -114,12 +114,13 @@ module vt_fp32_add (
     if (rounds) begin
       y_d = {sign_q, rounded[30:0]};
       if (rounded[31:23] == 9'd0) y_d = {sign_q, 31'd0};
-      if ((&rounded[30:23]) || inf_q) y_d = {sign_q, 8'hFF, 23'd0};
+      if (&rounded[30:23]) y_d = {sign_q, 8'hFF, 23'd0};
     end else begin
       y_d = {sign_q, lowered[7:0], cancelled};
       if (lowered[8] || lowered == 9'd0) y_d = {sign_q, 31'd0};
       if (!nonzero) y_d = {sign_q && !subtract_q, 31'd0};
     end
+    if (inf_q) y_d = {sign_q, 8'hFF, 23'd0};
     if (nan_q) y_d = 32'h7FC00000;
   end
 
