@@ -559,7 +559,6 @@ void Machine::Softmax(const Descriptor& d) {
   const uint32_t scale = scalars_[Unsigned(d, FieldId::kSScalar)];
   std::vector<uint8_t> logit_bytes(classes * 4);
   std::vector<uint32_t> logits(classes);
-  std::vector<uint32_t> gradients(classes);
   const uint64_t word = config_.WordBytes();
   std::vector<uint8_t> gradient_bytes((classes * operand_bytes + word - 1) / word * word);
   for (uint64_t r = 0; r < Unsigned(d, FieldId::kSRows); ++r) {
@@ -568,15 +567,17 @@ void Machine::Softmax(const Descriptor& d) {
     for (size_t c = 0; c < classes; ++c) logits[c] = Get32(logit_bytes.data() + 4 * c);
     std::array<uint8_t, 2> label;
     ReadScratchpad(Unsigned(d, FieldId::kLabelsAddr) + 2 * r, label);
-    const uint32_t loss_bits = SoftmaxRow(logits, Get16(label.data()), scale, gradients);
+    const SoftmaxRowResult result = SoftmaxRow(logits, Get16(label.data()), scale,
+                                               static_cast<size_t>(config_.softmax_classes));
     for (size_t c = 0; c < classes; ++c) {
       Put(gradient_bytes.data() + c * operand_bytes,
-          config_.bf16 ? Fp32ToBf16(gradients[c]) : gradients[c], static_cast<int>(operand_bytes));
+          config_.bf16 ? result.gradient_bf16[c] : result.gradient[c],
+          static_cast<int>(operand_bytes));
     }
     WriteScratchpad(Unsigned(d, FieldId::kGradAddr) + r * Unsigned(d, FieldId::kGradPitch),
                     gradient_bytes);
     std::array<uint8_t, 4> loss;
-    Put(loss.data(), loss_bits, 4);
+    Put(loss.data(), result.loss, 4);
     WriteScratchpad(Unsigned(d, FieldId::kLossAddr) + 4 * r, loss);
   }
 }
