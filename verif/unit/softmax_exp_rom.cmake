@@ -1,0 +1,1 @@
+vt_block_test(NAME softmax_exp_rom TOP vt_softmax_exp_rom)

@@ -1,0 +1,1 @@
+vt_block_test(NAME softmax_ln_rom TOP vt_softmax_ln_rom)

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+
+#include <Vdut.h>
+#include <gtest/gtest.h>
+
+#include "unit/softmax_driver.h"
+
+namespace vaultrain {
+namespace {
+
+constexpr size_t kMaxClasses = 256;
+
+TEST(Softmax, EqualsTwinUnderRandomStalls) {
+  VerilatedContext context;
+  Vdut dut(&context);
+  SoftmaxDriver<Vdut> driver(dut, 1);
+  driver.CompareRows(kMaxClasses, 350, true);
+}
+
+TEST(Softmax, KeepsItsPaceWithoutStalls) {
+  VerilatedContext context;
+  Vdut dut(&context);
+  SoftmaxDriver<Vdut> driver(dut, 2);
+  driver.CompareRows(kMaxClasses, 87, false);
+}
+
+}  // namespace
+}  // namespace vaultrain
