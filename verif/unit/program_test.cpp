@@ -79,6 +79,7 @@ class ProgramFile : public testing::Test {
     return Bytes(std::istreambuf_iterator<char>(file), {});
   }
   void Put(const Bytes& bytes) const {
+    fs::remove(path_);  // some file systems wait for the disk where a file is truncated
     std::ofstream file(path_, std::ios::binary);
     file.write(reinterpret_cast<const char*>(bytes.data()),
                static_cast<std::streamsize>(bytes.size()));
