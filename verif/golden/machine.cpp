@@ -1,0 +1,585 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+
+#include "golden/machine.h"
+
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+
+#include "golden/fp32.h"
+#include "golden/softmax.h"
+
+namespace vaultrain::golden {
+namespace {
+
+using isa::Descriptor;
+using isa::ErrorCode;
+using isa::FieldId;
+using isa::kLoops;
+using isa::Opcode;
+
+constexpr uint64_t kScratchpadAddressMask = (uint64_t{1} << 24) - 1;
+
+uint64_t Unsigned(const Descriptor& d, FieldId id, int index = 0) {
+  return static_cast<uint64_t>(d.Get(id, index));
+}
+
+bool IsMultiple(int64_t value, int64_t of) { return value % of == 0; }
+
+// Bits that descriptors of a group may set.
+std::array<uint8_t, isa::kDescriptorBytes> UsedBits(char group) {
+  std::array<uint8_t, isa::kDescriptorBytes> used{};
+  for (const isa::Field& field : isa::Fields()) {
+    if (field.opcodes != 'A' && field.opcodes != group) continue;
+    for (int i = 0; i < field.count; ++i) {
+      for (int b = 0; b < field.bits; ++b) {
+        const int bit = field.lsb + i * field.stride + b;
+        used[bit / 8] = static_cast<uint8_t>(used[bit / 8] | 1 << (bit % 8));
+      }
+    }
+  }
+  return used;
+}
+
+bool SetsReservedBits(const Descriptor& d, char group) {
+  static const std::array<std::array<uint8_t, isa::kDescriptorBytes>, 26> kUsed = [] {
+    std::array<std::array<uint8_t, isa::kDescriptorBytes>, 26> all{};
+    for (char g : {'A', 'M', 'C', 'V', 'S'}) all[g - 'A'] = UsedBits(g);
+    return all;
+  }();
+  const auto& used = kUsed[group - 'A'];
+  for (int i = 0; i < isa::kDescriptorBytes; ++i) {
+    if (d.bytes()[i] & ~used[i]) return true;
+  }
+  return false;
+}
+
+bool AnyZero(const Descriptor& d, FieldId id) {
+  for (int k = 0; k < isa::Fields()[static_cast<int>(id)].count; ++k) {
+    if (d.Get(id, k) == 0) return true;
+  }
+  return false;
+}
+
+// Product of the bounds of loops [0, level), held at `most` + 1.
+uint64_t ProductBelow(const Descriptor& d, FieldId bound, int level, uint64_t most) {
+  uint64_t product = 1;
+  for (int k = 0; k < level; ++k) product = std::min(product * Unsigned(d, bound, k), most + 1);
+  return product;
+}
+
+uint32_t Get32(const uint8_t* bytes) {
+  return static_cast<uint32_t>(bytes[0]) | static_cast<uint32_t>(bytes[1]) << 8 |
+         static_cast<uint32_t>(bytes[2]) << 16 | static_cast<uint32_t>(bytes[3]) << 24;
+}
+
+uint16_t Get16(const uint8_t* bytes) { return static_cast<uint16_t>(bytes[0] | bytes[1] << 8); }
+
+void Put(uint8_t* bytes, uint32_t value, int size) {
+  for (int i = 0; i < size; ++i) bytes[i] = static_cast<uint8_t>(value >> (8 * i));
+}
+
+}  // namespace
+
+// ---- memory
+
+void SparseMemory::Write(uint64_t address, std::span<const uint8_t> bytes) {
+  while (!bytes.empty()) {
+    const uint64_t offset = address % kPageBytes;
+    const size_t size = std::min<uint64_t>(bytes.size(), kPageBytes - offset);
+    auto& page = pages_[address / kPageBytes];
+    if (!page) page = std::make_unique<Page>();
+    std::memcpy(page->data() + offset, bytes.data(), size);
+    bytes = bytes.subspan(size);
+    address += size;
+  }
+}
+
+void SparseMemory::Read(uint64_t address, std::span<uint8_t> bytes) const {
+  while (!bytes.empty()) {
+    const uint64_t offset = address % kPageBytes;
+    const size_t size = std::min<uint64_t>(bytes.size(), kPageBytes - offset);
+    const auto page = pages_.find(address / kPageBytes);
+    if (page == pages_.end()) {
+      std::memset(bytes.data(), 0, size);
+    } else {
+      std::memcpy(bytes.data(), page->second->data() + offset, size);
+    }
+    bytes = bytes.subspan(size);
+    address += size;
+  }
+}
+
+void Machine::Write(uint64_t address, std::span<const uint8_t> bytes) {
+  if (address > config_.dram_bytes || bytes.size() > config_.dram_bytes - address) {
+    throw std::out_of_range("write beyond the vault");
+  }
+  memory_.Write(address, bytes);
+}
+
+void Machine::Read(uint64_t address, std::span<uint8_t> bytes) const {
+  if (address > config_.dram_bytes || bytes.size() > config_.dram_bytes - address) {
+    throw std::out_of_range("read beyond the vault");
+  }
+  memory_.Read(address, bytes);
+}
+
+void Machine::SetWindow(uint64_t base, uint64_t size) {
+  if (base > config_.dram_bytes || size > config_.dram_bytes - base) {
+    throw std::out_of_range("window beyond the vault");
+  }
+  window_base_ = base;
+  window_size_ = size;
+}
+
+void Machine::ReadScratchpad(uint64_t address, std::span<uint8_t> bytes) const {
+  while (!bytes.empty()) {
+    address %= scratchpad_.size();
+    const size_t size = std::min<uint64_t>(bytes.size(), scratchpad_.size() - address);
+    std::memcpy(bytes.data(), scratchpad_.data() + address, size);
+    bytes = bytes.subspan(size);
+    address += size;
+  }
+}
+
+void Machine::WriteScratchpad(uint64_t address, std::span<const uint8_t> bytes) {
+  while (!bytes.empty()) {
+    address %= scratchpad_.size();
+    const size_t size = std::min<uint64_t>(bytes.size(), scratchpad_.size() - address);
+    std::memcpy(scratchpad_.data() + address, bytes.data(), size);
+    pe_array_.Invalidate(address, address + size);
+    bytes = bytes.subspan(size);
+    address += size;
+  }
+}
+
+void Machine::ZeroScratchpad(uint64_t address, uint64_t size) {
+  while (size > 0) {
+    address %= scratchpad_.size();
+    const uint64_t chunk = std::min<uint64_t>(size, scratchpad_.size() - address);
+    std::memset(scratchpad_.data() + address, 0, chunk);
+    pe_array_.Invalidate(address, address + chunk);
+    size -= chunk;
+    address += chunk;
+  }
+}
+
+// ---- configuration
+
+namespace {
+
+const MachineConfig& Checked(const MachineConfig& config) {
+  config.Dot().Check();
+  if (config.rows < 1 || config.cols < 1 || config.softmax_classes < 1) {
+    throw std::invalid_argument("rows, cols and softmax_classes must be positive");
+  }
+  if (config.acc_depth < 2 || config.acc_depth % 2 != 0) {
+    throw std::invalid_argument("acc_depth must be even and positive");
+  }
+  if (config.scratchpad_bytes == 0 || config.scratchpad_bytes % config.WordBytes() != 0 ||
+      config.scratchpad_bytes > kScratchpadAddressMask + 1) {
+    throw std::invalid_argument("scratchpad_bytes must be whole words, up to 2^24 bytes");
+  }
+  if (config.access_bytes < 4 || config.access_bytes % 4 != 0 || config.data_bits < 32 ||
+      config.data_bits % 32 != 0) {
+    throw std::invalid_argument("access_bytes and data_bits must hold whole fp32 values");
+  }
+  return config;
+}
+
+}  // namespace
+
+Machine::Machine(const MachineConfig& config)
+    : config_(Checked(config)),
+      scratchpad_(config.scratchpad_bytes),
+      pe_array_(config.Dot(), config.rows, config.scratchpad_bytes / config.WordBytes(),
+                scratchpad_.data()),
+      window_size_(config.dram_bytes) {
+  for (auto& bank : banks_) {
+    bank.resize(static_cast<size_t>(config.acc_depth / 2) * static_cast<size_t>(config.cols));
+  }
+}
+
+// ---- checks
+
+ErrorCode Machine::Check(const Descriptor& d) const {
+  const int opcode = static_cast<int>(d.Get(FieldId::kOpcode));
+  const char group = isa::FieldGroup(opcode);
+  if (group == 0) return ErrorCode::kOpcode;
+  if (SetsReservedBits(d, group)) return ErrorCode::kReserved;
+  switch (static_cast<Opcode>(opcode)) {
+    case Opcode::kLoad:
+    case Opcode::kStore:
+      return CheckMove(d);
+    case Opcode::kCompute:
+      return CheckCompute(d);
+    case Opcode::kVector:
+      return CheckVector(d);
+    case Opcode::kSoftmax:
+      return CheckSoftmax(d);
+    case Opcode::kEnd:
+      break;
+  }
+  return ErrorCode::kNone;
+}
+
+ErrorCode Machine::CheckMove(const Descriptor& d) const {
+  const bool store = static_cast<Opcode>(d.Get(FieldId::kOpcode)) == Opcode::kStore;
+  const bool convert = d.Get(FieldId::kConvert);
+  const bool transpose = d.Get(FieldId::kTranspose);
+  const int64_t rows = d.Get(FieldId::kRows);
+  const int64_t pad_rows = d.Get(FieldId::kPadRows);
+  const int64_t cols = d.Get(FieldId::kCols);
+  if (rows == 0 || d.Get(FieldId::kRowAccesses) == 0 || (transpose && cols == 0)) {
+    return ErrorCode::kZeroCount;
+  }
+  if (store && (convert || transpose || pad_rows != 0 || cols != 0)) return ErrorCode::kUnsupported;
+  if (convert && !config_.bf16) return ErrorCode::kUnsupported;
+  if (!transpose && cols != 0) return ErrorCode::kUnsupported;
+
+  const int64_t word = config_.WordBytes();
+  const int64_t beat = config_.data_bits / 8;
+  if (!IsMultiple(d.Get(FieldId::kDramAddr), config_.access_bytes) ||
+      !IsMultiple(d.Get(FieldId::kDramPitch), config_.access_bytes) ||
+      !IsMultiple(d.Get(FieldId::kSpadAddr), transpose ? beat : word) ||
+      !IsMultiple(d.Get(FieldId::kSpadPitch), word) ||
+      (transpose && !IsMultiple(rows + pad_rows, beat / config_.OperandBytes()))) {
+    return ErrorCode::kAlignment;
+  }
+  if (Unsigned(d, FieldId::kSpadAddr) >= scratchpad_.size()) return ErrorCode::kScratchpad;
+
+  const uint64_t begin = Unsigned(d, FieldId::kDramAddr);
+  const uint64_t row_bytes = Unsigned(d, FieldId::kRowAccesses) * config_.access_bytes;
+  const uint64_t end =
+      begin + static_cast<uint64_t>(rows - 1) * Unsigned(d, FieldId::kDramPitch) + row_bytes;
+  if (begin < window_base_ || end > window_base_ + window_size_) return ErrorCode::kWindow;
+  return ErrorCode::kNone;
+}
+
+ErrorCode Machine::CheckCompute(const Descriptor& d) const {
+  if (AnyZero(d, FieldId::kBound)) return ErrorCode::kZeroCount;
+  const int b_level = static_cast<int>(d.Get(FieldId::kBLevel));
+  const int store_level = static_cast<int>(d.Get(FieldId::kStoreLevel));
+  if (b_level < 1 || b_level > store_level || store_level > kLoops) return ErrorCode::kLevel;
+  if (!d.Get(FieldId::kFirst) || !d.Get(FieldId::kLast)) {
+    for (int k = store_level; k < kLoops; ++k) {
+      if (d.Get(FieldId::kBound, k) != 1) return ErrorCode::kLevel;
+    }
+  }
+  const uint64_t words = scratchpad_.size() / config_.WordBytes();
+  if (Unsigned(d, FieldId::kABase) >= words || Unsigned(d, FieldId::kBBase) >= words) {
+    return ErrorCode::kScratchpad;
+  }
+  const uint64_t most = static_cast<uint64_t>(config_.acc_depth / 2);
+  if (ProductBelow(d, FieldId::kBound, b_level, most) > most) return ErrorCode::kAccumulators;
+  return ErrorCode::kNone;
+}
+
+ErrorCode Machine::CheckVector(const Descriptor& d) const {
+  if (AnyZero(d, FieldId::kVBound)) return ErrorCode::kZeroCount;
+  const int aux_kind = static_cast<int>(d.Get(FieldId::kAuxKind));
+  if (aux_kind > static_cast<int>(isa::Aux::kMask)) return ErrorCode::kUnsupported;
+  const int64_t pop_level = d.Get(FieldId::kPopLevel);
+  if (pop_level < 1 || pop_level > kLoops) return ErrorCode::kLevel;
+
+  const bool use_aux = aux_kind != static_cast<int>(isa::Aux::kNone);
+  const int64_t out_bytes = config_.cols * (d.Get(FieldId::kOutFp32) ? 4 : config_.OperandBytes());
+  const int64_t aux_bytes =
+      config_.cols * (aux_kind == static_cast<int>(isa::Aux::kAdd) ? 4 : config_.OperandBytes());
+  bool aligned = IsMultiple(d.Get(FieldId::kOutBase), out_bytes) &&
+                 (!use_aux || IsMultiple(d.Get(FieldId::kAuxBase), aux_bytes));
+  for (int k = 0; k < kLoops; ++k) {
+    aligned = aligned && IsMultiple(d.Get(FieldId::kOutInc, k), out_bytes) &&
+              (!use_aux || IsMultiple(d.Get(FieldId::kAuxInc, k), aux_bytes));
+  }
+  if (!aligned) return ErrorCode::kAlignment;
+  if (Unsigned(d, FieldId::kOutBase) >= scratchpad_.size() ||
+      (use_aux && Unsigned(d, FieldId::kAuxBase) >= scratchpad_.size())) {
+    return ErrorCode::kScratchpad;
+  }
+  return ErrorCode::kNone;
+}
+
+ErrorCode Machine::CheckSoftmax(const Descriptor& d) const {
+  if (d.Get(FieldId::kSRows) == 0 || d.Get(FieldId::kClasses) == 0) return ErrorCode::kZeroCount;
+  if (d.Get(FieldId::kClasses) > config_.softmax_classes) return ErrorCode::kUnsupported;
+  constexpr FieldId kAddresses[] = {FieldId::kLogitsAddr, FieldId::kLabelsAddr, FieldId::kGradAddr,
+                                    FieldId::kLossAddr};
+  for (FieldId id : {FieldId::kLogitsPitch, FieldId::kGradPitch}) {
+    if (!IsMultiple(d.Get(id), config_.WordBytes())) return ErrorCode::kAlignment;
+  }
+  for (FieldId id : kAddresses) {
+    if (!IsMultiple(d.Get(id), config_.WordBytes())) return ErrorCode::kAlignment;
+  }
+  for (FieldId id : kAddresses) {
+    if (Unsigned(d, id) >= scratchpad_.size()) return ErrorCode::kScratchpad;
+  }
+  return ErrorCode::kNone;
+}
+
+// ---- run
+
+RunResult Machine::Run(uint64_t program_address, uint32_t count) {
+  RunResult result;
+  semaphores_.fill(0);
+  sets_.clear();
+  for (uint32_t i = 0; i < count; ++i) {
+    result.index = i;
+    Descriptor d;
+    Read(program_address + uint64_t{isa::kDescriptorBytes} * i, d.bytes());
+    result.error = Check(d);
+    if (result.error != ErrorCode::kNone) return result;
+
+    const uint64_t wait = Unsigned(d, FieldId::kWait);
+    for (int s = 0; s < isa::kSemaphores; ++s) {
+      if (!(wait >> s & 1)) continue;
+      if (semaphores_[s] == 0) {
+        result.fault = OrderFault::kSemaphoreZero;
+        return result;
+      }
+      --semaphores_[s];
+    }
+    const Opcode opcode = static_cast<Opcode>(d.Get(FieldId::kOpcode));
+    switch (opcode) {
+      case Opcode::kLoad:
+        Load(d, result.counts);
+        break;
+      case Opcode::kStore:
+        Store(d, result.counts);
+        break;
+      case Opcode::kCompute:
+        Compute(d, result.counts);
+        break;
+      case Opcode::kVector:
+        result.fault = Vector(d);
+        break;
+      case Opcode::kSoftmax:
+        Softmax(d);
+        break;
+      case Opcode::kEnd:
+        break;
+    }
+    if (result.fault != OrderFault::kNone) return result;
+    const uint64_t signal = Unsigned(d, FieldId::kSignal);
+    for (int s = 0; s < isa::kSemaphores; ++s) {
+      if (!(signal >> s & 1)) continue;
+      if (++semaphores_[s] >= 1 << isa::kSemaphoreBits) {
+        result.error = ErrorCode::kSemaphore;
+        return result;
+      }
+    }
+    ++result.counts.descriptors;
+    if (opcode == Opcode::kEnd) return result;
+  }
+  result.index = count;
+  result.error = ErrorCode::kNoEnd;
+  return result;
+}
+
+// ---- load and store
+
+void Machine::Load(const Descriptor& d, Counts& counts) {
+  const bool convert = d.Get(FieldId::kConvert);
+  const bool transpose = d.Get(FieldId::kTranspose);
+  const uint64_t rows = Unsigned(d, FieldId::kRows);
+  const uint64_t pad_rows = Unsigned(d, FieldId::kPadRows);
+  const uint64_t dram_pitch = Unsigned(d, FieldId::kDramPitch);
+  const uint64_t spad_addr = Unsigned(d, FieldId::kSpadAddr);
+  const uint64_t spad_pitch = Unsigned(d, FieldId::kSpadPitch);
+  const uint64_t operand_bytes = static_cast<uint64_t>(config_.OperandBytes());
+  std::vector<uint8_t> row(Unsigned(d, FieldId::kRowAccesses) * config_.access_bytes);
+  const size_t row_bytes = convert ? row.size() / 2 : row.size();
+  const uint64_t cols = std::min<uint64_t>(Unsigned(d, FieldId::kCols), row_bytes / operand_bytes);
+  for (uint64_t r = 0; r < rows + pad_rows; ++r) {
+    if (r < rows) {
+      Read(Unsigned(d, FieldId::kDramAddr) + r * dram_pitch, row);
+      counts.dram_read_bytes += row.size();
+      for (size_t i = 0; convert && i < row.size() / 4; ++i) {
+        Put(row.data() + 2 * i, Fp32ToBf16(Get32(row.data() + 4 * i)), 2);
+      }
+    } else if (r == rows) {
+      std::fill(row.begin(), row.end(), uint8_t{0});
+    }
+    if (!transpose) {
+      WriteScratchpad(spad_addr + r * spad_pitch, std::span(row).first(row_bytes));
+      continue;
+    }
+    for (uint64_t c = 0; c < cols; ++c) {
+      WriteScratchpad(spad_addr + c * spad_pitch + r * operand_bytes,
+                      std::span(row).subspan(c * operand_bytes, operand_bytes));
+    }
+  }
+}
+
+void Machine::Store(const Descriptor& d, Counts& counts) {
+  std::vector<uint8_t> row(Unsigned(d, FieldId::kRowAccesses) * config_.access_bytes);
+  for (uint64_t r = 0; r < Unsigned(d, FieldId::kRows); ++r) {
+    ReadScratchpad(Unsigned(d, FieldId::kSpadAddr) + r * Unsigned(d, FieldId::kSpadPitch), row);
+    Write(Unsigned(d, FieldId::kDramAddr) + r * Unsigned(d, FieldId::kDramPitch), row);
+    counts.dram_write_bytes += row.size();
+  }
+}
+
+// ---- loop nests
+
+// Six nested loops, the innermost first.
+struct Machine::Nest {
+  Nest(const Descriptor& d, FieldId bound_field) {
+    for (int k = 0; k < kLoops; ++k) bound[k] = static_cast<uint32_t>(d.Get(bound_field, k));
+  }
+
+  // Steps to the next iteration of loops from `from` up, those below being complete. Returns the
+  // outermost loop that advances, kLoops at the end of the nest.
+  int Advance(int from) {
+    int k = from;
+    while (k < kLoops && ++index[k] == bound[k]) index[k++] = 0;
+    return k;
+  }
+
+  bool IsFirst(int from, int to) const {
+    return std::all_of(index.begin() + from, index.begin() + to, [](uint32_t i) { return i == 0; });
+  }
+
+  std::array<uint32_t, kLoops> bound{};
+  std::array<uint32_t, kLoops> index{};
+};
+
+void Machine::Compute(const Descriptor& d, Counts& counts) {
+  const bool first = d.Get(FieldId::kFirst);
+  const bool last = d.Get(FieldId::kLast);
+  const int b_level = static_cast<int>(d.Get(FieldId::kBLevel));
+  const int store_level = static_cast<int>(d.Get(FieldId::kStoreLevel));
+  const size_t cols = static_cast<size_t>(config_.cols);
+  const uint32_t words = config_.scratchpad_bytes / config_.WordBytes();
+  std::array<uint16_t, kLoops> a_inc;
+  std::array<uint16_t, kLoops> b_inc;
+  for (int k = 0; k < kLoops; ++k) {
+    a_inc[k] = static_cast<uint16_t>(d.Get(FieldId::kAInc, k));
+    b_inc[k] = static_cast<uint16_t>(d.Get(FieldId::kBInc, k));
+  }
+  const uint16_t b_col_inc = static_cast<uint16_t>(d.Get(FieldId::kBColInc));
+  uint16_t a = static_cast<uint16_t>(d.Get(FieldId::kABase));
+  uint16_t b = static_cast<uint16_t>(d.Get(FieldId::kBBase));
+
+  Nest nest(d, FieldId::kBound);
+  const uint32_t run = nest.bound[0];  // the PE array takes the innermost loop as a whole
+  const uint64_t most = static_cast<uint64_t>(config_.acc_depth / 2);
+  const size_t set_sums = ProductBelow(d, FieldId::kBound, b_level, most) * cols;
+  std::vector<uint32_t> b_words(cols);
+  size_t entry = 0;
+  for (int advanced = kLoops; true;) {
+    if (advanced >= b_level) {  // a new B tile, the first one included
+      entry = 0;
+      for (size_t c = 0; c < cols; ++c) {
+        b_words[c] = static_cast<uint16_t>(b + c * b_col_inc) % words;
+      }
+    }
+    const bool initialise = first && nest.IsFirst(b_level, store_level);
+    pe_array_.Run(a, a_inc[0], run, b_words, initialise, banks_[bank_].data() + entry * cols);
+    counts.macs += uint64_t{run} * cols * config_.rows * config_.lanes;
+    entry += run;
+
+    advanced = nest.Advance(1);
+    if (advanced >= store_level && last) {
+      sets_.emplace_back(banks_[bank_].begin(), banks_[bank_].begin() + set_sums);
+      bank_ ^= 1;
+    }
+    if (advanced == kLoops) break;
+    a = static_cast<uint16_t>(a + (run - 1) * a_inc[0] + a_inc[advanced]);
+    if (advanced >= b_level) b = static_cast<uint16_t>(b + b_inc[advanced]);
+  }
+}
+
+OrderFault Machine::Vector(const Descriptor& d) {
+  const int pop_level = static_cast<int>(d.Get(FieldId::kPopLevel));
+  const int tail_loop = static_cast<int>(d.Get(FieldId::kTailLoop));
+  const isa::Aux aux_kind = static_cast<isa::Aux>(d.Get(FieldId::kAuxKind));
+  const bool out_fp32 = d.Get(FieldId::kOutFp32);
+  const int cols = config_.cols;
+  const int operand_bytes = config_.OperandBytes();
+  const int out_bytes = out_fp32 ? 4 : operand_bytes;
+  const int aux_bytes = aux_kind == isa::Aux::kAdd ? 4 : operand_bytes;
+  // An accumulator is worth mantissa * 2^(exponent - 254 - (align_bits - 2)).
+  const int exp_zero = 254 + config_.align_bits - 2;
+  VectorLaneInput in;
+  in.use_scale = d.Get(FieldId::kUseScale);
+  in.add_aux = aux_kind == isa::Aux::kAdd;
+  in.relu = d.Get(FieldId::kRelu);
+  in.mask = aux_kind == isa::Aux::kMask;
+  in.scale = scalars_[Unsigned(d, FieldId::kScalar)];
+
+  uint64_t out_address = Unsigned(d, FieldId::kOutBase);
+  uint64_t aux_address = Unsigned(d, FieldId::kAuxBase);
+  std::vector<uint8_t> aux(static_cast<size_t>(cols * aux_bytes));
+  std::vector<uint8_t> out(static_cast<size_t>(cols * out_bytes));
+  Nest nest(d, FieldId::kVBound);
+  size_t taken = 0;  // sums of the current set
+  for (;;) {
+    if (sets_.empty()) return OrderFault::kNoSums;
+    const std::vector<Sum>& set = sets_.front();
+    if (taken + cols > set.size()) return OrderFault::kFewSums;
+    if (aux_kind != isa::Aux::kNone) ReadScratchpad(aux_address, aux);
+    for (int c = 0; c < cols; ++c) {
+      const Sum& sum = set[taken + c];
+      in.acc = {sum.nan, static_cast<uint32_t>(sum.exponent), sum.mantissa};
+      const uint8_t* operand = aux.data() + c * aux_bytes;
+      if (in.add_aux) in.aux = Get32(operand);
+      if (in.mask) {
+        in.positive =
+            config_.bf16 ? Bf16IsPositive(Get16(operand)) : Fp32IsPositive(Get32(operand));
+      }
+      const VectorLaneOutput result = VectorLane(in, exp_zero);
+      Put(out.data() + c * out_bytes, out_bytes == 4 ? result.y : result.y_bf16, out_bytes);
+    }
+    taken += cols;
+    WriteScratchpad(out_address, out);
+    if (tail_loop < kLoops && nest.index[tail_loop] + 1 == nest.bound[tail_loop]) {
+      const uint64_t end = out_address + out.size();
+      const uint64_t word = config_.WordBytes();
+      ZeroScratchpad(end, (word - end % word) % word);
+    }
+
+    const int advanced = nest.Advance(0);
+    if (advanced >= pop_level) {
+      sets_.pop_front();
+      taken = 0;
+    }
+    if (advanced == kLoops) return OrderFault::kNone;
+    out_address = (out_address + Unsigned(d, FieldId::kOutInc, advanced)) & kScratchpadAddressMask;
+    aux_address = (aux_address + Unsigned(d, FieldId::kAuxInc, advanced)) & kScratchpadAddressMask;
+  }
+}
+
+// ---- softmax
+
+void Machine::Softmax(const Descriptor& d) {
+  const size_t classes = Unsigned(d, FieldId::kClasses);
+  const size_t operand_bytes = static_cast<size_t>(config_.OperandBytes());
+  const uint32_t scale = scalars_[Unsigned(d, FieldId::kSScalar)];
+  std::vector<uint8_t> logit_bytes(classes * 4);
+  std::vector<uint32_t> logits(classes);
+  const uint64_t word = config_.WordBytes();
+  std::vector<uint8_t> gradient_bytes((classes * operand_bytes + word - 1) / word * word);
+  for (uint64_t r = 0; r < Unsigned(d, FieldId::kSRows); ++r) {
+    ReadScratchpad(Unsigned(d, FieldId::kLogitsAddr) + r * Unsigned(d, FieldId::kLogitsPitch),
+                   logit_bytes);
+    for (size_t c = 0; c < classes; ++c) logits[c] = Get32(logit_bytes.data() + 4 * c);
+    std::array<uint8_t, 2> label;
+    ReadScratchpad(Unsigned(d, FieldId::kLabelsAddr) + 2 * r, label);
+    const SoftmaxRowResult result = SoftmaxRow(logits, Get16(label.data()), scale,
+                                               static_cast<size_t>(config_.softmax_classes));
+    for (size_t c = 0; c < classes; ++c) {
+      Put(gradient_bytes.data() + c * operand_bytes,
+          config_.bf16 ? result.gradient_bf16[c] : result.gradient[c],
+          static_cast<int>(operand_bytes));
+    }
+    WriteScratchpad(Unsigned(d, FieldId::kGradAddr) + r * Unsigned(d, FieldId::kGradPitch),
+                    gradient_bytes);
+    std::array<uint8_t, 4> loss;
+    Put(loss.data(), result.loss, 4);
+    WriteScratchpad(Unsigned(d, FieldId::kLossAddr) + 4 * r, loss);
+  }
+}
+
+}  // namespace vaultrain::golden

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+//
+// Golden model of a node: runs a program's descriptors one after another and leaves the memory the
+// RTL leaves.
+//
+// Numerics are those of golden/dot.h, golden/fp32.h and golden/softmax.h. A descriptor is checked
+// in full before it does anything, in the order of ErrorCode checks below; it shares the program
+// format with the RTL and no arithmetic source.
+//
+// Order of checks: opcode, reserved bits, zero counts, unsupported, levels, alignment, scratchpad,
+// window, accumulators.
+
+#ifndef VAULTRAIN_GOLDEN_MACHINE_H_
+#define VAULTRAIN_GOLDEN_MACHINE_H_
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "golden/dot.h"
+#include "vaultrain/isa.h"
+
+namespace vaultrain::golden {
+
+struct MachineConfig {
+  int rows = 1;
+  int cols = 4;
+  int lanes = 16;
+  bool bf16 = true;  // operands; else fp32
+  int align_bits = 24;
+  int acc_depth = 256;  // entries of `cols` accumulators, in two halves
+  int softmax_classes = 256;
+  uint32_t scratchpad_bytes = 262144;
+  uint64_t dram_bytes = uint64_t{1} << 32;
+  int data_bits = 64;     // of a beat between the vault and the DMA
+  int access_bytes = 64;  // of a vault access
+
+  int OperandBytes() const { return bf16 ? 2 : 4; }
+  // A scratchpad word: what the PE array takes of one operand in a cycle.
+  uint32_t WordBytes() const { return static_cast<uint32_t>(rows * lanes * OperandBytes()); }
+  DotFormat Dot() const { return {lanes, bf16 ? 7 : 23, align_bits}; }
+};
+
+// A program that is well-formed, but waits for something that its own earlier descriptors do not
+// provide.
+enum class OrderFault : uint8_t {
+  kNone,
+  kSemaphoreZero,  // waits for a semaphore that is zero in program order
+  kNoSums,         // VECTOR finds no set of sums
+  kFewSums,        // VECTOR reads more entries than the set of sums has
+};
+
+struct Counts {
+  uint64_t descriptors = 0;       // completed
+  uint64_t macs = 0;              // issued, with padding: rows * cols * lanes a step of COMPUTE
+  uint64_t dram_read_bytes = 0;   // by LOAD
+  uint64_t dram_write_bytes = 0;  // by STORE
+};
+
+struct RunResult {
+  isa::ErrorCode error = isa::ErrorCode::kNone;
+  OrderFault fault = OrderFault::kNone;
+  uint32_t index =
+      0;  // of the descriptor that ended the run: END or the offender; `count` for kNoEnd
+  Counts counts;
+
+  bool ok() const { return error == isa::ErrorCode::kNone && fault == OrderFault::kNone; }
+};
+
+// Byte-addressed memory, zero where never written, allocated in pages when written.
+class SparseMemory {
+ public:
+  void Write(uint64_t address, std::span<const uint8_t> bytes);
+  void Read(uint64_t address, std::span<uint8_t> bytes) const;
+
+ private:
+  static constexpr uint64_t kPageBytes = 1 << 16;
+  using Page = std::array<uint8_t, kPageBytes>;
+
+  std::unordered_map<uint64_t, std::unique_ptr<Page>> pages_;
+};
+
+class Machine {
+ public:
+  // Throws std::invalid_argument on a configuration that cannot be built.
+  explicit Machine(const MachineConfig& config);
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+
+  const MachineConfig& config() const { return config_; }
+
+  // The host's view of the vault; throws std::out_of_range beyond dram_bytes.
+  void Write(uint64_t address, std::span<const uint8_t> bytes);
+  void Read(uint64_t address, std::span<uint8_t> bytes) const;
+
+  // fp32 bits.
+  void SetScalar(int index, uint32_t bits) { scalars_.at(static_cast<size_t>(index)) = bits; }
+  uint32_t Scalar(int index) const { return scalars_.at(static_cast<size_t>(index)); }
+
+  // What LOAD and STORE may touch; at first the whole vault.
+  void SetWindow(uint64_t base, uint64_t size);
+
+  // The first broken rule, for a node of this configuration with this window.
+  isa::ErrorCode Check(const isa::Descriptor& descriptor) const;
+
+  // Runs descriptors from vault memory up to END. Semaphores and sums start empty; the scratchpad
+  // keeps what it had.
+  RunResult Run(uint64_t program_address, uint32_t count);
+
+  // Scratchpad bytes, zero at first; addresses wrap at its size.
+  void ReadScratchpad(uint64_t address, std::span<uint8_t> bytes) const;
+
+ private:
+  struct Nest;
+
+  void WriteScratchpad(uint64_t address, std::span<const uint8_t> bytes);
+  void ZeroScratchpad(uint64_t address, uint64_t size);
+  isa::ErrorCode CheckMove(const isa::Descriptor& d) const;
+  isa::ErrorCode CheckCompute(const isa::Descriptor& d) const;
+  isa::ErrorCode CheckVector(const isa::Descriptor& d) const;
+  isa::ErrorCode CheckSoftmax(const isa::Descriptor& d) const;
+  void Load(const isa::Descriptor& d, Counts& counts);
+  void Store(const isa::Descriptor& d, Counts& counts);
+  void Compute(const isa::Descriptor& d, Counts& counts);
+  OrderFault Vector(const isa::Descriptor& d);
+  void Softmax(const isa::Descriptor& d);
+
+  MachineConfig config_;
+  SparseMemory memory_;
+  std::vector<uint8_t> scratchpad_;
+  PeArray pe_array_;
+  std::array<uint32_t, isa::kScalars> scalars_{};
+  uint64_t window_base_ = 0;
+  uint64_t window_size_ = 0;
+  std::array<uint8_t, isa::kSemaphores> semaphores_{};
+  std::array<std::vector<Sum>, 2> banks_;  // halves of the accumulators, [entry][column]
+  int bank_ = 0;                           // the half COMPUTE fills
+  std::deque<std::vector<Sum>> sets_;      // handed over to VECTOR, oldest first
+};
+
+}  // namespace vaultrain::golden
+
+#endif  // VAULTRAIN_GOLDEN_MACHINE_H_

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+
+#include "golden/dot.h"
+
+#include <gmp.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace vaultrain::golden {
+
+void PrintTo(const Sum& sum, std::ostream* os) {
+  *os << "{mantissa " << sum.mantissa << ", exponent " << sum.exponent << ", nan " << sum.nan
+      << "}";
+}
+
+namespace {
+
+// An integer of any size; the reference below is the text of dot.h in these.
+class Big {
+ public:
+  Big(int64_t value = 0) { mpz_init_set_si(z_, value); }  // NOLINT: converts on purpose
+  Big(const Big& other) { mpz_init_set(z_, other.z_); }
+  Big& operator=(const Big& other) {
+    mpz_set(z_, other.z_);
+    return *this;
+  }
+  ~Big() { mpz_clear(z_); }
+
+  friend Big operator+(const Big& a, const Big& b) {
+    Big sum;
+    mpz_add(sum.z_, a.z_, b.z_);
+    return sum;
+  }
+  friend Big operator-(const Big& a, const Big& b) {
+    Big difference;
+    mpz_sub(difference.z_, a.z_, b.z_);
+    return difference;
+  }
+  friend Big operator*(const Big& a, const Big& b) {
+    Big product;
+    mpz_mul(product.z_, a.z_, b.z_);
+    return product;
+  }
+  friend int Compare(const Big& a, const Big& b) { return mpz_cmp(a.z_, b.z_); }
+  Big Magnitude() const {
+    Big magnitude;
+    mpz_abs(magnitude.z_, z_);
+    return magnitude;
+  }
+  Big Up(int bits) const {
+    Big shifted;
+    mpz_mul_2exp(shifted.z_, z_, static_cast<mp_bitcnt_t>(bits));
+    return shifted;
+  }
+  Big FloorDown(int bits) const {
+    Big shifted;
+    mpz_fdiv_q_2exp(shifted.z_, z_, static_cast<mp_bitcnt_t>(bits));
+    return shifted;
+  }
+  int64_t Value() const { return mpz_get_si(z_); }
+
+ private:
+  mpz_t z_;
+};
+
+int ExponentOf(const DotFormat& f, uint32_t bits) {
+  return static_cast<int>((bits >> f.man_bits) % 256);
+}
+
+// Signed significand, as an integer.
+int64_t SignificandOf(const DotFormat& f, uint32_t bits) {
+  const int64_t one = int64_t{1} << f.man_bits;
+  const int64_t significand = ExponentOf(f, bits) == 0 ? 0 : one + bits % one;
+  return (bits >> (f.man_bits + 8)) % 2 == 1 ? -significand : significand;
+}
+
+int ClogTwo(int n) {
+  int bits = 0;
+  while ((1 << bits) < n) ++bits;
+  return bits;
+}
+
+Sum ReferenceDot(const DotFormat& f, const std::vector<uint32_t>& a,
+                 const std::vector<uint32_t>& b) {
+  int a_max = 0;
+  int b_max = 0;
+  for (uint32_t x : a) a_max = std::max(a_max, ExponentOf(f, x));
+  for (uint32_t x : b) b_max = std::max(b_max, ExponentOf(f, x));
+  const int most = (1 << ClogTwo(f.align_bits + 1)) - 1;
+  Big total;
+  for (int i = 0; i < f.lanes; ++i) {
+    const int d =
+        std::min(a_max - ExponentOf(f, a[i]), most) + std::min(b_max - ExponentOf(f, b[i]), most);
+    const Big product = Big(SignificandOf(f, a[i])) * Big(SignificandOf(f, b[i]));
+    const Big aligned = product.Magnitude().Up(f.align_bits).FloorDown(2 * (f.man_bits + 1) + d);
+    total = Compare(product, 0) < 0 ? total - aligned : total + aligned;
+  }
+  return {total.Value(), a_max + b_max, a_max == 255 || b_max == 255};
+}
+
+Sum ReferenceMerge(const DotFormat& f, const Sum& a, const Sum& b) {
+  const int acc_bits = f.align_bits + ClogTwo(f.lanes) + 1;
+  const Sum& high = a.exponent >= b.exponent ? a : b;
+  const Sum& low = a.exponent >= b.exponent ? b : a;
+  const int d = high.exponent - low.exponent;
+  Big shifted = low.mantissa;
+  if (d >= acc_bits) {
+    shifted = 0;
+  } else if (d >= 1) {
+    shifted = (Big(low.mantissa) + Big(1).Up(d - 1)).FloorDown(d);
+  }
+  Big total = Big(high.mantissa) + shifted;
+  int exponent = high.exponent;
+  const Big limit = Big(1).Up(acc_bits - 1);
+  if (Compare(total, limit) >= 0 || Compare(total, Big(0) - limit) < 0) {
+    total = total.FloorDown(1);
+    ++exponent;
+  }
+  return {total.Value(), exponent, a.nan || b.nan};
+}
+
+struct Shape {
+  DotFormat format;
+  int rows = 1;
+};
+
+const Shape kShapes[] = {
+    {{16, 7, 24}, 1},  {{16, 7, 24}, 4}, {{8, 7, 24}, 2},  {{32, 7, 20}, 1}, {{16, 7, 12}, 1},
+    {{1, 7, 8}, 3},    {{5, 7, 16}, 1},  {{64, 7, 31}, 1}, {{16, 7, 40}, 2}, {{4, 23, 24}, 1},
+    {{16, 23, 52}, 1}, {{8, 23, 48}, 2}, {{16, 7, 27}, 1}, {{16, 7, 28}, 1}, {{256, 23, 52}, 1},
+};
+
+std::string NameOf(const Shape& s) {
+  return "lanes " + std::to_string(s.format.lanes) + ", man_bits " +
+         std::to_string(s.format.man_bits) + ", align_bits " + std::to_string(s.format.align_bits) +
+         ", rows " + std::to_string(s.rows);
+}
+
+// Operands whose exponents lie within `spread` of a common one, with zeros and, if asked for, the
+// ends of the range.
+class Operands {
+ public:
+  Operands(const DotFormat& format, uint64_t seed) : format_(format), random_(seed) {}
+
+  std::vector<uint32_t> Group(int spread, bool poison = false) {
+    std::vector<uint32_t> group;
+    const int base = 1 + static_cast<int>(random_() % (254 - spread));
+    for (int i = 0; i < format_.lanes; ++i) {
+      int exponent = base + static_cast<int>(random_() % (spread + 1));
+      uint32_t fraction = static_cast<uint32_t>(random_());
+      const auto kind = random_() % 16;
+      if (kind == 0) exponent = 0;  // zero, mostly with a fraction that must not count
+      if (kind == 1) fraction = 0;
+      if (kind == 2) fraction = ~0u;
+      if (poison && random_() % 8 == 0) exponent = 255;
+      const uint32_t sign = static_cast<uint32_t>(random_() % 2);
+      group.push_back((sign << 8 | static_cast<uint32_t>(exponent)) << format_.man_bits |
+                      (fraction & ((1u << format_.man_bits) - 1)));
+    }
+    return group;
+  }
+
+  std::vector<uint32_t> Constant(uint32_t bits) const {
+    return std::vector<uint32_t>(static_cast<size_t>(format_.lanes), bits);
+  }
+
+  uint64_t Draw() { return random_(); }
+
+ private:
+  DotFormat format_;
+  std::mt19937_64 random_;
+};
+
+TEST(Dot, GroupEqualsTheReference) {
+  for (const Shape& shape : kShapes) {
+    SCOPED_TRACE(NameOf(shape));
+    const DotFormat& f = shape.format;
+    Operands operands(f, 1);
+    for (int i = 0; i < 400; ++i) {
+      const int spread = static_cast<int>(operands.Draw() % (i % 2 ? 6 : 253));
+      const auto a = operands.Group(spread, i % 5 == 0);
+      const auto b = operands.Group(spread, i % 7 == 0);
+      ASSERT_EQ(DotGroup(f, a, b), ReferenceDot(f, a, b)) << "draw " << i;
+    }
+    // The ends of the range: all zeros, largest significands of either sign, both exponents' ends.
+    const uint32_t ones = (1u << f.man_bits) - 1;
+    const std::vector<uint32_t> ends = {0,
+                                        ones,
+                                        1u << (f.man_bits + 8),
+                                        254u << f.man_bits | ones,
+                                        (256u + 254u) << f.man_bits | ones,
+                                        1u << f.man_bits,
+                                        255u << f.man_bits};
+    for (uint32_t x : ends) {
+      for (uint32_t y : ends) {
+        const auto a = operands.Constant(x);
+        const auto b = operands.Constant(y);
+        ASSERT_EQ(DotGroup(f, a, b), ReferenceDot(f, a, b)) << std::hex << x << " * " << y;
+      }
+    }
+  }
+}
+
+TEST(Dot, MergeEqualsTheReference) {
+  for (const Shape& shape : kShapes) {
+    SCOPED_TRACE(NameOf(shape));
+    const DotFormat& f = shape.format;
+    const int acc_bits = f.AccBits();
+    std::mt19937_64 random(2);
+    auto draw = [&] {
+      Sum sum;
+      sum.mantissa = static_cast<int64_t>(random()) >> (64 - acc_bits + random() % acc_bits);
+      if (random() % 8 == 0) sum.mantissa = -(int64_t{1} << (acc_bits - 1));
+      if (random() % 8 == 0) sum.mantissa = (int64_t{1} << (acc_bits - 1)) - 1;
+      sum.exponent = 200 + static_cast<int>(random() % (random() % 2 ? 4 : acc_bits + 4));
+      sum.nan = random() % 16 == 0;
+      return sum;
+    };
+    for (int i = 0; i < 5000; ++i) {
+      const Sum a = draw();
+      const Sum b = draw();
+      ASSERT_EQ(Merge(f, a, b), ReferenceMerge(f, a, b)) << "draw " << i;
+      ASSERT_EQ(Merge(f, a, b), Merge(f, b, a)) << "draw " << i;
+    }
+  }
+}
+
+// A scratchpad of random words, with the groups that lie in it.
+struct Scratchpad {
+  Scratchpad(const Shape& shape, size_t words, uint64_t seed) : operands(shape.format, seed) {
+    for (size_t g = 0; g < words * shape.rows; ++g) {
+      groups.push_back(operands.Group(static_cast<int>(operands.Draw() % 20), g % 11 == 0));
+    }
+    const int size = shape.format.OperandBytes();
+    for (const auto& group : groups) {
+      for (uint32_t bits : group) {
+        for (int i = 0; i < size; ++i) bytes.push_back(static_cast<uint8_t>(bits >> (8 * i)));
+      }
+    }
+  }
+
+  Operands operands;
+  std::vector<std::vector<uint32_t>> groups;
+  std::vector<uint8_t> bytes;
+};
+
+Sum ReferenceColumn(const Shape& shape, const Scratchpad& scratchpad, size_t a, size_t b) {
+  Sum total;
+  for (int r = 0; r < shape.rows; ++r) {
+    const Sum dot = ReferenceDot(shape.format, scratchpad.groups[a * shape.rows + r],
+                                 scratchpad.groups[b * shape.rows + r]);
+    total = r == 0 ? dot : ReferenceMerge(shape.format, total, dot);
+  }
+  return total;
+}
+
+TEST(Dot, ArrayAccumulatesWordsAsTheReferenceDoes) {
+  constexpr size_t kWords = 12;
+  for (const Shape& shape : kShapes) {
+    SCOPED_TRACE(NameOf(shape));
+    Scratchpad scratchpad(shape, kWords, 3);
+    PeArray array(shape.format, shape.rows, kWords, scratchpad.bytes.data());
+    constexpr uint32_t kCount = 7;
+    const std::vector<uint32_t> b_words = {3, 11, 0};
+    std::vector<Sum> expected(kCount * b_words.size());
+    std::vector<Sum> sums(expected.size(), Sum{99, 99, true});
+    for (int pass = 0; pass < 3; ++pass) {
+      const uint16_t a_word = static_cast<uint16_t>(65535 - 2 + pass);
+      const uint16_t a_step = static_cast<uint16_t>(pass == 1 ? -5 : 3);
+      array.Run(a_word, a_step, kCount, b_words, pass == 0, sums.data());
+      for (uint32_t i = 0; i < kCount; ++i) {
+        const size_t a = static_cast<uint16_t>(a_word + i * a_step) % kWords;
+        for (size_t c = 0; c < b_words.size(); ++c) {
+          Sum& sum = expected[i * b_words.size() + c];
+          sum =
+              ReferenceMerge(shape.format, sum, ReferenceColumn(shape, scratchpad, a, b_words[c]));
+        }
+      }
+      ASSERT_EQ(sums, expected) << "pass " << pass;
+    }
+  }
+}
+
+TEST(Dot, ArrayDecodesChangedBytesAgain) {
+  const Shape shape{{8, 7, 24}, 2};
+  Scratchpad scratchpad(shape, 4, 4);
+  Scratchpad other(shape, 4, 5);
+  PeArray array(shape.format, shape.rows, 4, scratchpad.bytes.data());
+  const std::vector<uint32_t> b_words = {1};
+  std::vector<Sum> sums(4);
+  array.Run(0, 1, 4, b_words, true, sums.data());
+  // The last byte of word 0 up to the first of word 2.
+  const size_t word = shape.rows * 16;
+  std::memcpy(scratchpad.bytes.data() + word - 1, other.bytes.data() + word - 1, word + 2);
+  array.Invalidate(word - 1, 2 * word + 1);
+  std::vector<Sum> again(4);
+  array.Run(0, 1, 4, b_words, true, again.data());
+  PeArray fresh(shape.format, shape.rows, 4, scratchpad.bytes.data());
+  std::vector<Sum> expected(4);
+  fresh.Run(0, 1, 4, b_words, true, expected.data());
+  EXPECT_EQ(again, expected);
+  EXPECT_NE(again, sums);
+}
+
+// Everything in units of 2^-(254 + 2 * man_bits + kFine).
+constexpr int kFine = 64;
+
+Big UnitAt(const DotFormat& f, int exponent) {
+  return Big(1).Up(exponent - (f.align_bits - 2) + 2 * f.man_bits + kFine);
+}
+
+TEST(Dot, ErrorStaysWithinTheStatedBound) {
+  for (const Shape& shape : kShapes) {
+    SCOPED_TRACE(NameOf(shape));
+    const DotFormat& f = shape.format;
+    for (uint64_t seed = 1; seed <= 12; ++seed) {
+      Operands operands(f, seed);
+      Sum sum;
+      Big exact;
+      Big bound;
+      for (int g = 0; g < 40; ++g) {
+        const int spread = static_cast<int>(operands.Draw() % (seed % 2 ? 8 : 250));
+        const auto a = operands.Group(spread);
+        const auto b = operands.Group(spread);
+        for (int i = 0; i < f.lanes; ++i) {
+          const int exponent = ExponentOf(f, a[i]) + ExponentOf(f, b[i]);
+          const Big product = Big(SignificandOf(f, a[i])) * Big(SignificandOf(f, b[i]));
+          exact = exact + product.Up(exponent + kFine);
+        }
+        const Sum dot = DotGroup(f, a, b);
+        sum = Merge(f, sum, dot);
+        bound = bound + Big(f.lanes) * UnitAt(f, dot.exponent) + UnitAt(f, sum.exponent);
+        const Big error = (Big(sum.mantissa) * UnitAt(f, sum.exponent) - exact).Magnitude();
+        ASSERT_LE(Compare(error, bound), 0) << "seed " << seed << ", group " << g;
+        ASSERT_FALSE(sum.nan);
+      }
+    }
+  }
+}
+
+TEST(Dot, FormatsOutOfRangeAreRefused) {
+  EXPECT_THROW((DotFormat{0, 7, 24}.Check()), std::invalid_argument);
+  EXPECT_THROW((DotFormat{257, 7, 24}.Check()), std::invalid_argument);
+  EXPECT_THROW((DotFormat{16, 10, 24}.Check()), std::invalid_argument);
+  EXPECT_THROW((DotFormat{16, 7, 7}.Check()), std::invalid_argument);
+  EXPECT_THROW((DotFormat{16, 7, 53}.Check()), std::invalid_argument);
+  const std::vector<uint32_t> short_group(15);
+  const std::vector<uint32_t> group(16);
+  EXPECT_THROW(DotGroup(DotFormat{}, short_group, group), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace vaultrain::golden
