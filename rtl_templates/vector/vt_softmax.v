@@ -8,19 +8,19 @@
 //
 // Latency     a row of N classes takes 3 N + 26 cycles from its first element in to its last one out, without stalls.
 // Throughput  one row in that time; a new row is accepted from the cycle after the last output of the one before.
-// Bound       a row of more than MaxClasses elements is swallowed to its end, MaxClasses gradients come out for it, all of
-//             them and the loss NaN, and row_too_long_o is high from its first element too many to its last output.
+// Bound       a row of more than MaxClasses elements is swallowed to its end, MaxClasses gradients come out for it, all
+//             of them and the loss NaN, and row_too_long_o is high from its first element too many to its last output.
 // Numerics    fixed point, every step truncates towards minus infinity unless it says otherwise; floor() is exact.
-//   logit     x as a multiple of 2^-24 in 36 bits two's complement, rounded to nearest, ties away from zero, saturated at
-//             -2^11 and 2^11 - 2^-24; infinities saturate, subnormals are 0. One NaN makes all outputs of its row
+//   logit     x as a multiple of 2^-24 in 36 bits two's complement, rounded to nearest, ties away from zero, saturated
+//             at -2^11 and 2^11 - 2^-24; infinities saturate, subnormals are 0. One NaN makes all outputs of its row
 //             7FC00000 (7FC0).
 //   exp       d = max - x. e = 1 if d = 0; e = 0 if d >= 32; else t = floor(d * round(2^26 log2 e) / 2^26) in units of
 //             2^-28, t = i + f; the segment of f and its distance u from the segment's centre give
 //             s = floor(c1 + c2 u) in 2^-24 and y = floor(c0 + u s) in 2^-30 (vt_softmax_exp_rom); e = floor(y * 2^-i)
 //             in units of 2^-34.
 //   sum       exact. sum = m * 2^k with 1 <= m < 2; m keeps 31 fraction bits; r = floor(1 / m) in units of 2^-29.
-//   gradient  p = floor(floor(e) * r * 2^-k) in units of 2^-30, where floor(e) is in units of 2^-30; p - 1 for the label,
-//             p for the others, rounded to fp32 (vt_acc_to_fp32), times scale_i (vt_fp32_mul).
+//   gradient  p = floor(floor(e) * r * 2^-k) in units of 2^-30, where floor(e) is in units of 2^-30; p - 1 for the
+//             label, p for the others, rounded to fp32 (vt_acc_to_fp32), times scale_i (vt_fp32_mul).
 //   loss      max - x_label + k * round(2^30 ln 2) / 2^30 + ln m, rounded to fp32. ln m is 0 if the first 28 fraction
 //             bits of m are 0, else the same quadratic of those bits with vt_softmax_ln_rom, in units of 2^-30; it is
 //             never negative, nor is the loss. The loss is not scaled; it is a NaN if the row has no element of number
@@ -151,7 +151,8 @@ module vt_softmax #(
   wire [7:0]  in_exp    = in_data_i[30:23];
   wire        saturates = in_exp > 8'd137;
   wire [7:0]  in_shift  = 8'd137 - in_exp;
-  wire [35:0] in_fixed  = (in_exp == 8'd0 || in_shift > 8'd36) ? 36'd0 : {1'b1, in_data_i[22:0], 12'd0} >> in_shift[5:0];
+  wire        vanishes  = in_exp == 8'd0 || in_shift > 8'd36;
+  wire [35:0] in_fixed  = vanishes ? 36'd0 : {1'b1, in_data_i[22:0], 12'd0} >> in_shift[5:0];
   wire [35:0] rounded   = ({1'b0, in_fixed[35:1]} ^ {36{in_sign}}) + {35'd0, in_fixed[0] ^ in_sign};
 
   reg                 logit_valid_q;

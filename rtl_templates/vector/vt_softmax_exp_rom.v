@@ -6,8 +6,9 @@
 // Latency     none, combinational.
 // Numerics    Segment k covers x from k/64 to (k+1)/64. With h = 1/64, the centre a = (k + 1/2) h, f = 2^-a and
 //             L = ln 2: c0 = f, c1 = -L f (1 + (L h)^2 / 32), c2 = L^2 f / 2, so that 2^-x = c0 + c1 u + c2 u^2 for
-//             u = x - a, the cubic term economised into c1. Entries are c0 * 2^30, c1 * 2^24 and c2 * 2^16, each rounded
-//             to the nearest integer, c1 and c2 in two's complement. golden::SoftmaxExpSegment evaluates the same.
+//             u = x - a, the cubic term economised into c1. Entries are c0 * 2^30, c1 * 2^24 and c2 * 2^16, each
+//             rounded to the nearest integer, c1 and c2 in two's complement. golden::SoftmaxExpSegment evaluates the
+//             same.
 
 `default_nettype none
 

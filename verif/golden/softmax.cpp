@@ -15,9 +15,9 @@ namespace {
 
 constexpr int64_t kLogitMax = (int64_t{1} << 35) - 1;
 constexpr int64_t kExpOne = int64_t{1} << 34;
-constexpr int64_t kLog2E = 96817625;  // round(2^26 log2 e)
-constexpr int64_t kLn2 = 744261118;   // round(2^30 ln 2)
 constexpr long double kLn2Exact = 0.693147180559945309417232121458176568L;
+constexpr int64_t kLog2E = static_cast<int64_t>((1 << 26) / kLn2Exact + 0.5L);  // 2^26 log2 e
+constexpr int64_t kLn2 = static_cast<int64_t>((1 << 30) * kLn2Exact + 0.5L);    // 2^30 ln 2
 
 SoftmaxSegment Rounded(long double c0, long double c1, long double c2) {
   return {std::llrint(std::ldexp(c0, 30)), std::llrint(std::ldexp(c1, 24)),
