@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+//
+// The networks that come with Vaultrain, and finding them.
+//
+// Shipped ONNX files hold no weights: the parameters are graph inputs without initialisers, so the
+// recipe's initialisation and seed give the starting weights. They are written by
+// MakeShippedNetworks (target make_networks) and committed.
+
+#ifndef VAULTRAIN_NETWORKS_H_
+#define VAULTRAIN_NETWORKS_H_
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vaultrain {
+
+// Names of the networks (NAME.onnx) in the search directories, sorted, each once.
+std::vector<std::string> ListNetworks(const std::vector<std::filesystem::path>& search_dirs);
+
+// The ONNX file of a shipped name, or the path of an ONNX file itself. Throws Error(kUnusableInput)
+// with the nearest shipped name if there is neither.
+std::filesystem::path FindNetwork(std::string_view name_or_path,
+                                  const std::vector<std::filesystem::path>& search_dirs);
+
+struct NetworkFile {
+  std::string name;   // "mlp.onnx"
+  std::string bytes;  // the same on every machine
+};
+
+// Every shipped ONNX file, made anew.
+std::vector<NetworkFile> MakeShippedNetworks();
+
+// ONNX of a chain of Gemm (transB = 1, bias) with ReLU between them. widths: features, hidden
+// layers, classes. Batch dimension "N"; parameters "fc1.W" [out][in] and "fc1.b" as graph inputs.
+std::string MakeFullyConnected(const std::string& name, const std::vector<int>& widths);
+
+}  // namespace vaultrain
+
+#endif  // VAULTRAIN_NETWORKS_H_

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+//
+// Training in double precision: what the hardware's error is measured against.
+
+#ifndef VAULTRAIN_REFERENCE_H_
+#define VAULTRAIN_REFERENCE_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "vaultrain/dataset.h"
+#include "vaultrain/recipe.h"
+#include "vaultrain/training_graph.h"
+
+namespace vaultrain {
+
+// Runs the operations of a TrainingGraph, each by its definition in training_graph.h, in double.
+class Reference {
+ public:
+  // parameters: one vector per tensor, as StartingParameters gives them.
+  Reference(const TrainingGraph& graph, const std::vector<std::vector<float>>& parameters);
+
+  // One step over inputs [batch][features] and labels [batch]; afterwards tensor() shows every
+  // tensor of the step, parameters already updated. Returns the mean loss of the batch.
+  double Step(std::span<const float> inputs, std::span<const uint8_t> labels, double step_size);
+
+  // The same in parts: FF with the loss and its gradient; then BP and UP.
+  double Forward(std::span<const float> inputs, std::span<const uint8_t> labels);
+  void BackwardAndUpdate(double step_size);
+
+  // Values of a tensor of the training graph, row-major; the caller may change parameters.
+  std::vector<double>& tensor(int index) { return values_[index]; }
+
+  // The share of samples whose largest logit (the first, if several) is the label's.
+  double Accuracy(const Dataset& data, const Recipe& recipe);
+
+ private:
+  void RunForward(const TrainingOp& op);
+  void RunLoss(const TrainingOp& op);
+  void RunBackward(const TrainingOp& op);
+  void RunUpdate(const TrainingOp& op, double step_size);
+
+  const TrainingGraph& graph_;
+  std::vector<std::vector<double>> values_;
+};
+
+struct ReferenceRun {
+  std::vector<double> loss;  // mean over the batch, per step
+  double test_accuracy = 0;
+};
+
+// A whole training by the recipe: starting weights, data order and step sizes as everywhere.
+ReferenceRun TrainReference(const TrainingGraph& graph, const Recipe& recipe,
+                            const TrainTest& data);
+
+}  // namespace vaultrain
+
+#endif  // VAULTRAIN_REFERENCE_H_

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+
+#include "vaultrain/dataset.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "vaultrain/digest.h"
+#include "vaultrain/error.h"
+
+namespace vaultrain {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+std::string Word(uint32_t value) {
+  return {static_cast<char>(value >> 24), static_cast<char>(value >> 16),
+          static_cast<char>(value >> 8), static_cast<char>(value)};
+}
+
+std::string Images(uint32_t n, uint32_t rows, uint32_t cols) {
+  std::string bytes = Word(0x803) + Word(n) + Word(rows) + Word(cols);
+  for (uint32_t i = 0; i < n * rows * cols; ++i) bytes += static_cast<char>(i * 7);
+  return bytes;
+}
+
+std::string Labels(uint32_t n) {
+  std::string bytes = Word(0x801) + Word(n);
+  for (uint32_t i = 0; i < n; ++i) bytes += static_cast<char>(i % 10);
+  return bytes;
+}
+
+class IdxTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    dir_ = fs::path(testing::TempDir()) /
+           (std::string("idx_") + testing::UnitTest::GetInstance()->current_test_info()->name());
+    fs::remove_all(dir_);
+    fs::create_directories(dir_);
+    Write("train-images-idx3-ubyte", Images(20, 8, 8));
+    Write("train-labels-idx1-ubyte", Labels(20));
+    Write("t10k-images-idx3-ubyte", Images(10, 8, 8));
+    Write("t10k-labels-idx1-ubyte", Labels(10));
+  }
+  void TearDown() override { fs::remove_all(dir_); }
+
+  void Write(const std::string& name, const std::string& bytes) {
+    std::ofstream(dir_ / name, std::ios::binary) << bytes;
+  }
+  std::string WriteGzip(const std::string& name, const std::string& bytes) {
+    gzFile file = gzopen((dir_ / name).c_str(), "wb");
+    gzwrite(file, bytes.data(), bytes.size());
+    gzclose(file);
+    std::ifstream stream(dir_ / name, std::ios::binary);
+    return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  }
+  void ExpectRefused(const std::vector<std::string>& parts) {
+    try {
+      LoadData(dir_, 64, 10);
+      ADD_FAILURE() << "accepted";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.status(), ExitStatus::kUnusableInput);
+      for (const std::string& part : parts) EXPECT_THAT(error.what(), HasSubstr(part));
+    }
+  }
+
+  fs::path dir_;
+};
+
+TEST_F(IdxTest, ReadsPlainAndGzipAlike) {
+  TrainTest plain = LoadData(dir_, 64, 10);
+  EXPECT_EQ(plain.train.size(), 20);
+  EXPECT_EQ(plain.test.size(), 10);
+  EXPECT_EQ(plain.train.labels[13], 3);
+  EXPECT_EQ(plain.train.image(1)[0], static_cast<uint8_t>(64 * 7));
+  fs::remove(dir_ / "train-images-idx3-ubyte");
+  WriteGzip("train-images-idx3-ubyte.gz", Images(20, 8, 8));
+  EXPECT_EQ(LoadData(dir_, 64, 10).train.pixels, plain.train.pixels);
+}
+
+TEST_F(IdxTest, RefusesMissingFilesAndDirectories) {
+  EXPECT_THROW(ReadIdx(dir_ / "nowhere"), Error);
+  fs::remove(dir_ / "t10k-labels-idx1-ubyte");
+  ExpectRefused({"t10k-labels-idx1-ubyte: missing", ".gz"});
+}
+
+TEST_F(IdxTest, RefusesEveryTruncation) {
+  std::string images = Images(20, 8, 8);
+  for (size_t size : {size_t{0}, size_t{3}, size_t{15}, size_t{16}, images.size() - 1}) {
+    Write("train-images-idx3-ubyte", images.substr(0, size));
+    ExpectRefused({"train-images-idx3-ubyte: truncated"});
+  }
+  fs::remove(dir_ / "train-images-idx3-ubyte");
+  std::string gzip = WriteGzip("train-images-idx3-ubyte.gz", images);
+  Write("train-images-idx3-ubyte.gz", gzip.substr(0, gzip.size() / 2));
+  ExpectRefused({"train-images-idx3-ubyte.gz: truncated"});
+  gzip[gzip.size() / 2] ^= 0x55;
+  Write("train-images-idx3-ubyte.gz", gzip);
+  ExpectRefused({"train-images-idx3-ubyte.gz"});
+}
+
+TEST_F(IdxTest, RefusesWhatIsNotIdx) {
+  Write("train-images-idx3-ubyte", Labels(20));
+  ExpectRefused({"not an IDX file of 3 dimensions", "0x00000803"});
+  Write("train-images-idx3-ubyte", "just some text that is long enough");
+  ExpectRefused({"not an IDX file"});
+}
+
+TEST_F(IdxTest, RefusesTrailingBytes) {
+  Write("train-labels-idx1-ubyte", Labels(20) + "x");
+  ExpectRefused({"longer than the 20 bytes"});
+}
+
+TEST_F(IdxTest, RefusesAbsurdHeadersWithoutAllocatingThem) {
+  Write("train-images-idx3-ubyte", Word(0x803) + Word(0xffffffff) + Word(8) + Word(8));
+  ExpectRefused({"dimension 0 is 4294967295"});
+  Write("train-images-idx3-ubyte", Word(0x803) + Word(20) + Word(0) + Word(8));
+  ExpectRefused({"dimension 1 is 0"});
+  Write("train-images-idx3-ubyte", Word(0x803) + Word(10000000) + Word(4096) + Word(4096));
+  Write("train-labels-idx1-ubyte", Labels(10000000));
+  ExpectRefused({"announces 167772160000000 bytes"});
+}
+
+TEST_F(IdxTest, RefusesCountsAndSizesThatDoNotMatch) {
+  Write("train-labels-idx1-ubyte", Labels(19));
+  ExpectRefused({"19 labels", "20 images"});
+  Write("train-labels-idx1-ubyte", Labels(20));
+  Write("t10k-images-idx3-ubyte", Images(10, 4, 16));
+  ExpectRefused({"4x16", "8x8"});
+}
+
+TEST_F(IdxTest, RefusesDataThatDoesNotSuitTheNetwork) {
+  EXPECT_THROW(LoadData(dir_, 784, 10), Error);
+  EXPECT_THROW(LoadData(dir_, 64, 9), Error);
+}
+
+TEST(DrawnDigits, AreTheSameBytesOnEveryMachine) {
+  Dataset data = DrawDigits(28, 200, "digits/train");
+  std::string bytes(data.pixels.begin(), data.pixels.end());
+  bytes.append(data.labels.begin(), data.labels.end());
+  EXPECT_EQ(ToHex(Sha256(bytes)),
+            "f764cfaf14f7a336c69d9ad6e05b6e9376441c59e7ad47070343148abbadfbfe");
+}
+
+TEST(DrawnDigits, ShowEveryClassWithInkAndMargin) {
+  TrainTest data = LoadData(std::nullopt, 784, 10);
+  EXPECT_EQ(data.train.size(), 8000);
+  EXPECT_EQ(data.test.size(), 2000);
+  std::vector<int> count(10);
+  for (uint8_t label : data.train.labels) ++count[label];
+  for (int n : count) EXPECT_NEAR(n, 800, 120);
+  for (int64_t i = 0; i < data.train.size(); ++i) {
+    int inked = 0;
+    for (uint8_t pixel : data.train.image(i)) inked += pixel > 100;
+    ASSERT_GT(inked, 12) << "sample " << i;
+    ASSERT_LT(inked, 350) << "sample " << i;
+  }
+  EXPECT_NE(std::vector<uint8_t>(data.train.pixels.begin(), data.train.pixels.begin() + 784),
+            std::vector<uint8_t>(data.test.pixels.begin(), data.test.pixels.begin() + 784));
+}
+
+TEST(DrawnDigits, RefuseFeaturesThatAreNoSquare) {
+  EXPECT_THROW(LoadData(std::nullopt, 783, 10), Error);
+  EXPECT_THROW(LoadData(std::nullopt, 49, 10), Error);
+}
+
+TEST(Dataset, NormalisesPixels) {
+  Dataset data;
+  data.rows = data.cols = 1;
+  data.pixels = {0, 255};
+  data.labels = {0, 1};
+  Recipe recipe = DefaultRecipe();
+  StepData step = GatherStep(data, recipe, std::vector<uint32_t>{1, 0, 1});
+  EXPECT_EQ(step.inputs[0], static_cast<float>((1.0 - 0.1307) / 0.3081));
+  EXPECT_EQ(step.inputs[1], static_cast<float>((0.0 - 0.1307) / 0.3081));
+  EXPECT_EQ(step.labels, (std::vector<uint8_t>{1, 0, 1}));
+}
+
+}  // namespace
+}  // namespace vaultrain
