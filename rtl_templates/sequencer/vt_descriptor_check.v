@@ -109,7 +109,7 @@ module vt_descriptor_check #(
   wire reserved =
       (is_move && (d & ~`VT_USED_M) != 512'd0) || (is_compute && (d & ~`VT_USED_C) != 512'd0) ||
       (is_vector && (d & ~`VT_USED_V) != 512'd0) || (is_softmax && (d & ~`VT_USED_S) != 512'd0) ||
-      (is_end && (d & ~`VT_USED_A) != 512'd0);
+      (is_end && (d & ~`VT_USED_E) != 512'd0);
 
   wire zero_count =
       (is_move && (rows == 16'd0 || row_accesses == 16'd0 || (transpose && cols == 16'd0))) ||

@@ -62,7 +62,7 @@ enum class ErrorCode : uint8_t {
 // opcodes: A all, M load and store, C compute, V vector, S softmax.
 #define VT_ISA_FIELDS(X)                                                                          \
   X(Opcode, A, 0, 4, U, 1, 0, "what the descriptor does")                                         \
-  X(Tag, A, 8, 6, U, 1, 0, "job tag: entry of the time-stamp table written when it completes")    \
+  X(Tag, A, 8, 6, U, 1, 0, "job tag: VECTOR and SOFTMAX write their time of completion there")    \
   X(Wait, A, 16, 16, U, 1, 0, "semaphores to take one from before starting")                      \
   X(Signal, A, 32, 16, U, 1, 0, "semaphores to add one to when complete")                         \
   X(DramAddr, M, 64, 40, U, 1, 0, "byte address of the first row, a multiple of the access size") \
@@ -104,7 +104,7 @@ enum class ErrorCode : uint8_t {
   X(LabelsAddr, S, 144, 24, U, 1, 0, "scratchpad byte address of the 16-bit labels, word aligned") \
   X(GradAddr, S, 168, 24, U, 1, 0, "scratchpad byte address of the gradients, operand format")    \
   X(GradPitch, S, 192, 24, U, 1, 0, "bytes from sample to sample, whole words; zeros fill a word") \
-  X(LossAddr, S, 216, 24, U, 1, 0, "scratchpad byte address of the fp32 losses, word aligned")    \
+  X(LossAddr, S, 216, 24, U, 1, 0, "scratchpad byte address of the fp32 losses, word aligned; zeros fill")    \
   X(SScalar, S, 240, 3, U, 1, 0, "scalar register that scales the gradients")
 
 struct Field {
@@ -149,7 +149,7 @@ class Descriptor {
 std::array<int64_t, kLoops> Increments(const std::array<int64_t, kLoops>& bounds,
                                        const std::array<int64_t, kLoops>& strides);
 
-// The letter of VT_ISA_FIELDS for an opcode, or 0 if there is no such opcode; END has header fields only ('A').
+// The letter of VT_ISA_FIELDS for an opcode, 'E' for END, which has only its opcode, or 0 if there is no such opcode.
 char FieldGroup(int opcode);
 
 // "compute wait=.. a_base=.. ...", for listings and messages.

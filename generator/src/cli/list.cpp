@@ -3,33 +3,21 @@
 
 #include <fmt/format.h>
 
-#include <filesystem>
 #include <memory>
-#include <set>
 
 #include "cli/command.h"
 #include "vaultrain/digest.h"
+#include "vaultrain/networks.h"
 #include "vaultrain/paths.h"
 #include "vaultrain/variant.h"
 
 namespace vaultrain::cli {
 namespace {
 
-namespace fs = std::filesystem;
-
 struct ListOptions {
   JsonOptions json;
   bool keys = false;
 };
-
-std::vector<std::string> ListNetworks() {
-  std::set<std::string> names;
-  std::error_code fault;
-  for (const fs::directory_entry& entry : fs::directory_iterator(Resources().networks, fault)) {
-    if (entry.path().extension() == ".onnx") names.insert(entry.path().stem().string());
-  }
-  return {names.begin(), names.end()};
-}
 
 nlohmann::ordered_json DescribeVariants() {
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
@@ -80,7 +68,7 @@ void PrintKeys() {
 int RunList(const ListOptions& options) {
   nlohmann::ordered_json report;
   report["variants"] = DescribeVariants();
-  report["networks"] = ListNetworks();
+  report["networks"] = ListNetworks({Resources().networks});
   report["formats"] = {FormatName(NumberFormat::kBf16), FormatName(NumberFormat::kFp32)};
   report["keys"] = DescribeKeys();
   report["rules"] = DescribeRules();

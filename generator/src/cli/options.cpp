@@ -5,6 +5,8 @@
 
 #include <map>
 
+#include "vaultrain/recipe.h"
+
 namespace vaultrain::cli {
 namespace {
 
@@ -17,7 +19,7 @@ void AddNetwork(CLI::App& app, std::string& network) {
 void AddBatch(CLI::App& app, std::optional<int>& batch) {
   app.add_option("--batch", batch, "Samples of a step; default: the recipe's")
       ->type_name("N")
-      ->check(CLI::Range(1, 1 << 20));
+      ->check(CLI::Range(int64_t{1}, kMaxBatch));
 }
 
 void AddSeed(CLI::App& app, uint64_t& seed) {

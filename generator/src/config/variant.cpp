@@ -11,12 +11,11 @@
 #include <bit>
 #include <charconv>
 #include <fstream>
-#include <map>
-#include <numeric>
 #include <set>
 #include <sstream>
 
 #include "vaultrain/error.h"
+#include "vaultrain/text.h"
 
 namespace vaultrain {
 namespace {
@@ -105,7 +104,7 @@ bool IsName(std::string_view text) {
 std::string Shown(const Setting& setting) {
   return std::holds_alternative<int64_t>(setting.value)
              ? fmt::format("{}", std::get<int64_t>(setting.value))
-             : fmt::format("\"{}\"", std::get<std::string>(setting.value));
+             : Quote(std::get<std::string>(setting.value));
 }
 
 [[noreturn]] void RefuseValue(const Setting& setting, const VariantKey& key) {
@@ -139,8 +138,8 @@ const VariantKey& FindKey(const Setting& setting) {
   for (const VariantKey& key : VariantKeys()) {
     if (key.key == setting.key) return key;
   }
-  RefuseInput("{}unknown key '{}'; nearest key: {} (all: vaultrain list --keys)", setting.origin,
-              setting.key, NearestKey(setting.key));
+  RefuseInput("{}unknown key {}; nearest key: {} (all: vaultrain list --keys)", setting.origin,
+              Quote(setting.key), NearestKey(setting.key));
 }
 
 void Collect(const toml::table& table, const std::string& prefix, std::string_view file,
@@ -204,21 +203,6 @@ Setting ReadOverride(const std::string& text) {
   }
   setting.value = value;
   return setting;
-}
-
-size_t EditDistance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      size_t replace = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({replace, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row.back();
 }
 
 std::vector<VariantRule> MakeRules() {
@@ -311,19 +295,19 @@ std::string ValueText(const VariantKey& key, const Variant& variant) {
 }
 
 std::string_view NearestKey(std::string_view unknown) {
-  const std::vector<VariantKey>& keys = VariantKeys();
   // A bare last part ("cols") counts as the whole key.
-  auto distance = [&](const VariantKey& key) {
-    std::string_view last = key.key.substr(key.key.rfind('.') + 1);
-    size_t whole = EditDistance(unknown, key.key);
-    return unknown.find('.') == std::string_view::npos
-               ? std::min(whole, EditDistance(unknown, last))
-               : whole;
-  };
-  return std::min_element(
-             keys.begin(), keys.end(),
-             [&](const VariantKey& a, const VariantKey& b) { return distance(a) < distance(b); })
-      ->key;
+  bool bare = unknown.find('.') == std::string_view::npos;
+  std::vector<std::string_view> names;
+  std::vector<std::string_view> keys;
+  for (const VariantKey& key : VariantKeys()) {
+    names.push_back(key.key);
+    keys.push_back(key.key);
+    if (!bare) continue;
+    names.push_back(key.key.substr(key.key.rfind('.') + 1));
+    keys.push_back(key.key);
+  }
+  std::string_view nearest = NearestName(unknown, names);
+  return keys[static_cast<size_t>(std::find(names.begin(), names.end(), nearest) - names.begin())];
 }
 
 void CheckVariantRules(const Variant& variant, std::string_view origin) {
@@ -375,7 +359,7 @@ Variant LoadVariant(std::string_view name_or_path, const std::vector<std::string
       }
     }
     if (file.empty()) {
-      RefuseInput("no variant '{}'; accepted: a TOML file or one of {}", name,
+      RefuseInput("no variant {}; accepted: a TOML file or one of {}", Quote(name),
                   fmt::join(ListVariants(search_dirs), ", "));
     }
   }

@@ -44,7 +44,7 @@ constexpr struct {
 } kOpcodes[] = {
     {Opcode::kLoad, "load", 'M'},       {Opcode::kStore, "store", 'M'},
     {Opcode::kCompute, "compute", 'C'}, {Opcode::kVector, "vector", 'V'},
-    {Opcode::kSoftmax, "softmax", 'S'}, {Opcode::kEnd, "end", 'A'},
+    {Opcode::kSoftmax, "softmax", 'S'}, {Opcode::kEnd, "end", 'E'},
 };
 
 constexpr struct {
@@ -66,11 +66,17 @@ constexpr struct {
     {ErrorCode::kScratchpad, "SCRATCHPAD"},
 };
 
+// END has nothing but its opcode.
+bool HasField(char group, const Field& field) {
+  if (group == 'E') return &field == &kFields[0];
+  return field.opcodes == 'A' || field.opcodes == group;
+}
+
 // Bits that the fields of a group (and the header) occupy.
 std::string OccupiedMask(char group) {
   std::array<bool, 512> bits{};
   for (const Field& field : kFields) {
-    if (field.opcodes != 'A' && field.opcodes != group) continue;
+    if (!HasField(group, field)) continue;
     for (int i = 0; i < field.count; ++i) {
       for (int b = 0; b < field.bits; ++b) bits[field.lsb + i * field.stride + b] = true;
     }
@@ -146,7 +152,7 @@ std::string ToText(const Descriptor& descriptor) {
   }
   for (size_t f = 1; f < std::size(kFields); ++f) {
     const Field& field = kFields[f];
-    if (field.opcodes != 'A' && field.opcodes != group) continue;
+    if (!HasField(group, field)) continue;
     std::string values;
     for (int i = 0; i < field.count; ++i) {
       values +=
@@ -182,7 +188,7 @@ std::string VerilogHeader() {
     define(fmt::format("ERROR_{}", entry.name), fmt::format("8'd{}", static_cast<int>(entry.code)));
   }
   text += "\n// Bits that a descriptor of each group may set.\n";
-  for (char group : {'M', 'C', 'V', 'S', 'A'}) {
+  for (char group : {'M', 'C', 'V', 'S', 'E'}) {
     define(fmt::format("USED_{}", group), fmt::format("512'h{}", OccupiedMask(group)));
   }
   text += "\n";
