@@ -196,9 +196,7 @@ Machine::Machine(const MachineConfig& config)
       pe_array_(config.Dot(), config.rows, config.scratchpad_bytes / config.WordBytes(),
                 scratchpad_.data()),
       window_size_(config.dram_bytes) {
-  for (auto& bank : banks_) {
-    bank.resize(static_cast<size_t>(config.acc_depth / 2) * static_cast<size_t>(config.cols));
-  }
+  sums_.resize(static_cast<size_t>(config.acc_depth / 2) * static_cast<size_t>(config.cols));
 }
 
 // ---- checks
@@ -476,14 +474,13 @@ void Machine::Compute(const Descriptor& d, Counts& counts) {
       }
     }
     const bool initialise = first && nest.IsFirst(b_level, store_level);
-    pe_array_.Run(a, a_inc[0], run, b_words, initialise, banks_[bank_].data() + entry * cols);
+    pe_array_.Run(a, a_inc[0], run, b_words, initialise, sums_.data() + entry * cols);
     counts.macs += uint64_t{run} * cols * config_.rows * config_.lanes;
     entry += run;
 
     advanced = nest.Advance(1);
     if (advanced >= store_level && last) {
-      sets_.emplace_back(banks_[bank_].begin(), banks_[bank_].begin() + set_sums);
-      bank_ ^= 1;
+      sets_.emplace_back(sums_.begin(), sums_.begin() + set_sums);
     }
     if (advanced == kLoops) break;
     a = static_cast<uint16_t>(a + (run - 1) * a_inc[0] + a_inc[advanced]);

@@ -138,9 +138,8 @@ class Machine {
   uint64_t window_base_ = 0;
   uint64_t window_size_ = 0;
   std::array<uint8_t, isa::kSemaphores> semaphores_{};
-  std::array<std::vector<Sum>, 2> banks_;  // halves of the accumulators, [entry][column]
-  int bank_ = 0;                           // the half COMPUTE fills
-  std::deque<std::vector<Sum>> sets_;      // handed over to VECTOR, oldest first
+  std::vector<Sum> sums_;              // what COMPUTE accumulates, [entry][column]
+  std::deque<std::vector<Sum>> sets_;  // handed over to VECTOR, oldest first
 };
 
 }  // namespace vaultrain::golden

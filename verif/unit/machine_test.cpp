@@ -711,6 +711,48 @@ TEST(Machine, NotANumberReachesItsColumnsAlone) {
   EXPECT_EQ(row[3], 0.0);
 }
 
+TEST(Machine, OperandsWrittenAfterTheirUseAreReadAnew) {
+  Node node(Nano());
+  Integers draw(7);
+  const Matrix old = draw.DrawMatrix(5, 16);
+  const Matrix fresh = draw.DrawMatrix(5, 16);
+  node.PutMatrix(0, old, 2);
+  node.PutMatrix(0x1000, fresh, 2);
+  auto load = [&](uint64_t from) { node.Add(Move{.dram = from, .rows = 5}.Load()); };
+  // Row 0 by the others.
+  auto multiply = [&](int64_t out, bool out_fp32) {
+    ComputeNest nest;
+    nest.b_base = 2;
+    nest.b_col_inc = 2;
+    node.Add(nest.Make());
+    VectorNest post;
+    post.out_base = out;
+    post.out_fp32 = out_fp32;
+    post.tail_loop = 0;
+    node.Add(post.Make());
+  };
+  auto products = [](const std::vector<double>& a, const Matrix& rows) {
+    std::vector<double> results(4);
+    for (size_t c = 0; c < 4; ++c) {
+      for (size_t i = 0; i < 16; ++i) results[c] += a[i] * rows[c + 1][i];
+    }
+    return results;
+  };
+  load(0);
+  multiply(0x1000, true);
+  load(0x1000);
+  multiply(0x1020, true);
+  multiply(0, false);  // over its own operand
+  multiply(0x1040, true);
+  node.RunToTheEnd();
+  const Matrix got = node.GetMatrix(0x1000, 3, 4, 32, 4, true);
+  EXPECT_EQ(got[0], products(old[0], old));
+  EXPECT_EQ(got[1], products(fresh[0], fresh));
+  std::vector<double> row(16);
+  for (size_t c = 0; c < 4; ++c) row[c] = ValueOf(Bf16Of(got[1][c]), 2);
+  EXPECT_EQ(got[2], products(row, fresh));
+}
+
 // ---- moves
 
 TEST(Machine, TransposedLoadPutsColumnsIntoRowsAndPads) {
