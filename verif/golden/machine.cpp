@@ -154,17 +154,6 @@ void Machine::WriteScratchpad(uint64_t address, std::span<const uint8_t> bytes) 
   }
 }
 
-void Machine::ZeroScratchpad(uint64_t address, uint64_t size) {
-  while (size > 0) {
-    address %= scratchpad_.size();
-    const uint64_t chunk = std::min<uint64_t>(size, scratchpad_.size() - address);
-    std::memset(scratchpad_.data() + address, 0, chunk);
-    pe_array_.Invalidate(address, address + chunk);
-    size -= chunk;
-    address += chunk;
-  }
-}
-
 // ---- configuration
 
 namespace {
@@ -510,6 +499,7 @@ OrderFault Machine::Vector(const Descriptor& d) {
   uint64_t aux_address = Unsigned(d, FieldId::kAuxBase);
   std::vector<uint8_t> aux(static_cast<size_t>(cols * aux_bytes));
   std::vector<uint8_t> out(static_cast<size_t>(cols * out_bytes));
+  const std::vector<uint8_t> zeros(config_.WordBytes());
   Nest nest(d, FieldId::kVBound);
   size_t taken = 0;  // sums of the current set
   for (;;) {
@@ -534,7 +524,7 @@ OrderFault Machine::Vector(const Descriptor& d) {
     if (tail_loop < kLoops && nest.index[tail_loop] + 1 == nest.bound[tail_loop]) {
       const uint64_t end = out_address + out.size();
       const uint64_t word = config_.WordBytes();
-      ZeroScratchpad(end, (word - end % word) % word);
+      WriteScratchpad(end, std::span(zeros).first((word - end % word) % word));
     }
 
     const int advanced = nest.Advance(0);

@@ -119,7 +119,6 @@ class Machine {
   struct Nest;
 
   void WriteScratchpad(uint64_t address, std::span<const uint8_t> bytes);
-  void ZeroScratchpad(uint64_t address, uint64_t size);
   isa::ErrorCode CheckMove(const isa::Descriptor& d) const;
   isa::ErrorCode CheckCompute(const isa::Descriptor& d) const;
   isa::ErrorCode CheckVector(const isa::Descriptor& d) const;

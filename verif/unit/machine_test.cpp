@@ -799,10 +799,16 @@ TEST(Machine, ConvertRoundsToNearestEven) {
   Node node(Nano());
   const std::vector<double> values = {1.0, 1.00390625, 1.01171875, -1.0039064, 3.0e38, 0.0};
   node.PutMatrix(0, {values}, 4);
+  node.PutMatrix(0x1000, {std::vector<double>(32, 9.0)}, 2);
+  node.Add(Move{.dram = 0x1000}.Load());
   node.Add(Move{.convert = true}.Load());
   node.RunToTheEnd();
   EXPECT_EQ(node.GetMatrix(0, 1, 6, 32, 2, true)[0],
             (std::vector<double>{1.0, 1.0, 1.015625, -1.0078125, ValueOf(Bf16Of(3.0e38), 2), 0.0}));
+  // A row of 16 values, not more.
+  const Matrix row = node.GetMatrix(0, 1, 32, 64, 2, true);
+  EXPECT_EQ(row[0][15], 0.0);
+  EXPECT_EQ(std::vector<double>(row[0].begin() + 16, row[0].end()), std::vector<double>(16, 9.0));
 }
 
 // ---- softmax
