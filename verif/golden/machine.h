@@ -65,8 +65,7 @@ struct Counts {
 struct RunResult {
   isa::ErrorCode error = isa::ErrorCode::kNone;
   OrderFault fault = OrderFault::kNone;
-  uint32_t index =
-      0;  // of the descriptor that ended the run: END or the offender; `count` for kNoEnd
+  uint32_t index = 0;  // of END or of the offending descriptor; `count` for kNoEnd
   Counts counts;
 
   bool ok() const { return error == isa::ErrorCode::kNone && fault == OrderFault::kNone; }
@@ -109,7 +108,7 @@ class Machine {
   isa::ErrorCode Check(const isa::Descriptor& descriptor) const;
 
   // Runs descriptors from vault memory up to END. Semaphores and sums start empty; the scratchpad
-  // keeps what it had.
+  // keeps what it had. Throws std::out_of_range if descriptors lie beyond the vault.
   RunResult Run(uint64_t program_address, uint32_t count);
 
   // Scratchpad bytes, zero at first; addresses wrap at its size.
