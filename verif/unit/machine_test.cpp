@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstdio>
@@ -1271,8 +1273,7 @@ TEST(Machine, ConfigurationsThatCannotBeBuiltAreRefused) {
 
 // ---- speed
 
-// Reported, with a floor far below what is measured: a node's model must not become the slow part
-// of a run.
+// In processor time; the floor holds for builds with sanitizers too.
 TEST(Machine, MultipliesFast) {
   for (const MachineConfig& config : Shapes()) {
     Node node(config);
@@ -1305,7 +1306,7 @@ TEST(Machine, MultipliesFast) {
     const double speed = static_cast<double>(result.counts.macs) / seconds / 1e6;
     std::printf("%-16s %6.0f MMAC/s\n", NameOf(config).c_str(), speed);
     RecordProperty(NameOf(config), static_cast<int>(speed));
-    EXPECT_GT(speed, 1.0);
+    EXPECT_GT(speed, 20.0);
   }
 }
 
