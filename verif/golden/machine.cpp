@@ -154,17 +154,6 @@ void Machine::WriteScratchpad(uint64_t address, std::span<const uint8_t> bytes) 
   }
 }
 
-void Machine::ZeroScratchpad(uint64_t address, uint64_t size) {
-  while (size > 0) {
-    address %= scratchpad_.size();
-    const uint64_t chunk = std::min<uint64_t>(size, scratchpad_.size() - address);
-    std::memset(scratchpad_.data() + address, 0, chunk);
-    pe_array_.Invalidate(address, address + chunk);
-    size -= chunk;
-    address += chunk;
-  }
-}
-
 // ---- configuration
 
 namespace {
@@ -196,9 +185,7 @@ Machine::Machine(const MachineConfig& config)
       pe_array_(config.Dot(), config.rows, config.scratchpad_bytes / config.WordBytes(),
                 scratchpad_.data()),
       window_size_(config.dram_bytes) {
-  for (auto& bank : banks_) {
-    bank.resize(static_cast<size_t>(config.acc_depth / 2) * static_cast<size_t>(config.cols));
-  }
+  sums_.resize(static_cast<size_t>(config.acc_depth / 2) * static_cast<size_t>(config.cols));
 }
 
 // ---- checks
@@ -476,14 +463,13 @@ void Machine::Compute(const Descriptor& d, Counts& counts) {
       }
     }
     const bool initialise = first && nest.IsFirst(b_level, store_level);
-    pe_array_.Run(a, a_inc[0], run, b_words, initialise, banks_[bank_].data() + entry * cols);
+    pe_array_.Run(a, a_inc[0], run, b_words, initialise, sums_.data() + entry * cols);
     counts.macs += uint64_t{run} * cols * config_.rows * config_.lanes;
     entry += run;
 
     advanced = nest.Advance(1);
     if (advanced >= store_level && last) {
-      sets_.emplace_back(banks_[bank_].begin(), banks_[bank_].begin() + set_sums);
-      bank_ ^= 1;
+      sets_.emplace_back(sums_.begin(), sums_.begin() + set_sums);
     }
     if (advanced == kLoops) break;
     a = static_cast<uint16_t>(a + (run - 1) * a_inc[0] + a_inc[advanced]);
@@ -513,6 +499,7 @@ OrderFault Machine::Vector(const Descriptor& d) {
   uint64_t aux_address = Unsigned(d, FieldId::kAuxBase);
   std::vector<uint8_t> aux(static_cast<size_t>(cols * aux_bytes));
   std::vector<uint8_t> out(static_cast<size_t>(cols * out_bytes));
+  const std::vector<uint8_t> zeros(config_.WordBytes());
   Nest nest(d, FieldId::kVBound);
   size_t taken = 0;  // sums of the current set
   for (;;) {
@@ -537,7 +524,7 @@ OrderFault Machine::Vector(const Descriptor& d) {
     if (tail_loop < kLoops && nest.index[tail_loop] + 1 == nest.bound[tail_loop]) {
       const uint64_t end = out_address + out.size();
       const uint64_t word = config_.WordBytes();
-      ZeroScratchpad(end, (word - end % word) % word);
+      WriteScratchpad(end, std::span(zeros).first((word - end % word) % word));
     }
 
     const int advanced = nest.Advance(0);

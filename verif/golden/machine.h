@@ -65,8 +65,7 @@ struct Counts {
 struct RunResult {
   isa::ErrorCode error = isa::ErrorCode::kNone;
   OrderFault fault = OrderFault::kNone;
-  uint32_t index =
-      0;  // of the descriptor that ended the run: END or the offender; `count` for kNoEnd
+  uint32_t index = 0;  // of END or of the offending descriptor; `count` for kNoEnd
   Counts counts;
 
   bool ok() const { return error == isa::ErrorCode::kNone && fault == OrderFault::kNone; }
@@ -109,7 +108,7 @@ class Machine {
   isa::ErrorCode Check(const isa::Descriptor& descriptor) const;
 
   // Runs descriptors from vault memory up to END. Semaphores and sums start empty; the scratchpad
-  // keeps what it had.
+  // keeps what it had. Throws std::out_of_range if descriptors lie beyond the vault.
   RunResult Run(uint64_t program_address, uint32_t count);
 
   // Scratchpad bytes, zero at first; addresses wrap at its size.
@@ -119,7 +118,6 @@ class Machine {
   struct Nest;
 
   void WriteScratchpad(uint64_t address, std::span<const uint8_t> bytes);
-  void ZeroScratchpad(uint64_t address, uint64_t size);
   isa::ErrorCode CheckMove(const isa::Descriptor& d) const;
   isa::ErrorCode CheckCompute(const isa::Descriptor& d) const;
   isa::ErrorCode CheckVector(const isa::Descriptor& d) const;
@@ -138,9 +136,8 @@ class Machine {
   uint64_t window_base_ = 0;
   uint64_t window_size_ = 0;
   std::array<uint8_t, isa::kSemaphores> semaphores_{};
-  std::array<std::vector<Sum>, 2> banks_;  // halves of the accumulators, [entry][column]
-  int bank_ = 0;                           // the half COMPUTE fills
-  std::deque<std::vector<Sum>> sets_;      // handed over to VECTOR, oldest first
+  std::vector<Sum> sums_;              // what COMPUTE accumulates, [entry][column]
+  std::deque<std::vector<Sum>> sets_;  // handed over to VECTOR, oldest first
 };
 
 }  // namespace vaultrain::golden

@@ -6,7 +6,9 @@
 #include <gmp.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
+#include <ostream>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -289,23 +291,23 @@ TEST(Dot, ArrayAccumulatesWordsAsTheReferenceDoes) {
 
 TEST(Dot, ArrayDecodesChangedBytesAgain) {
   const Shape shape{{8, 7, 24}, 2};
-  Scratchpad scratchpad(shape, 4, 4);
-  Scratchpad other(shape, 4, 5);
-  PeArray array(shape.format, shape.rows, 4, scratchpad.bytes.data());
-  const std::vector<uint32_t> b_words = {1};
-  std::vector<Sum> sums(4);
-  array.Run(0, 1, 4, b_words, true, sums.data());
-  // The last byte of word 0 up to the first of word 2.
-  const size_t word = shape.rows * 16;
-  std::memcpy(scratchpad.bytes.data() + word - 1, other.bytes.data() + word - 1, word + 2);
-  array.Invalidate(word - 1, 2 * word + 1);
-  std::vector<Sum> again(4);
-  array.Run(0, 1, 4, b_words, true, again.data());
-  PeArray fresh(shape.format, shape.rows, 4, scratchpad.bytes.data());
-  std::vector<Sum> expected(4);
-  fresh.Run(0, 1, 4, b_words, true, expected.data());
-  EXPECT_EQ(again, expected);
-  EXPECT_NE(again, sums);
+  const std::vector<uint32_t> b_words = {3};
+  const size_t word = 32;
+  for (uint64_t seed = 1; seed <= 8; ++seed) {
+    Scratchpad scratchpad(shape, 4, seed);
+    const Scratchpad other(shape, 4, seed + 100);
+    PeArray array(shape.format, shape.rows, 4, scratchpad.bytes.data());
+    std::vector<Sum> sums(4);
+    array.Run(0, 1, 4, b_words, true, sums.data());
+    // The last operand of word 0 up to the first of word 2.
+    std::memcpy(scratchpad.bytes.data() + word - 2, other.bytes.data() + word - 2, word + 4);
+    array.Invalidate(word - 2, 2 * word + 2);
+    array.Run(0, 1, 4, b_words, true, sums.data());
+    PeArray fresh(shape.format, shape.rows, 4, scratchpad.bytes.data());
+    std::vector<Sum> expected(4);
+    fresh.Run(0, 1, 4, b_words, true, expected.data());
+    EXPECT_EQ(sums, expected) << "seed " << seed;
+  }
 }
 
 // Everything in units of 2^-(254 + 2 * man_bits + kFine).

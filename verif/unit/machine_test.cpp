@@ -5,10 +5,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <bit>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <ctime>
 #include <memory>
 #include <random>
 #include <stdexcept>
@@ -711,6 +713,48 @@ TEST(Machine, NotANumberReachesItsColumnsAlone) {
   EXPECT_EQ(row[3], 0.0);
 }
 
+TEST(Machine, OperandsWrittenAfterTheirUseAreReadAnew) {
+  Node node(Nano());
+  Integers draw(7);
+  const Matrix old = draw.DrawMatrix(5, 16);
+  const Matrix fresh = draw.DrawMatrix(5, 16);
+  node.PutMatrix(0, old, 2);
+  node.PutMatrix(0x1000, fresh, 2);
+  auto load = [&](uint64_t from) { node.Add(Move{.dram = from, .rows = 5}.Load()); };
+  // Row 0 by the others.
+  auto multiply = [&](int64_t out, bool out_fp32) {
+    ComputeNest nest;
+    nest.b_base = 2;
+    nest.b_col_inc = 2;
+    node.Add(nest.Make());
+    VectorNest post;
+    post.out_base = out;
+    post.out_fp32 = out_fp32;
+    post.tail_loop = 0;
+    node.Add(post.Make());
+  };
+  auto products = [](const std::vector<double>& a, const Matrix& rows) {
+    std::vector<double> results(4);
+    for (size_t c = 0; c < 4; ++c) {
+      for (size_t i = 0; i < 16; ++i) results[c] += a[i] * rows[c + 1][i];
+    }
+    return results;
+  };
+  load(0);
+  multiply(0x1000, true);
+  load(0x1000);
+  multiply(0x1020, true);
+  multiply(0, false);  // over its own operand
+  multiply(0x1040, true);
+  node.RunToTheEnd();
+  const Matrix got = node.GetMatrix(0x1000, 3, 4, 32, 4, true);
+  EXPECT_EQ(got[0], products(old[0], old));
+  EXPECT_EQ(got[1], products(fresh[0], fresh));
+  std::vector<double> row(16);
+  for (size_t c = 0; c < 4; ++c) row[c] = ValueOf(Bf16Of(got[1][c]), 2);
+  EXPECT_EQ(got[2], products(row, fresh));
+}
+
 // ---- moves
 
 TEST(Machine, TransposedLoadPutsColumnsIntoRowsAndPads) {
@@ -757,10 +801,16 @@ TEST(Machine, ConvertRoundsToNearestEven) {
   Node node(Nano());
   const std::vector<double> values = {1.0, 1.00390625, 1.01171875, -1.0039064, 3.0e38, 0.0};
   node.PutMatrix(0, {values}, 4);
+  node.PutMatrix(0x1000, {std::vector<double>(32, 9.0)}, 2);
+  node.Add(Move{.dram = 0x1000}.Load());
   node.Add(Move{.convert = true}.Load());
   node.RunToTheEnd();
   EXPECT_EQ(node.GetMatrix(0, 1, 6, 32, 2, true)[0],
             (std::vector<double>{1.0, 1.0, 1.015625, -1.0078125, ValueOf(Bf16Of(3.0e38), 2), 0.0}));
+  // A row of 16 values, not more.
+  const Matrix row = node.GetMatrix(0, 1, 32, 64, 2, true);
+  EXPECT_EQ(row[0][15], 0.0);
+  EXPECT_EQ(std::vector<double>(row[0].begin() + 16, row[0].end()), std::vector<double>(16, 9.0));
 }
 
 // ---- softmax
@@ -1223,8 +1273,7 @@ TEST(Machine, ConfigurationsThatCannotBeBuiltAreRefused) {
 
 // ---- speed
 
-// Reported, with a floor far below what is measured: a node's model must not become the slow part
-// of a run.
+// In processor time; the floor holds for builds with sanitizers too.
 TEST(Machine, MultipliesFast) {
   for (const MachineConfig& config : Shapes()) {
     Node node(config);
@@ -1250,14 +1299,14 @@ TEST(Machine, MultipliesFast) {
       node.Add(nest.Make());
       node.Add(post.Make());
     }
-    const auto start = std::chrono::steady_clock::now();
+    const std::clock_t start = std::clock();
     const RunResult result = node.Run();
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
     ASSERT_TRUE(result.ok());
-    const double speed = static_cast<double>(result.counts.macs) / seconds.count() / 1e6;
+    const double speed = static_cast<double>(result.counts.macs) / seconds / 1e6;
     std::printf("%-16s %6.0f MMAC/s\n", NameOf(config).c_str(), speed);
     RecordProperty(NameOf(config), static_cast<int>(speed));
-    EXPECT_GT(speed, 1.0);
+    EXPECT_GT(speed, 20.0);
   }
 }
 
