@@ -50,11 +50,13 @@ void ExpectShare(const char* name, const std::vector<ReadJob>& reads,
   VaultBench bench(vault.timing, vault.geometry, 1);
   ASSERT_EQ(bench.Run(reads, writes, {}, 4000000), "") << name;
   double share = Share(vault, reads.size() + writes.size(), bench.cycles());
-  std::printf("%-44s reads %6zu writes %6zu cycles %7llu share %.4f ACT %llu longest read %llu write %llu\n", name,
-              reads.size(), writes.size(), static_cast<unsigned long long>(bench.cycles()), share,
-              static_cast<unsigned long long>(bench.die().counters().act),
-              static_cast<unsigned long long>(bench.longest_read()),
-              static_cast<unsigned long long>(bench.longest_write()));
+  std::printf(
+      "%-44s reads %6zu writes %6zu cycles %7llu share %.4f ACT %llu longest read %llu write "
+      "%llu\n",
+      name, reads.size(), writes.size(), static_cast<unsigned long long>(bench.cycles()), share,
+      static_cast<unsigned long long>(bench.die().counters().act),
+      static_cast<unsigned long long>(bench.longest_read()),
+      static_cast<unsigned long long>(bench.longest_write()));
   EXPECT_GE(share, least) << name;
 }
 
@@ -78,7 +80,8 @@ TEST(VaultController, SequentialWritesReachThePins) {
   ExpectShare("sequential writes", {}, writes, 0.95);
 }
 
-// Reads of one stream, writes in place `behind` bytes later; reads run at most `ahead` accesses further ahead.
+// Reads of one stream, writes in place `behind` bytes later; reads run at most `ahead` accesses
+// further ahead.
 void Update(const char* name, uint64_t row_bytes, uint64_t pitch, uint64_t behind, double least) {
   std::vector<ReadJob> reads;
   std::vector<WriteJob> writes;
@@ -121,8 +124,8 @@ void Step(const char* name, uint64_t row_bytes, uint64_t pitch, uint64_t second,
     }
   }
   for (uint64_t i = 0; i < count; ++i) {
-    writes.push_back(
-        {RowAccess(i, row_bytes, pitch), std::min<uint64_t>(2 * (i / row * row + row + lag), reads.size())});
+    writes.push_back({RowAccess(i, row_bytes, pitch),
+                      std::min<uint64_t>(2 * (i / row * row + row + lag), reads.size())});
   }
   ExpectShare(name, reads, writes, least);
 }
@@ -267,8 +270,9 @@ TEST(VaultController, LoneReadTakesActivateAndRead) {
   ASSERT_EQ(bench.Run({{0, 0}, {1, 0}, {again, 0}}, {}, {}, 10000), "");
   std::vector<DramCommand> commands;
   for (const auto& record : bench.die().recorded()) commands.push_back(record.command);
-  const std::vector<DramCommand> expected = {DramCommand::kAct, DramCommand::kRd, DramCommand::kRd,
-                                             DramCommand::kPre, DramCommand::kAct, DramCommand::kRd};
+  const std::vector<DramCommand> expected = {DramCommand::kAct, DramCommand::kRd,
+                                             DramCommand::kRd,  DramCommand::kPre,
+                                             DramCommand::kAct, DramCommand::kRd};
   ASSERT_EQ(commands, expected);
   auto gap = [&](size_t from, size_t to) {
     return static_cast<int>(bench.die().recorded()[to].cycle - bench.die().recorded()[from].cycle);
@@ -276,7 +280,8 @@ TEST(VaultController, LoneReadTakesActivateAndRead) {
   EXPECT_EQ(gap(0, 1), vault.timing.tRCD);
   EXPECT_EQ(gap(1, 2), std::max(vault.timing.tCCD, vault.geometry.beats));
   EXPECT_LE(gap(3, 4), vault.timing.tRP + 4);
-  EXPECT_EQ(gap(4, 5), vault.timing.tRCD);
+  // Where tRCD is short the data of the access before still holds the bus.
+  EXPECT_EQ(gap(4, 5), std::max(vault.timing.tRCD, gap(1, 2) - gap(2, 4)));
 }
 
 #ifdef VT_DEFAULT_VAULT
@@ -290,7 +295,8 @@ TEST(VaultController, DefaultsAreTheSetOfHmc1AtOneNanosecond) {
   std::string text = ControllerText();
   auto parameter = [&](const std::string& name) {
     std::smatch match;
-    EXPECT_TRUE(std::regex_search(text, match, std::regex("parameter " + name + " *= *(\\d+)"))) << name;
+    EXPECT_TRUE(std::regex_search(text, match, std::regex("parameter " + name + " *= *(\\d+)")))
+        << name;
     return match.empty() ? -1 : std::stoi(match[1]);
   };
   EXPECT_EQ(parameter("tRCD"), vault.timing.tRCD);
