@@ -8,7 +8,7 @@
 // one waits for the read data or the acknowledgement.
 //
 // Pages stay open. The accesses of each direction are issued in order, but rows are opened and closed ahead for up to
-// ReadQueue reads or Window writes, as long as no earlier access needs the bank. Reads are served until HighWater writes
+// ReadQueue reads or Window writes, of which every LookStride-th is looked at, as long as no earlier access needs the bank. Reads are served until HighWater writes
 // wait and ReadBatch reads have had their turn, or no read has come for IdleCycles, or a write has waited AgeCycles;
 // then writes until reads wait and LowWater or fewer are left (none, if age gave the turn) or WriteBatch have been served. Before a change of
 // direction the rows of the other are opened while the last prepared accesses of this one go out.
@@ -37,6 +37,7 @@ module vt_vault_controller #(
     parameter ReadQueue   = 8,     // reads held, all looked at ahead, a power of two
     parameter WriteQueue  = 32,    // writes held, a power of two, more than Window
     parameter Window      = 8,     // oldest writes looked at ahead, a power of two
+    parameter LookStride  = 1,     // places from one access looked at to the next, a power of two below both windows
     parameter HighWater   = 24,    // writes with data that end a turn of reads
     parameter LowWater    = 4,     // writes left that end a turn of writes
     parameter ReadBatch   = 32,    // reads of a turn before writes can end it
@@ -135,8 +136,9 @@ module vt_vault_controller #(
   localparam RefiBits  = $clog2(tREFI + 1);
   localparam Flights   = (tCL + 2 + Beats) / larger(tCCD, Beats) + 2;
 
-  localparam [31:0] LastRead   = ReadQueue - 1;
-  localparam [31:0] LastWrite  = Window - 1;
+  localparam [31:0] Stride     = LookStride;
+  localparam [31:0] LastRead   = ReadQueue - LookStride;
+  localparam [31:0] LastWrite  = Window - LookStride;
   localparam [31:0] High       = HighWater;
   localparam [31:0] Low        = LowWater;
   localparam [31:0] RdBatch    = ReadBatch;
@@ -155,6 +157,9 @@ module vt_vault_controller #(
     end
     if (BankRotate > 2 || RowBits < 2 * BankBits) begin : gen_bad_rotate
       vt_error_BankRotate_is_0_to_2_and_RowBits_at_least_twice_BankBits u_error ();
+    end
+    if (LookStride < 1 || LookStride >= ReadQueue || LookStride >= Window) begin : gen_bad_stride
+      vt_error_LookStride_must_be_below_both_windows u_error ();
     end
     if (ReadQueue < 2 || Window < 2 || ReadBatch < 1 || WriteBatch < 1) begin : gen_bad_queue
       vt_error_queues_and_batches_must_hold_entries u_error ();
@@ -344,7 +349,7 @@ module vt_vault_controller #(
   wire look_valid = look_write_q ? wr_look_valid : rd_look_valid;
   wire [BankBits+RowBits-1:0] look = look_write_q ? wr_look[ColBits+:BankBits+RowBits]
                                                   : rd_look[ColBits+:BankBits+RowBits];
-  wire look_last = look_q == (look_write_q ? LastWrite[LookBits-1:0] : LastRead[LookBits-1:0]);
+  wire look_last = look_q >= (look_write_q ? LastWrite[LookBits-1:0] : LastRead[LookBits-1:0]);
   wire look_popped = look_write_q ? wr_pop : rd_pop;
   wire look_end = !look_valid || look_last;
   wire look_first = look_write_q == write_q && look_q == {LookBits{1'b0}};
@@ -388,8 +393,8 @@ module vt_vault_controller #(
       end else if (look_end) begin
         look_q       <= {LookBits{1'b0}};
         look_write_q <= (look_write_q == write_q && change_q) ? !write_q : write_q;
-      end else if (!look_popped) begin
-        look_q <= look_q + 1'b1;
+      end else begin
+        look_q <= look_q + Stride[LookBits-1:0] - {{(LookBits - 1) {1'b0}}, look_popped};
       end
     end else if (look_popped && look_q != {LookBits{1'b0}}) begin
       look_q <= look_q - 1'b1;
