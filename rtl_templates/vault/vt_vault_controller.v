@@ -8,10 +8,11 @@
 // one waits for the read data or the acknowledgement.
 //
 // Pages stay open. The accesses of each direction are issued in order, but rows are opened and closed ahead for up to
-// ReadQueue reads or Window writes, of which every LookStride-th is looked at, as long as no earlier access needs the bank. Reads are served until HighWater writes
-// wait and ReadBatch reads have had their turn, or no read has come for IdleCycles, or a write has waited AgeCycles;
-// then writes until reads wait and LowWater or fewer are left (none, if age gave the turn) or WriteBatch have been served. Before a change of
-// direction the rows of the other are opened while the last prepared accesses of this one go out.
+// ReadQueue reads or Window writes, of which every LookStride-th is looked at, as long as no earlier access needs the
+// bank. Reads are served until HighWater writes wait and ReadBatch reads have had their turn, or no read has come for
+// IdleCycles, or a write has waited AgeCycles; then writes until reads wait and LowWater or fewer are left (none, if
+// age gave the turn) or WriteBatch have been served. Before a change of direction the rows of the other are opened
+// while the last prepared accesses of this one go out.
 //
 // Refresh closes all banks and starts so early that two REF are never more than tREFI apart; none is ever postponed.
 //
@@ -270,9 +271,11 @@ module vt_vault_controller #(
   wire [BankBits-1:0] other_bank = write_q ? rd_head[ColBits+:BankBits] : wr_head[ColBits+:BankBits];
 
   wire wr_any = wr_level != {LevelBits{1'b0}};
-  wire to_writes = wr_any && ((wr_level >= High[LevelBits-1:0] && (batch_q >= RdBatch[BatchBits-1:0] || !rd_head_valid)) ||
-                              idle_q == Idle[IdleBits-1:0] || age_q == Age[AgeBits-1:0]);
-  wire to_reads = rd_head_valid && ((wr_level <= Low[LevelBits-1:0] && !drain_q) || !wr_any || batch_q >= WrBatch[BatchBits-1:0]);
+  wire wr_high   = wr_level >= High[LevelBits-1:0] && (batch_q >= RdBatch[BatchBits-1:0] || !rd_head_valid);
+  wire wr_aged   = age_q == Age[AgeBits-1:0];
+  wire wr_low    = !wr_any || (wr_level <= Low[LevelBits-1:0] && !drain_q);
+  wire to_writes = wr_any && (wr_high || wr_aged || idle_q == Idle[IdleBits-1:0]);
+  wire to_reads  = rd_head_valid && (wr_low || batch_q >= WrBatch[BatchBits-1:0]);
   wire turn = change_q && (other_q || !head_valid || !head_hit || &grace_q);
   wire access;
   wire look_is_other_ready;
@@ -292,7 +295,7 @@ module vt_vault_controller #(
       change_q <= !turn && (change_q || (write_q ? to_reads : to_writes));
       other_q  <= !turn && (other_q || look_is_other_ready);
 
-      if (turn) drain_q <= age_q == Age[AgeBits-1:0];
+      if (turn) drain_q <= wr_aged;
 
       if (turn || !change_q) grace_q <= 4'd0;
       else if (access) grace_q <= grace_q + 4'd1;
@@ -304,7 +307,7 @@ module vt_vault_controller #(
       else if (idle_q != Idle[IdleBits-1:0]) idle_q <= idle_q + 1'b1;
 
       if (!wr_any || write_q) age_q <= {AgeBits{1'b0}};
-      else if (age_q != Age[AgeBits-1:0]) age_q <= age_q + 1'b1;
+      else if (!wr_aged) age_q <= age_q + 1'b1;
     end
   end
 
@@ -371,7 +374,8 @@ module vt_vault_controller #(
   wire hold        = (want_act || want_pre) && access;
 
   // A change to reads waits for tWTR anyway, which covers tRCD of a row that is being opened.
-  assign look_is_other_ready = change_q && seen_valid_q && see_other && seen_head_q && see_hit && (see_ready || write_q);
+  wire see_other_head = change_q && seen_valid_q && see_other && seen_head_q;
+  assign look_is_other_ready = see_other_head && see_hit && (see_ready || write_q);
 
   wire guards = seen_valid_q && (see_other || prefix);
   wire [Banks-1:0] seen_one = {{(Banks - 1) {1'b0}}, guards} << seen_bank_q;
@@ -470,7 +474,8 @@ module vt_vault_controller #(
       ev_ref_o       <= 1'b0;
       ev_row_miss_o  <= 1'b0;
     end else begin
-      dram_cmd_o <= do_ref ? REF : do_prea ? PREA : wr_pop ? WR : rd_pop ? RD : do_act ? ACT : do_pre ? PRE : NOP;
+      dram_cmd_o     <= do_ref ? REF : do_prea ? PREA : wr_pop ? WR : rd_pop ? RD :
+                        do_act ? ACT : do_pre ? PRE : NOP;
       dram_wmask_o   <= wr_out_mask & {MaskBits{wr_out_valid}};
       wr_ack_valid_o <= wr_pop;
       ev_act_o       <= do_act;
