@@ -8,10 +8,11 @@
 // one waits for the read data or the acknowledgement.
 //
 // Pages stay open. The accesses of each direction are issued in order, but rows are opened and closed ahead for up to
-// ReadQueue reads or Window writes, as long as no earlier access needs the bank. Reads are served until HighWater writes
-// wait and ReadBatch reads have had their turn, or no read has come for IdleCycles, or a write has waited AgeCycles;
-// then writes until reads wait and LowWater or fewer are left (none, if age gave the turn) or WriteBatch have been served. Before a change of
-// direction the rows of the other are opened while the last prepared accesses of this one go out.
+// ReadQueue reads or Window writes, of which every LookStride-th is looked at, as long as no earlier access needs the
+// bank. Reads are served until HighWater writes wait and ReadBatch reads have had their turn, or no read has come for
+// IdleCycles, or a write has waited AgeCycles; then writes until reads wait and LowWater or fewer are left (none, if
+// age gave the turn) or WriteBatch have been served. Before a change of direction the rows of the other are opened
+// while the last prepared accesses of this one go out.
 //
 // Refresh closes all banks and starts so early that two REF are never more than tREFI apart; none is ever postponed.
 //
@@ -37,6 +38,7 @@ module vt_vault_controller #(
     parameter ReadQueue   = 8,     // reads held, all looked at ahead, a power of two
     parameter WriteQueue  = 32,    // writes held, a power of two, more than Window
     parameter Window      = 8,     // oldest writes looked at ahead, a power of two
+    parameter LookStride  = 1,     // places from one access looked at to the next, a power of two below both windows
     parameter HighWater   = 24,    // writes with data that end a turn of reads
     parameter LowWater    = 4,     // writes left that end a turn of writes
     parameter ReadBatch   = 32,    // reads of a turn before writes can end it
@@ -135,8 +137,9 @@ module vt_vault_controller #(
   localparam RefiBits  = $clog2(tREFI + 1);
   localparam Flights   = (tCL + 2 + Beats) / larger(tCCD, Beats) + 2;
 
-  localparam [31:0] LastRead   = ReadQueue - 1;
-  localparam [31:0] LastWrite  = Window - 1;
+  localparam [31:0] Stride     = LookStride;
+  localparam [31:0] LastRead   = ReadQueue - LookStride;
+  localparam [31:0] LastWrite  = Window - LookStride;
   localparam [31:0] High       = HighWater;
   localparam [31:0] Low        = LowWater;
   localparam [31:0] RdBatch    = ReadBatch;
@@ -155,6 +158,9 @@ module vt_vault_controller #(
     end
     if (BankRotate > 2 || RowBits < 2 * BankBits) begin : gen_bad_rotate
       vt_error_BankRotate_is_0_to_2_and_RowBits_at_least_twice_BankBits u_error ();
+    end
+    if (LookStride < 1 || LookStride >= ReadQueue || LookStride >= Window) begin : gen_bad_stride
+      vt_error_LookStride_must_be_below_both_windows u_error ();
     end
     if (ReadQueue < 2 || Window < 2 || ReadBatch < 1 || WriteBatch < 1) begin : gen_bad_queue
       vt_error_queues_and_batches_must_hold_entries u_error ();
@@ -265,9 +271,11 @@ module vt_vault_controller #(
   wire [BankBits-1:0] other_bank = write_q ? rd_head[ColBits+:BankBits] : wr_head[ColBits+:BankBits];
 
   wire wr_any = wr_level != {LevelBits{1'b0}};
-  wire to_writes = wr_any && ((wr_level >= High[LevelBits-1:0] && (batch_q >= RdBatch[BatchBits-1:0] || !rd_head_valid)) ||
-                              idle_q == Idle[IdleBits-1:0] || age_q == Age[AgeBits-1:0]);
-  wire to_reads = rd_head_valid && ((wr_level <= Low[LevelBits-1:0] && !drain_q) || !wr_any || batch_q >= WrBatch[BatchBits-1:0]);
+  wire wr_high   = wr_level >= High[LevelBits-1:0] && (batch_q >= RdBatch[BatchBits-1:0] || !rd_head_valid);
+  wire wr_aged   = age_q == Age[AgeBits-1:0];
+  wire wr_low    = !wr_any || (wr_level <= Low[LevelBits-1:0] && !drain_q);
+  wire to_writes = wr_any && (wr_high || wr_aged || idle_q == Idle[IdleBits-1:0]);
+  wire to_reads  = rd_head_valid && (wr_low || batch_q >= WrBatch[BatchBits-1:0]);
   wire turn = change_q && (other_q || !head_valid || !head_hit || &grace_q);
   wire access;
   wire look_is_other_ready;
@@ -287,7 +295,7 @@ module vt_vault_controller #(
       change_q <= !turn && (change_q || (write_q ? to_reads : to_writes));
       other_q  <= !turn && (other_q || look_is_other_ready);
 
-      if (turn) drain_q <= age_q == Age[AgeBits-1:0];
+      if (turn) drain_q <= wr_aged;
 
       if (turn || !change_q) grace_q <= 4'd0;
       else if (access) grace_q <= grace_q + 4'd1;
@@ -299,7 +307,7 @@ module vt_vault_controller #(
       else if (idle_q != Idle[IdleBits-1:0]) idle_q <= idle_q + 1'b1;
 
       if (!wr_any || write_q) age_q <= {AgeBits{1'b0}};
-      else if (age_q != Age[AgeBits-1:0]) age_q <= age_q + 1'b1;
+      else if (!wr_aged) age_q <= age_q + 1'b1;
     end
   end
 
@@ -344,7 +352,7 @@ module vt_vault_controller #(
   wire look_valid = look_write_q ? wr_look_valid : rd_look_valid;
   wire [BankBits+RowBits-1:0] look = look_write_q ? wr_look[ColBits+:BankBits+RowBits]
                                                   : rd_look[ColBits+:BankBits+RowBits];
-  wire look_last = look_q == (look_write_q ? LastWrite[LookBits-1:0] : LastRead[LookBits-1:0]);
+  wire look_last = look_q >= (look_write_q ? LastWrite[LookBits-1:0] : LastRead[LookBits-1:0]);
   wire look_popped = look_write_q ? wr_pop : rd_pop;
   wire look_end = !look_valid || look_last;
   wire look_first = look_write_q == write_q && look_q == {LookBits{1'b0}};
@@ -366,7 +374,8 @@ module vt_vault_controller #(
   wire hold        = (want_act || want_pre) && access;
 
   // A change to reads waits for tWTR anyway, which covers tRCD of a row that is being opened.
-  assign look_is_other_ready = change_q && seen_valid_q && see_other && seen_head_q && see_hit && (see_ready || write_q);
+  wire see_other_head = change_q && seen_valid_q && see_other && seen_head_q;
+  assign look_is_other_ready = see_other_head && see_hit && (see_ready || write_q);
 
   wire guards = seen_valid_q && (see_other || prefix);
   wire [Banks-1:0] seen_one = {{(Banks - 1) {1'b0}}, guards} << seen_bank_q;
@@ -388,8 +397,8 @@ module vt_vault_controller #(
       end else if (look_end) begin
         look_q       <= {LookBits{1'b0}};
         look_write_q <= (look_write_q == write_q && change_q) ? !write_q : write_q;
-      end else if (!look_popped) begin
-        look_q <= look_q + 1'b1;
+      end else begin
+        look_q <= look_q + Stride[LookBits-1:0] - {{(LookBits - 1) {1'b0}}, look_popped};
       end
     end else if (look_popped && look_q != {LookBits{1'b0}}) begin
       look_q <= look_q - 1'b1;
@@ -465,7 +474,8 @@ module vt_vault_controller #(
       ev_ref_o       <= 1'b0;
       ev_row_miss_o  <= 1'b0;
     end else begin
-      dram_cmd_o <= do_ref ? REF : do_prea ? PREA : wr_pop ? WR : rd_pop ? RD : do_act ? ACT : do_pre ? PRE : NOP;
+      dram_cmd_o     <= do_ref ? REF : do_prea ? PREA : wr_pop ? WR : rd_pop ? RD :
+                        do_act ? ACT : do_pre ? PRE : NOP;
       dram_wmask_o   <= wr_out_mask & {MaskBits{wr_out_valid}};
       wr_ack_valid_o <= wr_pop;
       ev_act_o       <= do_act;

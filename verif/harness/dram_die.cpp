@@ -23,8 +23,8 @@ const char* Name(DramCommand command) {
 
 std::string DramViolation::Text() const {
   return "cycle " + std::to_string(cycle) + ", " +
-         (bank < 0 ? std::string("all banks") : "bank " + std::to_string(bank)) + ": " + rule + ", had " +
-         std::to_string(had) + ", needed " + std::to_string(needed);
+         (bank < 0 ? std::string("all banks") : "bank " + std::to_string(bank)) + ": " + rule +
+         ", had " + std::to_string(had) + ", needed " + std::to_string(needed);
 }
 
 DramDie::DramDie(const DramTiming& timing, const DramGeometry& geometry, uint8_t fill)
@@ -122,7 +122,8 @@ void DramDie::RequireGap(const char* rule, int bank, int64_t since, int64_t gap)
 }
 
 void DramDie::Push(BurstQueue& queue, int64_t start, uint8_t* bytes) {
-  // Only a stream that breaks tCCD without end fills the ring; the rule is latched, the burst is dropped.
+  // Only a stream that breaks tCCD without end fills the ring; the rule is latched, the burst is
+  // dropped.
   if (queue.size == queue.ring.size()) return;
   unsigned slot = (queue.head + queue.size) % queue.ring.size();
   queue.ring[slot] = {start, bytes};
@@ -235,8 +236,8 @@ void DramDie::Access(const VaultPins& pins, bool write) {
   }
   // The row pins of RD and WR repeat the row the controller means.
   if (pins.row != state.row) {
-    Break(write ? "WR to another row than the open one" : "RD from another row than the open one", bank,
-          pins.row, state.row);
+    Break(write ? "WR to another row than the open one" : "RD from another row than the open one",
+          bank, pins.row, state.row);
   }
   if (pins.col >= geometry_.Columns()) {
     Break("column out of range", bank, pins.col, geometry_.Columns() - 1);
@@ -257,7 +258,8 @@ void DramDie::Access(const VaultPins& pins, bool write) {
   }
   if (start < bus_free_) Break("data of two accesses overlap", bank, start, bus_free_);
   bus_free_ = std::max(bus_free_, start + geometry_.beats);
-  Push(write ? writes_ : reads_, start, Chunk(AddressOf(bank, static_cast<int>(state.row), pins.col)));
+  Push(write ? writes_ : reads_, start,
+       Chunk(AddressOf(bank, static_cast<int>(state.row), pins.col)));
 }
 
 void DramDie::Move(VaultPins& pins) {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// The DRAM dies below one vault: storage, read data at its cycle, and a checker of every timing and protocol rule.
+// The DRAM dies below one vault: storage, read data at its cycle, and a checker of every timing and
+// protocol rule.
 //
-// Needs the standard library and the types of vaultrain/dram_timing.h only; a little-endian machine. One Tick per clock
-// cycle, after the clock edge: it takes the command and write data that the controller drives in this cycle and sets the
-// read data of this cycle, which the controller samples at the next edge.
+// Needs the standard library and the types of vaultrain/dram_timing.h only; a little-endian
+// machine. One Tick per clock cycle, after the clock edge: it takes the command and write data that
+// the controller drives in this cycle and sets the read data of this cycle, which the controller
+// samples at the next edge.
 
 #ifndef VAULTRAIN_HARNESS_DRAM_DIE_H_
 #define VAULTRAIN_HARNESS_DRAM_DIE_H_
@@ -40,7 +42,8 @@ struct VaultPins {
   std::array<uint64_t, kVaultDataWords> rdata{};  // set by DramDie::Tick
 };
 
-// The first broken rule. had and needed are cycles for a timing rule, else what stood there and what had to.
+// The first broken rule. had and needed are cycles for a timing rule, else what stood there and
+// what had to.
 struct DramViolation {
   uint64_t cycle = 0;
   int bank = -1;  // -1: all banks
@@ -76,7 +79,8 @@ class DramDie {
   // Forgets open rows, transfers under way, time and violations; keeps the stored bytes.
   void Reset();
 
-  // Backdoor by byte address in the vault (access index x access bytes). Throws std::out_of_range beyond the vault.
+  // Backdoor by byte address in the vault (access index x access bytes). Throws std::out_of_range
+  // beyond the vault.
   void Read(uint64_t address, std::span<uint8_t> bytes) const;
   void Write(uint64_t address, std::span<const uint8_t> bytes);
 
@@ -96,10 +100,10 @@ class DramDie {
   struct Bank {
     bool open = false;
     uint32_t row = 0;
-    int64_t act = 0;       // cycle of the last ACT
-    int64_t pre = 0;       // of the last PRE
-    int64_t rd = 0;        // of the last RD
-    int64_t wr_end = 0;    // first cycle after the last beat of the last WR
+    int64_t act = 0;     // cycle of the last ACT
+    int64_t pre = 0;     // of the last PRE
+    int64_t rd = 0;      // of the last RD
+    int64_t wr_end = 0;  // first cycle after the last beat of the last WR
   };
   struct Burst {
     int64_t start;  // cycle of the first beat

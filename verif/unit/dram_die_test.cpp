@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// The model of the dies against the datasheet: what is allowed passes at its first allowed cycle, and each rule fires
-// one cycle earlier.
+// The model of the dies against the datasheet: what is allowed passes at its first allowed cycle,
+// and each rule fires one cycle earlier.
 
 #include "harness/dram_die.h"
 
@@ -78,7 +78,8 @@ class Datasheet : public ::testing::Test {
     EXPECT_EQ(die_.violation()->cycle, die_.cycle());
     EXPECT_NE(die_.violation()->Text().find(rule), std::string::npos);
   }
-  // The rule holds at `gap` and breaks one cycle earlier; Setup issues what comes before the last command.
+  // The rule holds at `gap` and breaks one cycle earlier; Setup issues what comes before the last
+  // command.
   void ExpectLeastGap(const std::string& rule, int gap, int64_t needed,
                       const std::function<void()>& setup, const std::function<void(int)>& last) {
     die_.Reset();

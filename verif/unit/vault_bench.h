@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// A Verilated vt_vault_controller on its dies, driven by lists of accesses: each read and write of a list starts as
-// soon as its conditions hold, data is checked against a reference, the dies check the timing.
+// A Verilated vt_vault_controller on its dies, driven by lists of accesses: each read and write of
+// a list starts as soon as its conditions hold, data is checked against a reference, the dies check
+// the timing.
 
 #ifndef VAULTRAIN_UNIT_VAULT_BENCH_H_
 #define VAULTRAIN_UNIT_VAULT_BENCH_H_
@@ -126,8 +127,8 @@ class VaultBench {
   bool Percent(int percent) { return percent != 0 && static_cast<int>(random_() % 100) < percent; }
 
   void Drive(const Stalls& stalls) {
-    if (!read_valid_ && read_sent_ < reads_->size() && (*reads_)[read_sent_].writes_acked <= acked_ &&
-        !Percent(stalls.read_percent)) {
+    if (!read_valid_ && read_sent_ < reads_->size() &&
+        (*reads_)[read_sent_].writes_acked <= acked_ && !Percent(stalls.read_percent)) {
       read_valid_ = true;
       dut_.rd_req_addr_i = (*reads_)[read_sent_].access;
       dut_.rd_req_id_i = random_() % 16;
@@ -240,7 +241,8 @@ class VaultBench {
     }
     Beat data{};
     CopyPort(data.data(), dut_.rd_data_o, beat_bytes_);
-    if (std::memcmp(data.data(), snapshots_.front().data() + beat_out_ * beat_bytes_, beat_bytes_) != 0) {
+    if (std::memcmp(data.data(), snapshots_.front().data() + beat_out_ * beat_bytes_,
+                    beat_bytes_) != 0) {
       return "wrong data of access " + std::to_string(read.access) + ", beat " +
              std::to_string(beat_out_);
     }

@@ -18,9 +18,16 @@
 #define VT_DEFAULT_VAULT
 #endif
 
-// As vt_vault_controller has them.
+// As vt_vault_controller has them by default; what a client holds between reading and writing; the
+// shares expected.
+#ifndef VT_READ_QUEUE
 #define VT_READ_QUEUE 8
 #define VT_BATCH 32
+#define VT_SLACK 64
+#define VT_LEAST_1_TO_1 0.91
+#define VT_LEAST_2_TO_1 0.92
+#define VT_LEAST_SHORT 0.88
+#endif
 
 namespace vaultrain {
 namespace {
@@ -50,11 +57,13 @@ void ExpectShare(const char* name, const std::vector<ReadJob>& reads,
   VaultBench bench(vault.timing, vault.geometry, 1);
   ASSERT_EQ(bench.Run(reads, writes, {}, 4000000), "") << name;
   double share = Share(vault, reads.size() + writes.size(), bench.cycles());
-  std::printf("%-44s reads %6zu writes %6zu cycles %7llu share %.4f ACT %llu longest read %llu write %llu\n", name,
-              reads.size(), writes.size(), static_cast<unsigned long long>(bench.cycles()), share,
-              static_cast<unsigned long long>(bench.die().counters().act),
-              static_cast<unsigned long long>(bench.longest_read()),
-              static_cast<unsigned long long>(bench.longest_write()));
+  std::printf(
+      "%-44s reads %6zu writes %6zu cycles %7llu share %.4f ACT %llu longest read %llu write "
+      "%llu\n",
+      name, reads.size(), writes.size(), static_cast<unsigned long long>(bench.cycles()), share,
+      static_cast<unsigned long long>(bench.die().counters().act),
+      static_cast<unsigned long long>(bench.longest_read()),
+      static_cast<unsigned long long>(bench.longest_write()));
   EXPECT_GE(share, least) << name;
 }
 
@@ -78,12 +87,13 @@ TEST(VaultController, SequentialWritesReachThePins) {
   ExpectShare("sequential writes", {}, writes, 0.95);
 }
 
-// Reads of one stream, writes in place `behind` bytes later; reads run at most `ahead` accesses further ahead.
+// Reads of one stream, writes in place `behind` bytes later; reads run at most `ahead` accesses
+// further ahead.
 void Update(const char* name, uint64_t row_bytes, uint64_t pitch, uint64_t behind, double least) {
   std::vector<ReadJob> reads;
   std::vector<WriteJob> writes;
   uint64_t lag = Accesses(behind);
-  uint64_t slack = 64;
+  uint64_t slack = VT_SLACK;
   for (uint64_t i = 0; i < kMany; ++i) {
     reads.push_back({RowAccess(i, row_bytes, pitch), i > lag + slack ? i - lag - slack : 0});
     writes.push_back({RowAccess(i, row_bytes, pitch), std::min(i + lag, kMany)});
@@ -92,14 +102,14 @@ void Update(const char* name, uint64_t row_bytes, uint64_t pitch, uint64_t behin
 }
 
 TEST(VaultController, UpdateInPlaceReachesThePins) {
-  Update("1:1 contiguous, 16 KB behind", 1 << 20, 1 << 20, 16 << 10, 0.88);
-  Update("1:1 contiguous, 17.2 KB behind", 1 << 20, 1 << 20, 17600, 0.88);
-  Update("1:1 contiguous, 33 KB behind", 1 << 20, 1 << 20, 33 << 10, 0.88);
-  Update("1:1 contiguous, 64 KB behind", 1 << 20, 1 << 20, 64 << 10, 0.88);
-  Update("1:1 rows 3136 of 3136, 16 KB behind", 3136, 3136, 16 << 10, 0.88);
-  Update("1:1 rows 3136 of 4096, 31360 behind", 3136, 4096, 31360, 0.88);
-  Update("1:1 rows 3136 of 6272, 32 KB behind", 3136, 6272, 32 << 10, 0.88);
-  Update("1:1 rows 3136 of 12544, 48 KB behind", 3136, 12544, 48 << 10, 0.88);
+  Update("1:1 contiguous, 16 KB behind", 1 << 20, 1 << 20, 16 << 10, VT_LEAST_1_TO_1);
+  Update("1:1 contiguous, 17.2 KB behind", 1 << 20, 1 << 20, 17600, VT_LEAST_1_TO_1);
+  Update("1:1 contiguous, 33 KB behind", 1 << 20, 1 << 20, 33 << 10, VT_LEAST_1_TO_1);
+  Update("1:1 contiguous, 64 KB behind", 1 << 20, 1 << 20, 64 << 10, VT_LEAST_1_TO_1);
+  Update("1:1 rows 3136 of 3136, 16 KB behind", 3136, 3136, 16 << 10, VT_LEAST_1_TO_1);
+  Update("1:1 rows 3136 of 4096, 31360 behind", 3136, 4096, 31360, VT_LEAST_1_TO_1);
+  Update("1:1 rows 3136 of 6272, 32 KB behind", 3136, 6272, 32 << 10, VT_LEAST_1_TO_1);
+  Update("1:1 rows 3136 of 12544, 48 KB behind", 3136, 12544, 48 << 10, VT_LEAST_1_TO_1);
 }
 
 // Two read streams in turn by row, one write stream in place of the first.
@@ -110,7 +120,7 @@ void Step(const char* name, uint64_t row_bytes, uint64_t pitch, uint64_t second,
   uint64_t row = Accesses(row_bytes);
   uint64_t lag = Accesses(behind);
   uint64_t count = kMany / 2 / row * row;
-  uint64_t slack = 64;
+  uint64_t slack = VT_SLACK;
   for (uint64_t i = 0; i < count; i += row) {
     for (uint64_t stream = 0; stream < 2; ++stream) {
       for (uint64_t k = 0; k < row; ++k) {
@@ -121,18 +131,19 @@ void Step(const char* name, uint64_t row_bytes, uint64_t pitch, uint64_t second,
     }
   }
   for (uint64_t i = 0; i < count; ++i) {
-    writes.push_back(
-        {RowAccess(i, row_bytes, pitch), std::min<uint64_t>(2 * (i / row * row + row + lag), reads.size())});
+    writes.push_back({RowAccess(i, row_bytes, pitch),
+                      std::min<uint64_t>(2 * (i / row * row + row + lag), reads.size())});
   }
   ExpectShare(name, reads, writes, least);
 }
 
 TEST(VaultController, OptimiserStepReachesThePins) {
-  Step("2:1 rows 3136 of 3136, 16 KB behind", 3136, 3136, 8 << 20, 16 << 10, 0.90);
-  Step("2:1 rows 3136 of 4096, 32 KB behind", 3136, 4096, (8 << 20) + 3136, 32 << 10, 0.90);
-  Step("2:1 rows 2048, 16 KB behind", 2048, 2048, 8 << 20, 16 << 10, 0.90);
-  Step("2:1 rows 512, 16 KB behind", 512, 512, 8 << 20, 16 << 10, 0.85);
-  Step("2:1 rows 12544, 16 KB behind", 12544, 12544, 8 << 20, 16 << 10, 0.90);
+  Step("2:1 rows 3136 of 3136, 16 KB behind", 3136, 3136, 8 << 20, 16 << 10, VT_LEAST_2_TO_1);
+  Step("2:1 rows 3136 of 4096, 32 KB behind", 3136, 4096, (8 << 20) + 3136, 32 << 10,
+       VT_LEAST_2_TO_1);
+  Step("2:1 rows 2048, 16 KB behind", 2048, 2048, 8 << 20, 16 << 10, VT_LEAST_2_TO_1);
+  Step("2:1 rows 512, 16 KB behind", 512, 512, 8 << 20, 16 << 10, VT_LEAST_SHORT);
+  Step("2:1 rows 12544, 16 KB behind", 12544, 12544, 8 << 20, 16 << 10, VT_LEAST_2_TO_1);
 }
 
 // What README.md of the block promises: cycles in which any read, and any write, is served.
@@ -267,8 +278,9 @@ TEST(VaultController, LoneReadTakesActivateAndRead) {
   ASSERT_EQ(bench.Run({{0, 0}, {1, 0}, {again, 0}}, {}, {}, 10000), "");
   std::vector<DramCommand> commands;
   for (const auto& record : bench.die().recorded()) commands.push_back(record.command);
-  const std::vector<DramCommand> expected = {DramCommand::kAct, DramCommand::kRd, DramCommand::kRd,
-                                             DramCommand::kPre, DramCommand::kAct, DramCommand::kRd};
+  const std::vector<DramCommand> expected = {DramCommand::kAct, DramCommand::kRd,
+                                             DramCommand::kRd,  DramCommand::kPre,
+                                             DramCommand::kAct, DramCommand::kRd};
   ASSERT_EQ(commands, expected);
   auto gap = [&](size_t from, size_t to) {
     return static_cast<int>(bench.die().recorded()[to].cycle - bench.die().recorded()[from].cycle);
@@ -276,7 +288,8 @@ TEST(VaultController, LoneReadTakesActivateAndRead) {
   EXPECT_EQ(gap(0, 1), vault.timing.tRCD);
   EXPECT_EQ(gap(1, 2), std::max(vault.timing.tCCD, vault.geometry.beats));
   EXPECT_LE(gap(3, 4), vault.timing.tRP + 4);
-  EXPECT_EQ(gap(4, 5), vault.timing.tRCD);
+  // Where tRCD is short the data of the access before still holds the bus.
+  EXPECT_EQ(gap(4, 5), std::max(vault.timing.tRCD, gap(1, 2) - gap(2, 4)));
 }
 
 #ifdef VT_DEFAULT_VAULT
@@ -290,7 +303,8 @@ TEST(VaultController, DefaultsAreTheSetOfHmc1AtOneNanosecond) {
   std::string text = ControllerText();
   auto parameter = [&](const std::string& name) {
     std::smatch match;
-    EXPECT_TRUE(std::regex_search(text, match, std::regex("parameter " + name + " *= *(\\d+)"))) << name;
+    EXPECT_TRUE(std::regex_search(text, match, std::regex("parameter " + name + " *= *(\\d+)")))
+        << name;
     return match.empty() ? -1 : std::stoi(match[1]);
   };
   EXPECT_EQ(parameter("tRCD"), vault.timing.tRCD);

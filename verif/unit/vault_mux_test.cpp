@@ -51,16 +51,19 @@ class Mux {
     for (int c = 0; c < kReaders; ++c) {
       if (!read_offered_[c] && !Percent(client_stall_)) {
         read_offered_[c] = true;
-        read_offer_[c] = {static_cast<uint32_t>(random_() % (1 << kAddrBits)), static_cast<uint32_t>(random_() % 4)};
+        read_offer_[c] = {static_cast<uint32_t>(random_() % (1 << kAddrBits)),
+                          static_cast<uint32_t>(random_() % 4)};
       }
     }
     for (int c = 0; c < kWriters; ++c) {
       if (!write_offered_[c] && !Percent(client_stall_)) {
         write_offered_[c] = true;
-        write_offer_[c] = {static_cast<uint32_t>(random_() % (1 << kAddrBits)), static_cast<uint32_t>(random_() % 4)};
+        write_offer_[c] = {static_cast<uint32_t>(random_() % (1 << kAddrBits)),
+                           static_cast<uint32_t>(random_() % 4)};
       }
       // Data may be offered as soon as its request is.
-      if (!data_offered_[c] && !to_send_[c].empty() && !Percent(client_stall_)) data_offered_[c] = true;
+      if (!data_offered_[c] && !to_send_[c].empty() && !Percent(client_stall_))
+        data_offered_[c] = true;
     }
     uint64_t read_addr = 0, write_addr = 0, read_id = 0, write_id = 0;
     dut_.crd_req_valid_i = dut_.cwr_req_valid_i = dut_.cwr_data_valid_i = 0;
@@ -226,8 +229,8 @@ TEST(VaultMux, SteersAndServesInTurnUnderRandomStalls) {
   const int stalls[][2] = {{0, 0}, {50, 0}, {0, 50}, {30, 30}, {90, 10}, {10, 90}};
   for (uint32_t seed = 1; seed <= 3; ++seed) {
     for (const auto& stall : stalls) {
-      SCOPED_TRACE("seed " + std::to_string(seed) + ", stalls " + std::to_string(stall[0]) + " and " +
-                   std::to_string(stall[1]));
+      SCOPED_TRACE("seed " + std::to_string(seed) + ", stalls " + std::to_string(stall[0]) +
+                   " and " + std::to_string(stall[1]));
       Mux mux(seed, stall[0], stall[1]);
       for (int cycle = 0; cycle < 5000; ++cycle) {
         mux.Cycle();

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// Timing sets of the dies below a vault: in nanoseconds as constraints/dram holds them, in cycles as the vault
-// controller and the model of the dies use them. The types need the standard library only.
+// Timing sets of the dies below a vault: in nanoseconds as constraints/dram holds them, in cycles
+// as the vault controller and the model of the dies use them. The types need the standard library
+// only.
 
 #ifndef VAULTRAIN_DRAM_TIMING_H_
 #define VAULTRAIN_DRAM_TIMING_H_
@@ -29,13 +30,14 @@ struct DramTiming {
   int tREFI = 0;  // REF to REF, at most
 };
 
-// Size of one vault. One access is `beats` beats of `data_bits`; a page holds page_bytes of one row of one bank.
+// Size of one vault. One access is `beats` beats of `data_bits`; a page holds page_bytes of one row
+// of one bank.
 struct DramGeometry {
-  int banks = 0;       // power of two, at most 32
-  int rows = 0;        // rows of a bank, power of two
-  int page_bytes = 0;  // power of two
-  int beats = 0;       // beats of an access
-  int data_bits = 0;   // bits moved in one cycle: 32 to 512, power of two
+  int banks = 0;        // power of two, at most 32
+  int rows = 0;         // rows of a bank, power of two
+  int page_bytes = 0;   // power of two
+  int beats = 0;        // beats of an access
+  int data_bits = 0;    // bits moved in one cycle: 32 to 512, power of two
   int bank_rotate = 1;  // digits of the row added to the bank, as BankRotate of vt_vault_controller
 
   int AccessBytes() const { return beats * data_bits / 8; }
@@ -57,11 +59,12 @@ struct DramSet {
 // Reads one file; throws Error(kUnusableInput) that names file, key and rule.
 DramSet ReadDramSet(const std::string& path);
 
-// Cycles at a clock of period_ps: minimums rounded up, at least 1; tREFI rounded down. Throws Error(kUnusableInput) if
-// the clock leaves no time between two refreshes.
+// Cycles at a clock of period_ps: minimums rounded up, at least 1; tREFI rounded down. Throws
+// Error(kUnusableInput) if the clock leaves no time between two refreshes.
 DramTiming CyclesAt(const DramSet& set, int64_t period_ps);
 
-// Geometry of a vault that moves data_bits a cycle. Throws Error(kUnusableInput) if an access does not fit a page.
+// Geometry of a vault that moves data_bits a cycle. Throws Error(kUnusableInput) if an access does
+// not fit a page.
 DramGeometry GeometryOf(const DramSet& set, int data_bits);
 
 }  // namespace vaultrain

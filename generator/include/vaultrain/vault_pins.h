@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// The pins between a vault controller and the dies below it: the one table from which the ports of the top level, the
-// document and the checks are made. vt_vault_controller has exactly these ports, in this order, among its others.
+// The pins between a vault controller and the dies below it: the one table from which the ports of
+// the top level, the document and the checks are made. vt_vault_controller has exactly these ports,
+// in this order, among its others.
 
 #ifndef VAULTRAIN_VAULT_PINS_H_
 #define VAULTRAIN_VAULT_PINS_H_
@@ -19,7 +20,8 @@ struct VaultPin {
 };
 
 inline constexpr VaultPin kVaultPins[] = {
-    {"dram_cmd_o", true, "3", "command of this cycle: 0 NOP, 1 ACT, 2 RD, 3 WR, 4 PRE, 5 PREA, 6 REF"},
+    {"dram_cmd_o", true, "3",
+     "command of this cycle: 0 NOP, 1 ACT, 2 RD, 3 WR, 4 PRE, 5 PREA, 6 REF"},
     {"dram_bank_o", true, "BankBits", "bank of ACT, RD, WR and PRE"},
     {"dram_row_o", true, "RowBits",
      "row of ACT; RD and WR repeat the row they mean, which only a checker reads"},
@@ -28,7 +30,8 @@ inline constexpr VaultPin kVaultPins[] = {
      "write data, beat k of an access tCWL + k cycles after its WR"},
     {"dram_wmask_o", true, "DataBits / 8",
      "1 where a byte of dram_wdata_o is written; 0 outside the beats of a write"},
-    {"dram_rdata_i", false, "DataBits", "read data, beat k of an access tCL + k cycles after its RD"},
+    {"dram_rdata_i", false, "DataBits",
+     "read data, beat k of an access tCL + k cycles after its RD"},
 };
 
 }  // namespace vaultrain

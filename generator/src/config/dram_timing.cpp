@@ -3,11 +3,11 @@
 
 #include "vaultrain/dram_timing.h"
 
+#include <toml++/toml.h>
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <string_view>
-#include <toml++/toml.h>
 
 #include "vaultrain/error.h"
 
@@ -16,7 +16,7 @@ namespace {
 
 struct TimeKey {
   std::string_view name;
-  int64_t DramSet::* field;
+  int64_t DramSet::*field;
 };
 
 constexpr TimeKey kTimeKeys[] = {
@@ -29,7 +29,7 @@ constexpr TimeKey kTimeKeys[] = {
 
 struct SizeKey {
   std::string_view name;
-  int DramSet::* field;
+  int DramSet::*field;
   int least;
   int most;
   bool power_of_two;
@@ -44,7 +44,8 @@ constexpr SizeKey kSizeKeys[] = {
 
 constexpr double kLongestNs = 1e6;
 
-const toml::table& Section(const std::string& path, const toml::table& file, std::string_view name) {
+const toml::table& Section(const std::string& path, const toml::table& file,
+                           std::string_view name) {
   const toml::table* table = file[name].as_table();
   if (table == nullptr) RefuseInput("{}: section [{}] is missing", path, name);
   return *table;
@@ -110,8 +111,9 @@ DramSet ReadDramSet(const std::string& path) {
     set.*key.field = static_cast<int>(*size);
   }
   if (set.tRAS_ps < set.tRCD_ps) {
-    RefuseInput("{}: timing_ns.tRAS must be at least tRCD, a row must stay open until its first access",
-                path);
+    RefuseInput(
+        "{}: timing_ns.tRAS must be at least tRCD, a row must stay open until its first access",
+        path);
   }
   if (set.tFAW_ps < set.tRRD_ps) RefuseInput("{}: timing_ns.tFAW must be at least tRRD", path);
   if (set.tREFI_ps < 2 * set.tRFC_ps) {
@@ -144,7 +146,8 @@ DramTiming CyclesAt(const DramSet& set, int64_t period_ps) {
              4 * set.burst_beats + 64;
   if (cycles.tREFI <= busy) {
     RefuseInput(
-        "timing set {}: at a clock of {} ps tREFI is {} cycles but a refresh with the accesses round it "
+        "timing set {}: at a clock of {} ps tREFI is {} cycles but a refresh with the accesses "
+        "round it "
         "takes {}; take a shorter period",
         set.name, period_ps, cycles.tREFI, busy);
   }
@@ -153,8 +156,8 @@ DramTiming CyclesAt(const DramSet& set, int64_t period_ps) {
 
 DramGeometry GeometryOf(const DramSet& set, int data_bits) {
   if (data_bits < 32 || data_bits > 512 || !std::has_single_bit(static_cast<unsigned>(data_bits))) {
-    RefuseInput("timing set {}: {} data bits a cycle must be a power of two from 32 to 512", set.name,
-                data_bits);
+    RefuseInput("timing set {}: {} data bits a cycle must be a power of two from 32 to 512",
+                set.name, data_bits);
   }
   DramGeometry geometry;
   geometry.banks = set.banks;
@@ -163,8 +166,10 @@ DramGeometry GeometryOf(const DramSet& set, int data_bits) {
   geometry.beats = set.burst_beats;
   geometry.data_bits = data_bits;
   if (geometry.Columns() < 2) {
-    RefuseInput("timing set {}: an access of {} bytes ({} beats of {} bit) must be at most half a page of {} bytes",
-                set.name, geometry.AccessBytes(), geometry.beats, data_bits, set.page_bytes);
+    RefuseInput(
+        "timing set {}: an access of {} bytes ({} beats of {} bit) must be at most half a page of "
+        "{} bytes",
+        set.name, geometry.AccessBytes(), geometry.beats, data_bits, set.page_bytes);
   }
   return geometry;
 }
