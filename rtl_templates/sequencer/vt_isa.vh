@@ -37,7 +37,7 @@
 `define VT_USED_C                   512'h000000000000000000000000ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff00ff0000ffffffff3f0f
 `define VT_USED_V                   512'hffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff3fff0000ffffffff3f0f
 `define VT_USED_S                   512'h00000000000000000000000000000000000000000000000000000000000000000007ffffffffffffffffffffffffffffffffffffffffffff0000ffffffff3f0f
-`define VT_USED_A                   512'h00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000ffffffff3f0f
+`define VT_USED_E                   512'h0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000f
 
 `define VT_OPCODE                   3:0
 `define VT_TAG                      13:8

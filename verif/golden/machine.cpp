@@ -31,7 +31,8 @@ bool IsMultiple(int64_t value, int64_t of) { return value % of == 0; }
 std::array<uint8_t, isa::kDescriptorBytes> UsedBits(char group) {
   std::array<uint8_t, isa::kDescriptorBytes> used{};
   for (const isa::Field& field : isa::Fields()) {
-    if (field.opcodes != 'A' && field.opcodes != group) continue;
+    const bool header = group == 'E' ? field.lsb == 0 : field.opcodes == 'A';
+    if (!header && field.opcodes != group) continue;
     for (int i = 0; i < field.count; ++i) {
       for (int b = 0; b < field.bits; ++b) {
         const int bit = field.lsb + i * field.stride + b;
@@ -45,7 +46,7 @@ std::array<uint8_t, isa::kDescriptorBytes> UsedBits(char group) {
 bool SetsReservedBits(const Descriptor& d, char group) {
   static const std::array<std::array<uint8_t, isa::kDescriptorBytes>, 26> kUsed = [] {
     std::array<std::array<uint8_t, isa::kDescriptorBytes>, 26> all{};
-    for (char g : {'A', 'M', 'C', 'V', 'S'}) all[g - 'A'] = UsedBits(g);
+    for (char g : {'M', 'C', 'V', 'S', 'E'}) all[g - 'A'] = UsedBits(g);
     return all;
   }();
   const auto& used = kUsed[group - 'A'];
@@ -224,6 +225,11 @@ ErrorCode Machine::CheckMove(const Descriptor& d) const {
   if (store && (convert || transpose || pad_rows != 0 || cols != 0)) return ErrorCode::kUnsupported;
   if (convert && !config_.bf16) return ErrorCode::kUnsupported;
   if (!transpose && cols != 0) return ErrorCode::kUnsupported;
+  const int64_t row_ops =
+      d.Get(FieldId::kRowAccesses) * config_.access_bytes / (convert ? 4 : config_.OperandBytes());
+  if (transpose && (row_ops > config_.TurnOperands() || cols > row_ops)) {
+    return ErrorCode::kUnsupported;
+  }
 
   const int64_t word = config_.WordBytes();
   const int64_t beat = config_.data_bits / 8;
@@ -548,7 +554,9 @@ void Machine::Softmax(const Descriptor& d) {
   std::vector<uint32_t> logits(classes);
   const uint64_t word = config_.WordBytes();
   std::vector<uint8_t> gradient_bytes((classes * operand_bytes + word - 1) / word * word);
-  for (uint64_t r = 0; r < Unsigned(d, FieldId::kSRows); ++r) {
+  const uint64_t rows = Unsigned(d, FieldId::kSRows);
+  std::vector<uint8_t> loss_bytes((rows * 4 + word - 1) / word * word);
+  for (uint64_t r = 0; r < rows; ++r) {
     ReadScratchpad(Unsigned(d, FieldId::kLogitsAddr) + r * Unsigned(d, FieldId::kLogitsPitch),
                    logit_bytes);
     for (size_t c = 0; c < classes; ++c) logits[c] = Get32(logit_bytes.data() + 4 * c);
@@ -563,10 +571,9 @@ void Machine::Softmax(const Descriptor& d) {
     }
     WriteScratchpad(Unsigned(d, FieldId::kGradAddr) + r * Unsigned(d, FieldId::kGradPitch),
                     gradient_bytes);
-    std::array<uint8_t, 4> loss;
-    Put(loss.data(), result.loss, 4);
-    WriteScratchpad(Unsigned(d, FieldId::kLossAddr) + 4 * r, loss);
+    Put(loss_bytes.data() + 4 * r, result.loss, 4);
   }
+  WriteScratchpad(Unsigned(d, FieldId::kLossAddr), loss_bytes);
 }
 
 }  // namespace vaultrain::golden

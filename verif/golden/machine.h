@@ -39,10 +39,13 @@ struct MachineConfig {
   uint64_t dram_bytes = uint64_t{1} << 32;
   int data_bits = 64;     // of a beat between the vault and the DMA
   int access_bytes = 64;  // of a vault access
+  int turn_beats = 32;    // of a row that a transposed LOAD can take
 
   int OperandBytes() const { return bf16 ? 2 : 4; }
   // A scratchpad word: what the PE array takes of one operand in a cycle.
   uint32_t WordBytes() const { return static_cast<uint32_t>(rows * lanes * OperandBytes()); }
+  // Operands of the longest row that a transposed LOAD can take.
+  int TurnOperands() const { return turn_beats * data_bits / 8 / OperandBytes(); }
   DotFormat Dot() const { return {lanes, bf16 ? 7 : 23, align_bits}; }
 };
 
