@@ -193,7 +193,8 @@ std::map<SramShape, long> Rtlil::Memories(const std::string& module,
   return total;
 }
 
-std::map<std::string, long> Rtlil::Instances(const std::set<std::string>& modules) const {
+std::map<std::string, long> Rtlil::Instances(const std::string& root,
+                                             const std::set<std::string>& modules) const {
   // How often each module of `modules` stands below one instance of the key.
   std::map<std::string, std::map<std::string, long>> below;
   std::function<const std::map<std::string, long>&(const std::string&)> count =
@@ -206,7 +207,7 @@ std::map<std::string, long> Rtlil::Instances(const std::set<std::string>& module
     }
     return below[name] = std::move(total);
   };
-  return count(top_);
+  return count(root);
 }
 
 }  // namespace vaultrain

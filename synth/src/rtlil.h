@@ -43,8 +43,8 @@ class Rtlil {
   // What stands in one module and in all below it down to `boxes`.
   std::map<SramShape, long> Memories(const std::string& module, const std::set<std::string>& boxes) const;
 
-  // How often each of `modules` stands in the whole design.
-  std::map<std::string, long> Instances(const std::set<std::string>& modules) const;
+  // How often each of `modules` stands in one instance of `root`, itself included.
+  std::map<std::string, long> Instances(const std::string& root, const std::set<std::string>& modules) const;
 
  private:
   std::map<std::string, RtlilModule> modules_;

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "netlist.h"
 #include "vaultrain/digest.h"
 #include "vaultrain/error.h"
 #include "vaultrain/output.h"
@@ -174,7 +175,7 @@ MappedBlock MapBlock(const FlowSetup& setup, const std::string& rtlil, const std
                     .at("\\" + top)
                     .at("num_cells_by_type")
                     .get<std::map<std::string, long>>();
-  block.netlist = ReadFile(scratch.path() / "netlist.v");
+  block.netlist = SplitAssignments(ReadFile(scratch.path() / "netlist.v"));
   Remember(setup, key,
            {{"cells", block.cells}, {"netlist", block.netlist}, {"script", block.script}});
   return block;
