@@ -599,7 +599,14 @@ std::optional<ClockGateCell> Liberty::ClockGate() const {
 std::string Liberty::Text(bool for_mapping, const std::vector<std::string>& exclude) const {
   LibertyGroup head = root_;
   head.groups.clear();
-  std::string body;
+  // Defaults that name a group must follow it.
+  std::string defaults;
+  std::erase_if(head.attributes, [&](const auto& attribute) {
+    if (!attribute.first.starts_with("default_operating") && !attribute.first.starts_with("default_wire")) return false;
+    defaults += fmt::format("  {} : \"{}\";\n", attribute.first, attribute.second);
+    return true;
+  });
+  std::string tables, body;
   for (const LibertyGroup& group : root_.groups) {
     if (group.name == "cell" && for_mapping) {
       if (!IsUsable(group)) continue;
@@ -610,12 +617,12 @@ std::string Liberty::Text(bool for_mapping, const std::vector<std::string>& excl
         continue;
       }
     }
-    WriteGroup(group, body, 1);
+    WriteGroup(group, group.name == "cell" ? body : tables, 1);
   }
   std::string text;
   WriteGroup(head, text, 0);
   text.resize(text.size() - 2);  // the closing brace and its line end
-  return text + body + "}\n";
+  return text + tables + defaults + body + "}\n";
 }
 
 }  // namespace vaultrain

@@ -100,7 +100,7 @@ std::string FlowDigest(const FlowSetup& setup, const fs::path& sdc) {
   for (const auto& entry : fs::directory_iterator(setup.share / "yosys")) files.push_back(entry.path());
   files.push_back(setup.share / "sta.tcl");
   files.push_back(sdc);
-  for (const char* name : {"cells.lib", "sta.lib", "cells.v", "map.v"}) files.push_back(setup.work / name);
+  for (const char* name : {"cells.lib", "sta.lib", "cells.v", "map.v", "abc.constr"}) files.push_back(setup.work / name);
   std::sort(files.begin(), files.end());
   for (const fs::path& file : files) {
     text += file.filename().string() + ToHex(Sha256(ReadFile(file)));
@@ -203,6 +203,10 @@ void Flow::ReadLibrary() {
   WriteFile(setup_.work / "sta.lib", library_.Text(false, {}));
   WriteFile(setup_.work / "cells.v", BoxesVerilog(targets));
   WriteFile(setup_.work / "map.v", MapVerilog(targets));
+  // ABC buffers inputs only where it knows what drives them. Its loads are in fF.
+  std::string driver = tech_.driving_cell.empty() ? library_.Inverter().value_or(nand_) : tech_.driving_cell;
+  WriteFile(setup_.work / "abc.constr",
+            fmt::format("set_driving_cell {}\nset_load {}\n", driver, tech_.load_pf * 1000));
   setup_.digest = FlowDigest(setup_, sdc_);
 }
 
@@ -402,7 +406,7 @@ void Flow::Keep() const {
   if (options_.out_dir.empty()) return;
   fs::create_directories(options_.out_dir);
   auto keep = [&](const fs::path& name, const std::string& text) { WriteFile(options_.out_dir / name, text); };
-  for (const char* name : {"cells.lib", "sta.lib", "cells.v", "map.v"}) {
+  for (const char* name : {"cells.lib", "sta.lib", "cells.v", "map.v", "abc.constr"}) {
     fs::copy_file(setup_.work / name, options_.out_dir / name, fs::copy_options::overwrite_existing);
   }
   keep("block.sdc", ReadFile(sdc_));

@@ -19,6 +19,9 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
+// Clock pins behind one clock gate.
+constexpr int kMaxGatedBits = 32;
+
 std::string FirstLineWith(std::string_view text, std::string_view mark) {
   size_t at = text.find(mark);
   if (at == text.npos) return "";
@@ -135,9 +138,8 @@ MappedBlock MapBlock(const FlowSetup& setup, const std::string& rtlil, const std
   std::string gating;
   if (gating_bits > 0) {
     gating = fmt::format(
-        "techmap -D VT_MIN_GATED={} -map {}/yosys/gating.v t:$dffe t:$sdffe t:$adffe\n"
-        "opt\nopt_merge -share_all\nopt_clean",
-        gating_bits, setup.share.string());
+        "techmap -D VT_MIN_GATED={} -D VT_MAX_GATED={} -map {}/yosys/gating.v t:$dffe t:$sdffe t:$adffe\nopt_clean",
+        gating_bits, kMaxGatedBits, setup.share.string());
   }
   std::map<std::string, std::string> values = {
       {"SHARE", setup.share.string()},
