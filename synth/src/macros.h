@@ -17,7 +17,8 @@ namespace vaultrain {
 
 double SramArea(const SramShape& shape, const SramTable& table);
 
-// Power of one memory: `accesses` reads and writes a cycle (a single port shares them between both), and leakage.
+// Power of one memory: `accesses` reads and writes a cycle (a single port shares them between
+// both), and leakage.
 double SramPower(const SramShape& shape, const SramTable& table, double accesses, double clock_ns);
 
 // Clock-to-output, setup, pins; no power, which SramPower gives.

@@ -57,7 +57,8 @@ void AppendBits(std::string_view text, const Widths& widths, std::vector<std::st
   // An escaped name ends at a blank and may hold brackets itself.
   size_t name_end = text.front() == '\\' ? std::min(text.find(' '), text.size()) : text.find('[');
   std::string name(text.substr(0, name_end));
-  std::string_view rest = name_end >= text.size() ? std::string_view() : Trim(text.substr(name_end));
+  std::string_view rest =
+      name_end >= text.size() ? std::string_view() : Trim(text.substr(name_end));
   auto known = widths.find(name);
   if (rest.empty() && known == widths.end()) {
     bits.push_back(name + (name.front() == '\\' ? " " : ""));
@@ -65,7 +66,8 @@ void AppendBits(std::string_view text, const Widths& widths, std::vector<std::st
   }
   Range range = rest.empty() ? known->second : ParseRange(rest);
   std::string_view gap = name.front() == '\\' ? " " : "";
-  for (int bit = range.high; bit >= range.low; --bit) bits.push_back(fmt::format("{}{}[{}]", name, gap, bit));
+  for (int bit = range.high; bit >= range.low; --bit)
+    bits.push_back(fmt::format("{}{}[{}]", name, gap, bit));
 }
 
 }  // namespace
@@ -84,7 +86,8 @@ std::string SplitAssignments(std::string_view netlist) {
       if (!body.starts_with(kind)) continue;
       size_t open = kind.size() - 1;
       size_t close = body.find(']');
-      widths[std::string(Trim(body.substr(close + 1)))] = ParseRange(body.substr(open, close - open + 1));
+      widths[std::string(Trim(body.substr(close + 1)))] =
+          ParseRange(body.substr(open, close - open + 1));
     }
     if (body.starts_with("assign {")) {
       body.remove_prefix(7);
@@ -93,7 +96,8 @@ std::string SplitAssignments(std::string_view netlist) {
       AppendBits(body.substr(0, equals + 1), widths, left);
       AppendBits(body.substr(equals + 4), widths, right);
       if (left.size() == right.size()) {
-        for (size_t i = 0; i < left.size(); ++i) out += fmt::format("  assign {} = {};\n", left[i], right[i]);
+        for (size_t i = 0; i < left.size(); ++i)
+          out += fmt::format("  assign {} = {};\n", left[i], right[i]);
         continue;
       }
     }

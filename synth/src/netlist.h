@@ -11,8 +11,8 @@
 
 namespace vaultrain {
 
-// Splits each assignment to a concatenation into assignments of bits: OpenSTA 2.0.17 takes names on the left only.
-// The netlist is one module that Yosys wrote with -noattr -noexpr -nohex -nostr.
+// Splits each assignment to a concatenation into assignments of bits: OpenSTA 2.0.17 takes names on
+// the left only. The netlist is one module that Yosys wrote with -noattr -noexpr -nohex -nostr.
 std::string SplitAssignments(std::string_view netlist);
 
 }  // namespace vaultrain

@@ -25,9 +25,11 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kJobs = 2;
-// Above this many cells the whole is not timed flat; budgets that close the loop between blocks take its place.
+// Above this many cells the whole is not timed flat; budgets that close the loop between blocks
+// take its place.
 constexpr long kMaxFlatCells = 600'000;
-// Shares of the clock that make the budgets close: a block's outputs arrive before its neighbours expect them.
+// Shares of the clock that make the budgets close: a block's outputs arrive before its neighbours
+// expect them.
 constexpr double kClosedInput = 0.4;
 constexpr double kClosedOutput = 0.6;
 
@@ -74,14 +76,17 @@ void InParallel(size_t count, Work work) {
 // A word of a Yosys script.
 std::string Quoted(const fs::path& path) { return '"' + fs::absolute(path).string() + '"'; }
 
-std::string ElaborateScript(const SynthOptions& options, const fs::path& share, const fs::path& out) {
+std::string ElaborateScript(const SynthOptions& options, const fs::path& share,
+                            const fs::path& out) {
   std::string files, includes, parameters;
   for (const fs::path& file : options.rtl_files) {
-    if (!fs::is_regular_file(file)) RefuseInput("{}: no such file; accepted: a Verilog file", file.string());
+    if (!fs::is_regular_file(file))
+      RefuseInput("{}: no such file; accepted: a Verilog file", file.string());
     if (file.filename() != "vt_sram.v") files += " " + Quoted(file);
   }
   if (files.empty()) RefuseInput("no Verilog file given; accepted: at least one");
-  for (const fs::path& folder : options.include_dirs) includes += " -I" + fs::absolute(folder).string();
+  for (const fs::path& folder : options.include_dirs)
+    includes += " -I" + fs::absolute(folder).string();
   for (const auto& [key, value] : options.parameters) {
     parameters += fmt::format("chparam -set {} {} $abstract\\{}\n", key, value, options.top);
   }
@@ -97,10 +102,12 @@ std::string ElaborateScript(const SynthOptions& options, const fs::path& share, 
 std::string FlowDigest(const FlowSetup& setup, const fs::path& sdc) {
   std::string text = ToolVersions();
   std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(setup.share / "yosys")) files.push_back(entry.path());
+  for (const auto& entry : fs::directory_iterator(setup.share / "yosys"))
+    files.push_back(entry.path());
   files.push_back(setup.share / "sta.tcl");
   files.push_back(sdc);
-  for (const char* name : {"cells.lib", "sta.lib", "cells.v", "map.v", "abc.constr"}) files.push_back(setup.work / name);
+  for (const char* name : {"cells.lib", "sta.lib", "cells.v", "map.v", "abc.constr"})
+    files.push_back(setup.work / name);
   std::sort(files.begin(), files.end());
   for (const fs::path& file : files) {
     text += file.filename().string() + ToHex(Sha256(ReadFile(file)));
@@ -108,12 +115,14 @@ std::string FlowDigest(const FlowSetup& setup, const fs::path& sdc) {
   return ToHex(Sha256(text));
 }
 
-// One sum of a full adder costs two XOR and about two NAND; a cell that is larger is not worth its fixed shape.
+// One sum of a full adder costs two XOR and about two NAND; a cell that is larger is not worth its
+// fixed shape.
 bool AdderPays(const Liberty& library, const AdderCell& adder) {
   auto xor2 = library.Xor2();
   auto inverter = library.Inverter();
   if (!xor2) return true;
-  double extra = inverter ? (adder.sum_inverted + adder.carry_inverted) * library.Area(*inverter) : 0;
+  double extra =
+      inverter ? (adder.sum_inverted + adder.carry_inverted) * library.Area(*inverter) : 0;
   return adder.area + extra < 2 * library.Area(*xor2) + 2 * library.Area(library.Nand2());
 }
 
@@ -147,8 +156,8 @@ class Flow {
   int gating_bits_ = 0;  // 0: no gating
   Rtlil design_;
   std::string elaborate_script_;
-  std::vector<Part> parts_;       // the top last
-  std::set<std::string> boxes_;   // modules of parts_
+  std::vector<Part> parts_;      // the top last
+  std::set<std::string> boxes_;  // modules of parts_
   std::optional<StaResult> whole_;
   SynthReport report_;
   std::mutex progress_mutex_;
@@ -169,18 +178,21 @@ void Flow::ReadLibrary() {
   auto known = FindTechnology(tables, library_);
   tech_ = known ? *known : GuessTechnology(tables, library_);
   if (!known) {
-    report_.remarks.push_back(fmt::format(
-        "library {} is of no known technology: memories are scaled from NanGate 45 nm", library_.name()));
+    report_.remarks.push_back(
+        fmt::format("library {} is of no known technology: memories are scaled from NanGate 45 nm",
+                    library_.name()));
   }
   clock_ns_ = options_.clock_ns.value_or(tech_.clock_ns);
   if (!(clock_ns_ > 0)) {
-    RefuseInput("library {}: no clock target is known for it; accepted: a clock in ns, above 0", library_.name());
+    RefuseInput("library {}: no clock target is known for it; accepted: a clock in ns, above 0",
+                library_.name());
   }
   for (const auto& [cell, area] : tech_.area_um2) {
     if (!library_.Cell(cell) || library_.Area(cell) > 0) continue;
     library_.SetArea(cell, area);
     report_.remarks.push_back(
-        fmt::format("{}: the Liberty gives no area; {} um2 from constraints/tech/{}.toml", cell, area, tech_.name));
+        fmt::format("{}: the Liberty gives no area; {} um2 from constraints/tech/{}.toml", cell,
+                    area, tech_.name));
   }
   nand_ = library_.Nand2();
   MapTargets targets;
@@ -204,7 +216,8 @@ void Flow::ReadLibrary() {
   WriteFile(setup_.work / "cells.v", BoxesVerilog(targets));
   WriteFile(setup_.work / "map.v", MapVerilog(targets));
   // ABC buffers inputs only where it knows what drives them. Its loads are in fF.
-  std::string driver = tech_.driving_cell.empty() ? library_.Inverter().value_or(nand_) : tech_.driving_cell;
+  std::string driver =
+      tech_.driving_cell.empty() ? library_.Inverter().value_or(nand_) : tech_.driving_cell;
   WriteFile(setup_.work / "abc.constr",
             fmt::format("set_driving_cell {}\nset_load {}\n", driver, tech_.load_pf * 1000));
   setup_.digest = FlowDigest(setup_, sdc_);
@@ -218,8 +231,9 @@ void Flow::Elaborate() {
   RunYosys(script, static_cast<int>(ExitStatus::kUnusableInput), options_.top);
   design_ = Rtlil::Parse(ReadFile(out), options_.top);
   for (const auto& [name, module] : design_.modules()) {
-    bool is_block = std::any_of(options_.blocks.begin(), options_.blocks.end(),
-                                [&](const SynthBlock& block) { return block.module == module.base; });
+    bool is_block =
+        std::any_of(options_.blocks.begin(), options_.blocks.end(),
+                    [&](const SynthBlock& block) { return block.module == module.base; });
     if (is_block && name != design_.top()) boxes_.insert(name);
   }
   std::set<std::string> all = boxes_;
@@ -262,8 +276,8 @@ void Flow::Map(Part& part) {
   bool have = false;
   for (const Recipe& recipe : Recipes()) {
     MappedBlock mapped = MapBlock(setup_, rtlil, part.module, recipe, clock_ns_, gating_bits_);
-    StaResult timing = TimeNetlist(setup_, {mapped.netlist}, MemoryLibraries(part.memories), part.module,
-                                   Sta(false), true);
+    StaResult timing = TimeNetlist(setup_, {mapped.netlist}, MemoryLibraries(part.memories),
+                                   part.module, Sta(false), true);
     double slack = timing.slack_ns.value_or(0);
     if (!have || slack > part.timing.slack_ns.value_or(0)) {
       part.mapped = std::move(mapped);
@@ -275,7 +289,8 @@ void Flow::Map(Part& part) {
   }
   for (const auto& [cell, count] : part.mapped.cells) {
     if (cell.starts_with("$")) {
-      ReportTool("yosys: {}: {} cells {} are left without a cell of {}", part.module, count, cell, library_.name());
+      ReportTool("yosys: {}: {} cells {} are left without a cell of {}", part.module, count, cell,
+                 library_.name());
     }
     part.cells_um2 += static_cast<double>(count) * library_.Area(cell);
     part.cell_count += count;
@@ -304,16 +319,17 @@ void Flow::TimeWhole() {
   if (cells > kMaxFlatCells) {
     InParallel(parts_.size(), [&](size_t i) {
       Part& part = parts_[i];
-      StaResult timing = TimeNetlist(setup_, {part.mapped.netlist}, MemoryLibraries(part.memories), part.module,
-                                     Sta(true), false);
+      StaResult timing = TimeNetlist(setup_, {part.mapped.netlist}, MemoryLibraries(part.memories),
+                                     part.module, Sta(true), false);
       part.timing.slack_ns = timing.slack_ns;
       part.timing.from = timing.from;
       part.timing.to = timing.to;
     });
-    report_.remarks.push_back(fmt::format(
-        "{} cells are too many to time the whole flat: paths between blocks are held by budgets, outputs within {:.0f} "
-        "% of the clock and inputs from there on",
-        cells, kClosedInput * 100));
+    report_.remarks.push_back(
+        fmt::format("{} cells are too many to time the whole flat: paths between blocks are held "
+                    "by budgets, outputs within {:.0f} "
+                    "% of the clock and inputs from there on",
+                    cells, kClosedInput * 100));
     return;
   }
   std::vector<std::string> netlists;
@@ -322,13 +338,14 @@ void Flow::TimeWhole() {
     netlists.push_back(part.mapped.netlist);
     for (const auto& [shape, count] : part.memories) memories[shape] += count;
   }
-  whole_ = TimeNetlist(setup_, netlists, MemoryLibraries(memories), design_.top(), Sta(false), false);
+  whole_ =
+      TimeNetlist(setup_, netlists, MemoryLibraries(memories), design_.top(), Sta(false), false);
 }
 
 void Flow::CountWhole() {
   const double nand_um2 = library_.Area(nand_);
-  report_.library = fmt::format("{} ({}), {}, 1 GE = {} of {} um2", tech_.name, library_.name(), tech_.corner, nand_,
-                                nand_um2);
+  report_.library = fmt::format("{} ({}), {}, 1 GE = {} of {} um2", tech_.name, library_.name(),
+                                tech_.corner, nand_, nand_um2);
   report_.clock_ns = clock_ns_;
   std::optional<double> slack;
   auto worsen = [&](const StaResult& timing, const std::string& where) {
@@ -348,7 +365,8 @@ void Flow::CountWhole() {
       row.area_um2 += static_cast<double>(part.instances) * (part.cells_um2 + part.memory_um2);
       row.power_w += static_cast<double>(part.instances) * (part.timing.power_w + part.memory_w);
       if (part.timing.slack_ns) {
-        row.slack_ns = std::min(row.slack_ns.value_or(*part.timing.slack_ns), *part.timing.slack_ns);
+        row.slack_ns =
+            std::min(row.slack_ns.value_or(*part.timing.slack_ns), *part.timing.slack_ns);
       }
       worsen(part.timing, part.module);
     }
@@ -397,17 +415,20 @@ void Flow::CountWhole() {
     for (const auto& [shape, count] : part.memories) memories[shape] += part.instances * count;
   }
   for (const auto& [shape, count] : memories) {
-    report_.memories.push_back({shape.depth, shape.width, shape.granule, shape.single_port != 0, count,
-                                SramArea(shape, tech_.sram)});
+    report_.memories.push_back({shape.depth, shape.width, shape.granule, shape.single_port != 0,
+                                count, SramArea(shape, tech_.sram)});
   }
 }
 
 void Flow::Keep() const {
   if (options_.out_dir.empty()) return;
   fs::create_directories(options_.out_dir);
-  auto keep = [&](const fs::path& name, const std::string& text) { WriteFile(options_.out_dir / name, text); };
+  auto keep = [&](const fs::path& name, const std::string& text) {
+    WriteFile(options_.out_dir / name, text);
+  };
   for (const char* name : {"cells.lib", "sta.lib", "cells.v", "map.v", "abc.constr"}) {
-    fs::copy_file(setup_.work / name, options_.out_dir / name, fs::copy_options::overwrite_existing);
+    fs::copy_file(setup_.work / name, options_.out_dir / name,
+                  fs::copy_options::overwrite_existing);
   }
   keep("block.sdc", ReadFile(sdc_));
   keep("elaborate.ys", elaborate_script_);
@@ -417,7 +438,8 @@ void Flow::Keep() const {
     keep(part.module + ".ys", part.mapped.script);
     keep(part.module + ".sta.tcl", part.timing.script);
     keep(part.module + ".sta.rpt", part.timing.log);
-    for (const auto& [shape, count] : part.memories) keep(shape.Module() + ".lib", SramLiberty(shape, tech_.sram));
+    for (const auto& [shape, count] : part.memories)
+      keep(shape.Module() + ".lib", SramLiberty(shape, tech_.sram));
   }
   if (whole_) {
     keep("whole.sta.tcl", whole_->script);

@@ -105,8 +105,8 @@ TEST_F(Synth, ReportHoldsTheKeysOfTheContract) {
   options.lanes_per_pe_array = 2;
   options.work = SynthWork{4, 0.5};
   nlohmann::json json = ToJson(Synthesize(options));
-  for (const char* key : {"library", "clock_ns", "slack_ns", "area_um2", "ge", "ge_per_lane", "power_w",
-                          "gflops_per_watt", "blocks"}) {
+  for (const char* key : {"library", "clock_ns", "slack_ns", "area_um2", "ge", "ge_per_lane",
+                          "power_w", "gflops_per_watt", "blocks"}) {
     EXPECT_TRUE(json.contains(key)) << key;
   }
   EXPECT_EQ(json.size(), 9u);
@@ -141,7 +141,8 @@ TEST_F(Synth, SameInputGivesTheSameGates) {
   std::string first = ToJson(Synthesize(options)).dump();
   options.out_dir = scratch_.path() / "second";
   EXPECT_EQ(ToJson(Synthesize(options)).dump(), first);
-  EXPECT_EQ(ReadFile(scratch_.path() / "first/vt_product.v"), ReadFile(scratch_.path() / "second/vt_product.v"));
+  EXPECT_EQ(ReadFile(scratch_.path() / "first/vt_product.v"),
+            ReadFile(scratch_.path() / "second/vt_product.v"));
 }
 
 TEST_F(Synth, CacheGivesWhatTheToolsGave) {
@@ -179,7 +180,8 @@ TEST_F(Synth, TornLibraryIsRefusedWithItsLine) {
   options.liberty = {Write("torn.lib", "library (torn) {\n  cell (A) {\n    area : 1;\n")};
   Error error = Refusal(options);
   EXPECT_EQ(error.status(), ExitStatus::kUnusableInput);
-  EXPECT_NE(std::string(error.what()).find("torn.lib:4: the file ends inside cell (A) of line 2"), std::string::npos)
+  EXPECT_NE(std::string(error.what()).find("torn.lib:4: the file ends inside cell (A) of line 2"),
+            std::string::npos)
       << error.what();
 }
 
@@ -188,16 +190,18 @@ TEST_F(Synth, GarbageInALibraryIsRefusedWithItsLine) {
   options.liberty = {Write("bad.lib", "library (bad) {\n  cell (A) {\n    area = 1;\n  }\n}\n")};
   Error error = Refusal(options);
   EXPECT_EQ(error.status(), ExitStatus::kUnusableInput);
-  EXPECT_NE(std::string(error.what()).find("bad.lib:3: 'area' is followed by '='"), std::string::npos)
+  EXPECT_NE(std::string(error.what()).find("bad.lib:3: 'area' is followed by '='"),
+            std::string::npos)
       << error.what();
 }
 
 TEST_F(Synth, LibraryWithoutNandIsRefused) {
   SynthOptions options = Design(kTwoFlops, "vt_tiny");
   options.clock_ns = 1;
-  options.liberty = {Write("few.lib",
-                           "library (few) {\n  cell (INV) { area : 1; pin (A) { direction : input; }\n"
-                           "    pin (Y) { direction : output; function : \"!A\"; } }\n}\n")};
+  options.liberty = {
+      Write("few.lib",
+            "library (few) {\n  cell (INV) { area : 1; pin (A) { direction : input; }\n"
+            "    pin (Y) { direction : output; function : \"!A\"; } }\n}\n")};
   Error error = Refusal(options);
   EXPECT_EQ(error.status(), ExitStatus::kUnusableInput);
   EXPECT_NE(std::string(error.what()).find("NAND"), std::string::npos) << error.what();
@@ -220,7 +224,8 @@ TEST_F(Synth, MissingYosysIsATool) {
 }
 
 // Every library at hand goes through the whole flow.
-class SynthLibraries : public Synth, public testing::WithParamInterface<std::vector<const char*>> {};
+class SynthLibraries : public Synth,
+                       public testing::WithParamInterface<std::vector<const char*>> {};
 
 TEST_P(SynthLibraries, MapTimeAndPowerAProduct) {
   const char* folder = std::getenv("VAULTRAIN_CELLS");
@@ -240,13 +245,14 @@ TEST_P(SynthLibraries, MapTimeAndPowerAProduct) {
 
 INSTANTIATE_TEST_SUITE_P(
     Cells, SynthLibraries,
-    testing::Values(std::vector<const char*>{"nangate15/NanGate_15nm_OCL_typical_conditional_nldm.lib.gz"},
-                    std::vector<const char*>{"nangate15/NanGate_15nm_OCL_slow_conditional_nldm.lib.gz"},
-                    std::vector<const char*>{"nangate15/NanGate_15nm_OCL_fast_conditional_nldm.lib.gz"},
-                    std::vector<const char*>{"nangate45/nangate45_typ.lib.gz"},
-                    std::vector<const char*>{"asap7/asap7_simple.lib.gz", "asap7/asap7_invbuf.lib.gz",
-                                             "asap7/asap7_seq.lib.gz"},
-                    std::vector<const char*>{"sky130hd/sky130hd_tt.lib.gz"}));
+    testing::Values(
+        std::vector<const char*>{"nangate15/NanGate_15nm_OCL_typical_conditional_nldm.lib.gz"},
+        std::vector<const char*>{"nangate15/NanGate_15nm_OCL_slow_conditional_nldm.lib.gz"},
+        std::vector<const char*>{"nangate15/NanGate_15nm_OCL_fast_conditional_nldm.lib.gz"},
+        std::vector<const char*>{"nangate45/nangate45_typ.lib.gz"},
+        std::vector<const char*>{"asap7/asap7_simple.lib.gz", "asap7/asap7_invbuf.lib.gz",
+                                 "asap7/asap7_seq.lib.gz"},
+        std::vector<const char*>{"sky130hd/sky130hd_tt.lib.gz"}));
 
 }  // namespace
 }  // namespace vaultrain
