@@ -30,6 +30,8 @@ inline constexpr int kSemaphoreBits = 4;  // a semaphore counts to 15
 inline constexpr int kTags = 64;
 inline constexpr int kScalars = 8;
 inline constexpr int kNoTail = 7;
+inline constexpr int kAccessBytes = 64;  // of an access to the vault
+inline constexpr int kTurnBeats = 32;    // beats of the longest row of a transposed LOAD
 
 enum class Opcode : uint8_t { kLoad = 1, kStore = 2, kCompute = 3, kVector = 4, kSoftmax = 5, kEnd = 6 };
 
