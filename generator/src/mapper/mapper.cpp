@@ -52,6 +52,7 @@ struct Gemm {
 struct Tiling {
   int64_t mt = 0, nt = 0;
   bool a_stays = true;
+  bool streams_whole = false;  // the streaming operand is so small that all of it stays, too
   double cycles = std::numeric_limits<double>::infinity();
 };
 
@@ -307,11 +308,20 @@ Tiling Mapper::ChooseTiling(const Gemm& g, double budget) const {
     if (whole <= most) all.push_back(whole);
     return all;
   };
-  const int64_t m_step = g.a.transposed ? Granularity(program_.tensors[g.a.tensor]) : 1;
+  // An operand of up to an eighth of the scratchpad is loaded once for all tiles.
+  const int64_t small = v_.scratchpad.kib * 1024 / 8;
+  const bool a_small = g.m * a_pitch <= small;
+  const bool b_small = RoundUp(g.n, cols) * b_pitch <= small;
+  auto m_step = [&](bool a_stays) {
+    const bool whole = !a_stays && a_small;
+    return g.a.transposed && !whole ? Granularity(program_.tensors[g.a.tensor]) : 1;
+  };
   // Tiles start on accesses wherever they are loaded or stored for themselves.
   auto n_step = [&](bool a_stays) {
     int64_t step = cols;
-    if (g.b.transposed) step = std::max(step, Granularity(program_.tensors[g.b.tensor]));
+    if (g.b.transposed && !(a_stays && b_small)) {
+      step = std::max(step, Granularity(program_.tensors[g.b.tensor]));
+    }
     if (g.mask >= 0) step = std::max(step, Granularity(program_.tensors[g.mask]));
     if (g.in_place || !a_stays) step = std::max({step, Granularity(out), kAccess / 4});
     return step;
@@ -319,7 +329,7 @@ Tiling Mapper::ChooseTiling(const Gemm& g, double budget) const {
 
   Tiling best;
   for (bool a_stays : {true, false}) {
-    for (int64_t mt : sizes(g.m, std::max<int64_t>(m_step, g.m > 64 ? 8 : 1), v_.AccHalfDepth())) {
+    for (int64_t mt : sizes(g.m, std::max<int64_t>(m_step(a_stays), g.m > 64 ? 8 : 1), v_.AccHalfDepth())) {
       for (int64_t nt : sizes(g.n, n_step(a_stays), g.n)) {
         const int64_t a_bytes = mt * a_pitch;
         const int64_t b_bytes = RoundUp(nt, cols) * b_pitch;
@@ -328,9 +338,13 @@ Tiling Mapper::ChooseTiling(const Gemm& g, double budget) const {
         const int64_t out_bytes = mt * OutPitch(out, out_width);
         const int64_t bias_bytes = g.bias >= 0 ? RoundUp(out_width * 4, kAccess) : 0;
         const int64_t mask_bytes = g.mask >= 0 ? mt * OutPitch(program_.tensors[g.mask], nt) : 0;
-        const int64_t stays = (a_stays ? a_bytes : b_bytes) + (whole_rows ? out_bytes + bias_bytes : 0);
+        const bool streams_whole = a_stays ? b_small : a_small;
+        const int64_t streaming = a_stays ? b_bytes : a_bytes;
+        const int64_t whole_bytes = a_stays ? RoundUp(g.n, cols) * b_pitch : g.m * a_pitch;
+        const int64_t stays = (a_stays ? a_bytes : b_bytes) + (whole_rows ? out_bytes + bias_bytes : 0) +
+                              (streams_whole ? whole_bytes : 0);
         const int64_t streams =
-            (a_stays ? b_bytes : a_bytes) + mask_bytes + (whole_rows ? 0 : out_bytes + bias_bytes);
+            (streams_whole ? 0 : streaming) + mask_bytes + (whole_rows ? 0 : out_bytes + bias_bytes);
         const int64_t m_tiles = CeilDiv(g.m, mt);
         const int64_t n_tiles = CeilDiv(g.n, nt);
         const int64_t tiles = m_tiles * n_tiles;
@@ -340,8 +354,9 @@ Tiling Mapper::ChooseTiling(const Gemm& g, double budget) const {
         auto source = [&](const Operand2D& o, int64_t bytes) {
           return Converts(program_.tensors[o.tensor]) ? 2 * bytes : bytes;
         };
-        const double a_moves = static_cast<double>(source(g.a, g.m * a_pitch)) * (a_stays ? 1 : static_cast<double>(n_tiles));
-        const double b_moves = static_cast<double>(source(g.b, g.n * b_pitch)) * (a_stays ? static_cast<double>(m_tiles) : 1);
+        const int64_t repeats = streams_whole ? 1 : a_stays ? m_tiles : n_tiles;
+        const double a_moves = static_cast<double>(source(g.a, g.m * a_pitch) * (a_stays ? 1 : repeats));
+        const double b_moves = static_cast<double>(source(g.b, g.n * b_pitch) * (a_stays ? repeats : 1));
         const double out_moves = static_cast<double>(g.m * OutPitch(out, g.n)) * (g.in_place ? 2 : 1);
         // A tile of B is loaded in Cols cycles and a little, while the last one is streamed against.
         const double tile_compute =
@@ -356,7 +371,7 @@ Tiling Mapper::ChooseTiling(const Gemm& g, double budget) const {
         const double last_store = static_cast<double>(out_bytes) * beats;
         const double cycles =
             std::max(memory - last_store + tile_compute, first_loads + compute) + last_store;
-        if (cycles < best.cycles) best = {mt, nt, a_stays, cycles};
+        if (cycles < best.cycles) best = {mt, nt, a_stays, streams_whole, cycles};
       }
     }
   }
@@ -401,6 +416,7 @@ void Mapper::AddGemm(Scheduler& scheduler, const Gemm& g, double budget) {
   const std::vector<Chunk>& outer = tiling.a_stays ? m_chunks : n_chunks;
   const std::vector<Chunk>& inner = tiling.a_stays ? n_chunks : m_chunks;
 
+  int whole = -1;  // buffer of a streaming operand that stays whole
   for (const Chunk& o : outer) {
     // What the tiles of one outer chunk share.
     int stays = -1;
@@ -421,6 +437,17 @@ void Mapper::AddGemm(Scheduler& scheduler, const Gemm& g, double budget) {
         const int64_t padded = is_a ? chunk.count : n_padded;
         const bool is_staying = is_a == tiling.a_stays;
         if (is_staying && stays >= 0) return stays;
+        if (!is_staying && tiling.streams_whole) {
+          if (whole < 0) {
+            const int64_t all = is_a ? g.m : g.n;
+            const int64_t all_padded = is_a ? g.m : RoundUp(g.n, cols);
+            whole = scheduler.AddBuffer(static_cast<uint32_t>(all_padded * (is_a ? a_pitch : b_pitch)), true);
+            for (Step& step : LoadOperand(source, 0, all, all_padded, g.k, whole, s, g.tag)) {
+              task.loads.push_back(std::move(step));
+            }
+          }
+          return whole;
+        }
         const int buffer =
             scheduler.AddBuffer(static_cast<uint32_t>(padded * (is_a ? a_pitch : b_pitch)), is_staying && many);
         for (Step& step : LoadOperand(source, chunk.begin, chunk.count, padded, g.k, buffer, s, g.tag)) {
@@ -431,6 +458,8 @@ void Mapper::AddGemm(Scheduler& scheduler, const Gemm& g, double budget) {
       };
       const int a = operand(true);
       const int b = operand(false);
+      const int64_t a_offset = a == whole ? mc.begin * a_pitch : 0;
+      const int64_t b_offset = b == whole ? nc.begin * b_pitch : 0;
 
       // Results: whole rows gather in one buffer, stored with the last tile; else each tile has its own.
       const Chunk out_cols = whole_rows ? Chunk{0, g.n} : nc;
@@ -495,8 +524,8 @@ void Mapper::AddGemm(Scheduler& scheduler, const Gemm& g, double budget) {
           d.Set(FieldId::kAInc, bounds[l] > 1 ? a_inc[l] : 0, l);
           d.Set(FieldId::kBInc, bounds[l] > 1 ? b_inc[l] : 0, l);
         }
-        d.Set(FieldId::kABase, s->AddressOf(a) / word);
-        d.Set(FieldId::kBBase, s->AddressOf(b) / word);
+        d.Set(FieldId::kABase, (s->AddressOf(a) + a_offset) / word);
+        d.Set(FieldId::kBBase, (s->AddressOf(b) + b_offset) / word);
         d.Set(FieldId::kBColInc, b_pitch / word);
         return d;
       };
@@ -597,7 +626,8 @@ void Mapper::CountBytes(const Descriptor& d) {
 }
 
 bool Mapper::TryMapOps(bool train, double budget, std::vector<Descriptor>& program) {
-  Scheduler scheduler(static_cast<uint32_t>(v_.scratchpad.kib * 1024), static_cast<uint32_t>(word_));
+  Scheduler scheduler(static_cast<uint32_t>(v_.scratchpad.kib * 1024), static_cast<uint32_t>(word_),
+                      v_.sequencer.queue);
   for (size_t i = 0; i < graph_.ops.size(); ++i) {
     const TrainingOp& op = graph_.ops[i];
     const bool inference = op.kind == TrainingOpKind::kLinearForward;

@@ -9,9 +9,6 @@
 namespace vaultrain {
 namespace {
 
-// Tasks whose loads may run ahead. Deeper look-ahead fills the scratchpad with data that is needed late.
-constexpr size_t kLookAhead = 8;
-
 using isa::Descriptor;
 using Interval = std::pair<uint32_t, uint32_t>;
 
@@ -30,8 +27,8 @@ bool Conflicts(const DramUse& a, const DramUse& b) {
 
 }  // namespace
 
-Scheduler::Scheduler(uint32_t scratchpad_bytes, uint32_t word_bytes)
-    : scratchpad_bytes_(scratchpad_bytes), word_bytes_(word_bytes) {}
+Scheduler::Scheduler(uint32_t scratchpad_bytes, uint32_t word_bytes, int queue)
+    : scratchpad_bytes_(scratchpad_bytes), word_bytes_(word_bytes), queue_(static_cast<size_t>(queue)) {}
 
 int Scheduler::AddBuffer(uint32_t bytes, bool resident) {
   Buffer buffer;
@@ -115,11 +112,18 @@ bool Scheduler::DataReady(const Step& load, size_t task) const {
 }
 
 void Scheduler::HoistLoads(size_t current) {
-  const size_t end = std::min(tasks_.size(), current + kLookAhead);
+  // The distance grows by one task each task, so that the first tile does not wait for those behind it. It ends where
+  // loads not yet run would fill the queue of their engine and keep the jobs behind them from theirs.
+  const size_t end = std::min({tasks_.size(), current + queue_, 2 * current + 2});
+  size_t ahead = 0;
+  for (size_t t = current + 1; t < std::min(end, placed_tasks_); ++t) {
+    ahead += static_cast<size_t>(std::count(loaded_[t].begin(), loaded_[t].end(), true));
+  }
   while (placed_tasks_ < end && PlaceTask(placed_tasks_)) ++placed_tasks_;
   for (size_t t = current; t < std::min(end, placed_tasks_); ++t) {
     for (size_t l = 0; l < tasks_[t].loads.size(); ++l) {
       if (loaded_[t][l] || !DataReady(tasks_[t].loads[l], t)) continue;
+      if (t > current && ++ahead > queue_) return;
       Emit(tasks_[t].loads[l]);
       loaded_[t][l] = true;
     }

@@ -63,8 +63,8 @@ struct Task {
 
 class Scheduler {
  public:
-  // Scratchpad in bytes; buffers are aligned to word_bytes.
-  Scheduler(uint32_t scratchpad_bytes, uint32_t word_bytes);
+  // Scratchpad in bytes; buffers are aligned to word_bytes. queue: descriptors that wait in front of an engine.
+  Scheduler(uint32_t scratchpad_bytes, uint32_t word_bytes, int queue);
 
   // A buffer lives from the first task that uses it to the last. Resident buffers, which many tasks use, lie at the
   // low end, so that they do not cut the room of the others.
@@ -100,6 +100,7 @@ class Scheduler {
 
   uint32_t scratchpad_bytes_;
   uint32_t word_bytes_;
+  size_t queue_;
   uint32_t next_fit_ = 0;
   std::vector<Buffer> buffers_;
   std::vector<Task> tasks_;
