@@ -17,9 +17,9 @@
 #include <string>
 #include <type_traits>
 
-#include "axi_driver.h"
-#include "device_abi.h"
-#include "dram_die.h"
+#include "harness/axi_driver.h"
+#include "harness/device_abi.h"
+#include "harness/dram_die.h"
 
 namespace {
 

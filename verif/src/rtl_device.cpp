@@ -44,7 +44,7 @@ FileTree ModelSources(const Variant& variant, const ResourcePaths& resources) {
   FileTree sources;
   for (const auto& [path, bytes] : GenerateRtl(variant, resources)) sources[path] = bytes;
   for (const char* name : {"device_abi.h", "device_shim.cpp", "axi_driver.h", "dram_die.h", "dram_die.cpp"}) {
-    sources[name] = ReadFile(resources.harness / name);
+    sources[std::string("harness/") + name] = ReadFile(resources.harness / name);
   }
   sources["vaultrain/dram_timing.h"] = ReadFile(resources.include / "vaultrain/dram_timing.h");
   return sources;
@@ -72,8 +72,8 @@ fs::path BuildModel(const Variant& variant, const ResourcePaths& resources, bool
   const std::string make = fmt::format(
       "CCACHE := $(shell command -v ccache)\n"
       "ROOT := $(shell verilator --getenv VERILATOR_ROOT)\n"
-      "device.so: device_shim.o dram_die.o obj/Vmodule__ALL.a obj/verilated.o obj/verilated_threads.o{0}\n"
-      "\t$(CXX) -shared -o $@ device_shim.o dram_die.o -Wl,--whole-archive obj/Vmodule__ALL.a -Wl,--no-whole-archive "
+      "device.so: harness/device_shim.o harness/dram_die.o obj/Vmodule__ALL.a obj/verilated.o obj/verilated_threads.o{0}\n"
+      "\t$(CXX) -shared -o $@ harness/device_shim.o harness/dram_die.o -Wl,--whole-archive obj/Vmodule__ALL.a -Wl,--no-whole-archive "
       "obj/verilated.o obj/verilated_threads.o{0} -lpthread{1}\n"
       "%.o: %.cpp\n"
       "\t$(CCACHE) $(CXX) {2} -I$(ROOT)/include -I$(ROOT)/include/vltstd -c -o $@ $<\n"
