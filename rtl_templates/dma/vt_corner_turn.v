@@ -45,8 +45,6 @@ module vt_corner_turn #(
   wire                push = in_valid_i && in_ready_o;
   wire                strip_done = push && in_row_last_i && (&wr_row_q);
 
-  assign in_ready_o = !full_q[wr_buffer_q];
-
   // ---- read side: the address is issued one cycle ahead of the data
 
   reg                 rd_buffer_q;
@@ -56,9 +54,16 @@ module vt_corner_turn #(
   reg [SideBits-1:0]  out_lane_q;
   wire                pop = out_valid_q && out_ready_i;
   wire                strip_free = pop && out_last_i;
-  wire                fetch = full_q[rd_buffer_q] && (!out_valid_q || (pop && !out_last_i));
+  // With the last column of a strip the first of the next is fetched.
+  wire                 fetch_buffer = rd_buffer_q ^ strip_free;
+  wire [SideBits-1:0]  fetch_lane = rd_lane_q & {SideBits{!strip_free}};
+  wire [GroupBits-1:0] fetch_group = rd_group_q & {GroupBits{!strip_free}};
+  wire                 fetch = full_q[fetch_buffer] && (!out_valid_q || pop);
 
   assign out_valid_o = out_valid_q;
+
+  // A strip whose last column leaves has been read: its memory may be written in the same cycle.
+  assign in_ready_o = !full_q[wr_buffer_q] || (strip_free && rd_buffer_q == wr_buffer_q);
 
   always @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -76,20 +81,15 @@ module vt_corner_turn #(
         if (in_row_last_i) wr_row_q <= wr_row_q + 1'b1;
         if (strip_done) wr_buffer_q <= !wr_buffer_q;
       end
-      if (strip_free) begin
-        rd_buffer_q <= !rd_buffer_q;
-        rd_lane_q   <= {SideBits{1'b0}};
-        rd_group_q  <= {GroupBits{1'b0}};
-      end else if (fetch) begin
-        rd_lane_q <= rd_lane_q + 1'b1;
-        if (&rd_lane_q) rd_group_q <= rd_group_q + 1'b1;
-      end
+      rd_buffer_q <= fetch_buffer;
+      rd_lane_q   <= fetch_lane + {{(SideBits - 1) {1'b0}}, fetch};
+      rd_group_q  <= (fetch && (&fetch_lane)) ? fetch_group + 1'b1 : fetch_group;
       if (fetch) out_valid_q <= 1'b1;
       else if (pop) out_valid_q <= 1'b0;
       full_q <= (full_q & ~(strip_free ? (rd_buffer_q ? 2'b10 : 2'b01) : 2'b00)) |
           (strip_done ? (wr_buffer_q ? 2'b10 : 2'b01) : 2'b00);
     end
-    if (fetch) out_lane_q <= rd_lane_q;
+    if (fetch) out_lane_q <= fetch_lane;
   end
 
   // ---- the skewed memories
@@ -100,7 +100,7 @@ module vt_corner_turn #(
     for (m = 0; m < Side; m = m + 1) begin : gen_memory
       // Which operand of the beat comes here, and which row of the column is read here.
       wire [SideBits-1:0] in_lane = m[SideBits-1:0] - wr_row_q;
-      wire [SideBits-1:0] out_row = m[SideBits-1:0] - rd_lane_q;
+      wire [SideBits-1:0] out_row = m[SideBits-1:0] - fetch_lane;
       vt_sram #(
           .Depth(2 * MaxGroups * Side),
           .Width(OpBits),
@@ -108,7 +108,7 @@ module vt_corner_turn #(
       ) u_memory (
           .clk_i(clk_i),
           .ren_i(fetch),
-          .raddr_i({rd_buffer_q, rd_group_q, out_row}),
+          .raddr_i({fetch_buffer, fetch_group, out_row}),
           .rdata_o(bank_out[m*OpBits+:OpBits]),
           .wen_i(push),
           .waddr_i({wr_buffer_q, wr_group_q, wr_row_q}),

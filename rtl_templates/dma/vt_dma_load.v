@@ -197,31 +197,32 @@ module vt_dma_load #(
 
   // Position in the tile as memory has it: row, access in the row, beat in the access.
   localparam AccessBeatBits = $clog2(Beats);
-  reg  [15:0]               row_q;
+  reg  [16:0]               row_q;
   reg  [15:0]               access_q;
   reg  [AccessBeatBits-1:0] beat_q;
   reg                       source_done_q;
-  wire                      padding = row_q >= rows;
+  wire [16:0]               all_rows = {1'b0, rows} + {1'b0, pad_rows};
+  wire                      padding = row_q >= {1'b0, rows};
   wire                      source_valid = recv_valid && !source_done_q && (padding || queue_valid);
   wire                      source_ready;
   wire                      source_take = source_valid && source_ready;
   wire [BeatBits-1:0]       source = padding ? {BeatBits{1'b0}} : queue_data;
   wire                      source_row_last = beat_q == BeatLastWide[AccessBeatBits-1:0] && access_q + 16'd1 == row_accesses;
-  wire                      source_last = source_row_last && row_q + 16'd1 == rows + pad_rows;
+  wire                      source_last = source_row_last && row_q + 17'd1 == all_rows;
 
   assign queue_pop = source_take && !padding;
   assign ev_stall_o = recv_valid && !source_done_q && !padding && !queue_valid;
 
   always @(posedge clk_i) begin
     if (!rst_ni || recv_done) begin
-      row_q         <= 16'd0;
+      row_q         <= 17'd0;
       access_q      <= 16'd0;
       beat_q        <= {AccessBeatBits{1'b0}};
       source_done_q <= 1'b0;
     end else if (source_take) begin
       beat_q <= beat_q + 1'b1;
       if (beat_q == BeatLastWide[AccessBeatBits-1:0]) access_q <= source_row_last ? 16'd0 : access_q + 16'd1;
-      if (source_row_last) row_q <= row_q + 16'd1;
+      if (source_row_last) row_q <= row_q + 17'd1;
       if (source_last) source_done_q <= 1'b1;
     end
   end
@@ -305,10 +306,10 @@ module vt_dma_load #(
   );
 
   // The descriptor ends with the last beat put (plain) or the last column of the last strip (transposed).
-  reg  [15:0] strip_rows_q;  // rows whose strips have been put
+  reg  [16:0] strip_rows_q;  // rows whose strips have been put
   reg         put_done_q;
-  wire [15:0] strip_next = strip_rows_q + Side[15:0];
-  wire        put_last = transpose ? (col_last && strip_next == rows + pad_rows) : source_last;
+  wire [16:0] strip_next = strip_rows_q + Side[16:0];
+  wire        put_last = transpose ? (col_last && strip_next == all_rows) : source_last;
 
   always @(posedge clk_i) begin
     if (!rst_ni || recv_done) begin
@@ -322,7 +323,7 @@ module vt_dma_load #(
       line_q       <= spad_addr[SpadBits-1:0];
       place_q      <= spad_addr[SpadBits-1:0];
       col_q        <= 16'd0;
-      strip_rows_q <= 16'd0;
+      strip_rows_q <= 17'd0;
     end else if (put) begin
       col_q   <= (transpose && !col_last) ? col_q + 16'd1 : 16'd0;
       place_q <= line_last ? next_line : place_q + (transpose ? pitch : BeatBytes[SpadBits-1:0]);

@@ -13,7 +13,7 @@
 //             (subnormals are flushed). e all ones, infinity or NaN, sets nan_o for the group. Otherwise the
 //             significand is 1.f. max_o is the largest e of the group; the shift of an operand is
 //             min(max_o - e, 2^ShiftBits - 1), and 2^ShiftBits - 1 shifts everything out of the alignment window.
-//             Bit-exact with golden::AlignGroup.
+//             Bit-exact with what golden::DotGroup does to each side.
 
 `default_nettype none
 

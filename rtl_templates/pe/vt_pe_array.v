@@ -7,7 +7,7 @@
 // A word holds Rows groups of Lanes operands along K. While streamed words run, the next B tile, one word per column,
 // is written to the shadow registers.
 //
-// Latency     2*Rows + 3 cycles from a_valid_i to the accumulator's write; written_o tells.
+// Latency     2*Rows + 2 cycles from a_valid_i to written_o, the cycle of the accumulator's write.
 // Throughput  1 streamed word per cycle, Rows*Cols*Lanes multiply-adds; no back-pressure. The same accumulator may be
 //             used again after 3 cycles.
 // Numerics    vt_operand_align, vt_dot_unit, vt_sum_merge.

@@ -132,7 +132,6 @@ module vt_compute_engine #(
   wire tile_last = &(a_last | ~below_b);
   wire set_last = last && &(a_last | ~below_store);
   wire init = first && &(a_first | below_b | ~below_store);
-  wire set_first = tile_first && init;
 
   always @(posedge clk_i) begin
     if (!rst_ni) half_q <= 1'b0;
@@ -144,7 +143,7 @@ module vt_compute_engine #(
   end
 
   // What goes with a word, one cycle behind the read.
-  localparam MetaBits = 5 + HalfBits + 1;
+  localparam MetaBits = 5 + HalfBits;
   reg  [MetaBits-1:0] meta_q;
   wire [MetaBits-1:0] head_meta;
   wire [WordBits-1:0] head_word;
@@ -154,7 +153,7 @@ module vt_compute_engine #(
   wire                unused_fifo_ready;
 
   always @(posedge clk_i) begin
-    if (a_take) meta_q <= {a_nest_done, set_last, set_first, init, tile_first, half_q, index_q};
+    if (a_take) meta_q <= {a_nest_done, set_last, init, tile_first, half_q, index_q};
   end
 
   vt_fifo #(
@@ -246,9 +245,8 @@ module vt_compute_engine #(
 
   // ---- into the array
 
-  wire word_last = head_meta[HalfBits+5];
-  wire word_set_last = head_meta[HalfBits+4];
-  wire word_set_first = head_meta[HalfBits+3];
+  wire word_last = head_meta[HalfBits+4];
+  wire word_set_last = head_meta[HalfBits+3];
   wire word_init = head_meta[HalfBits+2];
   wire word_swap = head_meta[HalfBits+1];
   wire word_half = head_meta[HalfBits];
@@ -258,12 +256,13 @@ module vt_compute_engine #(
   reg       long_tile_q;
   reg [1:0] gap_q;
   wire      entry_settled = long_tile_q || gap_q == 2'd3;
+  // A half is busy from the last word of its set until the vector engine frees it.
   reg [1:0] busy_q;
   reg [1:0] full_q;
   wire      half_free = !busy_q[word_half];
 
   wire wait_b = word_swap && !(shadow_full_q && entry_settled);
-  wire wait_half = word_set_first && !half_free;
+  wire wait_half = word_swap && !half_free;
   assign head_take = head_valid && !wait_b && !wait_half;
   assign swap = head_take && word_swap;
   assign job_done = head_take && word_last;
@@ -291,7 +290,7 @@ module vt_compute_engine #(
       if (head_take) gap_q <= 2'd1;
       else if (gap_q != 2'd3) gap_q <= gap_q + 2'd1;
       busy_q <= (busy_q & ~set_free_i) |
-          ((head_take && word_set_first) ? (word_half ? 2'b10 : 2'b01) : 2'b00);
+          ((head_take && word_set_last) ? (word_half ? 2'b10 : 2'b01) : 2'b00);
       full_q <= (full_q & ~set_free_i) |
           (closing_q[Stages-1] ? (closing_half_q[Stages-1] ? 2'b10 : 2'b01) : 2'b00);
       closing_q <= {closing_q[Stages-2:0], head_take && word_set_last};

@@ -1,0 +1,4 @@
+vt_block_test(NAME dma_load TOP vt_dma_load
+              PARAMS OpBits=16 WordBits=256 BeatBits=64 Beats=8 MemBits=20 SpadBits=14 QueueBeats=64 TurnBeats=16)
+vt_block_test(NAME dma_load_fp32 FROM dma_load TOP vt_dma_load
+              PARAMS OpBits=32 WordBits=128 BeatBits=128 Beats=4 MemBits=20 SpadBits=14 QueueBeats=64 TurnBeats=8)

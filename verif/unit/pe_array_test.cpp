@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+
+#include <Vdut.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <deque>
+#include <iomanip>
+#include <optional>
+#include <random>
+
+#include "golden/dot.h"
+#include "unit/block_bench.h"
+
+namespace vaultrain {
+namespace {
+
+constexpr int kRows = VT_Rows;
+constexpr int kCols = VT_Cols;
+constexpr int kLanes = VT_Lanes;
+constexpr int kManBits = VT_ManBits;
+constexpr int kOpBits = 9 + kManBits;
+constexpr int kEntries = VT_AccDepth / 2;
+constexpr int kLatency = 2 * kRows + 2;
+constexpr int kAccExp = 10;
+constexpr golden::DotFormat kFormat{kLanes, kManBits, VT_AlignBits};
+
+using Word = std::vector<uint32_t>;  // kRows * kLanes operands
+
+long double Unit(int exponent) { return std::ldexp(1.0L, exponent - 254 - (VT_AlignBits - 2)); }
+
+// Value of an operand, as the header of vt_operand_align has it.
+long double Value(uint32_t bits) {
+  const int exponent = static_cast<int>(bits >> kManBits & 0xff);
+  if (exponent == 0) return 0;
+  const long double magnitude =
+      std::ldexp(static_cast<long double>((bits & LowBits(kManBits)) | (1u << kManBits)),
+                 exponent - 127 - kManBits);
+  return bits >> (kManBits + 8) & 1 ? -magnitude : magnitude;
+}
+
+Word DrawWord(std::mt19937& random) {
+  Word word(kRows * kLanes);
+  const uint32_t kind = random() % 8;
+  const uint32_t center = kind == 0 ? random() % 254 + 1 : 100 + random() % 40;
+  for (uint32_t& op : word) {
+    uint32_t exponent = center;
+    if (kind == 1) exponent = random() % 255;                      // anything finite
+    if (kind >= 2 && kind < 6) exponent -= random() % (kind * 8);  // within the window and beyond
+    if (random() % 64 == 0) exponent = 0;
+    if (random() % 4096 == 0) exponent = 255;
+    uint32_t fraction = random() & LowBits(kManBits);
+    if (kind == 7) fraction = random() % 2 ? LowBits(kManBits) : 0;  // largest sums, ties
+    uint32_t sign = random() % 2;
+    if (kind == 6) sign = 0;
+    op = sign << (kManBits + 8) | exponent << kManBits | fraction;
+  }
+  return word;
+}
+
+struct Entry {
+  golden::Sum sum;
+  long double exact = 0;
+  long double bound = 0;  // of the error, from golden/dot.h
+};
+
+class Bench {
+ public:
+  explicit Bench(uint32_t seed) : dut_(&context_), seed_(seed), random_(seed) {
+    dut_.a_valid_i = dut_.b_valid_i = dut_.drain_i = 0;
+    Reset(dut_);
+    for (auto& half : entries_) half.assign(kEntries * kCols, Entry());
+    shadow_.assign(kCols, Word(kRows * kLanes, 0));
+    active_ = shadow_;
+  }
+
+  // One cycle. a: streamed word or none; index: entry; drain: entry of the other half or none.
+  void Cycle(bool stream, bool swap, bool init, int index, int half, std::optional<int> drain,
+             bool load) {
+    const Word a = DrawWord(random_);
+    const Word b = DrawWord(random_);
+    const int column = static_cast<int>(random_() % kCols);
+    dut_.a_valid_i = stream;
+    dut_.a_swap_i = swap;
+    dut_.a_init_i = init;
+    dut_.a_half_i = half;
+    dut_.a_index_i = index;
+    Put(dut_.a_word_i, a);
+    dut_.b_valid_i = load;
+    dut_.b_col_i = column;
+    Put(dut_.b_word_i, b);
+    dut_.drain_i = drain.has_value();
+    dut_.drain_half_i = !half;
+    dut_.drain_index_i = drain.value_or(0);
+    Settle(dut_);
+    CheckDrain();
+    written_.push_back(stream);
+    if (written_.size() > kLatency) {
+      EXPECT_EQ(dut_.written_o, written_.front()) << Where();
+      written_.pop_front();
+    }
+    Rise(dut_);
+    ++cycle_;
+    if (stream) {
+      if (swap) active_ = shadow_;
+      for (int c = 0; c < kCols; ++c)
+        Accumulate(entries_[half][index * kCols + c], a, active_[c], init);
+      ++words_;
+    }
+    if (load) shadow_[column] = b;
+    if (drain) due_ = std::pair(!half, *drain);
+  }
+
+  int compared() const { return compared_; }
+  int poisoned() const { return poisoned_; }
+  std::mt19937& random() { return random_; }
+
+ private:
+  template <typename Port>
+  void Put(Port& port, const Word& word) {
+    for (size_t i = 0; i < word.size(); ++i) PutBits(port, i * kOpBits, kOpBits, word[i]);
+  }
+
+  void Accumulate(Entry& entry, const Word& a, const Word& b, bool init) {
+    if (init) entry = Entry();
+    golden::Sum total;
+    for (int r = 0; r < kRows; ++r) {
+      const std::span<const uint32_t> x = std::span(a).subspan(r * kLanes, kLanes);
+      const std::span<const uint32_t> w = std::span(b).subspan(r * kLanes, kLanes);
+      const golden::Sum dot = golden::DotGroup(kFormat, x, w);
+      for (int i = 0; i < kLanes; ++i) entry.exact += Value(x[i]) * Value(w[i]);
+      entry.bound += kLanes * Unit(dot.exponent);
+      total = r == 0 ? dot : golden::Merge(kFormat, total, dot);
+      if (r > 0) entry.bound += Unit(total.exponent);
+    }
+    entry.sum = golden::Merge(kFormat, entry.sum, total);
+    entry.bound += Unit(entry.sum.exponent);
+  }
+
+  // What was asked for in the last cycle.
+  void CheckDrain() {
+    if (!due_) return;
+    constexpr int kSum = VT_AlignBits + std::bit_width(unsigned{kLanes - 1}) + 1;
+    constexpr int kAcc = 1 + kAccExp + kSum;
+    for (int c = 0; c < kCols; ++c) {
+      const Entry& entry = entries_[due_->first][due_->second * kCols + c];
+      golden::Sum rtl;
+      const uint64_t mantissa = GetBits(dut_.drain_data_o, c * kAcc, kSum);
+      rtl.mantissa = static_cast<int64_t>(mantissa << (64 - kSum)) >> (64 - kSum);
+      rtl.exponent = static_cast<int32_t>(GetBits(dut_.drain_data_o, c * kAcc + kSum, kAccExp));
+      rtl.nan = GetBits(dut_.drain_data_o, c * kAcc + kAcc - 1, 1);
+      EXPECT_EQ(rtl, entry.sum) << "column " << c << " entry " << due_->second << " rtl "
+                                << rtl.mantissa << " e" << rtl.exponent << " nan " << rtl.nan
+                                << " golden " << entry.sum.mantissa << " e" << entry.sum.exponent
+                                << " nan " << entry.sum.nan << Where();
+      if (!rtl.nan) {
+        // The reference itself is rounded to 64 bits.
+        const long double value = static_cast<long double>(rtl.mantissa) * Unit(rtl.exponent);
+        EXPECT_LE(std::fabs(value - entry.exact), entry.bound * 1.000001L)
+            << "column " << c << Where();
+      }
+      poisoned_ += rtl.nan;
+      ++compared_;
+    }
+    due_.reset();
+  }
+
+  std::string Where() const {
+    return " cycle " + std::to_string(cycle_) + " seed " + std::to_string(seed_);
+  }
+
+  VerilatedContext context_;
+  Vdut dut_;
+  uint32_t seed_;
+  std::mt19937 random_;
+  std::vector<Word> shadow_;
+  std::vector<Word> active_;
+  std::array<std::vector<Entry>, 2> entries_;
+  std::deque<bool> written_;
+  std::optional<std::pair<int, int>> due_;
+  int cycle_ = 0;
+  int words_ = 0;
+  int compared_ = 0;
+  int poisoned_ = 0;
+};
+
+// Both halves in turn: sums in one, drain of the other, B tiles written behind the streamed words.
+TEST(PeArray, SumsEqualGoldenAndStayWithinTheErrorBound) {
+  for (uint32_t seed = 1; seed <= 4; ++seed) {
+    Bench bench(seed);
+    std::mt19937& random = bench.random();
+    for (int c = 0; c < 8 * kCols; ++c) bench.Cycle(false, false, false, 0, 0, std::nullopt, true);
+    bench.Cycle(true, true, true, 0, 0, std::nullopt, false);
+    for (int phase = 0; phase < 40; ++phase) {
+      const int half = phase % 2;
+      const uint32_t init_rate = phase % 4 == 0 ? 1 : 8;
+      std::deque<int> recent = {-1, -1};  // an entry may be used again after 3 cycles
+      std::vector<bool> begun(kEntries, false);
+      for (int cycle = 0; cycle < 150; ++cycle) {
+        int index = static_cast<int>(random() % kEntries);
+        bool stream = random() % 8 != 0;
+        if (std::find(recent.begin(), recent.end(), index) != recent.end()) stream = false;
+        const bool init = stream && (!begun[index] || random() % init_rate == 0);
+        if (stream) begun[index] = true;
+        std::optional<int> drain;
+        if (phase > 1 && random() % 3 == 0) drain = static_cast<int>(random() % kEntries);
+        bench.Cycle(stream, random() % 8 == 0, init, index, half, drain, random() % 2);
+        recent.push_back(stream ? index : -1);
+        recent.pop_front();
+      }
+      // Every entry is begun before it is drained.
+      for (int e = 0; e < kEntries; ++e) {
+        if (!begun[e]) bench.Cycle(true, false, true, e, half, std::nullopt, false);
+      }
+      for (int i = 0; i < kLatency; ++i)
+        bench.Cycle(false, false, false, 0, half, std::nullopt, false);
+      ASSERT_FALSE(HasFailure());
+    }
+    EXPECT_GT(bench.compared(), 1000);
+    EXPECT_GT(bench.poisoned(), 10) << "special values have not been met";
+  }
+}
+
+// The same entry every third cycle, the least that the header promises.
+TEST(PeArray, AnEntryMayBeUsedAgainAfterThreeCycles) {
+  Bench bench(9);
+  for (int c = 0; c < 8 * kCols; ++c) bench.Cycle(false, false, false, 0, 0, std::nullopt, true);
+  for (int round = 0; round < 20; ++round) {
+    for (int i = 0; i < 60; ++i) {
+      bench.Cycle(true, i == 0, i < 3, i % 3, 0, std::nullopt, bench.random()() % 2);
+    }
+    for (int i = 0; i < kLatency; ++i) bench.Cycle(false, false, false, 0, 1, std::nullopt, false);
+    for (int i = 0; i < 3; ++i) bench.Cycle(false, false, false, 0, 1, i, false);
+    bench.Cycle(false, false, false, 0, 1, std::nullopt, false);
+    ASSERT_FALSE(HasFailure());
+  }
+  EXPECT_EQ(bench.compared(), 60 * kCols);
+}
+
+}  // namespace
+}  // namespace vaultrain
