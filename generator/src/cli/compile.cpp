@@ -22,6 +22,7 @@ int RunCompile(const CompileOptions& options) {
   NetworkFlags flags;
   flags.network = options.network;
   flags.batch = options.batch;
+  flags.keep_gradients = options.keep_gradients;
   CompiledNetwork network = CompileNetwork(variant, dram, flags);
   Program& program = network.program;
   // A first batch and its step size, so that the file runs by itself.

@@ -59,8 +59,9 @@ struct Tiling {
 
 class Mapper {
  public:
-  Mapper(const Variant& variant, const VaultDram& dram, const TrainingGraph& graph)
+  Mapper(const Variant& variant, const VaultDram& dram, const TrainingGraph& graph, bool keep_gradients)
       : v_(variant),
+        keep_gradients_(keep_gradients),
         graph_(graph),
         word_(variant.WordBits() / 8),
         operand_(variant.OperandBits() / 8),
@@ -104,6 +105,7 @@ class Mapper {
   void CountBytes(const Descriptor& d);
 
   const Variant& v_;
+  const bool keep_gradients_;
   const TrainingGraph& graph_;
   const int64_t word_;           // bytes of a scratchpad word
   const int64_t operand_;        // bytes of an operand
@@ -112,6 +114,7 @@ class Mapper {
   const int64_t beat_;
   Program program_;
   std::vector<int> tensor_of_;  // TrainingGraph tensor -> ProgramTensor
+  std::map<int, int> gradient_of_;  // parameter -> its stored gradient
   int ones_ = -1;
   std::vector<std::string> data_flow_;  // per tag, filled while tiling
   // Small results that a later operation takes from the scratchpad, in the layout of a plain load: tensor -> buffer.
@@ -165,6 +168,17 @@ void Mapper::PlaceTensors(const Recipe& recipe) {
       const int64_t rows = row ? 1 : t.rows;
       const int64_t cols = row ? t.elements() : t.cols;
       tensor_of_[i] = Allocate(t.name, role, format, rows, cols);
+    }
+  }
+  if (keep_gradients_) {
+    for (size_t i = 0; i < graph_.tensors.size(); ++i) {
+      const TrainingTensor& t = graph_.tensors[i];
+      if (!t.is_parameter()) continue;
+      // "fc1.W" -> "fc1.dW"
+      std::string name = t.name;
+      name.insert(name.rfind('.') + 1, "d");
+      gradient_of_[tensor_of_[i]] =
+          Allocate(name, TensorRole::kGradient, ElementFormat::kFp32, t.rows, t.cols);
     }
   }
   ones_ = Allocate("ones", TensorRole::kConstant, operand, 1, graph_.batch);
@@ -710,9 +724,18 @@ bool Mapper::TryMapOps(bool train, double budget, std::vector<Descriptor>& progr
         g.m = program_.tensors[g.out].rows;
         g.n = program_.tensors[g.out].cols;
         g.k = graph_.batch;
-        g.in_place = true;
-        g.scale = true;
-        AddGemm(scheduler, g, budget);
+        // Of a parameter: its gradient stored, if asked for, then the parameter updated with it.
+        auto update = [&](Gemm gemm) {
+          if (keep_gradients_) {
+            Gemm gradient = gemm;
+            gradient.out = gradient_of_.at(gemm.out);
+            AddGemm(scheduler, gradient, budget);
+          }
+          gemm.in_place = true;
+          gemm.scale = true;
+          AddGemm(scheduler, gemm, budget);
+        };
+        update(g);
         if (tensor(Role::kB) >= 0) {
           Gemm bias = g;
           bias.a = {ones_, false};
@@ -720,7 +743,7 @@ bool Mapper::TryMapOps(bool train, double budget, std::vector<Descriptor>& progr
           bias.out = tensor(Role::kB);
           bias.m = 1;
           bias.n = program_.tensors[bias.out].cols;
-          AddGemm(scheduler, bias, budget);
+          update(bias);
         }
         break;
       }
@@ -815,8 +838,8 @@ Program Mapper::Map(const Recipe& recipe, const std::string& network) {
 }  // namespace
 
 Program MapNetwork(const Variant& variant, const VaultDram& dram, const TrainingGraph& graph, const Recipe& recipe,
-                   const std::string& network) {
-  return Mapper(variant, dram, graph).Map(recipe, network);
+                   const std::string& network, bool keep_gradients) {
+  return Mapper(variant, dram, graph, keep_gradients).Map(recipe, network);
 }
 
 double PinAvailability(const VaultDram& dram) {
