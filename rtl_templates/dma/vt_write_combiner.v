@@ -3,9 +3,12 @@
 //
 // Gathers beats that go to the same scratchpad word into one write.
 //
-// Latency     a word is written when a beat of another word comes, when it is complete, or on flush_i.
+// A word that is complete, or followed by a beat of another word, moves to the output register, so that beats keep
+// coming while the scratchpad is busy: a word of several beats may wait as many cycles for nothing.
+//
+// Latency     2 cycles from a word's last beat; the last word leaves on flush_i.
 // Throughput  1 beat per cycle while the scratchpad takes the writes.
-// Bound       one word.
+// Bound       two words.
 
 `default_nettype none
 
@@ -36,27 +39,43 @@ module vt_write_combiner #(
     output wire [WordBits-1:0] wr_data_o
 );
 
-  reg                valid_q;
-  reg [AddrBits-1:0] addr_q;
-  reg [Beats-1:0]    mask_q;
-  reg [WordBits-1:0] data_q;
+  reg                gather_q;       // a word is being gathered
+  reg [AddrBits-1:0] gather_addr_q;
+  reg [Beats-1:0]    gather_mask_q;
+  reg [WordBits-1:0] gather_data_q;
+  reg                out_q;
+  reg [AddrBits-1:0] out_addr_q;
+  reg [Beats-1:0]    out_mask_q;
+  reg [WordBits-1:0] out_data_q;
 
-  wire same = valid_q && addr_q == in_addr_i && !(&mask_q);
-  wire written = wr_valid_o && wr_ready_i;
+  wire same = gather_q && gather_addr_q == in_addr_i && !(&gather_mask_q);
+  wire out_free = !out_q || wr_ready_i;
+  wire move = gather_q && out_free && ((&gather_mask_q) || flush_i || (in_valid_i && !same));
   wire take = in_valid_i && in_ready_o;
 
-  assign in_ready_o = !valid_q || same || written;
-  assign wr_valid_o = valid_q && ((&mask_q) || flush_i || (in_valid_i && !same));
-  assign wr_addr_o  = addr_q;
-  assign wr_mask_o  = mask_q;
-  assign wr_data_o  = data_q;
-  assign empty_o    = !valid_q;
+  assign in_ready_o = !gather_q || same || move;
+  assign wr_valid_o = out_q;
+  assign wr_addr_o  = out_addr_q;
+  assign wr_mask_o  = out_mask_q;
+  assign wr_data_o  = out_data_q;
+  assign empty_o    = !gather_q && !out_q;
 
   always @(posedge clk_i) begin
-    if (!rst_ni) valid_q <= 1'b0;
-    else if (take) valid_q <= 1'b1;
-    else if (written) valid_q <= 1'b0;
-    if (take) addr_q <= in_addr_i;
+    if (!rst_ni) begin
+      gather_q <= 1'b0;
+      out_q    <= 1'b0;
+    end else begin
+      if (take) gather_q <= 1'b1;
+      else if (move) gather_q <= 1'b0;
+      if (move) out_q <= 1'b1;
+      else if (wr_ready_i) out_q <= 1'b0;
+    end
+    if (take) gather_addr_q <= in_addr_i;
+    if (move) begin
+      out_addr_q <= gather_addr_q;
+      out_mask_q <= gather_mask_q;
+      out_data_q <= gather_data_q;
+    end
   end
 
   genvar b;
@@ -64,8 +83,8 @@ module vt_write_combiner #(
     for (b = 0; b < Beats; b = b + 1) begin : gen_beat
       wire here = Beats == 1 || in_pos_i == b[PosBits-1:0];
       always @(posedge clk_i) begin
-        if (take && here) data_q[b*BeatBits+:BeatBits] <= in_data_i;
-        if (take) mask_q[b] <= here || (same && mask_q[b]);
+        if (take && here) gather_data_q[b*BeatBits+:BeatBits] <= in_data_i;
+        if (take) gather_mask_q[b] <= here || (same && gather_mask_q[b]);
       end
     end
   endgenerate

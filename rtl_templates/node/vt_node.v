@@ -21,7 +21,7 @@ module vt_node #(
     parameter SpadBytes     = 262144,
     parameter SpadBanks     = 4,
     parameter MaxClasses    = 256,
-    parameter QueueDepth    = 2,
+    parameter QueueDepth    = 16,
     // Vault, as vt_vault_controller; timing in cycles.
     parameter DataBits      = 64,
     parameter Beats         = 8,

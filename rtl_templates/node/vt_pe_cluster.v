@@ -27,7 +27,7 @@ module vt_pe_cluster #(
     parameter MaxClasses = 256,
     parameter TurnBeats  = 32,    // beats of a row that the corner turn holds
     parameter LoadBeats  = 128,   // beats that the load engine has on their way
-    parameter QueueDepth = 2,     // descriptors queued per engine
+    parameter QueueDepth = 16,     // descriptors queued per engine
     parameter OpBits     = 1 + ExpBits + ManBits,
     parameter AccessAddr = MemBits - $clog2(Beats * BeatBits / 8)
 ) (

@@ -7,7 +7,7 @@
 `define VT_DESCRIPTOR_BITS          512
 `define VT_LOOPS                    6
 `define VT_SEMAPHORES               16
-`define VT_SEMAPHORE_BITS           4
+`define VT_SEMAPHORE_BITS           6
 `define VT_SCALARS                  8
 `define VT_TAGS                     64
 

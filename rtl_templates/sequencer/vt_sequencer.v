@@ -19,7 +19,7 @@
 `include "vt_isa.vh"
 
 module vt_sequencer #(
-    parameter QueueDepth = 2,
+    parameter QueueDepth = 16,
     parameter OpBits     = 16,
     parameter Cols       = 4,
     parameter WordBits   = 256,
@@ -245,10 +245,8 @@ module vt_sequencer #(
     for (e = 0; e < 4; e = e + 1) begin : gen_queue
       // Descriptors of an engine end here; the bits behind are zero.
       localparam Bits = (e < 2) ? 256 : (e == 2) ? 416 : 512;
-      localparam LevelBits = $clog2(QueueDepth + 1);
-      wire [Bits-1:0]      head;
-      wire [LevelBits-1:0] unused_level;
-      vt_fifo #(
+      wire [Bits-1:0] head;
+      vt_sram_fifo #(
           .Width(Bits),
           .Depth(QueueDepth)
       ) u_queue (
@@ -259,8 +257,7 @@ module vt_sequencer #(
           .in_data_i(descriptor_q[Bits-1:0]),
           .out_valid_o(head_valid[e]),
           .out_ready_i(job_ready_i[e]),
-          .out_data_o(head),
-          .level_o(unused_level)
+          .out_data_o(head)
       );
       if (Bits < DescriptorBits) begin : gen_short
         assign job_o[e*DescriptorBits+:DescriptorBits] = {{(DescriptorBits - Bits) {1'b0}}, head};

@@ -25,7 +25,8 @@ std::string ReadAny(const fs::path& path) {
     RefuseInput("{}: no such file; accepted: a Liberty file, plain or gzip", path.string());
   }
   gzFile file = gzopen(path.c_str(), "rb");
-  if (!file) RefuseInput("{}: cannot be read; accepted: a Liberty file, plain or gzip", path.string());
+  if (!file)
+    RefuseInput("{}: cannot be read; accepted: a Liberty file, plain or gzip", path.string());
   std::string text;
   std::vector<char> buffer(1 << 18);
   int count = 0;
@@ -95,8 +96,8 @@ class Parser {
       } else if (text_.substr(at_, 2) == "/*") {
         size_t end = text_.find("*/", at_ + 2);
         if (end == std::string_view::npos) Fail("comment without end", "*/");
-        line_ += static_cast<int>(
-            std::count(text_.begin() + static_cast<long>(at_), text_.begin() + static_cast<long>(end), '\n'));
+        line_ += static_cast<int>(std::count(text_.begin() + static_cast<long>(at_),
+                                             text_.begin() + static_cast<long>(end), '\n'));
         at_ = end + 2;
       } else if (text_.substr(at_, 2) == "//") {
         at_ = std::min(text_.find('\n', at_), text_.size());
@@ -109,7 +110,8 @@ class Parser {
   void Expect(char wanted) {
     Skip();
     if (Done()) Fail("the file ends too early", fmt::format("'{}'", wanted));
-    if (text_[at_] != wanted) Fail(fmt::format("found '{}'", text_[at_]), fmt::format("'{}'", wanted));
+    if (text_[at_] != wanted)
+      Fail(fmt::format("found '{}'", text_[at_]), fmt::format("'{}'", wanted));
     ++at_;
   }
 
@@ -305,7 +307,8 @@ class FunctionTable {
       Skip();
       if (Take("&*")) {
         value &= Xor();
-      } else if (at_ < text_.size() && text_[at_] != ')' && text_[at_] != '|' && text_[at_] != '+') {
+      } else if (at_ < text_.size() && text_[at_] != ')' && text_[at_] != '|' &&
+                 text_[at_] != '+') {
         value &= Xor();  // two terms side by side
         if (failed_) return 0;
       } else {
@@ -328,8 +331,8 @@ class FunctionTable {
       if (!Take(")")) failed_ = true;
     } else {
       size_t start = at_;
-      while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) || text_[at_] == '_' ||
-                                    text_[at_] == '[' || text_[at_] == ']')) {
+      while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) ||
+                                    text_[at_] == '_' || text_[at_] == '[' || text_[at_] == ']')) {
         ++at_;
       }
       std::string_view word = text_.substr(start, at_ - start);
@@ -369,8 +372,8 @@ bool IsUsable(const LibertyGroup& cell) { return !IsTrue(cell.Get("dont_use")); 
 std::optional<CellLogic> LogicOf(const LibertyGroup& cell) {
   CellLogic logic;
   for (const LibertyGroup& group : cell.groups) {
-    if (group.name == "ff" || group.name == "latch" || group.name == "statetable" || group.name == "ff_bank" ||
-        group.name == "latch_bank") {
+    if (group.name == "ff" || group.name == "latch" || group.name == "statetable" ||
+        group.name == "ff_bank" || group.name == "latch_bank") {
       return std::nullopt;
     }
     if (group.name == "pin" && group.Get("direction") == "input") {
@@ -423,9 +426,11 @@ void WriteGroup(const LibertyGroup& group, std::string& out, int depth) {
   for (const auto& [name, raw] : group.complex) out += indent + "  " + name + " (" + raw + ");\n";
   for (const auto& [name, value] : group.attributes) {
     bool bare = !value.empty() && std::all_of(value.begin(), value.end(), [](char c) {
-      return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.' || c == '-' || c == '+';
+      return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.' || c == '-' ||
+             c == '+';
     });
-    bare = bare && name != "function" && !name.ends_with("unit") && name != "when" && name != "related_pin";
+    bare = bare && name != "function" && !name.ends_with("unit") && name != "when" &&
+           name != "related_pin";
     out += indent + "  " + name + " : " + (bare ? value : '"' + value + '"') + ";\n";
   }
   for (const LibertyGroup& child : group.groups) WriteGroup(child, out, depth + 1);
@@ -435,17 +440,20 @@ void WriteGroup(const LibertyGroup& group, std::string& out, int depth) {
 void RenameTables(LibertyGroup& group, const std::map<std::string, std::string>& names) {
   if (group.args.size() == 1) {
     auto found = names.find(group.args.front());
-    if (found != names.end() && group.name != "cell" && group.name != "pin") group.args.front() = found->second;
+    if (found != names.end() && group.name != "cell" && group.name != "pin")
+      group.args.front() = found->second;
   }
   for (LibertyGroup& child : group.groups) RenameTables(child, names);
 }
 
-// Cells and tables of another file of the same technology. Tables that share a name and differ are renamed.
+// Cells and tables of another file of the same technology. Tables that share a name and differ are
+// renamed.
 void Merge(LibertyGroup& into, LibertyGroup from, size_t index, const std::string& file) {
   for (const char* unit : {"time_unit", "voltage_unit", "current_unit", "leakage_power_unit"}) {
     if (into.Get(unit) != from.Get(unit)) {
-      RefuseInput("{}:{}: {} is '{}' here and '{}' in the first file; accepted: files of one technology", file,
-                  from.line, unit, from.Get(unit), into.Get(unit));
+      RefuseInput(
+          "{}:{}: {} is '{}' here and '{}' in the first file; accepted: files of one technology",
+          file, from.line, unit, from.Get(unit), into.Get(unit));
     }
   }
   std::map<std::string, std::string> renamed;
@@ -461,14 +469,15 @@ void Merge(LibertyGroup& into, LibertyGroup from, size_t index, const std::strin
     std::string mine, theirs;
     WriteGroup(into.groups[found->second], theirs, 0);
     WriteGroup(group, mine, 0);
-    if (mine != theirs) renamed[group.args.front()] = fmt::format("{}_{}", group.args.front(), index);
+    if (mine != theirs)
+      renamed[group.args.front()] = fmt::format("{}_{}", group.args.front(), index);
   }
   RenameTables(from, renamed);
   for (LibertyGroup& group : from.groups) {
     if (known.count(key(group))) {
       if (group.name == "cell") {
-        RefuseInput("{}:{}: cell {} stands in an earlier file too; accepted: each cell once", file, group.line,
-                    group.args.empty() ? "" : group.args.front());
+        RefuseInput("{}:{}: cell {} stands in an earlier file too; accepted: each cell once", file,
+                    group.line, group.args.empty() ? "" : group.args.front());
       }
       continue;
     }
@@ -497,7 +506,8 @@ Liberty Liberty::Read(const std::vector<fs::path>& files) {
     LibertyGroup root = Parser(files[i].string(), text).Library();
     if (std::none_of(root.groups.begin(), root.groups.end(),
                      [](const LibertyGroup& group) { return group.name == "cell"; })) {
-      RefuseInput("{}:{}: the library holds no cell; accepted: at least one", files[i].string(), root.line);
+      RefuseInput("{}:{}: the library holds no cell; accepted: at least one", files[i].string(),
+                  root.line);
     }
     if (i == 0) {
       library.root_ = std::move(root);
@@ -530,7 +540,8 @@ void Liberty::SetArea(std::string_view cell, double um2) {
 
 std::string Liberty::Nand2() const {
   const LibertyGroup* cell = SmallestGate(root_, 2, kNand2);
-  if (!cell) RefuseInput("library {}: no two-input NAND with an area; a gate equivalent needs one", name());
+  if (!cell)
+    RefuseInput("library {}: no two-input NAND with an area; a gate equivalent needs one", name());
   return cell->args.front();
 }
 
@@ -599,7 +610,16 @@ std::optional<ClockGateCell> Liberty::ClockGate() const {
 std::string Liberty::Text(bool for_mapping, const std::vector<std::string>& exclude) const {
   LibertyGroup head = root_;
   head.groups.clear();
-  std::string body;
+  // Defaults that name a group must follow it.
+  std::string defaults;
+  std::erase_if(head.attributes, [&](const auto& attribute) {
+    if (!attribute.first.starts_with("default_operating") &&
+        !attribute.first.starts_with("default_wire"))
+      return false;
+    defaults += fmt::format("  {} : \"{}\";\n", attribute.first, attribute.second);
+    return true;
+  });
+  std::string tables, body;
   for (const LibertyGroup& group : root_.groups) {
     if (group.name == "cell" && for_mapping) {
       if (!IsUsable(group)) continue;
@@ -610,12 +630,12 @@ std::string Liberty::Text(bool for_mapping, const std::vector<std::string>& excl
         continue;
       }
     }
-    WriteGroup(group, body, 1);
+    WriteGroup(group, group.name == "cell" ? body : tables, 1);
   }
   std::string text;
   WriteGroup(head, text, 0);
   text.resize(text.size() - 2);  // the closing brace and its line end
-  return text + body + "}\n";
+  return text + tables + defaults + body + "}\n";
 }
 
 }  // namespace vaultrain

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// Reads Liberty cell libraries, recognises cells by what they compute, and writes the subset that the tools need.
+// Reads Liberty cell libraries, recognises cells by what they compute, and writes the subset that
+// the tools need.
 
 #ifndef VAULTRAIN_SRC_LIBERTY_H_
 #define VAULTRAIN_SRC_LIBERTY_H_
@@ -68,7 +69,8 @@ class Liberty {
   std::optional<std::string> Inverter() const;
   std::optional<std::string> Xor2() const;
 
-  // Liberty text. For mapping the cells marked dont_use are left out, and those that `exclude` (globs) names.
+  // Liberty text. For mapping the cells marked dont_use are left out, and those that `exclude`
+  // (globs) names.
   std::string Text(bool for_mapping, const std::vector<std::string>& exclude) const;
 
  private:

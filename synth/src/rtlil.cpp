@@ -51,7 +51,8 @@ std::string SramBox(const SramShape& shape) {
   std::string text = fmt::format("attribute \\blackbox 1\nmodule \\{}\n", shape.Module());
   int index = 0;
   auto port = [&](std::string_view name, int width, bool input) {
-    text += fmt::format("  wire width {} {} {} \\{}\n", width, input ? "input" : "output", ++index, name);
+    text += fmt::format("  wire width {} {} {} \\{}\n", width, input ? "input" : "output", ++index,
+                        name);
   };
   port("clk_i", 1, true);
   port("ren_i", 1, true);
@@ -117,7 +118,8 @@ Rtlil Rtlil::Parse(std::string_view text, std::string_view top) {
     }
     if (!module) continue;
     if (line.starts_with("  wire ") &&
-        (line.find(" input ") != line.npos || line.find(" output ") != line.npos || line.find(" inout ") != line.npos)) {
+        (line.find(" input ") != line.npos || line.find(" output ") != line.npos ||
+         line.find(" inout ") != line.npos)) {
       module->ports += std::string(line) + "\n";
     }
     if (line.starts_with("  cell ")) {
@@ -193,7 +195,8 @@ std::map<SramShape, long> Rtlil::Memories(const std::string& module,
   return total;
 }
 
-std::map<std::string, long> Rtlil::Instances(const std::set<std::string>& modules) const {
+std::map<std::string, long> Rtlil::Instances(const std::string& root,
+                                             const std::set<std::string>& modules) const {
   // How often each module of `modules` stands below one instance of the key.
   std::map<std::string, std::map<std::string, long>> below;
   std::function<const std::map<std::string, long>&(const std::string&)> count =
@@ -206,7 +209,7 @@ std::map<std::string, long> Rtlil::Instances(const std::set<std::string>& module
     }
     return below[name] = std::move(total);
   };
-  return count(top_);
+  return count(root);
 }
 
 }  // namespace vaultrain

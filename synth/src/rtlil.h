@@ -22,10 +22,10 @@ struct SramShape {
 };
 
 struct RtlilModule {
-  std::string base;                          // name in the source
-  std::string body;                          // without the line "module" and the last "end"
-  std::string ports;                         // the wires that are ports
-  std::map<std::string, long> children;      // by name
+  std::string base;                      // name in the source
+  std::string body;                      // without the line "module" and the last "end"
+  std::string ports;                     // the wires that are ports
+  std::map<std::string, long> children;  // by name
   std::map<SramShape, long> memories;
 };
 
@@ -37,14 +37,17 @@ class Rtlil {
   const std::map<std::string, RtlilModule>& modules() const { return modules_; }
   const std::string& top() const { return top_; }
 
-  // The module with all it instantiates; modules of `boxes` below it are empty, and so are memories.
+  // The module with all it instantiates; modules of `boxes` below it are empty, and so are
+  // memories.
   std::string Cut(const std::string& module, const std::set<std::string>& boxes) const;
 
   // What stands in one module and in all below it down to `boxes`.
-  std::map<SramShape, long> Memories(const std::string& module, const std::set<std::string>& boxes) const;
+  std::map<SramShape, long> Memories(const std::string& module,
+                                     const std::set<std::string>& boxes) const;
 
-  // How often each of `modules` stands in the whole design.
-  std::map<std::string, long> Instances(const std::set<std::string>& modules) const;
+  // How often each of `modules` stands in one instance of `root`, itself included.
+  std::map<std::string, long> Instances(const std::string& root,
+                                        const std::set<std::string>& modules) const;
 
  private:
   std::map<std::string, RtlilModule> modules_;

@@ -5,9 +5,9 @@
 
 #include <fnmatch.h>
 
+#include <toml++/toml.h>
 #include <algorithm>
 #include <cmath>
-#include <toml++/toml.h>
 
 #include "vaultrain/error.h"
 
@@ -50,10 +50,10 @@ Technology Read(const toml::table& table, const fs::path& file) {
       tech.area_um2[std::string(cell.str())] = area.value_or(0.0);
     }
   }
-  tech.sram = {number("sram.um2_per_bit"),        number("sram.um2_overhead"),
-               number("sram.two_port_factor"),    number("sram.read_pj_per_bit"),
-               number("sram.write_pj_per_bit"),   number("sram.leakage_nw_per_bit"),
-               number("sram.access_ns"),          number("sram.access_ns_per_doubling"),
+  tech.sram = {number("sram.um2_per_bit"),      number("sram.um2_overhead"),
+               number("sram.two_port_factor"),  number("sram.read_pj_per_bit"),
+               number("sram.write_pj_per_bit"), number("sram.leakage_nw_per_bit"),
+               number("sram.access_ns"),        number("sram.access_ns_per_doubling"),
                number("sram.setup_ns")};
   return tech;
 }
@@ -62,8 +62,8 @@ toml::table Parse(const fs::path& file) {
   try {
     return toml::parse_file(file.string());
   } catch (const toml::parse_error& error) {
-    throw Error(ExitStatus::kInternal,
-                fmt::format("{}:{}: {}", file.string(), error.source().begin.line, error.description()));
+    throw Error(ExitStatus::kInternal, fmt::format("{}:{}: {}", file.string(),
+                                                   error.source().begin.line, error.description()));
   }
 }
 

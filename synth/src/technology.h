@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// What a Liberty file does not say: clock target, budgets, memories. One table a technology in constraints/tech/.
+// What a Liberty file does not say: clock target, budgets, memories. One table a technology in
+// constraints/tech/.
 
 #ifndef VAULTRAIN_SRC_TECHNOLOGY_H_
 #define VAULTRAIN_SRC_TECHNOLOGY_H_
@@ -42,12 +43,13 @@ struct Technology {
   SramTable sram;
 };
 
-// The table that fits the library; nothing if the library is of no known technology. Throws Error(kInternal) if a
-// shipped table is broken.
-std::optional<Technology> FindTechnology(const std::filesystem::path& folder, const Liberty& library);
+// The table that fits the library; nothing if the library is of no known technology. Throws
+// Error(kInternal) if a shipped table is broken.
+std::optional<Technology> FindTechnology(const std::filesystem::path& folder,
+                                         const Liberty& library);
 
-// For a library of no known technology: memories scaled from NanGate 45 nm by the area of the NAND. The clock is left
-// at zero and must be given.
+// For a library of no known technology: memories scaled from NanGate 45 nm by the area of the NAND.
+// The clock is left at zero and must be given.
 Technology GuessTechnology(const std::filesystem::path& folder, const Liberty& library);
 
 }  // namespace vaultrain

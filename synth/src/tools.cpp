@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "netlist.h"
 #include "vaultrain/digest.h"
 #include "vaultrain/error.h"
 #include "vaultrain/output.h"
@@ -18,6 +19,9 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
+// Clock pins behind one clock gate.
+constexpr int kMaxGatedBits = 32;
+
 std::string FirstLineWith(std::string_view text, std::string_view mark) {
   size_t at = text.find(mark);
   if (at == text.npos) return "";
@@ -26,7 +30,9 @@ std::string FirstLineWith(std::string_view text, std::string_view mark) {
   return std::string(text.substr(start, text.find('\n', at) - start));
 }
 
-std::string FirstLine(std::string_view text) { return std::string(text.substr(0, text.find('\n'))); }
+std::string FirstLine(std::string_view text) {
+  return std::string(text.substr(0, text.find('\n')));
+}
 
 std::optional<json> Recall(const FlowSetup& setup, const std::string& key) {
   if (setup.cache.empty()) return std::nullopt;
@@ -72,10 +78,8 @@ std::string Endpoint(std::string_view log, std::string_view mark) {
 
 const std::vector<Recipe>& Recipes() {
   static const std::vector<Recipe> recipes = {
-      {"ripple adders, area", 64, "area.abc"},
-      {"ripple adders, balanced", 64, "balance.abc"},
-      {"prefix adders, area", 8, "area.abc"},
-      {"prefix adders, balanced", 8, "balance.abc"},
+      {"ripple adders, area", 64, "area.abc"},      {"ripple adders, balanced", 64, "balance.abc"},
+      {"long prefix adders, area", 20, "area.abc"}, {"prefix adders, area", 8, "area.abc"},
       {"prefix adders, speed", 8, "speed.abc"},
   };
   return recipes;
@@ -84,7 +88,8 @@ const std::vector<Recipe>& Recipes() {
 std::string ToolVersions() {
   std::string yosys = FirstLine(RunProcess({"yosys", "-V"}).out);
   std::string sta = FirstLine(RunProcess({"sta", "-version"}).out);
-  if (yosys.empty()) ReportTool("yosys: does not say its version; accepted: Yosys 0.23 or later in PATH");
+  if (yosys.empty())
+    ReportTool("yosys: does not say its version; accepted: Yosys 0.23 or later in PATH");
   return yosys + "; OpenSTA " + sta;
 }
 
@@ -104,8 +109,9 @@ std::string Fill(std::string text, const std::map<std::string, std::string>& val
     if (open == text.npos) return out + text.substr(at);
     size_t close = text.find('@', open + 1);
     std::string key = close == text.npos ? "" : text.substr(open + 1, close - open - 1);
-    bool is_key = !key.empty() && std::all_of(key.begin(), key.end(),
-                                              [](char c) { return (c >= 'A' && c <= 'Z') || c == '_'; });
+    bool is_key = !key.empty() && std::all_of(key.begin(), key.end(), [](char c) {
+      return (c >= 'A' && c <= 'Z') || c == '_';
+    });
     if (!is_key) {
       out += text.substr(at, open + 1 - at);
       at = open + 1;
@@ -134,9 +140,9 @@ MappedBlock MapBlock(const FlowSetup& setup, const std::string& rtlil, const std
   std::string gating;
   if (gating_bits > 0) {
     gating = fmt::format(
-        "techmap -D VT_MIN_GATED={} -map {}/yosys/gating.v t:$dffe t:$sdffe t:$adffe\n"
-        "opt\nopt_merge -share_all\nopt_clean",
-        gating_bits, setup.share.string());
+        "techmap -D VT_MIN_GATED={} -D VT_MAX_GATED={} -map {}/yosys/gating.v t:$dffe t:$sdffe "
+        "t:$adffe\nopt_clean",
+        gating_bits, kMaxGatedBits, setup.share.string());
   }
   std::map<std::string, std::string> values = {
       {"SHARE", setup.share.string()},
@@ -174,7 +180,7 @@ MappedBlock MapBlock(const FlowSetup& setup, const std::string& rtlil, const std
                     .at("\\" + top)
                     .at("num_cells_by_type")
                     .get<std::map<std::string, long>>();
-  block.netlist = ReadFile(scratch.path() / "netlist.v");
+  block.netlist = SplitAssignments(ReadFile(scratch.path() / "netlist.v"));
   Remember(setup, key,
            {{"cells", block.cells}, {"netlist", block.netlist}, {"script", block.script}});
   return block;
@@ -185,9 +191,10 @@ StaResult TimeNetlist(const FlowSetup& setup, const std::vector<std::string>& ne
                       const StaSetup& sta, bool with_power) {
   std::string head = fmt::format(
       "set vt_top {{{}}}\nset vt_clock_ns {}\nset vt_uncertainty_ns {}\nset vt_input_delay_ns {}\n"
-      "set vt_output_delay_ns {}\nset vt_driver {{{}}}\nset vt_load_pf {}\nset vt_activity {}\nset vt_power {}\n",
-      top, sta.clock_ns, sta.uncertainty_ns, sta.input_delay_ns, sta.output_delay_ns, sta.driver, sta.load_pf,
-      sta.activity, with_power ? 1 : 0);
+      "set vt_output_delay_ns {}\nset vt_driver {{{}}}\nset vt_load_pf {}\nset vt_activity {}\nset "
+      "vt_power {}\n",
+      top, sta.clock_ns, sta.uncertainty_ns, sta.input_delay_ns, sta.output_delay_ns, sta.driver,
+      sta.load_pf, sta.activity, with_power ? 1 : 0);
   std::string key_text = setup.digest + head;
   for (const auto& text : netlists) key_text += text;
   for (const auto& text : libraries) key_text += text;
@@ -215,19 +222,34 @@ StaResult TimeNetlist(const FlowSetup& setup, const std::vector<std::string>& ne
     WriteFile(file, netlists[i]);
     netlist_files.push_back(file.string());
   }
-  result.script = head + fmt::format("set vt_liberty {}\nset vt_netlists {}\nset vt_sdc {{{}}}\nsource {{{}}}\nexit\n",
-                                     TclList(liberty_files), TclList(netlist_files), sta.sdc.string(),
-                                     (setup.share / "sta.tcl").string());
+  result.script =
+      head +
+      fmt::format("set vt_liberty {}\nset vt_netlists {}\nset vt_sdc {{{}}}\nsource {{{}}}\nexit\n",
+                  TclList(liberty_files), TclList(netlist_files), sta.sdc.string(),
+                  (setup.share / "sta.tcl").string());
   WriteFile(scratch.path() / "run.tcl", result.script);
-  ProcessResult run = RunProcess({"sta", "-no_splash", "-exit", (scratch.path() / "run.tcl").string()});
+  ProcessResult run =
+      RunProcess({"sta", "-no_splash", "-exit", (scratch.path() / "run.tcl").string()});
   result.log = run.out + run.err;
   // OpenSTA 2.0.17 may crash on its way out, after all was said.
   std::string fault = FirstLineWith(result.log, "Error:");
   if (!fault.empty() || result.log.find("VT done") == result.log.npos) {
-    ReportTool("sta: {}: {}", top, fault.empty() ? fmt::format("ended with status {}", run.status) : fault);
+    ReportTool("sta: {}: {}", top,
+               fault.empty() ? fmt::format("ended with status {}", run.status) : fault);
   }
-  result.from = Endpoint(result.log, "Startpoint: ");
-  result.to = Endpoint(result.log, "Endpoint: ");
+  // One path a path group: the worst of them.
+  double worst = 0;
+  for (size_t at = result.log.find("Startpoint: "); at != result.log.npos;) {
+    size_t next = result.log.find("Startpoint: ", at + 1);
+    std::string_view path = std::string_view(result.log).substr(at, next - at);
+    double slack = std::strtod(FirstLineWith(path, "  slack (").c_str(), nullptr);
+    if (result.to.empty() || slack < worst) {
+      worst = slack;
+      result.from = Endpoint(path, "Startpoint: ");
+      result.to = Endpoint(path, "Endpoint: ");
+    }
+    at = next;
+  }
   if (!result.to.empty()) result.slack_ns = Marked(result.log, "slack");
   if (with_power) {
     size_t at = result.log.find("\nTotal ");
@@ -243,12 +265,13 @@ StaResult TimeNetlist(const FlowSetup& setup, const std::vector<std::string>& ne
   }
   json slack = nullptr;
   if (result.slack_ns) slack = *result.slack_ns;
-  Remember(setup, key, {{"slack", slack},
-                        {"from", result.from},
-                        {"to", result.to},
-                        {"power", result.power_w},
-                        {"script", result.script},
-                        {"log", result.log}});
+  Remember(setup, key,
+           {{"slack", slack},
+            {"from", result.from},
+            {"to", result.to},
+            {"power", result.power_w},
+            {"script", result.script},
+            {"log", result.log}});
   return result;
 }
 

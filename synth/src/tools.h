@@ -17,10 +17,10 @@ namespace vaultrain {
 
 // What the flow knows before the first block.
 struct FlowSetup {
-  std::filesystem::path share;    // synth/ of the resources
-  std::filesystem::path work;     // temporary: cells.lib, cells.v, map.v
-  std::filesystem::path cache;    // empty: none
-  std::string digest;             // of tools, Liberty, maps and scripts
+  std::filesystem::path share;  // synth/ of the resources
+  std::filesystem::path work;   // temporary: cells.lib, cells.v, map.v
+  std::filesystem::path cache;  // empty: none
+  std::string digest;           // of tools, Liberty, maps and scripts
 };
 
 struct StaSetup {
@@ -48,8 +48,8 @@ struct MappedBlock {
 // Ways to map a block, smallest first, fastest last.
 struct Recipe {
   std::string_view name;
-  int max_ripple;         // wider sums become prefix adders
-  std::string_view abc;   // script in synth/yosys
+  int max_ripple;        // wider sums become prefix adders
+  std::string_view abc;  // script in synth/yosys
 };
 const std::vector<Recipe>& Recipes();
 
@@ -62,7 +62,8 @@ std::filesystem::path CacheFolder();
 // Replaces each @KEY@. Throws Error(kInternal) if one is left.
 std::string Fill(std::string text, const std::map<std::string, std::string>& values);
 
-// Runs yosys on a script; its first error line becomes the message. Throws Error with the given status.
+// Runs yosys on a script; its first error line becomes the message. Throws Error with the given
+// status.
 void RunYosys(const std::filesystem::path& script, int failure_status, std::string_view what);
 
 MappedBlock MapBlock(const FlowSetup& setup, const std::string& rtlil, const std::string& top,

@@ -26,10 +26,12 @@ namespace vaultrain::isa {
 inline constexpr int kDescriptorBytes = 64;
 inline constexpr int kLoops = 6;
 inline constexpr int kSemaphores = 16;
-inline constexpr int kSemaphoreBits = 4;  // a semaphore counts to 15
+inline constexpr int kSemaphoreBits = 6;  // a semaphore counts to 63
 inline constexpr int kTags = 64;
 inline constexpr int kScalars = 8;
 inline constexpr int kNoTail = 7;
+inline constexpr int kAccessBytes = 64;  // of an access to the vault
+inline constexpr int kTurnBeats = 32;    // beats of the longest row of a transposed LOAD
 
 enum class Opcode : uint8_t { kLoad = 1, kStore = 2, kCompute = 3, kVector = 4, kSoftmax = 5, kEnd = 6 };
 
@@ -51,7 +53,7 @@ enum class ErrorCode : uint8_t {
   kLevel = 6,         // b_level, store_level or pop_level out of order or range
   kAccumulators = 7,  // more than half of the accumulators between two B tiles
   kNoEnd = 8,         // PROG_COUNT descriptors without END
-  kSemaphore = 9,     // a semaphore passed 15
+  kSemaphore = 9,     // a semaphore passed 63
   kWatchdog = 10,     // no progress within WATCHDOG cycles
   kAborted = 11,      // CTRL.ABORT
   kUnsupported = 12,  // asks for what this variant does not have

@@ -73,7 +73,7 @@ std::vector<VariantKey> MakeKeys() {
       {"dram.write_queue", kPowerOfTwo, {"32"}, 16, 64, {}, "accesses",
        "writes that a vault controller holds", VT_INT(dram.write_queue)},
 
-      {"sequencer.queue", kInteger, {"2"}, 2, 8, {}, "descriptors",
+      {"sequencer.queue", kPowerOfTwo, {"16"}, 4, 32, {}, "descriptors",
        "descriptors that wait in front of each engine", VT_INT(sequencer.queue)},
 
       {"host.id_bits", kInteger, {"4"}, 1, 8, {}, "bits",

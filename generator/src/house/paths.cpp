@@ -19,7 +19,8 @@ ResourcePaths ResourcesUnder(const fs::path& root) {
           root / "networks",
           root / "constraints",
           root / "harness",
-          root / "synth"};
+          root / "synth",
+          root / "include"};
 }
 
 const ResourcePaths& Resources() {

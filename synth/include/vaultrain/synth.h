@@ -34,7 +34,8 @@ struct SynthWork {
 };
 
 struct SynthOptions {
-  std::vector<std::filesystem::path> rtl_files;  // a file named vt_sram.v is replaced by a black box
+  std::vector<std::filesystem::path>
+      rtl_files;  // a file named vt_sram.v is replaced by a black box
   std::vector<std::filesystem::path> include_dirs;
   std::string top;
   std::map<std::string, std::string> parameters;  // of the top
@@ -47,7 +48,8 @@ struct SynthOptions {
   double activity = 0.2;                          // toggles a net and cycle
   double sram_accesses = 0.5;                     // reads, and writes, a cycle and memory
   std::optional<SynthWork> work;
-  std::filesystem::path out_dir;  // netlists, SDC, reports, scripts; made if absent; empty: keep nothing
+  std::filesystem::path
+      out_dir;  // netlists, SDC, reports, scripts; made if absent; empty: keep nothing
   bool use_cache = true;
   std::function<void(long done, long total, std::string_view what)> progress;
 };
@@ -93,8 +95,8 @@ struct SynthReport {
   std::vector<std::string> remarks;  // substituted areas, estimates, what was not timed
 };
 
-// Throws Error: kUnusableInput for RTL or Liberty that cannot be used, kToolMissing for a tool that is missing or
-// failed. Timing that is not met is no error: slack_ns is negative.
+// Throws Error: kUnusableInput for RTL or Liberty that cannot be used, kToolMissing for a tool that
+// is missing or failed. Timing that is not met is no error: slack_ns is negative.
 SynthReport Synthesize(const SynthOptions& options);
 
 // The keys of `vaultrain synth --json` without schema and tool_version.

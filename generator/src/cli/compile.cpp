@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "cli/network.h"
+#include "cli/options.h"
+#include "vaultrain/mapper.h"
+#include "vaultrain/dataset.h"
+#include "vaultrain/paths.h"
+#include "vaultrain/random.h"
+#include "vaultrain/tensors.h"
+
+namespace vaultrain::cli {
+namespace {
+
+int RunCompile(const CompileOptions& options) {
+  const Variant variant = options.variant.Load();
+  const VaultDram dram = LoadVaultDram(variant, Resources());
+  NetworkFlags flags;
+  flags.network = options.network;
+  flags.batch = options.batch;
+  CompiledNetwork network = CompileNetwork(variant, dram, flags);
+  Program& program = network.program;
+  // A first batch and its step size, so that the file runs by itself.
+  const TrainTest data = LoadData(std::nullopt, network.graph.features, network.graph.classes);
+  DataOrder order(static_cast<uint32_t>(data.train.size()), static_cast<uint32_t>(program.batch), network.recipe.seed);
+  const StepData batch = GatherStep(data.train, network.recipe, order.Batch(0));
+  const ProgramTensor& input = TensorOf(program, TensorRole::kInput);
+  const ProgramTensor& label = TensorOf(program, TensorRole::kLabel);
+  program.image.push_back({input.address, EncodeTensor(input, batch.inputs)});
+  program.image.push_back({label.address, EncodeLabels(label, batch.labels)});
+  program.recipe["step_size"] = StepSize(network.recipe, 0, StepCount(network.recipe, data.train.size()));
+  WriteProgram(options.out, program);
+
+  nlohmann::ordered_json jobs = nlohmann::ordered_json::array();
+  fmt::print("{:<12} {:<5} {:>12} {:>12}  {}\n", "layer", "phase", "MACs", "DRAM bytes", "data flow");
+  for (const ProgramJob& job : program.jobs) {
+    fmt::print("{:<12} {:<5} {:>12} {:>12}  {}\n", job.layer, job.phase, job.macs, job.dram_bytes, job.data_flow);
+    jobs.push_back({{"name", job.layer},
+                    {"phase", job.phase},
+                    {"data_flow", job.data_flow},
+                    {"macs", job.macs},
+                    {"dram_bytes", job.dram_bytes}});
+  }
+  const double bound = UtilisationBound(program, variant, dram);
+  fmt::print("{}: {} at batch {} for {}: {} descriptors a step, {} bytes of memory, utilisation at most {:.3f}\n",
+             options.out, program.network, program.batch, variant.name,
+             program.Stream("train").descriptors.size(), program.memory_bytes, bound);
+  WriteJson(options.json, "compile",
+            {{"variant", variant.name},
+             {"network", program.network},
+             {"batch", program.batch},
+             {"descriptors", program.Stream("train").descriptors.size()},
+             {"memory_bytes", program.memory_bytes},
+             {"macs_needed", program.macs_needed},
+             {"bound", bound},
+             {"layers", jobs}});
+  return 0;
+}
+
+const Command kCompile(30, "compile", "Compile a network into a program file",
+                       "  vaultrain compile nano mlp --out mlp.vtp\n"
+                       "  vaultrain compile nano net.onnx --batch 64 --out net.vtp",
+                       [](CLI::App& app) -> std::function<int()> {
+                         auto options = std::make_shared<CompileOptions>();
+                         AddOptions(app, *options);
+                         return [options] { return RunCompile(*options); };
+                       });
+
+}  // namespace
+}  // namespace vaultrain::cli

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+
+#include "cli/network.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "vaultrain/graph.h"
+#include "vaultrain/mapper.h"
+#include "vaultrain/networks.h"
+#include "vaultrain/paths.h"
+
+namespace vaultrain::cli {
+
+CompiledNetwork CompileNetwork(const Variant& variant, const VaultDram& dram, const NetworkFlags& flags) {
+  const std::filesystem::path file = FindNetwork(flags.network, {Resources().networks});
+  CompiledNetwork result;
+  result.name = file.stem().string();
+  result.recipe = RecipeOf(file);
+  auto override_key = [&](const char* key, const char* flag, const auto& value) {
+    if (value) SetRecipeKey(result.recipe, key, fmt::format("{}", *value), flag);
+  };
+  override_key("batch", "--batch", flags.batch);
+  override_key("steps", "--steps", flags.steps);
+  override_key("epochs", "--epochs", flags.epochs);
+  override_key("seed", "--seed", flags.seed);
+  result.graph = Differentiate(ReadOnnx(file), result.recipe.batch);
+  result.program = MapNetwork(variant, dram, result.graph, result.recipe, result.name);
+  return result;
+}
+
+}  // namespace vaultrain::cli

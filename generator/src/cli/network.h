@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+//
+// From a network's name to a program, for the commands that need one.
+
+#ifndef VAULTRAIN_SRC_CLI_NETWORK_H_
+#define VAULTRAIN_SRC_CLI_NETWORK_H_
+
+#include <optional>
+#include <string>
+
+#include "vaultrain/program.h"
+#include "vaultrain/recipe.h"
+#include "vaultrain/training_graph.h"
+#include "vaultrain/variant.h"
+#include "vaultrain/vault_dram.h"
+
+namespace vaultrain::cli {
+
+struct CompiledNetwork {
+  std::string name;  // stem of the ONNX file
+  Recipe recipe;     // with what the flags override
+  TrainingGraph graph;
+  Program program;
+};
+
+struct NetworkFlags {
+  std::string network;
+  std::optional<int> batch;
+  std::optional<long> steps;
+  std::optional<long> epochs;
+  std::optional<uint64_t> seed;
+};
+
+CompiledNetwork CompileNetwork(const Variant& variant, const VaultDram& dram, const NetworkFlags& flags);
+
+}  // namespace vaultrain::cli
+
+#endif  // VAULTRAIN_SRC_CLI_NETWORK_H_

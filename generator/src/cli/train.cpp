@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+
+#include "vaultrain/trainer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <memory>
+
+#include "cli/network.h"
+#include "cli/options.h"
+#include "vaultrain/error.h"
+#include "vaultrain/mapper.h"
+#include "vaultrain/paths.h"
+#include "vaultrain/process.h"
+#include "vaultrain/progress.h"
+
+namespace vaultrain::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+float AsFloat(const ProgramTensor& tensor, uint32_t bits) {
+  return std::bit_cast<float>(tensor.format == ElementFormat::kBf16 ? bits << 16 : bits);
+}
+
+// The shortest command that shows the same difference again.
+std::string RepeatCommand(const TrainOptions& options, int64_t steps) {
+  std::vector<std::string> argv = {"vaultrain", "train", options.variant.variant, options.network};
+  for (const std::string& set : options.variant.overrides) argv.insert(argv.end(), {"--set", set});
+  if (!options.data.empty()) argv.insert(argv.end(), {"--data", options.data});
+  if (options.batch) argv.insert(argv.end(), {"--batch", fmt::format("{}", *options.batch)});
+  argv.insert(argv.end(), {"--steps", fmt::format("{}", steps), "--seed", fmt::format("{}", options.seed)});
+  return ShellLine(argv);
+}
+
+// Per job: cycles from the completion of the one before to its own.
+Json Layers(const Program& program, const Variant& variant, const RunReport& run) {
+  Json layers = Json::array();
+  std::vector<std::pair<uint32_t, const ProgramJob*>> order;
+  for (const ProgramJob& job : program.jobs) order.emplace_back(run.job_cycles[job.tag], &job);
+  std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<uint32_t> cycles(program.jobs.size());
+  uint32_t before = 0;
+  for (const auto& [at, job] : order) {
+    cycles[job->tag] = at - before;
+    before = at;
+  }
+  const bool timed = run.counters.cycles != 0;
+  for (const ProgramJob& job : program.jobs) {
+    const uint32_t spent = cycles[job.tag];
+    layers.push_back({{"name", job.layer},
+                      {"phase", job.phase},
+                      {"data_flow", job.data_flow},
+                      {"cycles", timed ? Json(spent) : Json()},
+                      {"macs", job.macs},
+                      {"utilisation", timed && spent > 0 ? Json(static_cast<double>(job.macs) / spent /
+                                                                variant.MacsPerCycle())
+                                                         : Json()},
+                      {"dram_bytes", job.dram_bytes},
+                      {"noc_bytes", Json()}});
+  }
+  return layers;
+}
+
+int RunTrain(const TrainOptions& options) {
+  const bool rtl = options.engine == Engine::kRtl;
+  if (!rtl && !options.trace.empty()) RefuseInput("--trace: the golden engine has no waveforms; use --engine rtl");
+  const Variant variant = options.variant.Load();
+  const VaultDram dram = LoadVaultDram(variant, Resources());
+  NetworkFlags flags;
+  flags.network = options.network;
+  flags.batch = options.batch;
+  flags.steps = options.steps;
+  flags.epochs = options.epochs;
+  flags.seed = options.seed;
+  const CompiledNetwork network = CompileNetwork(variant, dram, flags);
+  const Program& program = network.program;
+  std::optional<std::filesystem::path> folder;
+  if (!options.data.empty()) folder = options.data;
+  const TrainTest data = LoadData(folder, network.graph.features, network.graph.classes);
+  const int64_t steps = StepCount(network.recipe, data.train.size());
+
+  RtlOptions rtl_options;
+  rtl_options.trace = options.trace;
+  std::unique_ptr<Device> golden = MakeGoldenDevice(variant, dram);
+  std::unique_ptr<Device> engine =
+      rtl ? MakeRtlDevice(variant, dram, Resources(), rtl_options) : MakeGoldenDevice(variant, dram);
+  std::unique_ptr<Device> evaluator = MakeGoldenDevice(variant, dram);
+  fmt::print("{} on {} ({}), {} steps of {}, {}\n", program.network, variant.name, rtl ? "RTL against golden" : "golden",
+             steps, program.batch, data.train.source);
+  TrainReport report;
+  {
+    Progress progress("training", steps);
+    report = Train(program, network.recipe, data, steps, *engine, rtl ? golden.get() : nullptr, *evaluator,
+                   [&](int64_t step, double loss) { progress.Show(step, fmt::format("loss {:.4f}", loss)); });
+  }
+  if (report.error != isa::ErrorCode::kNone) {
+    throw Error(ExitStatus::kInternal, fmt::format("the program was stopped: error code {} at descriptor {}",
+                                                   static_cast<int>(report.error), report.last.error_index));
+  }
+
+  const double bound = UtilisationBound(program, variant, dram);
+  const uint64_t last_cycles = report.last.counters.cycles;
+  const double peak = variant.MacsPerCycle();
+  Json mismatch;
+  if (report.mismatch) {
+    const ProgramTensor& tensor = program.Tensor(report.mismatch->tensor);
+    const std::string repeat = RepeatCommand(options, report.mismatch_step + 1);
+    mismatch = {{"tensor", tensor.name},
+                {"index", report.mismatch->index},
+                {"step", report.mismatch_step},
+                {"cycle", report.mismatch_cycle},
+                {"rtl", AsFloat(tensor, report.mismatch->rtl)},
+                {"golden", AsFloat(tensor, report.mismatch->golden)},
+                {"repeat", repeat}};
+    fmt::print("MISMATCH in step {}: {}[{}, {}], by cycle {}: rtl {} ({:#x}), golden {} ({:#x})\n  repeat: {}\n",
+               report.mismatch_step, tensor.name, report.mismatch->index / tensor.cols,
+               report.mismatch->index % tensor.cols, report.mismatch_cycle, AsFloat(tensor, report.mismatch->rtl),
+               report.mismatch->rtl, AsFloat(tensor, report.mismatch->golden), report.mismatch->golden, repeat);
+  }
+  const double utilisation =
+      last_cycles > 0 ? static_cast<double>(program.macs_needed) / static_cast<double>(last_cycles) / peak : 0;
+  const double speed = report.run_seconds > 0 ? static_cast<double>(program.macs_needed) *
+                                                    static_cast<double>(report.loss.size()) / report.run_seconds
+                                              : 0;
+  if (!report.loss.empty()) {
+    fmt::print("loss                {:.4f} -> {:.4f}\n", report.loss.front(), report.loss.back());
+  }
+  if (report.test_accuracy) {
+    fmt::print("test accuracy       {:.4f} of {} samples\n", *report.test_accuracy, data.test.size());
+  }
+  if (rtl) {
+    fmt::print("bit-exact           {}, {} tensors compared\n", report.bit_exact ? "yes" : "NO", report.tensors_compared);
+    fmt::print("cycles of a step    {}\n", last_cycles);
+    fmt::print("utilisation         {:.3f} of peak; bound {:.3f}, so {:.3f} of the bound\n", utilisation, bound,
+               utilisation / bound);
+  }
+  fmt::print("simulation          {:.1f} million needed MACs a second\n", speed / 1e6);
+
+  const RunCounters& c = report.last.counters;
+  WriteJson(options.json, "train",
+            {{"variant", variant.name},
+             {"network", program.network},
+             {"engine", rtl ? "rtl" : "golden"},
+             {"data", data.train.source},
+             {"batch", program.batch},
+             {"bit_exact", rtl ? Json(report.bit_exact) : Json()},
+             {"tensors_compared", report.tensors_compared},
+             {"first_mismatch", mismatch},
+             {"steps", report.loss.size()},
+             {"loss", report.loss},
+             {"test_accuracy", report.test_accuracy ? Json(*report.test_accuracy) : Json()},
+             {"cycles", rtl ? Json(last_cycles) : Json()},
+             {"total_cycles", rtl ? Json(report.cycles) : Json()},
+             {"macs_needed", program.macs_needed},
+             {"utilisation", rtl ? Json(utilisation) : Json()},
+             {"bound", bound},
+             {"dram_bytes", (c.dram_reads + c.dram_writes) * isa::kAccessBytes},
+             {"sim_macs_per_second", speed},
+             {"seed", options.seed},
+             {"counters",
+              rtl ? Json({{"mac_cycles", c.mac_cycles},
+                          {"dram_reads", c.dram_reads},
+                          {"dram_writes", c.dram_writes},
+                          {"dram_activates", c.dram_activates},
+                          {"dram_refreshes", c.dram_refreshes},
+                          {"row_misses", c.row_misses},
+                          {"stall_a", c.stall_a},
+                          {"stall_b", c.stall_b},
+                          {"stall_drain", c.stall_drain},
+                          {"stall_load", c.stall_load},
+                          {"stall_store", c.stall_store}})
+                  : Json()},
+             {"layers", Layers(program, variant, report.last)}});
+  return report.mismatch ? static_cast<int>(ExitStatus::kCheckFailed) : 0;
+}
+
+const Command kTrain(50, "train", "Train a network and compare every tensor with the golden model",
+                     "  vaultrain train nano mlp --steps 20\n"
+                     "  vaultrain train nano mlp --data mnist --steps 200 --batch 32 --json t.json\n"
+                     "  vaultrain train my.toml net.onnx --engine golden --epochs 3",
+                     [](CLI::App& app) -> std::function<int()> {
+                       auto options = std::make_shared<TrainOptions>();
+                       AddOptions(app, *options);
+                       return [options] { return RunTrain(*options); };
+                     });
+
+}  // namespace
+}  // namespace vaultrain::cli

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+//
+// Area, power and a Liberty stub for each shape of vt_sram, and the cells that the maps aim at.
+
+#ifndef VAULTRAIN_SRC_MACROS_H_
+#define VAULTRAIN_SRC_MACROS_H_
+
+#include <optional>
+#include <string>
+
+#include "liberty.h"
+#include "rtlil.h"
+#include "technology.h"
+
+namespace vaultrain {
+
+double SramArea(const SramShape& shape, const SramTable& table);
+
+// Power of one memory: `accesses` reads and writes a cycle (a single port shares them between
+// both), and leakage.
+double SramPower(const SramShape& shape, const SramTable& table, double accesses, double clock_ns);
+
+// Clock-to-output, setup, pins; no power, which SramPower gives.
+std::string SramLiberty(const SramShape& shape, const SramTable& table);
+
+// The adder and the clock gate that the flow maps to; nothing means gates, or no gating.
+struct MapTargets {
+  std::optional<AdderCell> adder;
+  std::optional<ClockGateCell> gate;
+  std::optional<GateOfLatch> gate_of_latch;
+};
+
+// Verilog: black boxes of vt_fa, vt_clock_gate and the target cells.
+std::string BoxesVerilog(const MapTargets& targets);
+// Verilog: techmap from vt_fa and vt_clock_gate to the target cells.
+std::string MapVerilog(const MapTargets& targets);
+
+}  // namespace vaultrain
+
+#endif  // VAULTRAIN_SRC_MACROS_H_

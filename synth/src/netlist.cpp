@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+
+#include "netlist.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <map>
+#include <utility>
+#include <vector>
+
+namespace vaultrain {
+namespace {
+
+struct Range {
+  int high = 0, low = 0;
+};
+
+using Widths = std::map<std::string, Range, std::less<>>;
+
+std::string_view Trim(std::string_view text) {
+  size_t first = text.find_first_not_of(" \t");
+  if (first == text.npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+int Number(std::string_view text) { return std::atoi(std::string(text).c_str()); }
+
+// "[7:0]" or "[3]" with its brackets.
+Range ParseRange(std::string_view text) {
+  text = text.substr(1, text.size() - 2);
+  size_t colon = text.find(':');
+  if (colon == text.npos) return {Number(text), Number(text)};
+  return {Number(text.substr(0, colon)), Number(text.substr(colon + 1))};
+}
+
+// The bits of one name, slice, constant or concatenation, most significant first.
+void AppendBits(std::string_view text, const Widths& widths, std::vector<std::string>& bits) {
+  text = Trim(text);
+  if (text.empty()) return;
+  if (text.front() == '{') {
+    text = text.substr(1, text.size() - 2);
+    size_t start = 0;
+    for (size_t at = 0; at <= text.size(); ++at) {
+      if (at == text.size() || text[at] == ',') {
+        AppendBits(text.substr(start, at - start), widths, bits);
+        start = at + 1;
+      }
+    }
+    return;
+  }
+  if (size_t tick = text.find("'b"); tick != text.npos && text.front() != '\\') {
+    for (char bit : text.substr(tick + 2)) bits.push_back(fmt::format("1'b{}", bit));
+    return;
+  }
+  // An escaped name ends at a blank and may hold brackets itself.
+  size_t name_end = text.front() == '\\' ? std::min(text.find(' '), text.size()) : text.find('[');
+  std::string name(text.substr(0, name_end));
+  std::string_view rest =
+      name_end >= text.size() ? std::string_view() : Trim(text.substr(name_end));
+  auto known = widths.find(name);
+  if (rest.empty() && known == widths.end()) {
+    bits.push_back(name + (name.front() == '\\' ? " " : ""));
+    return;
+  }
+  Range range = rest.empty() ? known->second : ParseRange(rest);
+  std::string_view gap = name.front() == '\\' ? " " : "";
+  for (int bit = range.high; bit >= range.low; --bit)
+    bits.push_back(fmt::format("{}{}[{}]", name, gap, bit));
+}
+
+}  // namespace
+
+std::string SplitAssignments(std::string_view netlist) {
+  std::string out;
+  Widths widths;
+  size_t at = 0;
+  while (at < netlist.size()) {
+    size_t end = std::min(netlist.find('\n', at), netlist.size());
+    std::string_view line = netlist.substr(at, end - at);
+    at = end + 1;
+    std::string_view body = Trim(line);
+    if (!body.empty() && body.back() == ';') body.remove_suffix(1);
+    for (std::string_view kind : {"wire [", "input [", "output ["}) {
+      if (!body.starts_with(kind)) continue;
+      size_t open = kind.size() - 1;
+      size_t close = body.find(']');
+      widths[std::string(Trim(body.substr(close + 1)))] =
+          ParseRange(body.substr(open, close - open + 1));
+    }
+    if (body.starts_with("assign {")) {
+      body.remove_prefix(7);
+      size_t equals = body.find("} = ");
+      std::vector<std::string> left, right;
+      AppendBits(body.substr(0, equals + 1), widths, left);
+      AppendBits(body.substr(equals + 4), widths, right);
+      if (left.size() == right.size()) {
+        for (size_t i = 0; i < left.size(); ++i)
+          out += fmt::format("  assign {} = {};\n", left[i], right[i]);
+        continue;
+      }
+    }
+    out += line;
+    out += '\n';
+  }
+  return out;
+}
+
+}  // namespace vaultrain

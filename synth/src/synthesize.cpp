@@ -1,0 +1,496 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "liberty.h"
+#include "macros.h"
+#include "rtlil.h"
+#include "technology.h"
+#include "tools.h"
+#include "vaultrain/digest.h"
+#include "vaultrain/error.h"
+#include "vaultrain/output.h"
+#include "vaultrain/paths.h"
+#include "vaultrain/synth.h"
+
+namespace vaultrain {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kJobs = 2;
+// Above this many cells the whole is not timed flat; budgets that close the loop between blocks
+// take its place.
+constexpr long kMaxFlatCells = 600'000;
+// Shares of the clock that make the budgets close: a block's outputs arrive before its neighbours
+// expect them.
+constexpr double kClosedInput = 0.4;
+constexpr double kClosedOutput = 0.6;
+
+// A block of the report with one set of parameters.
+struct Part {
+  std::string module;
+  long instances = 0;
+  MappedBlock mapped;
+  StaResult timing;
+  std::string recipe;
+  double cells_um2 = 0;
+  double memory_um2 = 0;
+  double memory_w = 0;
+  long cell_count = 0;
+  std::map<SramShape, long> memories;
+};
+
+// Runs work(i) for all i, at most kJobs at a time. Rethrows the first error by index.
+template <typename Work>
+void InParallel(size_t count, Work work) {
+  std::vector<std::exception_ptr> errors(count);
+  std::atomic<size_t> next = 0;
+  std::atomic<bool> failed = false;
+  auto loop = [&] {
+    for (size_t i = next++; i < count && !failed; i = next++) {
+      try {
+        work(i);
+      } catch (...) {
+        errors[i] = std::current_exception();
+        failed = true;
+      }
+    }
+  };
+  {
+    std::vector<std::jthread> threads;
+    for (size_t i = 1; i < std::min<size_t>(kJobs, count); ++i) threads.emplace_back(loop);
+    loop();
+  }
+  for (const auto& error : errors) {
+    if (error) std::rethrow_exception(error);
+  }
+}
+
+// A word of a Yosys script.
+std::string Quoted(const fs::path& path) { return '"' + fs::absolute(path).string() + '"'; }
+
+std::string ElaborateScript(const SynthOptions& options, const fs::path& share,
+                            const fs::path& out) {
+  std::string files, includes, parameters;
+  for (const fs::path& file : options.rtl_files) {
+    if (!fs::is_regular_file(file))
+      RefuseInput("{}: no such file; accepted: a Verilog file", file.string());
+    if (file.filename() != "vt_sram.v") files += " " + Quoted(file);
+  }
+  if (files.empty()) RefuseInput("no Verilog file given; accepted: at least one");
+  for (const fs::path& folder : options.include_dirs)
+    includes += " -I" + fs::absolute(folder).string();
+  for (const auto& [key, value] : options.parameters) {
+    parameters += fmt::format("chparam -set {} {} $abstract\\{}\n", key, value, options.top);
+  }
+  return Fill(ReadFile(share / "yosys/elaborate.ys"), {{"SHARE", share.string()},
+                                                       {"INCLUDES", includes},
+                                                       {"FILES", files},
+                                                       {"PARAMETERS", parameters},
+                                                       {"TOP", options.top},
+                                                       {"OUT", out.string()}});
+}
+
+// Everything that decides a mapping beside the block itself.
+std::string FlowDigest(const FlowSetup& setup, const fs::path& sdc) {
+  std::string text = ToolVersions();
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(setup.share / "yosys"))
+    files.push_back(entry.path());
+  files.push_back(setup.share / "sta.tcl");
+  files.push_back(sdc);
+  for (const char* name : {"cells.lib", "sta.lib", "cells.v", "map.v", "abc.constr"})
+    files.push_back(setup.work / name);
+  std::sort(files.begin(), files.end());
+  for (const fs::path& file : files) {
+    text += file.filename().string() + ToHex(Sha256(ReadFile(file)));
+  }
+  return ToHex(Sha256(text));
+}
+
+// One sum of a full adder costs two XOR and about two NAND; a cell that is larger is not worth its
+// fixed shape.
+bool AdderPays(const Liberty& library, const AdderCell& adder) {
+  auto xor2 = library.Xor2();
+  auto inverter = library.Inverter();
+  if (!xor2) return true;
+  double extra =
+      inverter ? (adder.sum_inverted + adder.carry_inverted) * library.Area(*inverter) : 0;
+  return adder.area + extra < 2 * library.Area(*xor2) + 2 * library.Area(library.Nand2());
+}
+
+class Flow {
+ public:
+  explicit Flow(const SynthOptions& options) : options_(options) {}
+
+  SynthReport Run();
+
+ private:
+  void ReadLibrary();
+  void Elaborate();
+  void MapParts();
+  void TimeWhole();
+  void CountWhole();
+  void Keep() const;
+
+  StaSetup Sta(bool closed) const;
+  std::vector<std::string> MemoryLibraries(const std::map<SramShape, long>& memories) const;
+  void Map(Part& part);
+  void Say(std::string_view what);
+
+  const SynthOptions& options_;
+  ScratchFolder scratch_;
+  FlowSetup setup_;
+  fs::path sdc_;
+  Liberty library_;
+  Technology tech_;
+  std::string nand_;
+  double clock_ns_ = 0;
+  int gating_bits_ = 0;  // 0: no gating
+  Rtlil design_;
+  std::string elaborate_script_;
+  std::vector<Part> parts_;      // the top last
+  std::set<std::string> boxes_;  // modules of parts_
+  std::optional<StaResult> whole_;
+  SynthReport report_;
+  std::mutex progress_mutex_;
+  long done_ = 0;
+};
+
+void Flow::Say(std::string_view what) {
+  std::lock_guard lock(progress_mutex_);
+  ++done_;
+  if (options_.progress) options_.progress(done_, static_cast<long>(parts_.size()) + 3, what);
+}
+
+void Flow::ReadLibrary() {
+  std::vector<fs::path> files = options_.liberty;
+  if (files.empty()) files.emplace_back(kDefaultLiberty);
+  library_ = Liberty::Read(files);
+  const fs::path tables = Resources().constraints / "tech";
+  auto known = FindTechnology(tables, library_);
+  tech_ = known ? *known : GuessTechnology(tables, library_);
+  if (!known) {
+    report_.remarks.push_back(
+        fmt::format("library {} is of no known technology: memories are scaled from NanGate 45 nm",
+                    library_.name()));
+  }
+  clock_ns_ = options_.clock_ns.value_or(tech_.clock_ns);
+  if (!(clock_ns_ > 0)) {
+    RefuseInput("library {}: no clock target is known for it; accepted: a clock in ns, above 0",
+                library_.name());
+  }
+  for (const auto& [cell, area] : tech_.area_um2) {
+    if (!library_.Cell(cell) || library_.Area(cell) > 0) continue;
+    library_.SetArea(cell, area);
+    report_.remarks.push_back(
+        fmt::format("{}: the Liberty gives no area; {} um2 from constraints/tech/{}.toml", cell,
+                    area, tech_.name));
+  }
+  nand_ = library_.Nand2();
+  MapTargets targets;
+  targets.adder = library_.FullAdder();
+  if (targets.adder && !AdderPays(library_, *targets.adder)) targets.adder.reset();
+  targets.gate = library_.ClockGate();
+  if (!targets.gate) targets.gate_of_latch = tech_.gate_of_latch;
+  bool wanted = options_.clock_gating.value_or(tech_.clock_gating);
+  if (wanted && (targets.gate || targets.gate_of_latch)) gating_bits_ = tech_.gating_bits;
+  if (wanted && gating_bits_ == 0) {
+    report_.remarks.push_back("no clock gate in the library: enables are multiplexers");
+  }
+  if (!library_.Cell(tech_.driving_cell)) tech_.driving_cell.clear();
+
+  setup_.share = Resources().synth;
+  setup_.work = scratch_.path();
+  if (options_.use_cache) setup_.cache = CacheFolder();
+  sdc_ = Resources().constraints / "block.sdc";
+  WriteFile(setup_.work / "cells.lib", library_.Text(true, tech_.exclude));
+  WriteFile(setup_.work / "sta.lib", library_.Text(false, {}));
+  WriteFile(setup_.work / "cells.v", BoxesVerilog(targets));
+  WriteFile(setup_.work / "map.v", MapVerilog(targets));
+  // ABC buffers inputs only where it knows what drives them. Its loads are in fF.
+  std::string driver =
+      tech_.driving_cell.empty() ? library_.Inverter().value_or(nand_) : tech_.driving_cell;
+  WriteFile(setup_.work / "abc.constr",
+            fmt::format("set_driving_cell {}\nset_load {}\n", driver, tech_.load_pf * 1000));
+  setup_.digest = FlowDigest(setup_, sdc_);
+}
+
+void Flow::Elaborate() {
+  fs::path out = scratch_.path() / "elaborated.il";
+  elaborate_script_ = ElaborateScript(options_, setup_.share, out);
+  fs::path script = scratch_.path() / "elaborate.ys";
+  WriteFile(script, elaborate_script_);
+  RunYosys(script, static_cast<int>(ExitStatus::kUnusableInput), options_.top);
+  design_ = Rtlil::Parse(ReadFile(out), options_.top);
+  for (const auto& [name, module] : design_.modules()) {
+    bool is_block =
+        std::any_of(options_.blocks.begin(), options_.blocks.end(),
+                    [&](const SynthBlock& block) { return block.module == module.base; });
+    if (is_block && name != design_.top()) boxes_.insert(name);
+  }
+  std::set<std::string> all = boxes_;
+  all.insert(design_.top());
+  std::map<std::string, long> instances = design_.Instances(design_.top(), all);
+  for (const std::string& name : boxes_) {
+    if (instances[name] == 0) continue;
+    parts_.emplace_back();
+    parts_.back().module = name;
+    parts_.back().instances = instances[name];
+  }
+  parts_.emplace_back();
+  parts_.back().module = design_.top();
+  parts_.back().instances = 1;
+}
+
+StaSetup Flow::Sta(bool closed) const {
+  StaSetup sta;
+  sta.sdc = sdc_;
+  sta.clock_ns = clock_ns_;
+  sta.uncertainty_ns = tech_.uncertainty_ns;
+  sta.input_delay_ns = clock_ns_ * (closed ? kClosedInput : tech_.input_delay);
+  sta.output_delay_ns = clock_ns_ * (closed ? kClosedOutput : tech_.output_delay);
+  sta.driver = tech_.driving_cell;
+  sta.load_pf = tech_.load_pf;
+  sta.activity = options_.activity;
+  return sta;
+}
+
+std::vector<std::string> Flow::MemoryLibraries(const std::map<SramShape, long>& memories) const {
+  std::vector<std::string> texts;
+  for (const auto& [shape, count] : memories) texts.push_back(SramLiberty(shape, tech_.sram));
+  return texts;
+}
+
+// Takes the first recipe that meets the clock, else the one that misses it least.
+void Flow::Map(Part& part) {
+  std::string rtlil = design_.Cut(part.module, boxes_);
+  part.memories = design_.Memories(part.module, boxes_);
+  bool have = false;
+  for (const Recipe& recipe : Recipes()) {
+    MappedBlock mapped = MapBlock(setup_, rtlil, part.module, recipe, clock_ns_, gating_bits_);
+    StaResult timing = TimeNetlist(setup_, {mapped.netlist}, MemoryLibraries(part.memories),
+                                   part.module, Sta(false), true);
+    double slack = timing.slack_ns.value_or(0);
+    if (!have || slack > part.timing.slack_ns.value_or(0)) {
+      part.mapped = std::move(mapped);
+      part.timing = std::move(timing);
+      part.recipe = recipe.name;
+      have = true;
+    }
+    if (slack >= 0) break;
+  }
+  for (const auto& [cell, count] : part.mapped.cells) {
+    if (cell.starts_with("$")) {
+      ReportTool("yosys: {}: {} cells {} are left without a cell of {}", part.module, count, cell,
+                 library_.name());
+    }
+    part.cells_um2 += static_cast<double>(count) * library_.Area(cell);
+    part.cell_count += count;
+  }
+  for (const auto& [shape, count] : part.memories) {
+    part.memory_um2 += static_cast<double>(count) * SramArea(shape, tech_.sram);
+    part.memory_w += static_cast<double>(count) *
+                     SramPower(shape, tech_.sram, options_.sram_accesses, clock_ns_);
+  }
+}
+
+void Flow::MapParts() {
+  InParallel(parts_.size(), [&](size_t i) {
+    Map(parts_[i]);
+    Say(parts_[i].module);
+  });
+}
+
+void Flow::TimeWhole() {
+  if (parts_.size() == 1) {
+    whole_ = parts_.front().timing;
+    return;
+  }
+  long cells = 0;
+  for (const Part& part : parts_) cells += part.instances * part.cell_count;
+  if (cells > kMaxFlatCells) {
+    InParallel(parts_.size(), [&](size_t i) {
+      Part& part = parts_[i];
+      StaResult timing = TimeNetlist(setup_, {part.mapped.netlist}, MemoryLibraries(part.memories),
+                                     part.module, Sta(true), false);
+      part.timing.slack_ns = timing.slack_ns;
+      part.timing.from = timing.from;
+      part.timing.to = timing.to;
+    });
+    report_.remarks.push_back(
+        fmt::format("{} cells are too many to time the whole flat: paths between blocks are held "
+                    "by budgets, outputs within {:.0f} "
+                    "% of the clock and inputs from there on",
+                    cells, kClosedInput * 100));
+    return;
+  }
+  std::vector<std::string> netlists;
+  std::map<SramShape, long> memories;
+  for (const Part& part : parts_) {
+    netlists.push_back(part.mapped.netlist);
+    for (const auto& [shape, count] : part.memories) memories[shape] += count;
+  }
+  whole_ =
+      TimeNetlist(setup_, netlists, MemoryLibraries(memories), design_.top(), Sta(false), false);
+}
+
+void Flow::CountWhole() {
+  const double nand_um2 = library_.Area(nand_);
+  report_.library = fmt::format("{} ({}), {}, 1 GE = {} of {} um2", tech_.name, library_.name(),
+                                tech_.corner, nand_, nand_um2);
+  report_.clock_ns = clock_ns_;
+  std::optional<double> slack;
+  auto worsen = [&](const StaResult& timing, const std::string& where) {
+    if (!timing.slack_ns || (slack && *slack <= *timing.slack_ns)) return;
+    slack = timing.slack_ns;
+    report_.worst_path = fmt::format("{}: {} -> {}", where, timing.from, timing.to);
+  };
+  double pe_array_w = 0;
+  double pe_array_um2 = 0;
+  long pe_arrays = 0;
+  auto add_row = [&](const std::string& name, auto belongs) {
+    SynthBlockReport row;
+    row.name = name;
+    for (const Part& part : parts_) {
+      if (!belongs(part)) continue;
+      row.instances += part.instances;
+      row.area_um2 += static_cast<double>(part.instances) * (part.cells_um2 + part.memory_um2);
+      row.power_w += static_cast<double>(part.instances) * (part.timing.power_w + part.memory_w);
+      if (part.timing.slack_ns) {
+        row.slack_ns =
+            std::min(row.slack_ns.value_or(*part.timing.slack_ns), *part.timing.slack_ns);
+      }
+      worsen(part.timing, part.module);
+    }
+    row.ge = row.area_um2 / nand_um2;
+    report_.area_um2 += row.area_um2;
+    report_.power_w += row.power_w;
+    report_.blocks.push_back(row);
+  };
+  for (const SynthBlock& block : options_.blocks) {
+    add_row(block.name, [&](const Part& part) {
+      return part.module != design_.top() && design_.modules().at(part.module).base == block.module;
+    });
+  }
+  add_row("top", [&](const Part& part) { return part.module == design_.top(); });
+  if (whole_) worsen(*whole_, design_.top());
+  report_.slack_ns = slack.value_or(clock_ns_);
+  report_.ge = report_.area_um2 / nand_um2;
+
+  // A PE array with everything in it, whether or not parts of it have rows of their own.
+  for (const Part& array : parts_) {
+    if (design_.modules().at(array.module).base != options_.pe_array) continue;
+    pe_arrays += array.instances;
+    std::set<std::string> all = boxes_;
+    all.insert(design_.top());
+    std::map<std::string, long> inside = design_.Instances(array.module, all);
+    for (const Part& part : parts_) {
+      double count = static_cast<double>(array.instances * inside[part.module]);
+      pe_array_um2 += count * (part.cells_um2 + part.memory_um2);
+      pe_array_w += count * (part.timing.power_w + part.memory_w);
+    }
+  }
+  if (pe_arrays > 0 && options_.lanes_per_pe_array > 0) {
+    report_.ge_per_lane =
+        pe_array_um2 / nand_um2 / static_cast<double>(pe_arrays) / options_.lanes_per_pe_array;
+  }
+  if (options_.work) {
+    double gflops = 2 * options_.work->macs_per_cycle / clock_ns_;
+    if (pe_array_w > 0) report_.gflops_per_watt.pe_array = gflops / pe_array_w;
+    report_.gflops_per_watt.logic = gflops / report_.power_w;
+    if (options_.work->dram_power_w) {
+      report_.gflops_per_watt.module = gflops / (report_.power_w + *options_.work->dram_power_w);
+    }
+  }
+  std::map<SramShape, long> memories;
+  for (const Part& part : parts_) {
+    for (const auto& [shape, count] : part.memories) memories[shape] += part.instances * count;
+  }
+  for (const auto& [shape, count] : memories) {
+    report_.memories.push_back({shape.depth, shape.width, shape.granule, shape.single_port != 0,
+                                count, SramArea(shape, tech_.sram)});
+  }
+}
+
+void Flow::Keep() const {
+  if (options_.out_dir.empty()) return;
+  fs::create_directories(options_.out_dir);
+  auto keep = [&](const fs::path& name, const std::string& text) {
+    WriteFile(options_.out_dir / name, text);
+  };
+  for (const char* name : {"cells.lib", "sta.lib", "cells.v", "map.v", "abc.constr"}) {
+    fs::copy_file(setup_.work / name, options_.out_dir / name,
+                  fs::copy_options::overwrite_existing);
+  }
+  keep("block.sdc", ReadFile(sdc_));
+  keep("elaborate.ys", elaborate_script_);
+  for (const Part& part : parts_) {
+    keep(part.module + ".il", design_.Cut(part.module, boxes_));
+    keep(part.module + ".v", part.mapped.netlist);
+    keep(part.module + ".ys", part.mapped.script);
+    keep(part.module + ".sta.tcl", part.timing.script);
+    keep(part.module + ".sta.rpt", part.timing.log);
+    for (const auto& [shape, count] : part.memories)
+      keep(shape.Module() + ".lib", SramLiberty(shape, tech_.sram));
+  }
+  if (whole_) {
+    keep("whole.sta.tcl", whole_->script);
+    keep("whole.sta.rpt", whole_->log);
+  }
+  keep("report.json", ToJson(report_).dump(2) + "\n");
+}
+
+SynthReport Flow::Run() {
+  ReadLibrary();
+  Say("library");
+  Elaborate();
+  Say("elaboration");
+  MapParts();
+  TimeWhole();
+  Say("timing");
+  CountWhole();
+  Keep();
+  return report_;
+}
+
+}  // namespace
+
+SynthReport Synthesize(const SynthOptions& options) { return Flow(options).Run(); }
+
+nlohmann::json ToJson(const SynthReport& report) {
+  auto number = [](const std::optional<double>& value) -> nlohmann::json {
+    if (!value) return nullptr;
+    return *value;
+  };
+  nlohmann::json blocks = nlohmann::json::array();
+  for (const SynthBlockReport& block : report.blocks) {
+    blocks.push_back({{"name", block.name},
+                      {"instances", block.instances},
+                      {"area_um2", block.area_um2},
+                      {"ge", block.ge},
+                      {"slack_ns", number(block.slack_ns)},
+                      {"power_w", block.power_w}});
+  }
+  return {{"library", report.library},
+          {"clock_ns", report.clock_ns},
+          {"slack_ns", report.slack_ns},
+          {"area_um2", report.area_um2},
+          {"ge", report.ge},
+          {"ge_per_lane", number(report.ge_per_lane)},
+          {"power_w", report.power_w},
+          {"gflops_per_watt",
+           {{"pe_array", number(report.gflops_per_watt.pe_array)},
+            {"logic", number(report.gflops_per_watt.logic)},
+            {"module", number(report.gflops_per_watt.module)}}},
+          {"blocks", blocks}};
+}
+
+}  // namespace vaultrain

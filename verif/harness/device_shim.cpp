@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+//
+// Compiled together with the Verilated module Vmodule into one shared object, see device_abi.h.
+
+#include <Vmodule.h>
+#include <verilated.h>
+#ifdef VT_TRACE
+#include <verilated_fst_c.h>
+#endif
+
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <random>
+#include <span>
+#include <string>
+#include <type_traits>
+
+#include "harness/axi_driver.h"
+#include "harness/device_abi.h"
+#include "harness/dram_die.h"
+
+namespace {
+
+using vaultrain::AxiLiteMaster;
+using vaultrain::AxiMaster;
+using vaultrain::AxiRead;
+using vaultrain::DramDie;
+using vaultrain::VaultPins;
+
+// Stands in for the AXI4 driver where the data width is not 64.
+template <typename Model>
+class NoAxiMaster {
+ public:
+  explicit NoAxiMaster(Model&) {}
+  void Drive() {}
+  void Sample() {}
+};
+template <typename Model>
+using MemoryPort =
+    std::conditional_t<sizeof(Model::s_axi_wdata_i) == 8, AxiMaster<Model>, NoAxiMaster<Model>>;
+
+// Ports of up to 64 bits, and the wide ones of Verilator.
+template <typename Port>
+void FromPort(const Port& port, uint64_t* words) {
+  if constexpr (std::is_integral_v<Port>) {
+    words[0] = port;
+  } else {
+    std::memcpy(words, &port, sizeof(Port));
+  }
+}
+template <typename Port>
+void ToPort(const uint64_t* words, Port& port) {
+  if constexpr (std::is_integral_v<Port>) {
+    port = static_cast<Port>(words[0]);
+  } else {
+    std::memcpy(&port, words, sizeof(Port));
+  }
+}
+
+}  // namespace
+
+struct VtDevice {
+  VtDevice(const vaultrain::DramTiming& timing, const vaultrain::DramGeometry& geometry, uint8_t fill)
+      : module(&context), die(timing, geometry, fill), registers(module), memory(module) {
+    module.rst_ni = 0;
+    for (int i = 0; i < 4; ++i) Cycle();
+    module.rst_ni = 1;
+    die.Reset();
+    Cycle();
+  }
+
+  // One clock cycle without the host's drivers.
+  void Cycle() {
+    module.clk_i = 0;
+    module.eval();
+    Edge();
+  }
+
+  // One clock cycle with both drivers.
+  void HostCycle() {
+    module.clk_i = 0;
+    registers.Drive();
+    memory.Drive();
+    module.eval();
+    registers.Sample();
+    memory.Sample();
+    Edge();
+  }
+
+  // The rising edge; then the dies answer what the pins show.
+  void Edge() {
+    Dump();
+    module.clk_i = 1;
+    module.eval();
+    pins.cmd = module.dram_cmd_o;
+    pins.bank = module.dram_bank_o;
+    pins.row = module.dram_row_o;
+    pins.col = module.dram_col_o;
+    pins.wmask = module.dram_wmask_o;
+    FromPort(module.dram_wdata_o, pins.wdata.data());
+    die.Tick(pins);
+    ToPort(pins.rdata.data(), module.dram_rdata_i);
+    Dump();
+    ++cycles;
+  }
+
+  void Dump() {
+#ifdef VT_TRACE
+    if (trace) trace->dump(2 * cycles + module.clk_i);
+#endif
+  }
+
+  VerilatedContext context;
+  Vmodule module;
+  DramDie die;
+  VaultPins pins{};
+  AxiLiteMaster<Vmodule> registers;
+  MemoryPort<Vmodule> memory;
+  uint64_t cycles = 0;
+  std::string error;
+#ifdef VT_TRACE
+  std::unique_ptr<VerilatedFstC> trace;
+#endif
+};
+
+namespace {
+
+// Runs `action`; an exception or a broken rule of the dies becomes the error of the device.
+template <typename Action>
+int Guard(VtDevice* device, Action&& action) {
+  try {
+    device->error.clear();
+    action();
+    if (device->die.violation()) device->error = device->die.violation()->Text();
+  } catch (const std::exception& e) {
+    device->error = e.what();
+  }
+  return device->error.empty() ? 0 : 1;
+}
+
+}  // namespace
+
+extern "C" {
+
+VtDevice* vt_device_create(const vaultrain::DramTiming* timing, const vaultrain::DramGeometry* geometry, uint8_t fill) {
+  return new VtDevice(*timing, *geometry, fill);
+}
+
+void vt_device_destroy(VtDevice* device) { delete device; }
+
+const char* vt_device_error(VtDevice* device) { return device->error.c_str(); }
+
+uint64_t vt_device_cycles(VtDevice* device) { return device->cycles; }
+
+int vt_device_write_register(VtDevice* device, uint32_t address, uint32_t data) {
+  return Guard(device, [&] {
+    const auto result = device->registers.Write(address, data, [&] { device->HostCycle(); });
+    if (result.response != vaultrain::AxiResponse::kOkay) device->error = "the register refused the write";
+  });
+}
+
+int vt_device_read_register(VtDevice* device, uint32_t address, uint32_t* data) {
+  return Guard(device, [&] {
+    const auto result = device->registers.Read(address, [&] { device->HostCycle(); });
+    if (result.response != vaultrain::AxiResponse::kOkay) device->error = "the register refused the read";
+    *data = result.data;
+  });
+}
+
+int vt_device_write(VtDevice* device, uint64_t address, const uint8_t* bytes, uint64_t size) {
+  return Guard(device, [&] {
+    if constexpr (sizeof(Vmodule::s_axi_wdata_i) == 8) {
+      device->memory.WriteMemory(address, std::span(bytes, size), [&] { device->HostCycle(); });
+    } else {
+      device->die.Write(address, std::span(bytes, size));
+    }
+  });
+}
+
+int vt_device_read(VtDevice* device, uint64_t address, uint8_t* bytes, uint64_t size) {
+  return Guard(device, [&] {
+    if constexpr (sizeof(Vmodule::s_axi_wdata_i) == 8) {
+      device->memory.ReadMemory(address, std::span(bytes, size), [&] { device->HostCycle(); });
+    } else {
+      device->die.Read(address, std::span(bytes, size));
+    }
+  });
+}
+
+int vt_device_write_dies(VtDevice* device, uint64_t address, const uint8_t* bytes, uint64_t size) {
+  return Guard(device, [&] { device->die.Write(address, std::span(bytes, size)); });
+}
+
+int vt_device_read_dies(VtDevice* device, uint64_t address, uint8_t* bytes, uint64_t size) {
+  return Guard(device, [&] { device->die.Read(address, std::span(bytes, size)); });
+}
+
+int vt_device_run(VtDevice* device, uint64_t max_cycles, uint32_t disturb, uint64_t seed) {
+  return Guard(device, [&] {
+    Vmodule& module = device->module;
+    const uint64_t end = device->cycles + max_cycles;
+    if (disturb == 0 || sizeof(Vmodule::s_axi_wdata_i) != 8) {
+      while (!module.irq_o && device->cycles < end) device->Cycle();
+    } else {
+      if constexpr (sizeof(Vmodule::s_axi_wdata_i) == 8) {
+        std::mt19937_64 random(seed);
+        while ((!module.irq_o || !device->memory.Idle()) && device->cycles < end) {
+          if (!module.irq_o && device->memory.Idle() && random() % 1024 < disturb) {
+            AxiRead read;
+            read.address = random() % (device->die.geometry().Bytes() / 4096) * 4096 + random() % 64 * 8;
+            read.beats = 1 + static_cast<int>(random() % 64);
+            device->memory.Queue(read);
+          }
+          device->memory.reads_done().clear();
+          device->HostCycle();
+        }
+      }
+    }
+    if (!module.irq_o) device->error = "no interrupt within the cycles granted";
+  });
+}
+
+int vt_device_trace(VtDevice* device, const char* path) {
+  return Guard(device, [&] {
+#ifdef VT_TRACE
+    device->context.traceEverOn(true);
+    device->trace = std::make_unique<VerilatedFstC>();
+    device->module.trace(device->trace.get(), 99);
+    device->trace->open(path);
+#else
+    (void)path;
+    device->error = "this model was built without tracing";
+#endif
+  });
+}
+
+}  // extern "C"

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+//
+// What runs programs: the Verilated module with its dies, or the golden model. Both take the same program file and
+// answer with the same bits.
+
+#ifndef VAULTRAIN_DEVICE_H_
+#define VAULTRAIN_DEVICE_H_
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "vaultrain/isa.h"
+#include "vaultrain/paths.h"
+#include "vaultrain/program.h"
+#include "vaultrain/variant.h"
+#include "vaultrain/vault_dram.h"
+
+namespace vaultrain {
+
+// Counters of a run; what an engine does not measure is 0.
+struct RunCounters {
+  uint64_t cycles = 0;  // start to done
+  uint64_t mac_cycles = 0;
+  uint64_t dram_reads = 0;   // accesses
+  uint64_t dram_writes = 0;
+  uint64_t dram_activates = 0;
+  uint64_t dram_refreshes = 0;
+  uint64_t row_misses = 0;
+  uint64_t stall_a = 0;
+  uint64_t stall_b = 0;
+  uint64_t stall_drain = 0;
+  uint64_t stall_load = 0;
+  uint64_t stall_store = 0;
+};
+
+struct RunReport {
+  isa::ErrorCode error = isa::ErrorCode::kNone;
+  uint32_t error_index = 0;  // descriptor
+  RunCounters counters;
+  std::array<uint32_t, isa::kTags> job_cycles{};  // when the last vector job of each tag completed
+};
+
+class Device {
+ public:
+  virtual ~Device() = default;
+
+  // Memory as a program starts with it, in no simulated time.
+  virtual void Load(std::span<const ProgramSegment> image) = 0;
+  // As the host writes it, between runs.
+  virtual void Write(uint64_t address, std::span<const uint8_t> bytes) = 0;
+  // What the dies hold.
+  virtual void Read(uint64_t address, std::span<uint8_t> bytes) = 0;
+  virtual void SetScalar(int index, float value) = 0;
+  // Runs one stream from vault memory to its end.
+  virtual RunReport Run(const ProgramStream& stream) = 0;
+};
+
+struct RtlOptions {
+  std::filesystem::path trace;  // FST file; empty: none
+  uint32_t disturb = 0;         // host bursts that disturb the vault's timing: beginnings in 1024 cycles
+  uint64_t seed = 1;            // of the disturbance
+};
+
+// Builds the model if the cache lacks it: ${XDG_CACHE_HOME:-~/.cache}/vaultrain/models/DIGEST/device.so, by the digest of
+// the RTL, the harness, the Verilator version and the flags. Throws Error(kToolMissing) if Verilator or the compiler is
+// missing or fails. Runs throw Error(kInternal) if the dies see a rule broken or the module does not come to an end.
+std::unique_ptr<Device> MakeRtlDevice(const Variant& variant, const VaultDram& dram, const ResourcePaths& resources,
+                                      const RtlOptions& options);
+
+std::unique_ptr<Device> MakeGoldenDevice(const Variant& variant, const VaultDram& dram);
+
+// ---- comparing
+
+struct Mismatch {
+  std::string tensor;
+  int64_t index = 0;  // row * cols + col
+  uint32_t rtl = 0;   // bits
+  uint32_t golden = 0;
+};
+
+// The first value in which two devices differ, over all tensors of a program, or nothing.
+std::optional<Mismatch> CompareTensors(const Program& program, Device& rtl, Device& golden);
+
+}  // namespace vaultrain
+
+#endif  // VAULTRAIN_DEVICE_H_

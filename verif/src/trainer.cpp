@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+
+#include "vaultrain/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+
+#include "vaultrain/mapper.h"
+#include "vaultrain/random.h"
+#include "vaultrain/tensors.h"
+
+namespace vaultrain {
+namespace {
+
+std::vector<float> ReadTensor(const ProgramTensor& tensor, Device& device) {
+  std::vector<uint8_t> bytes(TensorBytes(tensor));
+  device.Read(tensor.address, bytes);
+  return DecodeTensor(tensor, bytes);
+}
+
+void WriteBatch(const Program& program, const StepData& data, Device& device) {
+  const ProgramTensor& input = TensorOf(program, TensorRole::kInput);
+  const ProgramTensor& label = TensorOf(program, TensorRole::kLabel);
+  device.Write(input.address, EncodeTensor(input, data.inputs));
+  device.Write(label.address, EncodeLabels(label, data.labels));
+}
+
+// Share of test samples whose largest logit, the first if several, is the label's.
+double Accuracy(const Program& program, const Recipe& recipe, const Dataset& test, Device& device) {
+  const ProgramTensor& logits = TensorOf(program, TensorRole::kLogits);
+  const ProgramStream& infer = program.Stream("infer");
+  int64_t right = 0;
+  for (int64_t begin = 0; begin < test.size(); begin += program.batch) {
+    // The last batch is filled up with samples that are not counted.
+    const int64_t count = std::min<int64_t>(program.batch, test.size() - begin);
+    std::vector<uint32_t> samples(program.batch, static_cast<uint32_t>(begin));
+    std::iota(samples.begin(), samples.begin() + count, static_cast<uint32_t>(begin));
+    const StepData data = GatherStep(test, recipe, samples);
+    WriteBatch(program, data, device);
+    device.Run(infer);
+    const std::vector<float> values = ReadTensor(logits, device);
+    for (int64_t i = 0; i < count; ++i) {
+      const auto row = values.begin() + i * logits.cols;
+      right += std::max_element(row, row + logits.cols) - row == data.labels[i];
+    }
+  }
+  return static_cast<double>(right) / static_cast<double>(test.size());
+}
+
+}  // namespace
+
+double MeanLoss(const Program& program, Device& device) {
+  const std::vector<float> losses = ReadTensor(TensorOf(program, TensorRole::kLoss), device);
+  return std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(losses.size());
+}
+
+TrainReport Train(const Program& program, const Recipe& recipe, const TrainTest& data, int64_t steps, Device& engine,
+                  Device* compared, Device& evaluator,
+                  const std::function<void(int64_t step, double loss)>& progress) {
+  TrainReport report;
+  const ProgramStream& train = program.Stream("train");
+  DataOrder order(static_cast<uint32_t>(data.train.size()), static_cast<uint32_t>(program.batch), recipe.seed);
+  std::vector<Device*> devices = {&engine};
+  if (compared != nullptr) devices.push_back(compared);
+  for (Device* device : devices) device->Load(program.image);
+  for (int64_t step = 0; step < steps; ++step) {
+    const StepData batch = GatherStep(data.train, recipe, order.Batch(static_cast<uint64_t>(step)));
+    for (Device* device : devices) {
+      WriteBatch(program, batch, *device);
+      device->SetScalar(kScalarStep, -StepSize(recipe, step, steps));
+      device->SetScalar(kScalarOne, 1.0f);
+    }
+    const auto begin = std::chrono::steady_clock::now();
+    report.last = engine.Run(train);
+    report.run_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    report.cycles += report.last.counters.cycles;
+    report.error = report.last.error;
+    if (report.error != isa::ErrorCode::kNone) return report;
+    if (compared != nullptr) {
+      compared->Run(train);
+      report.mismatch = CompareTensors(program, engine, *compared);
+      if (report.mismatch) {
+        report.mismatch_step = step;
+        report.mismatch_cycle = report.last.counters.cycles;
+        return report;
+      }
+      report.tensors_compared += program.tensors.size();
+    }
+    report.loss.push_back(MeanLoss(program, engine));
+    if (progress) progress(step + 1, report.loss.back());
+  }
+  report.bit_exact = compared != nullptr;
+  if (data.test.size() > 0) {
+    evaluator.Load(program.image);
+    for (const ProgramTensor& tensor : program.tensors) {
+      if (tensor.role != TensorRole::kWeight) continue;
+      std::vector<uint8_t> bytes(TensorBytes(tensor));
+      engine.Read(tensor.address, bytes);
+      evaluator.Write(tensor.address, bytes);
+    }
+    report.test_accuracy = Accuracy(program, recipe, data.test, evaluator);
+  }
+  return report;
+}
+
+}  // namespace vaultrain
