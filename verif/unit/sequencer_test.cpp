@@ -62,7 +62,7 @@ Descriptor Legal(int engine, bool softmax) {
 }
 
 // A program that ends. Semaphore s is taken by engine s % 4 alone, in program order, so that no
-// later descriptor takes what an earlier one waits for, and is signalled 15 times at most.
+// later descriptor takes what an earlier one waits for, and never passes its largest value.
 Program DrawProgram(std::mt19937& random, int count) {
   Program program;
   std::array<int, isa::kSemaphores> value{};
@@ -78,7 +78,7 @@ Program DrawProgram(std::mt19937& random, int count) {
         wait |= 1u << s;
         --value[s];
       }
-      if (random() % 6 == 0 && signalled[s] < 15) {
+      if (random() % 6 == 0 && signalled[s] + 1 < 1 << isa::kSemaphoreBits) {
         signal |= 1u << s;
         ++value[s];
         ++signalled[s];
@@ -372,17 +372,18 @@ TEST(Sequencer, TheWatchdogEndsAHang) {
   EXPECT_EQ(bench.Run(waits, 4096, 2).code, static_cast<int>(ErrorCode::kWatchdog));
 }
 
-TEST(Sequencer, ASemaphoreBeyond15EndsTheProgram) {
+TEST(Sequencer, ASemaphoreBeyondItsLargestValueEndsTheProgram) {
   Bench bench(1, true);
   Program program;
-  for (int i = 0; i < 16; ++i) {
+  for (int i = 0; i < 1 << isa::kSemaphoreBits; ++i) {
     program.push_back(Legal(i % 4, false));
     program.back().Set(FieldId::kSignal, 1 << 9);
   }
   program.push_back(Descriptor(Opcode::kEnd));
-  EXPECT_EQ(bench.Run(program, 0, 17).code, static_cast<int>(ErrorCode::kSemaphore));
+  const uint32_t count = static_cast<uint32_t>(program.size());
+  EXPECT_EQ(bench.Run(program, 0, count).code, static_cast<int>(ErrorCode::kSemaphore));
   program.erase(program.begin());
-  EXPECT_TRUE(bench.Run(program, 0, 16).done);
+  EXPECT_TRUE(bench.Run(program, 0, count - 1).done);
 }
 
 TEST(Sequencer, ADescriptorTakesItsBeatsAndItsCheck) {
