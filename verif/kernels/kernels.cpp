@@ -499,7 +499,9 @@ class GarbageRun {
     Expect({load_, load_}, ErrorCode::kNoEnd, 2, "no END");
     Descriptor signal = load_;
     signal.Set(FieldId::kSignal, 1 << 5);
-    Expect(std::vector<Descriptor>(70, signal), ErrorCode::kSemaphore, std::nullopt, "70 signals");
+    std::vector<Descriptor> signals(70, signal);
+    signals.emplace_back(Opcode::kEnd);
+    Expect(signals, ErrorCode::kSemaphore, std::nullopt, "70 signals");
     Descriptor wait = load_;
     wait.Set(FieldId::kWait, 1 << 15);
     const Descriptor end(Opcode::kEnd);
