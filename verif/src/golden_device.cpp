@@ -6,14 +6,14 @@
 #include <bit>
 
 #include "golden/machine.h"
+#include "golden/variant_config.h"
 #include "vaultrain/device.h"
 #include "vaultrain/error.h"
 #include "vaultrain/tensors.h"
 
 namespace vaultrain {
-namespace {
 
-golden::MachineConfig ConfigOf(const Variant& variant, const VaultDram& dram) {
+golden::MachineConfig MachineConfigOf(const Variant& variant, const VaultDram& dram) {
   golden::MachineConfig config;
   config.rows = variant.array.rows;
   config.cols = variant.array.cols;
@@ -30,9 +30,11 @@ golden::MachineConfig ConfigOf(const Variant& variant, const VaultDram& dram) {
   return config;
 }
 
+namespace {
+
 class GoldenDevice : public Device {
  public:
-  GoldenDevice(const Variant& variant, const VaultDram& dram) : machine_(ConfigOf(variant, dram)) {}
+  GoldenDevice(const Variant& variant, const VaultDram& dram) : machine_(MachineConfigOf(variant, dram)) {}
 
   void Load(std::span<const ProgramSegment> image) override {
     for (const ProgramSegment& segment : image) machine_.Write(segment.address, segment.bytes);

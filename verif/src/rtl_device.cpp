@@ -22,8 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Longest run of one stream, and cycles without progress that end a program.
-constexpr uint64_t kMaxCycles = uint64_t{1} << 36;
+// Cycles without progress that end a program.
 constexpr uint32_t kWatchdog = 100000;
 
 fs::path CacheRoot() {
@@ -186,7 +185,7 @@ class RtlDevice : public Device {
     SetRegister("PROG_COUNT", static_cast<uint32_t>(stream.descriptors.size()));
     SetRegister("IRQ_STATUS", 3);
     SetRegister("CTRL", 1);
-    Check(run_(device_, kMaxCycles, options_.disturb, options_.seed), "run");
+    Check(run_(device_, options_.max_cycles, options_.disturb, options_.seed), "run");
     RunReport report;
     const uint32_t status = Register("STATUS");
     if (RegisterFieldOf("STATUS", "ERROR").Get(status) != 0) {

@@ -217,14 +217,25 @@ std::vector<VariantRule> MakeRules() {
              "1024",
              v.array.rows, v.array.lanes, v.OperandBits(), bits);
        }},
-      {"word_of_output_rows", "array.cols * operand bits divides a word",
+      {"word_of_output_rows", "array.cols * 32 bits divides a word",
        [](const Variant& v) -> std::string {
-         int bits = v.array.cols * v.OperandBits();
+         int bits = v.array.cols * 32;  // results of all columns in fp32
          if (v.WordBits() % bits == 0) return "";
          return fmt::format(
-             "array.cols {} * {} operand bits = {} does not divide a word of {} bits; accepted: "
+             "array.cols {} * 32 bits of a result = {} does not divide a word of {} bits; accepted: "
              "array.cols that is a power of two up to {}",
-             v.array.cols, v.OperandBits(), bits, v.WordBits(), v.WordElements());
+             v.array.cols, bits, v.WordBits(), v.WordBits() / 32);
+       }},
+      {"sum_bits",
+       "array.align_bits + log2(array.lanes) + 1 is 29 to 48, and array.align_bits is at least 25 "
+       "with fp32 operands",
+       [](const Variant& v) -> std::string {
+         const int growth = std::bit_width(static_cast<unsigned>(v.array.lanes));
+         const int least = std::max(v.operand_format == NumberFormat::kFp32 ? 25 : 9, 29 - growth);
+         if (v.array.align_bits >= least && v.array.align_bits <= 48 - growth) return "";
+         return fmt::format("array.align_bits {} with {} lanes of {}; accepted: {} to {}",
+                            v.array.align_bits, v.array.lanes, FormatName(v.operand_format), least,
+                            48 - growth);
        }},
       {"bank_words", "a scratchpad bank holds at least 64 words",
        [](const Variant& v) -> std::string {

@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include "vaultrain/error.h"
+#include "vaultrain/isa.h"
 
 namespace vaultrain {
 
@@ -23,6 +24,12 @@ VaultDram LoadVaultDram(const Variant& variant, const ResourcePaths& resources) 
     dram = {CyclesAt(set, variant.clock_ps), GeometryOf(set, variant.dram.data_bits)};
   } catch (const Error& error) {
     RefuseInput("variant {}: breaks rule dram_timing: {}", variant.name, error.what());
+  }
+  if (dram.geometry.AccessBytes() != isa::kAccessBytes) {
+    RefuseInput(
+        "variant {}: breaks rule dram_timing: set {} at dram.data_bits {} has accesses of {} bytes; "
+        "accepted: {}",
+        variant.name, set.name, variant.dram.data_bits, dram.geometry.AccessBytes(), isa::kAccessBytes);
   }
   int64_t row_bytes = int64_t{dram.geometry.banks} * dram.geometry.page_bytes;
   int64_t rows = variant.VaultBytes() / row_bytes;

@@ -66,6 +66,7 @@ struct RtlOptions {
   std::filesystem::path trace;  // FST file; empty: none
   uint32_t disturb = 0;         // host bursts that disturb the vault's timing: beginnings in 1024 cycles
   uint64_t seed = 1;            // of the disturbance
+  uint64_t max_cycles = uint64_t{1} << 36;  // of a run, then it throws
 };
 
 // Builds the model if the cache lacks it: ${XDG_CACHE_HOME:-~/.cache}/vaultrain/models/DIGEST/device.so, by the digest of

@@ -1,0 +1,649 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+
+#include "kernels/kernels.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+
+#include "golden/variant_config.h"
+#include "vaultrain/error.h"
+#include "vaultrain/mapper.h"
+#include "vaultrain/networks.h"
+#include "vaultrain/tensors.h"
+
+namespace vaultrain::kernels {
+namespace {
+
+using isa::Descriptor;
+using isa::ErrorCode;
+using isa::FieldId;
+using isa::Opcode;
+
+// Longest program of a kernel; the watchdog comes long before.
+constexpr uint64_t kMaxCycles = 20'000'000;
+
+int64_t Draw(Random& random, int64_t low, int64_t high) {
+  return low + static_cast<int64_t>(random.Below(static_cast<uint64_t>(high - low + 1)));
+}
+
+// What a kernel of programs gives for one round.
+using Build = std::function<void(Builder& builder, Random& random)>;
+
+// Several programs with shapes and values of their own, each on fresh devices.
+KernelResult RunBuilt(const KernelSetup& setup, const std::string& name, int programs, const Build& build) {
+  KernelResult result;
+  for (int round = 0; round < programs * setup.rounds; ++round) {
+    Random random(setup.seed, fmt::format("{}/{}", name, round));
+    Builder builder(setup.variant, setup.dram, random);
+    build(builder, random);
+    if (!RunProgram(setup, builder.Finish(fmt::format("program {}", round)), result)) break;
+  }
+  return result;
+}
+
+// ---- products
+
+enum class Values { kNormal, kAnyBits };
+
+void FillWith(Builder& builder, int tensor, Values values) {
+  values == Values::kNormal ? builder.FillNormal(tensor) : builder.FillBits(tensor);
+}
+
+// The shape of a product that fits; shrinks until it does.
+struct Shape {
+  int64_t m, n, k;
+};
+
+Shape DrawShape(const Builder& b, Random& random) {
+  Shape s{Draw(random, 1, std::min<int64_t>(b.max_m(), 40)), Draw(random, 1, 37), Draw(random, 1, 6 * b.word_elements())};
+  const int64_t k_bytes = (s.k / b.word_elements() + 2) * 2 * b.word();
+  while ((s.m + s.n + 16) * k_bytes + s.m * (s.n + 64) * 8 > b.GemmRoom()) {
+    s.m = (s.m + 1) / 2;
+    s.n = (s.n + 1) / 2;
+  }
+  return s;
+}
+
+// y = relu(x w^T + b)
+Gemm FeedForward(Builder& b, Random& random, const Shape& s, Values values, const std::string& suffix = "") {
+  Gemm g;
+  g.m = s.m;
+  g.n = s.n;
+  g.k = s.k;
+  g.a = b.AddTensor("X" + suffix, b.Operand(), s.m, s.k, Draw(random, 0, 3));
+  g.b = b.AddTensor("W" + suffix, ElementFormat::kFp32, s.n, s.k, Draw(random, 0, 3));
+  g.bias = b.AddTensor("b" + suffix, ElementFormat::kFp32, 1, s.n);
+  const bool wide = random.Below(4) == 0;
+  g.out = b.AddTensor("Y" + suffix, wide ? ElementFormat::kFp32 : b.Operand(), s.m, s.n, Draw(random, 0, 3));
+  g.relu = random.Below(2) == 1;
+  FillWith(b, g.a, values);
+  FillWith(b, g.b, values);
+  FillWith(b, g.bias, values);
+  return g;
+}
+
+// dx = dz w, 0 where x is not positive
+Gemm BackPropagation(Builder& b, Random& random, const Shape& s, Values values) {
+  Gemm g;
+  g.m = s.m;
+  g.n = s.n;
+  g.k = s.k;
+  g.b_transposed = true;
+  g.a = b.AddTensor("dZ", b.Operand(), s.m, s.k, Draw(random, 0, 3));
+  g.b = b.AddTensor("W", ElementFormat::kFp32, s.k, s.n, Draw(random, 0, 3));
+  g.mask = b.AddTensor("X", b.Operand(), s.m, s.n, Draw(random, 0, 3));
+  g.out = b.AddTensor("dX", b.Operand(), s.m, s.n, Draw(random, 0, 3));
+  FillWith(b, g.a, values);
+  FillWith(b, g.b, values);
+  FillWith(b, g.mask, values);
+  return g;
+}
+
+// w += scalar * dz^T x
+Gemm Update(Builder& b, Random& random, const Shape& s, Values values, const std::string& suffix = "") {
+  Gemm g;
+  g.m = s.m;
+  g.n = s.n;
+  g.k = s.k;
+  g.a_transposed = g.b_transposed = true;
+  g.in_place = true;
+  g.scalar = static_cast<int>(random.Below(isa::kScalars));
+  g.a = b.AddTensor("dZ" + suffix, b.Operand(), s.k, s.m, Draw(random, 0, 3));
+  g.b = b.AddTensor("X" + suffix, b.Operand(), s.k, s.n, Draw(random, 0, 3));
+  g.out = b.AddTensor("W" + suffix, ElementFormat::kFp32, s.m, s.n, Draw(random, 0, 3));
+  FillWith(b, g.a, values);
+  FillWith(b, g.b, values);
+  FillWith(b, g.out, values);
+  b.SetScalar(g.scalar, -0.01f);
+  return g;
+}
+
+void GemmFf(Builder& b, Random& random) {
+  b.Multiply(FeedForward(b, random, DrawShape(b, random), Values::kNormal));
+}
+void GemmBp(Builder& b, Random& random) {
+  b.Multiply(BackPropagation(b, random, DrawShape(b, random), Values::kNormal));
+}
+void GemmUp(Builder& b, Random& random) {
+  b.Multiply(Update(b, random, DrawShape(b, random), Values::kNormal));
+}
+
+void GemmAnyBits(Builder& b, Random& random) {
+  const Shape s = DrawShape(b, random);
+  switch (random.Below(3)) {
+    case 0:
+      return b.Multiply(FeedForward(b, random, s, Values::kAnyBits));
+    case 1:
+      return b.Multiply(BackPropagation(b, random, s, Values::kAnyBits));
+    default:
+      return b.Multiply(Update(b, random, s, Values::kAnyBits));
+  }
+}
+
+void KSplit(Builder& b, Random& random) {
+  Shape s = DrawShape(b, random);
+  s.k = Draw(random, b.word_elements() + 1, 5 * b.word_elements());
+  s.m = std::min<int64_t>(s.m, 16);
+  s.n = std::min<int64_t>(s.n, 20);
+  Gemm g = FeedForward(b, random, s, Values::kNormal);
+  const int64_t words = (s.k + b.word_elements() - 1) / b.word_elements();
+  g.k_split = Draw(random, 1, words - 1);
+  b.Multiply(g);
+}
+
+void Reverse(Builder& b, Random& random) {
+  Gemm g = FeedForward(b, random, DrawShape(b, random), Values::kNormal);
+  g.reverse = static_cast<unsigned>(Draw(random, 1, 7));
+  if (random.Below(3) == 0) g.k_split = 1;
+  b.Multiply(g);
+}
+
+// A layer with ReLU, then a gradient masked by its results.
+void Activation(Builder& b, Random& random) {
+  const Shape s = DrawShape(b, random);
+  Gemm forward = FeedForward(b, random, s, Values::kNormal);
+  forward.out = b.AddTensor("R", b.Operand(), s.m, s.n);
+  forward.relu = true;
+  Gemm back;
+  back.m = s.m;
+  back.n = s.n;
+  back.k = s.k;
+  back.a = b.AddTensor("dZ", b.Operand(), s.m, s.k);
+  back.b = b.AddTensor("V", b.Operand(), s.n, s.k);
+  back.mask = forward.out;
+  back.out = b.AddTensor("dR", b.Operand(), s.m, s.n);
+  b.FillNormal(back.a);
+  b.FillNormal(back.b);
+  b.Multiply(forward);
+  b.Multiply(back);
+}
+
+// The same weights, updated again and again.
+void Optimiser(Builder& b, Random& random) {
+  Shape s = DrawShape(b, random);
+  s.k = Draw(random, 1, b.word_elements());
+  Gemm g = Update(b, random, s, Values::kNormal);
+  for (int step = 0; step < 4; ++step) {
+    g.scalar = step;
+    b.SetScalar(step, step == 3 ? std::numeric_limits<float>::denorm_min()
+                                : static_cast<float>(random.Normal()));
+    b.Multiply(g);
+  }
+}
+
+// ---- softmax
+
+void Loss(Builder& b, Random& random, int64_t most, bool extreme) {
+  const int64_t classes = Draw(random, 1, most);
+  int64_t rows = Draw(random, 1, 24);
+  while (rows > 1 && rows * (classes + 64) * 8 > b.spad_bytes() / 2) rows /= 2;
+  const int logits = b.AddTensor("logits", ElementFormat::kFp32, rows, classes, Draw(random, 0, 2));
+  const int labels = b.AddTensor("labels", ElementFormat::kU16, 1, rows);
+  const int gradient = b.AddTensor("dZ", b.Operand(), rows, classes, Draw(random, 0, 2));
+  const int loss = b.AddTensor("loss", ElementFormat::kFp32, 1, rows);
+  b.Fill(logits, [&](int64_t, int64_t) -> uint32_t {
+    if (!extreme) return std::bit_cast<uint32_t>(static_cast<float>(4 * random.Normal()));
+    static constexpr uint32_t kSpecial[] = {0x7F800000, 0xFF800000, 0x7FC00000, 0xFFC00001, 0x7F7FFFFF, 0xFF7FFFFF,
+                                            0x00000001, 0x80000000, 0x00000000, 0x42B17218, 0xC2CFF1B5, 0x3F800000};
+    switch (random.Below(8)) {
+      case 0:
+        return kSpecial[random.Below(std::size(kSpecial))];
+      case 1:
+        return static_cast<uint32_t>(random.Next());
+      default:
+        return std::bit_cast<uint32_t>(static_cast<float>(60 * random.Normal()));
+    }
+  });
+  b.Fill(labels, [&](int64_t, int64_t) {
+    return static_cast<uint32_t>(random.Below(static_cast<uint64_t>(classes)));
+  });
+  b.SetScalar(1, extreme ? static_cast<float>(random.Normal()) : 1.0f);
+  b.Softmax(logits, labels, gradient, loss, rows, classes, 1);
+}
+
+// ---- moves
+
+// Loads of one tensor and stores of what they brought into another.
+void DmaPlain(Builder& b, Random& random) {
+  for (int i = 0; i < 4; ++i) {
+    const int64_t rows = Draw(random, 1, 12);
+    const int64_t cols = Draw(random, 1, 200);
+    const int from = b.AddTensor(fmt::format("from{}", i), b.Operand(), rows, cols, Draw(random, 0, 9));
+    const int to = b.AddTensor(fmt::format("to{}", i), b.Operand(), rows, cols, Draw(random, 0, 9));
+    b.FillBits(from);
+    Tile tile;
+    tile.tensor = from;
+    tile.rows = rows;
+    tile.pad_rows = random.Below(2) ? Draw(random, 0, 5) : 0;
+    tile.accesses = b.RowBytes(from) / isa::kAccessBytes;
+    tile.spad_pitch = b.RowBytes(from);
+    tile.spad = b.Room(static_cast<uint64_t>((rows + tile.pad_rows) * tile.spad_pitch));
+    b.Load(tile);
+    b.StoreWhole(to, tile.spad);
+    if (tile.pad_rows == 0) continue;
+    const int zeros = b.AddTensor(fmt::format("zeros{}", i), b.Operand(), tile.pad_rows, cols);
+    b.FillBits(zeros);
+    b.StoreWhole(zeros, tile.spad + static_cast<uint32_t>(rows * tile.spad_pitch));
+  }
+}
+
+void DmaConvert(Builder& b, Random& random) {
+  for (int i = 0; i < 3; ++i) {
+    const int64_t rows = Draw(random, 1, 9);
+    const int64_t cols = Draw(random, 1, 150);
+    const int from = b.AddTensor(fmt::format("from{}", i), ElementFormat::kFp32, rows, cols, Draw(random, 0, 5));
+    b.FillBits(from);
+    const uint32_t spad = b.LoadWhole(from, true);
+    // Rows lie half as wide; the tensor's rows may be wider still, so they are stored as one row.
+    const int64_t bytes = rows * b.RowBytes(from) / 2;
+    const int to = b.AddTensor(fmt::format("to{}", i), b.Operand(), 1, bytes / 2);
+    Tile tile;
+    tile.tensor = to;
+    tile.accesses = bytes / isa::kAccessBytes;
+    tile.spad = spad;
+    tile.spad_pitch = b.RowBytes(to);
+    if (tile.accesses > 0) b.Store(tile);
+  }
+}
+
+void DmaTranspose(Builder& b, Random& random) {
+  for (int i = 0; i < 3; ++i) {
+    const bool convert = b.operand() == 2 && random.Below(2);
+    const int64_t side = b.beat() / b.operand();
+    const int64_t rows = Draw(random, 1, 40);
+    const int64_t widest = isa::kTurnBeats * side;
+    const int64_t cols = Draw(random, 1, widest);
+    const ElementFormat format = convert ? ElementFormat::kFp32 : b.Operand();
+    const int from = b.AddTensor(fmt::format("from{}", i), format, rows, cols, Draw(random, 0, 5));
+    b.FillBits(from);
+    const int64_t padded = (rows + side - 1) / side * side + side * Draw(random, 0, 2);
+    const int64_t pitch = (padded * b.operand() + b.word() - 1) / b.word() * b.word();
+    const int64_t bytes = (cols * pitch + 2 * isa::kAccessBytes) / isa::kAccessBytes * isa::kAccessBytes;
+    const int before = b.AddTensor(fmt::format("before{}", i), b.Operand(), 1, bytes / b.operand());
+    const int to = b.AddTensor(fmt::format("to{}", i), b.Operand(), 1, bytes / b.operand());
+    b.FillBits(before);
+    // What the transposed columns leave out keeps what was there.
+    const uint32_t spad = b.LoadWhole(before);
+    Tile tile;
+    tile.tensor = from;
+    tile.rows = rows;
+    tile.pad_rows = padded - rows;
+    tile.cols = cols;
+    tile.accesses = (cols * BytesOf(format) + isa::kAccessBytes - 1) / isa::kAccessBytes;
+    tile.transpose = true;
+    tile.convert = convert;
+    tile.spad = spad;
+    tile.spad_pitch = pitch;
+    b.Load(tile);
+    b.StoreWhole(to, spad);
+  }
+}
+
+// Random tiles to and from a few tensors: what a store wrote, a later load reads.
+void VaultTraffic(Builder& b, Random& random) {
+  std::vector<int> tensors;
+  for (int i = 0; i < 4; ++i) {
+    tensors.push_back(b.AddTensor(fmt::format("mem{}", i), b.Operand(), Draw(random, 2, 20), Draw(random, 32, 900),
+                                  Draw(random, 0, 20)));
+    b.FillBits(tensors.back());
+  }
+  struct Held {
+    uint32_t spad;
+    int64_t rows, accesses, pitch;
+  };
+  std::vector<Held> held;
+  for (int i = 0; i < 60; ++i) {
+    const int t = tensors[random.Below(tensors.size())];
+    const int64_t row_accesses = b.RowBytes(t) / isa::kAccessBytes;
+    Tile tile;
+    tile.tensor = t;
+    const bool load = held.size() < 3 || random.Below(2) == 1;
+    if (load) {
+      tile.rows = Draw(random, 1, std::min<int64_t>(6, b.Tensor(t).rows));
+      tile.accesses = Draw(random, 1, std::min<int64_t>(8, row_accesses));
+      tile.spad_pitch = (tile.accesses * isa::kAccessBytes + b.word() - 1) / b.word() * b.word();
+      tile.spad = b.Room(static_cast<uint64_t>(tile.rows * tile.spad_pitch));
+      held.push_back({tile.spad, tile.rows, tile.accesses, tile.spad_pitch});
+    } else {
+      const Held& h = held[held.size() - 1 - random.Below(3)];
+      tile.rows = std::min(h.rows, b.Tensor(t).rows);
+      tile.accesses = std::min(h.accesses, row_accesses);
+      tile.spad = h.spad;
+      tile.spad_pitch = h.pitch;
+    }
+    tile.row = Draw(random, 0, b.Tensor(t).rows - tile.rows);
+    tile.access = Draw(random, 0, row_accesses - tile.accesses);
+    load ? b.Load(tile) : b.Store(tile);
+  }
+}
+
+// ---- whole
+
+// Everything together: products, losses, moves and random nests over what lies around, in random order.
+void RandomProgram(Builder& b, Random& random, int64_t classes) {
+  int serial = 0;
+  const int source = b.AddTensor("source", b.Operand(), 8, 512);
+  b.FillBits(source);
+  const int numbers = b.AddTensor("numbers", b.Operand(), 4, 512);
+  b.FillNormal(numbers);
+  for (int s = 0; s < isa::kScalars; ++s) b.SetScalar(s, static_cast<float>(random.Normal()));
+  while (b.descriptors() < 50) {
+    const std::string suffix = fmt::format("{}", serial++);
+    switch (random.Below(6)) {
+      case 0:
+      case 1:
+      case 2: {
+        const int from = random.Below(4) ? numbers : source;
+        const int out = b.AddTensor("nest" + suffix, b.Operand(), 1, 2048);
+        const uint32_t region = b.LoadWhole(from);
+        b.RandomNest(region, b.Tensor(from).rows * b.RowBytes(from) / b.word(), out);
+        break;
+      }
+      case 3: {
+        Gemm g = FeedForward(b, random, DrawShape(b, random), Values::kNormal, suffix);
+        g.reverse = static_cast<unsigned>(random.Below(8));
+        b.Multiply(g);
+        break;
+      }
+      case 4:
+        b.Multiply(Update(b, random, DrawShape(b, random), Values::kNormal, suffix));
+        break;
+      default:
+        Loss(b, random, std::min<int64_t>(classes, 40), random.Below(2));
+        break;
+    }
+  }
+}
+
+// Two steps of a small net of ragged shape, placed by the mapper.
+KernelResult TrainStep(const KernelSetup& setup) {
+  KernelResult result;
+  for (int round = 0; round < setup.rounds; ++round) {
+    Random random(setup.seed, fmt::format("train_step/{}", round));
+    const int classes = static_cast<int>(Draw(random, 2, std::min(17, setup.variant.vector.softmax_classes)));
+    const std::vector<int> widths = {static_cast<int>(Draw(random, 3, 70)), static_cast<int>(Draw(random, 2, 45)),
+                                     static_cast<int>(Draw(random, 2, 30)), classes};
+    const int64_t batch = Draw(random, 1, 20);
+    Recipe recipe = DefaultRecipe();
+    recipe.batch = batch;
+    recipe.seed = setup.seed;
+    const TrainingGraph graph = Differentiate(ParseOnnx(MakeFullyConnected("net", widths), "net"), batch);
+    KernelProgram p;
+    p.program = MapNetwork(setup.variant, setup.dram, graph, recipe, "");
+    p.scalars = {{kScalarStep, -0.1f / static_cast<float>(batch)}, {kScalarOne, 1.0f}};
+    p.macs = p.program.macs_needed;
+    const ProgramTensor& input = TensorOf(p.program, TensorRole::kInput);
+    const ProgramTensor& label = TensorOf(p.program, TensorRole::kLabel);
+    // The second step starts from what the golden model holds after the first.
+    const std::unique_ptr<Device> golden = MakeGoldenDevice(setup.variant, setup.dram);
+    golden->Load(p.program.image);
+    for (const auto& [index, value] : p.scalars) golden->SetScalar(index, value);
+    for (int step = 0; step < 2; ++step) {
+      std::vector<float> inputs(static_cast<size_t>(batch * graph.features));
+      for (float& x : inputs) x = static_cast<float>(random.Normal());
+      std::vector<uint8_t> labels(static_cast<size_t>(batch));
+      for (uint8_t& l : labels) l = static_cast<uint8_t>(random.Below(static_cast<uint64_t>(classes)));
+      p.program.network = fmt::format("net {} of batch {}, step {}", fmt::join(widths, "-"), batch, step);
+      p.program.image.push_back({input.address, EncodeTensor(input, inputs)});
+      p.program.image.push_back({label.address, EncodeLabels(label, labels)});
+      if (!RunProgram(setup, p, result)) return result;
+      golden->Load(p.program.image);
+      golden->Run(p.program.Stream("train"));
+      for (const ProgramTensor& tensor : p.program.tensors) {
+        std::vector<uint8_t> bytes(TensorBytes(tensor));
+        golden->Read(tensor.address, bytes);
+        p.program.image.push_back({tensor.address, std::move(bytes)});
+      }
+    }
+  }
+  return result;
+}
+
+// ---- garbage
+
+// What no compiler writes: random bits, or one field or a few bits of a good descriptor changed.
+Descriptor Spoil(const std::vector<Descriptor>& good, Random& random) {
+  Descriptor d = good[random.Below(good.size())];
+  switch (random.Below(4)) {
+    case 0:
+      for (uint8_t& byte : d.bytes()) byte = static_cast<uint8_t>(random.Next());
+      break;
+    case 1:
+      for (uint64_t flips = 1 + random.Below(6); flips > 0; --flips) {
+        d.bytes()[random.Below(isa::kDescriptorBytes)] ^= static_cast<uint8_t>(1 << random.Below(8));
+      }
+      break;
+    default: {
+      const auto fields = isa::Fields();
+      const char group = isa::FieldGroup(static_cast<int>(d.Get(FieldId::kOpcode)));
+      size_t f = random.Below(fields.size());
+      while (fields[f].opcodes != 'A' && fields[f].opcodes != group) f = random.Below(fields.size());
+      const isa::Field& field = fields[f];
+      const int64_t high = (int64_t{1} << (field.bits - (field.is_signed ? 1 : 0))) - 1;
+      const int64_t low = field.is_signed ? -high - 1 : 0;
+      const int64_t values[] = {0, 1, low, high, Draw(random, low, high)};
+      d.Set(static_cast<FieldId>(f), values[random.Below(std::size(values))],
+            static_cast<int>(random.Below(static_cast<uint64_t>(field.count))));
+    }
+  }
+  return d;
+}
+
+class GarbageRun {
+ public:
+  explicit GarbageRun(const KernelSetup& setup)
+      : setup_(setup),
+        random_(setup.seed, "garbage"),
+        rtl_(MakeRtlDevice(setup.variant, setup.dram, setup.resources, setup.device)),
+        golden_(MakeGoldenDevice(setup.variant, setup.dram)),
+        machine_(MachineConfigOf(setup.variant, setup.dram)) {
+    Builder builder(setup.variant, setup.dram, random_);
+    GemmBp(builder, random_);
+    KSplit(builder, random_);
+    Loss(builder, random_, 16, false);
+    good_ = builder.Finish("good").program.Stream("train").descriptors;
+    good_.pop_back();
+    // What runs before a bad descriptor must end by itself.
+    Descriptor load(Opcode::kLoad);
+    load.Set(FieldId::kRows, 3);
+    load.Set(FieldId::kRowAccesses, 4);
+    load.Set(FieldId::kDramPitch, 256);
+    load.Set(FieldId::kSpadPitch, 256);
+    load_ = load;
+  }
+
+  KernelResult Run() {
+    Orders();
+    for (int i = 0; i < 60 * setup_.rounds && result_.passed; ++i) {
+      const Descriptor bad = Spoil(good_, random_);
+      const ErrorCode expected = machine_.Check(bad);
+      if (expected == ErrorCode::kNone) continue;
+      std::vector<Descriptor> program(random_.Below(4), load_);
+      const auto index = static_cast<uint32_t>(program.size());
+      program.push_back(bad);
+      program.emplace_back(Opcode::kEnd);
+      Expect(program, expected, index, isa::ToText(bad));
+    }
+    return result_;
+  }
+
+ private:
+  static constexpr uint64_t kProgram = 0x100000;
+
+  // Programs whose descriptors are well-formed each by itself.
+  void Orders() {
+    Expect({load_, load_}, ErrorCode::kNoEnd, 2, "no END");
+    Descriptor signal = load_;
+    signal.Set(FieldId::kSignal, 1 << 5);
+    std::vector<Descriptor> signals(70, signal);
+    signals.emplace_back(Opcode::kEnd);
+    Expect(signals, ErrorCode::kSemaphore, std::nullopt, "70 signals");
+    Descriptor wait = load_;
+    wait.Set(FieldId::kWait, 1 << 15);
+    const Descriptor end(Opcode::kEnd);
+    Expect({wait, end}, ErrorCode::kWatchdog, std::nullopt, "a wait for nothing");
+    for (const Descriptor& d : good_) {
+      if (static_cast<Opcode>(d.Get(FieldId::kOpcode)) != Opcode::kVector) continue;
+      Descriptor vector = d;
+      vector.Set(FieldId::kWait, 0);
+      vector.Set(FieldId::kSignal, 0);
+      Expect({vector, end}, ErrorCode::kWatchdog, std::nullopt, "VECTOR without sums");
+      break;
+    }
+  }
+
+  // The engine stops with the code at the descriptor; the next good program runs.
+  void Expect(const std::vector<Descriptor>& program, ErrorCode code, std::optional<uint32_t> index,
+              const std::string& what) {
+    if (!result_.passed) return;
+    const RunReport report = RunOn(*rtl_, program);
+    result_.cycles += report.counters.cycles;
+    if (report.error != code || (index && report.error_index != *index)) {
+      Fail(fmt::format("{}: rtl stops with error code {} at descriptor {}, by cycle {}; golden with {} at {}", what,
+                       static_cast<int>(report.error), report.error_index, report.counters.cycles,
+                       static_cast<int>(code), index ? fmt::format("{}", *index) : "any"));
+      return;
+    }
+    Recover(what);
+  }
+
+  // Copies fresh bytes through the scratchpad.
+  void Recover(const std::string& what) {
+    std::vector<uint8_t> bytes(768);
+    for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random_.Next());
+    Descriptor store(Opcode::kStore);
+    store.Set(FieldId::kRows, 3);
+    store.Set(FieldId::kRowAccesses, 4);
+    store.Set(FieldId::kDramPitch, 256);
+    store.Set(FieldId::kSpadPitch, 256);
+    store.Set(FieldId::kDramAddr, 0x40000);
+    store.Set(FieldId::kWait, 1);
+    Descriptor load = load_;
+    load.Set(FieldId::kSignal, 1);
+    const std::vector<Descriptor> program = {load, store, Descriptor(Opcode::kEnd)};
+    std::vector<uint8_t> got[2];
+    int i = 0;
+    for (Device* device : {rtl_.get(), golden_.get()}) {
+      const ProgramSegment segment{0, bytes};
+      device->Load({&segment, 1});
+      const RunReport report = RunOn(*device, program);
+      result_.cycles += report.counters.cycles;
+      if (report.error != ErrorCode::kNone) {
+        return Fail(fmt::format("the program after {}: error code {} at descriptor {}", what,
+                                static_cast<int>(report.error), report.error_index));
+      }
+      got[i].resize(bytes.size());
+      device->Read(0x40000, got[i++]);
+    }
+    const auto differ = std::mismatch(got[0].begin(), got[0].end(), got[1].begin());
+    if (differ.first == got[0].end()) return;
+    Fail(fmt::format("the program after {}: byte {} of the copy: rtl {:#x}, golden {:#x}", what,
+                     differ.first - got[0].begin(), *differ.first, *differ.second));
+  }
+
+  RunReport RunOn(Device& device, const std::vector<Descriptor>& program) {
+    ProgramSegment segment{kProgram, {}};
+    for (const Descriptor& d : program) {
+      segment.bytes.insert(segment.bytes.end(), d.bytes().begin(), d.bytes().end());
+    }
+    device.Load({&segment, 1});
+    return device.Run({"train", kProgram, program});
+  }
+
+  void Fail(std::string message) {
+    result_.passed = false;
+    result_.message = std::move(message);
+  }
+
+  const KernelSetup& setup_;
+  Random random_;
+  std::unique_ptr<Device> rtl_, golden_;
+  golden::Machine machine_;
+  std::vector<Descriptor> good_;
+  Descriptor load_;
+  KernelResult result_;
+};
+
+}  // namespace
+
+std::vector<Kernel> KernelsOf(const Variant& variant) {
+  std::vector<Kernel> kernels;
+  auto add = [&kernels](const char* name, const char* meaning, int programs, Build build) {
+    kernels.push_back({name, meaning, [=](const KernelSetup& setup) {
+                         return RunBuilt(setup, name, programs, build);
+                       }});
+  };
+  add("gemm_ff", "feed-forward: y = x w^T + b, with ReLU or without", 3, GemmFf);
+  add("gemm_bp", "back-propagation: dx = dz w through transposed weights, masked", 3, GemmBp);
+  add("gemm_up", "weight update: w += s dz^T x through transposed operands", 3, GemmUp);
+  add("gemm_any_bits", "products of any bits: NaN, infinities, subnormal numbers", 3, GemmAnyBits);
+  add("k_split", "sums that go on in a second COMPUTE", 2, KSplit);
+  add("reverse", "loops that run backwards", 3, Reverse);
+  add("activation", "ReLU, and its mask on a gradient", 2, Activation);
+  const int64_t classes = variant.vector.softmax_classes;
+  add("loss", "softmax, loss and gradient", 2, [classes](Builder& b, Random& r) { Loss(b, r, classes, false); });
+  add("loss_extreme", "the same of extreme logits, NaN and infinities", 3,
+      [classes](Builder& b, Random& r) { Loss(b, r, classes, true); });
+  add("optimiser", "weights updated in place, again and again", 2, Optimiser);
+  add("dma_plain", "loads with padding and stores, odd pitches", 2, DmaPlain);
+  if (variant.operand_format == NumberFormat::kBf16) {
+    add("dma_convert", "loads that round to operands", 2, DmaConvert);
+  }
+  add("dma_transpose", "transposed loads, padded, some rounding", 3, DmaTranspose);
+  add("vault_traffic", "random tiles to and from memory, read after write", 2, VaultTraffic);
+  add("random_programs", "all of them in random order with random nests", 3,
+      [classes](Builder& b, Random& r) { RandomProgram(b, r, classes); });
+  kernels.push_back({"train_step", "two training steps of a small net", TrainStep});
+  kernels.push_back({"garbage", "bad programs are refused alike, and the next good one runs",
+                     [](const KernelSetup& setup) { return GarbageRun(setup).Run(); }});
+  return kernels;
+}
+
+std::vector<KernelCase> CasesOf(const Variant& variant) {
+  std::vector<KernelCase> cases;
+  for (const Kernel& kernel : KernelsOf(variant)) {
+    cases.push_back({kernel.name, kernel, 0});
+    cases.push_back({kernel.name + "/stalls", kernel, 40});
+  }
+  return cases;
+}
+
+KernelResult RunCase(const KernelCase& one, KernelSetup setup) {
+  setup.device.disturb = one.disturb;
+  setup.device.seed = setup.seed;
+  setup.device.max_cycles = kMaxCycles;
+  try {
+    return one.kernel.run(setup);
+  } catch (const Error& error) {
+    if (error.status() == ExitStatus::kToolMissing) throw;
+    return {false, 0, 0, error.what()};
+  } catch (const std::exception& error) {
+    return {false, 0, 0, error.what()};
+  }
+}
+
+}  // namespace vaultrain::kernels
