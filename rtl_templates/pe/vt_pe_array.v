@@ -5,11 +5,13 @@
 // operand word per cycle for all, and the accumulators.
 //
 // A word holds Rows groups of Lanes operands along K. While streamed words run, the next B tile, one word per column,
-// is written to the shadow registers.
+// is written to the shadow registers. All columns use the same accumulator entry at once, so one memory a half holds
+// those of all columns.
 //
 // Latency     2*Rows + 2 cycles from a_valid_i to written_o, the cycle of the accumulator's write.
-// Throughput  1 streamed word per cycle, Rows*Cols*Lanes multiply-adds; no back-pressure. The same accumulator may be
-//             used again after 3 cycles.
+// Throughput  1 streamed word per cycle, Rows*Cols*Lanes multiply-adds; no back-pressure. An accumulator is read in
+//             stage 2*Rows - 1, merged in stage 2*Rows and written in stage 2*Rows + 1: it may be used again 3 cycles
+//             after its last use, which the sequencing of B tiles guarantees (vt_compute_engine).
 // Numerics    vt_operand_align, vt_dot_unit, vt_sum_merge.
 
 `default_nettype none
@@ -137,6 +139,44 @@ module vt_pe_array #(
 
   assign written_o = valid_q[Stages-1];
 
+  // ---- accumulators
+
+  wire [2*Cols*AccBits-1:0] half_data;
+  wire [Cols*AccBits-1:0]   merged;
+  reg                       from_half_q;
+  reg                       drain_half_q;
+
+  always @(posedge clk_i) begin
+    if (valid_q[2*Rows-1]) from_half_q <= read_control[HalfBits];
+    if (drain_i) drain_half_q <= drain_half_i;
+  end
+
+  generate
+    for (r = 0; r < 2; r = r + 1) begin : gen_half
+      wire compute_read = valid_q[2*Rows-1] && read_control[HalfBits] == r[0];
+      wire drain_read = drain_i && drain_half_i == r[0];
+      vt_sram #(
+          .Depth(AccDepth / 2),
+          .Width(Cols * AccBits),
+          .Granule(Cols * AccBits)
+      ) u_accumulators (
+          .clk_i(clk_i),
+          .ren_i(compute_read || drain_read),
+          .raddr_i(drain_read ? drain_index_i : read_control[0+:HalfBits]),
+          .rdata_o(half_data[r*Cols*AccBits+:Cols*AccBits]),
+          .wen_i(valid_q[2*Rows+1] && write_control[HalfBits] == r[0]),
+          .waddr_i(write_control[0+:HalfBits]),
+          .wdata_i(merged)
+      );
+    end
+  endgenerate
+
+  wire [Cols*AccBits-1:0] accumulator =
+      (from_half_q ? half_data[Cols*AccBits+:Cols*AccBits] : half_data[0+:Cols*AccBits]) &
+      {(Cols * AccBits) {!merge_control[HalfBits+1]}};
+
+  assign drain_data_o = drain_half_q ? half_data[Cols*AccBits+:Cols*AccBits] : half_data[0+:Cols*AccBits];
+
   // ---- columns
 
   genvar c;
@@ -149,7 +189,7 @@ module vt_pe_array #(
           .ManBits(ManBits),
           .ShiftBits(ShiftBits),
           .AlignBits(AlignBits),
-          .AccDepth(AccDepth)
+          .AccExp(AccExp)
       ) u_column (
           .clk_i(clk_i),
           .load_i(b_valid_i && b_col_i == c[ColBits-1:0]),
@@ -157,19 +197,12 @@ module vt_pe_array #(
           .w_max_i(b_max),
           .w_nan_i(b_nan),
           .swap_i(a_valid_i && a_swap_i),
-          .valid_i(valid_q),
+          .valid_i(valid_q[2*Rows:0]),
           .x_lane_i(x_lane_q),
           .x_max_i(x_max_q),
           .x_nan_i(x_nan_q),
-          .read_half_i(read_control[HalfBits]),
-          .read_index_i(read_control[0+:HalfBits]),
-          .init_i(merge_control[HalfBits+1]),
-          .write_half_i(write_control[HalfBits]),
-          .write_index_i(write_control[0+:HalfBits]),
-          .drain_i(drain_i),
-          .drain_half_i(drain_half_i),
-          .drain_index_i(drain_index_i),
-          .drain_data_o(drain_data_o[c*AccBits+:AccBits])
+          .acc_i(accumulator[c*AccBits+:AccBits]),
+          .acc_o(merged[c*AccBits+:AccBits])
       );
     end
   endgenerate

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// One column of the PE array: Rows dot units chained along K and the accumulators of one output column.
+// One column of the PE array: Rows dot units chained along K, and the merge with the accumulator, which lies outside.
 //
-// Latency     products are summed in stage 2; the accumulator is read in stage 2*Rows - 1, merged in stage 2*Rows and
-//             written in stage 2*Rows + 1: an entry may be used again 3 cycles after its last use, which the sequencing
-//             of B tiles guarantees (vt_compute_engine).
+// Latency     products are summed in stage 2; the accumulator comes in stage 2*Rows, its new value leaves in stage
+//             2*Rows + 1.
 // Throughput  1 word per cycle; no back-pressure.
 // Numerics    row 0's sum is merged with row 1's and so on, then with the accumulator (vt_sum_merge). Exponents start
 //             at most at 508 and grow by one only when the sum outgrows its bits, so 10 bits hold them.
@@ -19,12 +18,10 @@ module vt_pe_column #(
     parameter ManBits   = 7,
     parameter ShiftBits = 5,
     parameter AlignBits = 24,
-    parameter AccDepth  = 256,  // accumulators, two halves
     parameter LaneBits  = 1 + ShiftBits + ManBits + 1,
     parameter SumBits   = AlignBits + $clog2(Lanes) + 1,
     parameter AccExp    = 10,
-    parameter AccBits   = 1 + AccExp + SumBits,
-    parameter HalfBits  = $clog2(AccDepth / 2)
+    parameter AccBits   = 1 + AccExp + SumBits
 ) (
     input  wire                           clk_i,
 
@@ -36,23 +33,14 @@ module vt_pe_column #(
     input  wire                           swap_i,
 
     // Streamed operands; valid_i[k] is the valid bit k cycles after the operands came.
-    input  wire [2*Rows+1:0]              valid_i,
+    input  wire [2*Rows:0]                valid_i,
     input  wire [Rows*Lanes*LaneBits-1:0] x_lane_i,
     input  wire [Rows*ExpBits-1:0]        x_max_i,
     input  wire [Rows-1:0]                x_nan_i,
 
-    // Accumulator control, each in step with its stage.
-    input  wire                           read_half_i,   // stage 2*Rows - 1
-    input  wire [HalfBits-1:0]            read_index_i,
-    input  wire                           init_i,        // stage 2*Rows
-    input  wire                           write_half_i,  // stage 2*Rows + 1
-    input  wire [HalfBits-1:0]            write_index_i,
-
-    // Drain: the half that is not being computed. Data one cycle after drain_i.
-    input  wire                           drain_i,
-    input  wire                           drain_half_i,
-    input  wire [HalfBits-1:0]            drain_index_i,
-    output wire [AccBits-1:0]             drain_data_o    // {nan, exponent, significand}
+    // Accumulators {nan, exponent, significand}: the old one, and the new one a cycle later.
+    input  wire [AccBits-1:0]             acc_i,
+    output wire [AccBits-1:0]             acc_o
 );
 
   // ---- dot units and the chain of rows
@@ -130,40 +118,7 @@ module vt_pe_column #(
     end
   endgenerate
 
-  // ---- accumulators
-
-  wire [2*AccBits-1:0] half_data;
-  wire [AccBits-1:0]   merged;
-  reg                  from_half_q;
-  reg                  drain_half_q;
-
-  always @(posedge clk_i) begin
-    if (valid_i[2*Rows-1]) from_half_q <= read_half_i;
-    if (drain_i) drain_half_q <= drain_half_i;
-  end
-
-  generate
-    for (r = 0; r < 2; r = r + 1) begin : gen_half
-      wire compute_read = valid_i[2*Rows-1] && read_half_i == r[0];
-      wire drain_read = drain_i && drain_half_i == r[0];
-      vt_sram #(
-          .Depth(AccDepth / 2),
-          .Width(AccBits),
-          .Granule(AccBits)
-      ) u_accumulators (
-          .clk_i(clk_i),
-          .ren_i(compute_read || drain_read),
-          .raddr_i(drain_read ? drain_index_i : read_index_i),
-          .rdata_o(half_data[r*AccBits+:AccBits]),
-          .wen_i(valid_i[2*Rows+1] && write_half_i == r[0]),
-          .waddr_i(write_index_i),
-          .wdata_i(merged)
-      );
-    end
-  endgenerate
-
-  wire [AccBits-1:0] accumulator =
-      (from_half_q ? half_data[AccBits+:AccBits] : half_data[0+:AccBits]) & {AccBits{!init_i}};
+  // ---- accumulation
 
   vt_sum_merge #(
       .SumBits(SumBits),
@@ -171,18 +126,16 @@ module vt_pe_column #(
   ) u_accumulate (
       .clk_i(clk_i),
       .valid_i(valid_i[2*Rows]),
-      .a_exp_i(accumulator[SumBits+:AccExp]),
-      .a_sum_i(accumulator[0+:SumBits]),
-      .a_nan_i(accumulator[AccBits-1]),
+      .a_exp_i(acc_i[SumBits+:AccExp]),
+      .a_sum_i(acc_i[0+:SumBits]),
+      .a_nan_i(acc_i[AccBits-1]),
       .b_exp_i(chain[(Rows-1)*AccBits+SumBits+:AccExp]),
       .b_sum_i(chain[(Rows-1)*AccBits+:SumBits]),
       .b_nan_i(chain[Rows*AccBits-1]),
-      .exp_o(merged[SumBits+:AccExp]),
-      .sum_o(merged[0+:SumBits]),
-      .nan_o(merged[AccBits-1])
+      .exp_o(acc_o[SumBits+:AccExp]),
+      .sum_o(acc_o[0+:SumBits]),
+      .nan_o(acc_o[AccBits-1])
   );
-
-  assign drain_data_o = drain_half_q ? half_data[AccBits+:AccBits] : half_data[0+:AccBits];
 
 endmodule
 

@@ -11,7 +11,8 @@
 // that overflows end a program the same way, so a program never hangs once the watchdog is set.
 //
 // Latency     about 40 cycles from start_i to the first job, most of it the vault's.
-// Throughput  a descriptor every 17 cycles at most; the queues hold QueueDepth per engine.
+// Throughput  with a vault that keeps up a LOAD or STORE every 28 cycles, a COMPUTE every 18, others every 12: 8 beats
+//             and the check. The queues hold QueueDepth per engine.
 // Bound       QueueDepth descriptors per engine, 4 fetched ahead.
 
 `default_nettype none
@@ -82,7 +83,7 @@ module vt_sequencer #(
   localparam FETCH = 3'd1;  // collecting the beats of a descriptor
   localparam CHECK = 3'd2;
   localparam PLACE = 3'd3;  // waiting for room in the queue of its engine
-  localparam DRAIN = 3'd4;  // END: waiting for all engines
+  localparam DRAIN = 3'd4;  // END: waiting for all engines, and for what was fetched behind END
   localparam STOP = 3'd5;   // error: waiting for memory to come to rest
   localparam CLEAN = 3'd6;  // error: engines in reset
 
@@ -147,7 +148,7 @@ module vt_sequencer #(
   wire [BeatBits-1:0]           beat;
   wire                          beat_take;
   wire                          unused_beat_ready;
-  wire                          fetching = running && !halt_o;
+  wire                          fetching = running && state_q != DRAIN && !halt_o;
 
   assign rd_req_valid_o = fetching && asked_q != prog_count_i && room_q >= BeatsWide[RoomBits-1:0];
   assign rd_req_addr_o  = fetch_addr_q;
@@ -298,8 +299,9 @@ module vt_sequencer #(
     else open_q <= open_q + {{(OpenBits - 1) {1'b0}}, placed} - {{(OpenBits - 3) {1'b0}}, done_count};
   end
 
-  assign all_done = open_q == {OpenBits{1'b0}};
-  assign at_rest = (&engine_idle_i) && on_way_q == {RoomBits{1'b0}};
+  wire none_on_way = on_way_q == {RoomBits{1'b0}};
+  assign all_done = open_q == {OpenBits{1'b0}} && none_on_way;
+  assign at_rest = (&engine_idle_i) && none_on_way;
 
   // ---- watchdog
 

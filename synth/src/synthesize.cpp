@@ -28,6 +28,7 @@ constexpr int kJobs = 2;
 // Above this many cells the whole is not timed flat; budgets that close the loop between blocks
 // take its place.
 constexpr long kMaxFlatCells = 600'000;
+constexpr double kHopeless = 1.0;
 // Shares of the clock that make the budgets close: a block's outputs arrive before its neighbours
 // expect them.
 constexpr double kClosedInput = 0.4;
@@ -158,6 +159,7 @@ class Flow {
   std::string elaborate_script_;
   std::vector<Part> parts_;      // the top last
   std::set<std::string> boxes_;  // modules of parts_
+  std::optional<SynthWork> work_;
   std::optional<StaResult> whole_;
   SynthReport report_;
   std::mutex progress_mutex_;
@@ -269,12 +271,15 @@ std::vector<std::string> Flow::MemoryLibraries(const std::map<SramShape, long>& 
   return texts;
 }
 
-// Takes the first recipe that meets the clock, else the one that misses it least.
+// Takes the first recipe that meets the clock, else the one that misses it least. Where the
+// smallest misses by more than kHopeless clocks only the fastest is tried beside it.
 void Flow::Map(Part& part) {
   std::string rtlil = design_.Cut(part.module, boxes_);
   part.memories = design_.Memories(part.module, boxes_);
+  const std::vector<Recipe>& recipes = Recipes();
   bool have = false;
-  for (const Recipe& recipe : Recipes()) {
+  for (size_t i = 0; i < recipes.size(); ++i) {
+    const Recipe& recipe = recipes[i];
     MappedBlock mapped = MapBlock(setup_, rtlil, part.module, recipe, clock_ns_, gating_bits_);
     StaResult timing = TimeNetlist(setup_, {mapped.netlist}, MemoryLibraries(part.memories),
                                    part.module, Sta(false), true);
@@ -286,6 +291,7 @@ void Flow::Map(Part& part) {
       have = true;
     }
     if (slack >= 0) break;
+    if (slack < -kHopeless * clock_ns_) i = std::max(i, recipes.size() - 2);
   }
   for (const auto& [cell, count] : part.mapped.cells) {
     if (cell.starts_with("$")) {
@@ -355,6 +361,7 @@ void Flow::CountWhole() {
   };
   double pe_array_w = 0;
   double pe_array_um2 = 0;
+  double pe_array_memory_um2 = 0;
   long pe_arrays = 0;
   auto add_row = [&](const std::string& name, auto belongs) {
     SynthBlockReport row;
@@ -395,19 +402,28 @@ void Flow::CountWhole() {
     for (const Part& part : parts_) {
       double count = static_cast<double>(array.instances * inside[part.module]);
       pe_array_um2 += count * (part.cells_um2 + part.memory_um2);
+      pe_array_memory_um2 += count * part.memory_um2;
       pe_array_w += count * (part.timing.power_w + part.memory_w);
     }
   }
   if (pe_arrays > 0 && options_.lanes_per_pe_array > 0) {
-    report_.ge_per_lane =
-        pe_array_um2 / nand_um2 / static_cast<double>(pe_arrays) / options_.lanes_per_pe_array;
+    const double lanes_um2 =
+        nand_um2 * static_cast<double>(pe_arrays) * options_.lanes_per_pe_array;
+    report_.ge_per_lane = pe_array_um2 / lanes_um2;
+    report_.ge_per_lane_without_memory = (pe_array_um2 - pe_array_memory_um2) / lanes_um2;
+    if (pe_array_memory_um2 > 0) {
+      report_.remarks.push_back(
+          fmt::format("{:.0f} of {:.0f} GE a lane are accumulator memories; without them {:.0f}",
+                      pe_array_memory_um2 / lanes_um2, *report_.ge_per_lane,
+                      *report_.ge_per_lane_without_memory));
+    }
   }
-  if (options_.work) {
-    double gflops = 2 * options_.work->macs_per_cycle / clock_ns_;
+  if (work_) {
+    double gflops = 2 * work_->macs_per_cycle / clock_ns_;
     if (pe_array_w > 0) report_.gflops_per_watt.pe_array = gflops / pe_array_w;
     report_.gflops_per_watt.logic = gflops / report_.power_w;
-    if (options_.work->dram_power_w) {
-      report_.gflops_per_watt.module = gflops / (report_.power_w + *options_.work->dram_power_w);
+    if (work_->dram_power_w) {
+      report_.gflops_per_watt.module = gflops / (report_.power_w + *work_->dram_power_w);
     }
   }
   std::map<SramShape, long> memories;
@@ -417,6 +433,11 @@ void Flow::CountWhole() {
   for (const auto& [shape, count] : memories) {
     report_.memories.push_back({shape.depth, shape.width, shape.granule, shape.single_port != 0,
                                 count, SramArea(shape, tech_.sram)});
+  }
+  if (!memories.empty()) {
+    report_.remarks.push_back(fmt::format(
+        "area, time and energy of memories are estimates, from constraints/tech/{}.toml",
+        tech_.name));
   }
 }
 
@@ -451,6 +472,7 @@ void Flow::Keep() const {
 SynthReport Flow::Run() {
   ReadLibrary();
   Say("library");
+  if (options_.measure_work) work_ = options_.measure_work(clock_ns_);
   Elaborate();
   Say("elaboration");
   MapParts();
@@ -479,6 +501,15 @@ nlohmann::json ToJson(const SynthReport& report) {
                       {"slack_ns", number(block.slack_ns)},
                       {"power_w", block.power_w}});
   }
+  nlohmann::json memories = nlohmann::json::array();
+  for (const SynthMemory& memory : report.memories) {
+    memories.push_back({{"depth", memory.depth},
+                        {"width", memory.width},
+                        {"granule", memory.granule},
+                        {"single_port", memory.single_port},
+                        {"instances", memory.instances},
+                        {"area_um2", memory.area_um2}});
+  }
   return {{"library", report.library},
           {"clock_ns", report.clock_ns},
           {"slack_ns", report.slack_ns},
@@ -490,7 +521,10 @@ nlohmann::json ToJson(const SynthReport& report) {
            {{"pe_array", number(report.gflops_per_watt.pe_array)},
             {"logic", number(report.gflops_per_watt.logic)},
             {"module", number(report.gflops_per_watt.module)}}},
-          {"blocks", blocks}};
+          {"blocks", blocks},
+          {"worst_path", report.worst_path},
+          {"memories", memories},
+          {"remarks", report.remarks}};
 }
 
 }  // namespace vaultrain

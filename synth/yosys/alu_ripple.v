@@ -26,9 +26,20 @@ module vt_map_alu (
 
   wire _TECHMAP_FAIL_ = Y_WIDTH > `VT_MAX_RIPPLE;
 
+  // `opt -fine` leaves operands of no bits.
   wire [Y_WIDTH-1:0] a, b;
-  \$pos #(.A_SIGNED(A_SIGNED), .A_WIDTH(A_WIDTH), .Y_WIDTH(Y_WIDTH)) u_a (.A(A), .Y(a));
-  \$pos #(.A_SIGNED(B_SIGNED), .A_WIDTH(B_WIDTH), .Y_WIDTH(Y_WIDTH)) u_b (.A(B), .Y(b));
+  generate
+    if (A_WIDTH == 0) begin : gen_no_a
+      assign a = {Y_WIDTH{1'b0}};
+    end else begin : gen_a
+      \$pos #(.A_SIGNED(A_SIGNED), .A_WIDTH(A_WIDTH), .Y_WIDTH(Y_WIDTH)) u_a (.A(A), .Y(a));
+    end
+    if (B_WIDTH == 0) begin : gen_no_b
+      assign b = {Y_WIDTH{1'b0}};
+    end else begin : gen_b
+      \$pos #(.A_SIGNED(B_SIGNED), .A_WIDTH(B_WIDTH), .Y_WIDTH(Y_WIDTH)) u_b (.A(B), .Y(b));
+    end
+  endgenerate
   wire [Y_WIDTH-1:0] b_or_not = BI ? ~b : b;
   wire [Y_WIDTH:0] carry;
   assign X = a ^ b_or_not;

@@ -85,6 +85,8 @@ struct AxiLiteResult {
 template <typename Model>
 class AxiLiteMaster {
  public:
+  static constexpr uint32_t kAddressMask = 0xfff;
+
   explicit AxiLiteMaster(Model& model, AxiStalls stalls = {})
       : model_(model), stalls_(stalls), random_(stalls.seed) {}
 
@@ -122,8 +124,9 @@ class AxiLiteMaster {
     model_.s_axil_arvalid_i = ar_;
     if (any) {
       const Access& access = queue_.front();
-      model_.s_axil_awaddr_i = aw_ ? access.address : random_();
-      model_.s_axil_araddr_i = ar_ ? access.address : random_();
+      // Never more bits than the port has: a Verilated model does not mask its inputs.
+      model_.s_axil_awaddr_i = aw_ ? access.address : random_() & kAddressMask;
+      model_.s_axil_araddr_i = ar_ ? access.address : random_() & kAddressMask;
       model_.s_axil_wdata_i = w_ ? access.data : random_();
       model_.s_axil_wstrb_i = access.strobe;
     }

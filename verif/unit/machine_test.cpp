@@ -52,6 +52,8 @@ std::vector<MachineConfig> Shapes() {
   shapes[3].bf16 = false;
   shapes[3].lanes = 8;
   shapes[3].align_bits = 48;
+  // Whole rows of the programs' matrices fit the corner turn.
+  for (MachineConfig& config : shapes) config.turn_beats = 256;
   return shapes;
 }
 
@@ -839,6 +841,7 @@ TEST(Machine, SoftmaxLeavesGradientsZerosAndLosses) {
         .rows = kBatch, .accesses = pitch / 64, .dram_pitch = pitch, .spad = 0, .spad_pitch = pitch}
                  .Load());
     node.Add(Move{.dram = 0x8000, .spad = 0x2000, .spad_pitch = word}.Load());
+    node.Add(Move{.dram = 0x9000, .accesses = 4, .spad = 0x6000, .spad_pitch = word}.Load());
     node.Add(Move{.dram = 0x9000,
                   .rows = kBatch,
                   .accesses = grad_pitch / 64,
@@ -861,7 +864,9 @@ TEST(Machine, SoftmaxLeavesGradientsZerosAndLosses) {
 
     const size_t filled = static_cast<size_t>(RoundUp(kClasses * bytes, word) / bytes);
     const Matrix grad = node.GetMatrix(0x3000, kBatch, filled, grad_pitch, bytes, true);
-    const Matrix loss = node.GetMatrix(0x6000, kBatch, 1, 4, 4, true);
+    const size_t losses = static_cast<size_t>(RoundUp(kBatch * 4, word) / 4);
+    const Matrix loss = node.GetMatrix(0x6000, losses, 1, 4, 4, true);
+    for (size_t r = kBatch; r < losses; ++r) EXPECT_EQ(loss[r][0], 0.0) << "behind the last loss";
     for (size_t r = 0; r < kBatch; ++r) {
       double sum = 0;
       for (double x : logits[r]) sum += std::exp(x);
@@ -907,7 +912,7 @@ TEST(Machine, CountsWhatItDid) {
   EXPECT_EQ(result.counts.dram_write_bytes, 128u);
 }
 
-TEST(Machine, SemaphoresCountToFifteenAndAreTakenInProgramOrder) {
+TEST(Machine, SemaphoresCountToTheirLargestValueAndAreTakenInProgramOrder) {
   Node node(Nano());
   auto add = [&](int64_t wait, int64_t signal) {
     Descriptor d = Move{}.Load();
@@ -931,12 +936,13 @@ TEST(Machine, SemaphoresCountToFifteenAndAreTakenInProgramOrder) {
   add(1, 0);
   EXPECT_EQ(node.Run().fault, OrderFault::kSemaphoreZero);
 
-  for (int i = 0; i < 15; ++i) add(0, 4);
+  constexpr int kMost = (1 << isa::kSemaphoreBits) - 1;
+  for (int i = 0; i < kMost; ++i) add(0, 4);
   EXPECT_TRUE(node.Run().ok());
-  for (int i = 0; i < 16; ++i) add(0, 4);
+  for (int i = 0; i < kMost + 1; ++i) add(0, 4);
   result = node.Run();
   EXPECT_EQ(result.error, ErrorCode::kSemaphore);
-  EXPECT_EQ(result.index, 15u);
+  EXPECT_EQ(result.index, static_cast<uint32_t>(kMost));
 }
 
 TEST(Machine, VectorWithoutSumsIsAFaultNotAHang) {
@@ -1039,7 +1045,8 @@ TEST_F(Rules, EveryBitOutsideTheFieldsIsReserved) {
     const char group = isa::FieldGroup(static_cast<int>(opcode));
     std::array<bool, 512> used{};
     for (const isa::Field& field : isa::Fields()) {
-      if (field.opcodes != 'A' && field.opcodes != group) continue;
+      const bool header = group == 'E' ? field.lsb == 0 : field.opcodes == 'A';
+      if (!header && field.opcodes != group) continue;
       for (int i = 0; i < field.count; ++i) {
         std::fill_n(used.begin() + field.lsb + i * field.stride, field.bits, true);
       }
@@ -1053,6 +1060,24 @@ TEST_F(Rules, EveryBitOutsideTheFieldsIsReserved) {
       }
     }
   }
+}
+
+// What the corner turn holds, in operands of memory's rows: 32 beats of 4.
+TEST_F(Rules, TransposedLoadsBeyondTheCornerTurnAreUnsupported) {
+  const auto transposed = [](int64_t accesses, int64_t cols, bool convert) {
+    Descriptor d =
+        Move{.rows = 4, .accesses = accesses, .cols = cols, .convert = convert, .transpose = true}
+            .Load();
+    return d;
+  };
+  EXPECT_EQ(machine_->Check(transposed(4, 128, false)), ErrorCode::kNone);
+  EXPECT_EQ(machine_->Check(transposed(5, 128, false)), ErrorCode::kUnsupported)
+      << "a row too long";
+  EXPECT_EQ(machine_->Check(transposed(4, 129, false)), ErrorCode::kUnsupported)
+      << "columns beyond the row";
+  EXPECT_EQ(machine_->Check(transposed(8, 128, true)), ErrorCode::kNone)
+      << "converted, rows are half as long";
+  EXPECT_EQ(machine_->Check(transposed(9, 128, true)), ErrorCode::kUnsupported);
 }
 
 TEST_F(Rules, ZeroCounts) {

@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "golden/machine.h"
+#include "vaultrain/device.h"
 #include "vaultrain/error.h"
 #include "vaultrain/networks.h"
 #include "vaultrain/random.h"
@@ -124,6 +125,42 @@ TEST(Mapper, WideArrayTrainsLikeTheReference) {
 
 TEST(Mapper, Fp32TrainsLikeTheReferenceToSixDigits) {
   ExpectTrainsLikeReference(MapChain({100, 40, 10}, 24, {"operand_format=fp32", "array.lanes=8"}), 2, 1e-5);
+}
+
+TEST(Mapper, KeptGradientsAreWhatTheUpdateTakes) {
+  const Mapped s = MapChain({40, 24, 6}, 16, {});
+  const Program kept = MapNetwork(s.variant, s.dram, s.graph, s.recipe, "net", true);
+  auto device = MakeGoldenDevice(s.variant, s.dram);
+  device->Load(kept.image);
+  std::vector<float> inputs(16 * 40);
+  Random random(3, "kept");
+  for (float& x : inputs) x = static_cast<float>(random.Normal());
+  const ProgramTensor& input = TensorOf(kept, TensorRole::kInput);
+  device->Write(input.address, EncodeTensor(input, inputs));
+  device->SetScalar(kScalarStep, -0.25f);
+  device->SetScalar(kScalarOne, 1.0f);
+  auto read = [&](const std::string& name) {
+    const ProgramTensor& t = kept.Tensor(name);
+    std::vector<uint8_t> bytes(TensorBytes(t));
+    device->Read(t.address, bytes);
+    return DecodeTensor(t, bytes);
+  };
+  for (const char* name : {"fc1.W", "fc2.W", "fc1.b", "fc2.b"}) {
+    std::string gradient = name;
+    gradient.insert(gradient.rfind('.') + 1, "d");
+    device->Load(kept.image);
+    device->Write(input.address, EncodeTensor(input, inputs));
+    const std::vector<float> before = read(name);
+    ASSERT_EQ(device->Run(kept.Stream("train")).error, isa::ErrorCode::kNone);
+    const std::vector<float> after = read(name);
+    const std::vector<float> g = read(gradient);
+    double moved = 0;
+    for (size_t i = 0; i < g.size(); ++i) {
+      ASSERT_EQ(after[i], before[i] + -0.25f * g[i]) << name << "[" << i << "]";
+      moved += std::abs(g[i]);
+    }
+    EXPECT_GT(moved, 0) << gradient;
+  }
 }
 
 TEST(Mapper, LayerTooLargeForTheScratchpadIsRefusedByName) {

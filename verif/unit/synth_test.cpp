@@ -103,13 +103,14 @@ TEST_F(Synth, ReportHoldsTheKeysOfTheContract) {
   SynthOptions options = Design(kTwoFlops, "vt_tiny");
   options.pe_array = "vt_tiny";
   options.lanes_per_pe_array = 2;
-  options.work = SynthWork{4, 0.5};
+  options.measure_work = [](double) { return SynthWork{4, 0.5}; };
   nlohmann::json json = ToJson(Synthesize(options));
-  for (const char* key : {"library", "clock_ns", "slack_ns", "area_um2", "ge", "ge_per_lane",
-                          "power_w", "gflops_per_watt", "blocks"}) {
+  for (const char* key :
+       {"library", "clock_ns", "slack_ns", "area_um2", "ge", "ge_per_lane", "power_w",
+        "gflops_per_watt", "blocks", "worst_path", "memories", "remarks"}) {
     EXPECT_TRUE(json.contains(key)) << key;
   }
-  EXPECT_EQ(json.size(), 9u);
+  EXPECT_EQ(json.size(), 12u);
   EXPECT_DOUBLE_EQ(json["ge_per_lane"], 4.5);
   // 4 MACs in 10 ns are 0.8 GFLOPS.
   double power = json["power_w"];

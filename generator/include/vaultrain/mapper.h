@@ -27,9 +27,12 @@ inline constexpr int kScalarOne = 1;    // 1.0, scale of the loss gradient
 // moves 12 bytes per parameter (FF reads 4, UP reads and writes 8), as much as with a separate bf16 copy (2 + 8 + 2), and
 // in equal parts over both phases.
 //
+// With keep_gradients the program also stores dW and db of every layer (fp32), which a step otherwise consumes without
+// their leaving the module; that costs the array and the memory extra work.
+//
 // Throws Error(kUnusableInput) that names the layer if a layer does not fit the scratchpad or the network the vault.
 Program MapNetwork(const Variant& variant, const VaultDram& dram, const TrainingGraph& graph, const Recipe& recipe,
-                   const std::string& network);
+                   const std::string& network, bool keep_gradients = false);
 
 // Fraction of the pins' cycles that refresh leaves: 1 - tRFC / tREFI.
 double PinAvailability(const VaultDram& dram);

@@ -19,6 +19,7 @@ int RunCompile(const CompileOptions& options) {
   NetworkFlags flags;
   flags.network = options.network;
   flags.batch = options.batch;
+  flags.keep_gradients = options.keep_gradients;
   CompiledNetwork network = CompileNetwork(variant, dram, flags);
   AddFirstBatch(network);
   const Program& program = network.program;

@@ -30,7 +30,8 @@ CompiledNetwork CompileNetwork(const Variant& variant, const VaultDram& dram, co
   override_key("epochs", "--epochs", flags.epochs);
   override_key("seed", "--seed", flags.seed);
   result.graph = Differentiate(ReadOnnx(file), result.recipe.batch);
-  result.program = MapNetwork(variant, dram, result.graph, result.recipe, result.name);
+  result.program = MapNetwork(variant, dram, result.graph, result.recipe, result.name,
+                              flags.keep_gradients);
   return result;
 }
 

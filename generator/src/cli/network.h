@@ -30,6 +30,7 @@ struct NetworkFlags {
   std::optional<long> steps;
   std::optional<long> epochs;
   std::optional<uint64_t> seed;
+  bool keep_gradients = false;
 };
 
 CompiledNetwork CompileNetwork(const Variant& variant, const VaultDram& dram, const NetworkFlags& flags);

@@ -28,6 +28,11 @@ void AddSeed(CLI::App& app, uint64_t& seed) {
       ->capture_default_str();
 }
 
+void AddKeepGradients(CLI::App& app, bool& keep) {
+  app.add_flag("--keep-gradients", keep,
+               "Also store dW and db, which a step otherwise consumes inside the module");
+}
+
 void AddEngine(CLI::App& app, Engine& engine) {
   static const std::map<std::string, Engine> names = {{"rtl", Engine::kRtl},
                                                       {"golden", Engine::kGolden}};
@@ -44,6 +49,7 @@ void AddOptions(CLI::App& app, CompileOptions& options) {
   AddOptions(app, options.variant);
   AddNetwork(app, options.network);
   AddBatch(app, options.batch);
+  AddKeepGradients(app, options.keep_gradients);
   app.add_option("--out", options.out, "Program file to write")->required()->type_name("P.vtp");
   AddOptions(app, options.json);
 }
@@ -72,6 +78,7 @@ void AddOptions(CLI::App& app, TrainOptions& options) {
       ->excludes(steps);
   AddBatch(app, options.batch);
   AddSeed(app, options.seed);
+  AddKeepGradients(app, options.keep_gradients);
   app.add_option("--trace", options.trace, "Also write the waveforms (rtl engine)")
       ->type_name("F.fst");
   AddOptions(app, options.json);

@@ -25,6 +25,7 @@ struct CompileOptions {
   std::string network;       // shipped name or ONNX file
   std::optional<int> batch;  // absent: the recipe's
   std::string out;
+  bool keep_gradients = false;  // also store dW and db
 };
 void AddOptions(CLI::App& app, CompileOptions& options);
 
@@ -49,6 +50,7 @@ struct TrainOptions {
   std::optional<int> batch;
   uint64_t seed = 1;
   std::string trace;  // FST file; empty: none
+  bool keep_gradients = false;  // also store dW and db
 };
 void AddOptions(CLI::App& app, TrainOptions& options);
 

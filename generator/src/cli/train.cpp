@@ -31,6 +31,7 @@ std::string RepeatCommand(const TrainOptions& options, int64_t steps) {
   std::vector<std::string> argv = {"vaultrain", "train", options.variant.variant, options.network};
   for (const std::string& set : options.variant.overrides) argv.insert(argv.end(), {"--set", set});
   if (!options.data.empty()) argv.insert(argv.end(), {"--data", options.data});
+  if (options.keep_gradients) argv.emplace_back("--keep-gradients");
   if (options.batch) argv.insert(argv.end(), {"--batch", fmt::format("{}", *options.batch)});
   argv.insert(argv.end(), {"--steps", fmt::format("{}", steps), "--seed", fmt::format("{}", options.seed)});
   return ShellLine(argv);
@@ -73,6 +74,7 @@ int RunTrain(const TrainOptions& options) {
   NetworkFlags flags;
   flags.network = options.network;
   flags.batch = options.batch;
+  flags.keep_gradients = options.keep_gradients;
   flags.steps = options.steps;
   flags.epochs = options.epochs;
   flags.seed = options.seed;

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <map>
 
 #include "mapper/schedule.h"
 #include "vaultrain/error.h"
@@ -58,8 +59,9 @@ struct Tiling {
 
 class Mapper {
  public:
-  Mapper(const Variant& variant, const VaultDram& dram, const TrainingGraph& graph)
+  Mapper(const Variant& variant, const VaultDram& dram, const TrainingGraph& graph, bool keep_gradients)
       : v_(variant),
+        keep_gradients_(keep_gradients),
         graph_(graph),
         word_(variant.WordBits() / 8),
         operand_(variant.OperandBits() / 8),
@@ -87,6 +89,10 @@ class Mapper {
   int64_t Granularity(const ProgramTensor& t) const { return kAccess / BytesOf(t); }
   // Words from one row to the next of an operand tile.
   int64_t OperandPitch(const Operand2D& operand, int64_t k) const;
+  // A tensor so small that all of it may stay in the scratchpad from the operation that makes it to those that take it.
+  bool IsSmall(const ProgramTensor& t) const {
+    return t.rows * OutPitch(t, t.cols) <= v_.scratchpad.kib * 1024 / 16;
+  }
   int64_t OutPitch(const ProgramTensor& t, int64_t cols) const {
     return RoundUp(cols * BytesOf(t), std::max<int64_t>(kAccess, word_));
   }
@@ -99,6 +105,7 @@ class Mapper {
   void CountBytes(const Descriptor& d);
 
   const Variant& v_;
+  const bool keep_gradients_;
   const TrainingGraph& graph_;
   const int64_t word_;           // bytes of a scratchpad word
   const int64_t operand_;        // bytes of an operand
@@ -107,8 +114,11 @@ class Mapper {
   const int64_t beat_;
   Program program_;
   std::vector<int> tensor_of_;  // TrainingGraph tensor -> ProgramTensor
+  std::map<int, int> gradient_of_;  // parameter -> its stored gradient
   int ones_ = -1;
   std::vector<std::string> data_flow_;  // per tag, filled while tiling
+  // Small results that a later operation takes from the scratchpad, in the layout of a plain load: tensor -> buffer.
+  std::map<int, int> resident_;
 };
 
 // ---- memory
@@ -158,6 +168,17 @@ void Mapper::PlaceTensors(const Recipe& recipe) {
       const int64_t rows = row ? 1 : t.rows;
       const int64_t cols = row ? t.elements() : t.cols;
       tensor_of_[i] = Allocate(t.name, role, format, rows, cols);
+    }
+  }
+  if (keep_gradients_) {
+    for (size_t i = 0; i < graph_.tensors.size(); ++i) {
+      const TrainingTensor& t = graph_.tensors[i];
+      if (!t.is_parameter()) continue;
+      // "fc1.W" -> "fc1.dW"
+      std::string name = t.name;
+      name.insert(name.rfind('.') + 1, "d");
+      gradient_of_[tensor_of_[i]] =
+          Allocate(name, TensorRole::kGradient, ElementFormat::kFp32, t.rows, t.cols);
     }
   }
   ones_ = Allocate("ones", TensorRole::kConstant, operand, 1, graph_.batch);
@@ -317,13 +338,14 @@ Tiling Mapper::ChooseTiling(const Gemm& g, double budget) const {
     return g.a.transposed && !whole ? Granularity(program_.tensors[g.a.tensor]) : 1;
   };
   // Tiles start on accesses wherever they are loaded or stored for themselves.
+  const bool whole_out = !g.in_place && IsSmall(out);
   auto n_step = [&](bool a_stays) {
     int64_t step = cols;
     if (g.b.transposed && !(a_stays && b_small)) {
       step = std::max(step, Granularity(program_.tensors[g.b.tensor]));
     }
     if (g.mask >= 0) step = std::max(step, Granularity(program_.tensors[g.mask]));
-    if (g.in_place || !a_stays) step = std::max({step, Granularity(out), kAccess / 4});
+    if (g.in_place || !(a_stays || whole_out)) step = std::max({step, Granularity(out), kAccess / 4});
     return step;
   };
 
@@ -333,9 +355,10 @@ Tiling Mapper::ChooseTiling(const Gemm& g, double budget) const {
       for (int64_t nt : sizes(g.n, n_step(a_stays), g.n)) {
         const int64_t a_bytes = mt * a_pitch;
         const int64_t b_bytes = RoundUp(nt, cols) * b_pitch;
-        const bool whole_rows = a_stays && !g.in_place;  // results of all of N gather in one buffer
+        // Results of all of N, or all results, gather in one buffer.
+        const bool whole_rows = whole_out || (a_stays && !g.in_place);
         const int64_t out_width = whole_rows ? g.n : nt;
-        const int64_t out_bytes = mt * OutPitch(out, out_width);
+        const int64_t out_bytes = (whole_out ? g.m : mt) * OutPitch(out, out_width);
         const int64_t bias_bytes = g.bias >= 0 ? RoundUp(out_width * 4, kAccess) : 0;
         const int64_t mask_bytes = g.mask >= 0 ? mt * OutPitch(program_.tensors[g.mask], nt) : 0;
         const bool streams_whole = a_stays ? b_small : a_small;
@@ -417,19 +440,30 @@ void Mapper::AddGemm(Scheduler& scheduler, const Gemm& g, double budget) {
   const std::vector<Chunk>& inner = tiling.a_stays ? n_chunks : m_chunks;
 
   int whole = -1;  // buffer of a streaming operand that stays whole
+  auto kept = [&](int tensor) {
+    const auto found = resident_.find(tensor);
+    return found == resident_.end() ? -1 : found->second;
+  };
+  const int kept_a = g.a.transposed ? -1 : kept(g.a.tensor);
+  const int kept_mask = kept(g.mask);
+  const bool whole_out = !g.in_place && IsSmall(out);
+  int rows_out = -1;
+  int whole_bias = -1;
   for (const Chunk& o : outer) {
     // What the tiles of one outer chunk share.
     int stays = -1;
-    int rows_out = -1;
-    int whole_bias = -1;
+    if (!whole_out) {
+      rows_out = -1;
+      whole_bias = -1;
+    }
     for (const Chunk& i : inner) {
       const Chunk& mc = tiling.a_stays ? o : i;
       const Chunk& nc = tiling.a_stays ? i : o;
       const int64_t n_padded = RoundUp(nc.count, cols);
       const int64_t n_tiles = n_padded / cols;
       const bool row_end = nc.begin + nc.count == g.n;
-      const bool whole_rows = tiling.a_stays && !g.in_place;
-      const bool many = inner.size() > 1;
+      const bool whole_rows = whole_out || (tiling.a_stays && !g.in_place);
+      const bool many = inner.size() > 1 || outer.size() > 1;
       Task task;
       auto operand = [&](bool is_a) {
         const Operand2D& source = is_a ? g.a : g.b;
@@ -437,6 +471,7 @@ void Mapper::AddGemm(Scheduler& scheduler, const Gemm& g, double budget) {
         const int64_t padded = is_a ? chunk.count : n_padded;
         const bool is_staying = is_a == tiling.a_stays;
         if (is_staying && stays >= 0) return stays;
+        if (is_a && kept_a >= 0) return kept_a;
         if (!is_staying && tiling.streams_whole) {
           if (whole < 0) {
             const int64_t all = is_a ? g.m : g.n;
@@ -458,15 +493,19 @@ void Mapper::AddGemm(Scheduler& scheduler, const Gemm& g, double budget) {
       };
       const int a = operand(true);
       const int b = operand(false);
-      const int64_t a_offset = a == whole ? mc.begin * a_pitch : 0;
+      const int64_t a_offset = a == whole || a == kept_a ? mc.begin * a_pitch : 0;
       const int64_t b_offset = b == whole ? nc.begin * b_pitch : 0;
 
-      // Results: whole rows gather in one buffer, stored with the last tile; else each tile has its own.
+      // Results: small tensors, and whole rows, gather in one buffer, stored with the last tile; else each tile has its
+      // own.
       const Chunk out_cols = whole_rows ? Chunk{0, g.n} : nc;
       const int64_t out_pitch = OutPitch(out, out_cols.count);
-      const int64_t out_offset = (nc.begin - out_cols.begin) * BytesOf(out);
+      const Chunk out_rows = whole_out ? Chunk{0, g.m} : mc;
+      const int64_t out_offset =
+          (mc.begin - out_rows.begin) * out_pitch + (nc.begin - out_cols.begin) * BytesOf(out);
       if (!whole_rows || rows_out < 0) {
-        rows_out = scheduler.AddBuffer(static_cast<uint32_t>(mc.count * out_pitch), whole_rows && many);
+        rows_out = scheduler.AddBuffer(static_cast<uint32_t>(out_rows.count * out_pitch), whole_rows && many);
+        if (whole_out) resident_[g.out] = rows_out;
       }
       const int c = rows_out;
 
@@ -495,12 +534,18 @@ void Mapper::AddGemm(Scheduler& scheduler, const Gemm& g, double budget) {
         aux_kind = Aux::kAdd;
       } else if (g.mask >= 0) {
         const ProgramTensor& mask = program_.tensors[g.mask];
-        aux_row = OutPitch(mask, nc.count);
-        aux = scheduler.AddBuffer(static_cast<uint32_t>(mc.count * aux_row), false);
         aux_slot = cols * operand_;
         aux_kind = Aux::kMask;
-        task.loads.push_back(
-            LoadPlain(g.mask, mc.begin, mc.count, nc.begin, nc.count, 0, aux_row, false, aux, s, g.tag));
+        if (kept_mask >= 0) {
+          aux = kept_mask;
+          aux_row = OutPitch(mask, mask.cols);
+          aux_offset = mc.begin * aux_row + nc.begin * operand_;
+        } else {
+          aux_row = OutPitch(mask, nc.count);
+          aux = scheduler.AddBuffer(static_cast<uint32_t>(mc.count * aux_row), false);
+          task.loads.push_back(
+              LoadPlain(g.mask, mc.begin, mc.count, nc.begin, nc.count, 0, aux_row, false, aux, s, g.tag));
+        }
       }
 
       Step compute;
@@ -560,9 +605,10 @@ void Mapper::AddGemm(Scheduler& scheduler, const Gemm& g, double budget) {
         return d;
       };
       task.work.push_back(std::move(vector));
-      if (!whole_rows || row_end) {
-        task.stores.push_back(
-            StorePlain(g.out, mc.begin, mc.count, out_cols.begin, out_cols.count, out_pitch, c, s, g.tag));
+      const bool last_tile = &o == &outer.back() && &i == &inner.back();
+      if (whole_out ? last_tile : (!whole_rows || row_end)) {
+        task.stores.push_back(StorePlain(g.out, out_rows.begin, out_rows.count, out_cols.begin, out_cols.count,
+                                         out_pitch, c, s, g.tag));
       }
       scheduler.AddTask(std::move(task));
     }
@@ -585,13 +631,20 @@ void Mapper::AddSoftmax(Scheduler& scheduler, const TrainingOp& op, int tag) {
   for (int64_t row = 0; row < graph_.batch; row += most) {
     const int64_t rows = std::min(most, graph_.batch - row);
     Task task;
-    const int in = scheduler.AddBuffer(static_cast<uint32_t>(rows * logits_pitch), false);
+    const auto kept = resident_.find(logits);
+    const bool is_kept = kept != resident_.end();
+    const int in =
+        is_kept ? kept->second : scheduler.AddBuffer(static_cast<uint32_t>(rows * logits_pitch), false);
+    const int64_t in_offset = is_kept ? row * logits_pitch : 0;
     const int label_pitch = static_cast<int>(RoundUp(RoundUp(rows * 2, kAccess), word_));
     const int label = scheduler.AddBuffer(static_cast<uint32_t>(label_pitch), false);
     const int grad = scheduler.AddBuffer(static_cast<uint32_t>(rows * gradient_pitch), false);
     const int64_t loss_pitch = RoundUp(RoundUp(rows * 4, kAccess), word_);
     const int losses = scheduler.AddBuffer(static_cast<uint32_t>(loss_pitch), false);
-    task.loads.push_back(LoadPlain(logits, row, rows, 0, classes, 0, logits_pitch, false, in, s, tag));
+    if (!is_kept) {
+      task.loads.push_back(LoadPlain(logits, row, rows, 0, classes, 0, logits_pitch, false, in, s, tag));
+    }
+    if (rows == graph_.batch && IsSmall(program_.tensors[gradient])) resident_[gradient] = grad;
     task.loads.push_back(LoadPlain(labels, 0, 1, row, rows, 0, label_pitch, false, label, s, tag));
     Step work;
     work.engine = Engine::kVector;
@@ -601,7 +654,7 @@ void Mapper::AddSoftmax(Scheduler& scheduler, const TrainingOp& op, int tag) {
       d.Set(FieldId::kTag, tag);
       d.Set(FieldId::kSRows, rows);
       d.Set(FieldId::kClasses, classes);
-      d.Set(FieldId::kLogitsAddr, s->AddressOf(in));
+      d.Set(FieldId::kLogitsAddr, s->AddressOf(in) + in_offset);
       d.Set(FieldId::kLogitsPitch, logits_pitch);
       d.Set(FieldId::kLabelsAddr, s->AddressOf(label));
       d.Set(FieldId::kGradAddr, s->AddressOf(grad));
@@ -626,6 +679,7 @@ void Mapper::CountBytes(const Descriptor& d) {
 }
 
 bool Mapper::TryMapOps(bool train, double budget, std::vector<Descriptor>& program) {
+  resident_.clear();
   Scheduler scheduler(static_cast<uint32_t>(v_.scratchpad.kib * 1024), static_cast<uint32_t>(word_),
                       v_.sequencer.queue);
   for (size_t i = 0; i < graph_.ops.size(); ++i) {
@@ -670,9 +724,18 @@ bool Mapper::TryMapOps(bool train, double budget, std::vector<Descriptor>& progr
         g.m = program_.tensors[g.out].rows;
         g.n = program_.tensors[g.out].cols;
         g.k = graph_.batch;
-        g.in_place = true;
-        g.scale = true;
-        AddGemm(scheduler, g, budget);
+        // Of a parameter: its gradient stored, if asked for, then the parameter updated with it.
+        auto update = [&](Gemm gemm) {
+          if (keep_gradients_) {
+            Gemm gradient = gemm;
+            gradient.out = gradient_of_.at(gemm.out);
+            AddGemm(scheduler, gradient, budget);
+          }
+          gemm.in_place = true;
+          gemm.scale = true;
+          AddGemm(scheduler, gemm, budget);
+        };
+        update(g);
         if (tensor(Role::kB) >= 0) {
           Gemm bias = g;
           bias.a = {ones_, false};
@@ -680,7 +743,7 @@ bool Mapper::TryMapOps(bool train, double budget, std::vector<Descriptor>& progr
           bias.out = tensor(Role::kB);
           bias.m = 1;
           bias.n = program_.tensors[bias.out].cols;
-          AddGemm(scheduler, bias, budget);
+          update(bias);
         }
         break;
       }
@@ -775,8 +838,8 @@ Program Mapper::Map(const Recipe& recipe, const std::string& network) {
 }  // namespace
 
 Program MapNetwork(const Variant& variant, const VaultDram& dram, const TrainingGraph& graph, const Recipe& recipe,
-                   const std::string& network) {
-  return Mapper(variant, dram, graph).Map(recipe, network);
+                   const std::string& network, bool keep_gradients) {
+  return Mapper(variant, dram, graph, keep_gradients).Map(recipe, network);
 }
 
 double PinAvailability(const VaultDram& dram) {

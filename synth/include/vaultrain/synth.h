@@ -47,7 +47,8 @@ struct SynthOptions {
   std::optional<bool> clock_gating;               // absent: the technology's default
   double activity = 0.2;                          // toggles a net and cycle
   double sram_accesses = 0.5;                     // reads, and writes, a cycle and memory
-  std::optional<SynthWork> work;
+  // Asked once the clock is known; empty: GFLOPS/W is unknown.
+  std::function<SynthWork(double clock_ns)> measure_work;
   std::filesystem::path
       out_dir;  // netlists, SDC, reports, scripts; made if absent; empty: keep nothing
   bool use_cache = true;
@@ -88,11 +89,12 @@ struct SynthReport {
   double power_w = 0;  // at SynthOptions::activity
   GflopsPerWatt gflops_per_watt;
   std::vector<SynthBlockReport> blocks;
-
-  // Not part of the JSON.
   std::string worst_path;  // "from -> to", by RTL register names where the netlist keeps them
   std::vector<SynthMemory> memories;
   std::vector<std::string> remarks;  // substituted areas, estimates, what was not timed
+
+  // Not part of the JSON.
+  std::optional<double> ge_per_lane_without_memory;
 };
 
 // Throws Error: kUnusableInput for RTL or Liberty that cannot be used, kToolMissing for a tool that

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+//
+// vaultrain synth through the built program, in an install prefix and with a cache of its own.
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "test_prefix.h"
+#include "vaultrain/process.h"
+#include "vaultrain/synth.h"
+#include "vaultrain/version.h"
+
+namespace vaultrain {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+using testing::StartsWith;
+using testing::UnorderedElementsAre;
+
+class CliSynth : public testing::Test {
+ protected:
+  // Every test of this file may use what an earlier one has put into the cache.
+  static void SetUpTestSuite() {
+    cache_ = new ScratchFolder;
+    setenv("XDG_CACHE_HOME", cache_->path().c_str(), 1);
+  }
+  static void TearDownTestSuite() {
+    unsetenv("XDG_CACHE_HOME");
+    delete cache_;
+  }
+
+  void SetUp() override {
+    if (!fs::exists(kDefaultLiberty)) GTEST_SKIP() << kDefaultLiberty << " is not installed";
+    fs::create_directory(prefix_.path() / "bin");
+    fs::copy_file(VT_PROGRAM, program_);
+  }
+
+  ProcessResult Run(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), program_.string());
+    return RunProcess(arguments, work_.path());
+  }
+
+  // The smallest module there is, so that all of it is mapped in seconds.
+  ProcessResult SynthSmall(const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"synth", "nano"};
+    for (const char* set : {"array.cols=1", "array.lanes=8", "array.acc_depth=32",
+                            "scratchpad.kib=32", "dram.read_queue=4", "dram.write_queue=4"}) {
+      arguments.insert(arguments.end(), {"--set", set});
+    }
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return Run(arguments);
+  }
+
+  // Exactly one line on stderr, nothing on stdout.
+  void ExpectRefused(const ProcessResult& result, int status, const std::string& message) {
+    EXPECT_EQ(result.status, status);
+    EXPECT_EQ(result.out, "");
+    EXPECT_THAT(result.err, StartsWith("vaultrain: "));
+    EXPECT_THAT(result.err, HasSubstr(message));
+    EXPECT_EQ(std::count(result.err.begin(), result.err.end(), '\n'), 1) << result.err;
+  }
+
+  std::string Out(const char* name) { return (work_.path() / name).string(); }
+
+  static ScratchFolder* cache_;
+  TestPrefix prefix_;
+  ScratchFolder work_;
+  fs::path program_ = prefix_.path() / "bin/vaultrain";
+};
+
+ScratchFolder* CliSynth::cache_ = nullptr;
+
+TEST_F(CliSynth, ReportHoldsTheKeysOfTheContractAndAddsUp) {
+  ProcessResult result =
+      SynthSmall({"--clock-ns", "30", "--json", Out("s.json"), "--out", Out("gates")});
+  ASSERT_EQ(result.status, 0) << result.out << result.err;
+  const nlohmann::json json = nlohmann::json::parse(ReadFile(Out("s.json")));
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : json.items()) keys.push_back(key);
+  EXPECT_THAT(keys,
+              UnorderedElementsAre("schema", "tool_version", "library", "clock_ns", "slack_ns",
+                                   "area_um2", "ge", "ge_per_lane", "power_w", "gflops_per_watt",
+                                   "blocks", "worst_path", "memories", "remarks"));
+  EXPECT_EQ(json["schema"], "vaultrain.synth/1");
+  EXPECT_EQ(json["tool_version"], ToolVersion());
+  EXPECT_EQ(json["clock_ns"], 30);
+  EXPECT_TRUE(json["gflops_per_watt"]["pe_array"].is_null());
+  EXPECT_TRUE(json["gflops_per_watt"]["module"].is_null());
+  EXPECT_GE(json["slack_ns"], 0);
+  double um2 = 0;
+  double watts = 0;
+  for (const auto& block : json["blocks"]) {
+    SCOPED_TRACE(block.dump());
+    if (block["name"] != "top") {
+      EXPECT_EQ(block["instances"], 1);
+      EXPECT_GT(block["ge"], 0);
+      EXPECT_GT(block["power_w"], 0);
+      EXPECT_GE(block["slack_ns"], json["slack_ns"]);
+    }
+    EXPECT_THAT(result.out, HasSubstr(block["name"].get<std::string>()));
+    um2 += block["area_um2"].get<double>();
+    watts += block["power_w"].get<double>();
+  }
+  EXPECT_NEAR(um2, json["area_um2"], 1e-6 * um2);
+  EXPECT_NEAR(watts, json["power_w"], 1e-6 * watts);
+  const nlohmann::json& array = json["blocks"][0];
+  EXPECT_EQ(array["name"], "PE array");
+  EXPECT_NEAR(json["ge_per_lane"], array["ge"].get<double>() / 8, 1e-6 * um2);
+  EXPECT_TRUE(fs::exists(Out("gates") + "/whole.sta.rpt"));
+  EXPECT_TRUE(fs::exists(Out("gates") + "/report.json"));
+}
+
+TEST_F(CliSynth, TheSecondRunComesFromTheCache) {
+  ASSERT_EQ(SynthSmall({"--clock-ns", "30", "--json", Out("a.json")}).status, 0);
+  const auto begin = std::chrono::steady_clock::now();
+  ASSERT_EQ(SynthSmall({"--clock-ns", "30", "--json", Out("b.json")}).status, 0);
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  EXPECT_LT(seconds.count(), 20);
+  EXPECT_EQ(ReadFile(Out("a.json")), ReadFile(Out("b.json")));
+}
+
+TEST_F(CliSynth, TimingThatIsNotMetIsStatusOneAndNamesThePath) {
+  ProcessResult result = SynthSmall({"--clock-ns", "0.5", "--json", Out("s.json")});
+  EXPECT_EQ(result.status, 1) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("TIMING NOT MET"));
+  const nlohmann::json json = nlohmann::json::parse(ReadFile(Out("s.json")));
+  EXPECT_LT(json["slack_ns"], 0);
+  const std::string path = json["worst_path"];
+  EXPECT_THAT(path, HasSubstr(" -> "));
+  EXPECT_THAT(result.out, HasSubstr(path));
+}
+
+TEST_F(CliSynth, ALibraryThatCannotBeUsedIsRefusedAndLeavesNothing) {
+  WriteFile(Out("torn.lib"), "library (torn) {\n  cell (A) {\n    area : 1;\n");
+  ExpectRefused(SynthSmall({"--liberty", Out("torn.lib"), "--out", Out("gates")}), 2,
+                "torn.lib:4: the file ends inside cell (A)");
+  ExpectRefused(SynthSmall({"--liberty", Out("absent.lib"), "--out", Out("gates")}), 2,
+                "absent.lib");
+  EXPECT_FALSE(fs::exists(Out("gates")));
+}
+
+TEST_F(CliSynth, WhatIsNoVariantOrNetworkIsRefused) {
+  ExpectRefused(Run({"synth", "nanno"}), 2, "no variant 'nanno'");
+  ExpectRefused(Run({"synth", "nano", "--network", "nothing"}), 2, "nothing");
+  ExpectRefused(Run({"synth", "nano", "--clock-ns", "-1"}), 2, "--clock-ns");
+}
+
+TEST_F(CliSynth, MissingYosysIsATool) {
+  const std::string path = std::getenv("PATH");
+  setenv("PATH", work_.path().c_str(), 1);
+  ProcessResult result = SynthSmall({});
+  setenv("PATH", path.c_str(), 1);
+  ExpectRefused(result, 3, "yosys");
+}
+
+}  // namespace
+}  // namespace vaultrain

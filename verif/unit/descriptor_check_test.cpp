@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+
+#include <Vdut.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <map>
+#include <random>
+
+#include "golden/machine.h"
+#include "unit/block_bench.h"
+
+namespace vaultrain {
+namespace {
+
+using isa::Descriptor;
+using isa::ErrorCode;
+using isa::FieldId;
+using isa::kLoops;
+using isa::Opcode;
+
+constexpr uint64_t kDramBytes = uint64_t{1} << 32;
+constexpr uint32_t kWordBytes = VT_WordBits / 8;
+constexpr uint32_t kSpadBytes = 1u << VT_SpadBits;
+constexpr int kOpBytes = VT_OpBits / 8;
+
+golden::MachineConfig Config() {
+  golden::MachineConfig config;
+  config.lanes = VT_WordBits / VT_OpBits;
+  config.bf16 = VT_OpBits == 16;
+  config.cols = VT_Cols;
+  config.acc_depth = VT_AccDepth;
+  config.softmax_classes = VT_MaxClasses;
+  config.scratchpad_bytes = kSpadBytes;
+  config.dram_bytes = kDramBytes;
+  config.data_bits = VT_BeatBits;
+  config.turn_beats = VT_TurnBeats;
+  return config;
+}
+
+class Bench {
+ public:
+  Bench() : golden_(Config()), dut_(&context_) {
+    dut_.start_i = 0;
+    Reset(dut_);
+    SetWindow(0, kDramBytes);
+  }
+
+  void SetWindow(uint64_t base, uint64_t size) {
+    golden_.SetWindow(base, size);
+    dut_.window_base_i = base;
+    dut_.window_size_i = size;
+    base_ = base;
+    size_ = size;
+  }
+
+  ErrorCode Rtl(const Descriptor& d) {
+    PutBytes(dut_.descriptor_i, 0, d.bytes());
+    dut_.start_i = 1;
+    Settle(dut_);
+    Rise(dut_);
+    dut_.start_i = 0;
+    for (int cycle = 0; cycle < 40; ++cycle) {
+      Settle(dut_);
+      const bool done = dut_.done_o;
+      const int error = dut_.error_o;
+      Rise(dut_);
+      if (done) return static_cast<ErrorCode>(error);
+    }
+    ADD_FAILURE() << "never done: " << isa::ToText(d);
+    return ErrorCode::kNone;
+  }
+
+  // Both answers are the same; returns it.
+  ErrorCode Compare(const Descriptor& d, uint32_t seed) {
+    const ErrorCode golden = golden_.Check(d);
+    const ErrorCode rtl = Rtl(d);
+    EXPECT_EQ(static_cast<int>(rtl), static_cast<int>(golden))
+        << isa::ToText(d) << " window " << base_ << " + " << size_ << " seed " << seed;
+    return golden;
+  }
+
+ private:
+  golden::Machine golden_;
+  VerilatedContext context_;
+  Vdut dut_;
+  uint64_t base_ = 0;
+  uint64_t size_ = 0;
+};
+
+// A descriptor that may run in the whole vault.
+Descriptor DrawLegal(std::mt19937& random) {
+  const Opcode opcode = static_cast<Opcode>(1 + random() % 6);
+  Descriptor d(opcode);
+  if (opcode == Opcode::kEnd) return d;
+  d.Set(FieldId::kTag, random() % 64);
+  d.Set(FieldId::kWait, random() & 0xffff);
+  d.Set(FieldId::kSignal, random() & 0xffff);
+  const auto spad = [&](uint32_t unit) { return random() % kSpadBytes / unit * unit; };
+  const auto pitch = [&] { return random() % (1 << 24) / kWordBytes * kWordBytes; };
+  switch (opcode) {
+    case Opcode::kLoad:
+    case Opcode::kStore: {
+      const bool transpose = opcode == Opcode::kLoad && random() % 2;
+      const bool convert = opcode == Opcode::kLoad && VT_OpBits == 16 && random() % 2;
+      d.Set(FieldId::kDramAddr, random() % (1 << 28) / 64 * 64);
+      d.Set(FieldId::kDramPitch, random() % (1 << 14) / 64 * 64);
+      int rows = 1 + static_cast<int>(random() % (1 << 16 >> random() % 14)) % 65000;
+      int pad = opcode == Opcode::kLoad ? static_cast<int>(random() % 64) : 0;
+      if (transpose) {
+        const int side = VT_BeatBits / VT_OpBits;
+        pad += (side - (rows + pad) % side) % side;
+        const int access_ops = 64 / (convert ? 4 : kOpBytes);
+        const int most = std::max(1, VT_TurnBeats * side / access_ops);
+        const int accesses = 1 + static_cast<int>(random() % most);
+        d.Set(FieldId::kRowAccesses, accesses);
+        d.Set(FieldId::kCols, 1 + random() % (accesses * access_ops));
+        d.Set(FieldId::kSpadAddr, spad(VT_BeatBits / 8));
+      } else {
+        d.Set(FieldId::kRowAccesses, 1 + random() % 3000);
+        d.Set(FieldId::kSpadAddr, spad(kWordBytes));
+      }
+      d.Set(FieldId::kTranspose, transpose);
+      d.Set(FieldId::kConvert, convert);
+      d.Set(FieldId::kRows, rows);
+      d.Set(FieldId::kPadRows, pad);
+      d.Set(FieldId::kSpadPitch, pitch());
+      break;
+    }
+    case Opcode::kCompute: {
+      const int b_level = 1 + static_cast<int>(random() % 6);
+      const int store_level = b_level + static_cast<int>(random() % (7 - b_level));
+      const bool whole = random() % 2;
+      d.Set(FieldId::kFirst, whole || random() % 2);
+      d.Set(FieldId::kLast, whole);
+      d.Set(FieldId::kBLevel, b_level);
+      d.Set(FieldId::kStoreLevel, store_level);
+      int left = VT_AccDepth / 2;
+      for (int k = 0; k < kLoops; ++k) {
+        int bound = 1 + static_cast<int>(random() % 65535);
+        if (k < b_level) {
+          bound = 1 + static_cast<int>(random() % left);
+          left /= bound;
+        } else if (k >= store_level && !whole) {
+          bound = 1;
+        }
+        d.Set(FieldId::kBound, bound, k);
+        d.Set(FieldId::kAInc, static_cast<int16_t>(random()), k);
+        d.Set(FieldId::kBInc, static_cast<int16_t>(random()), k);
+      }
+      d.Set(FieldId::kABase, random() % std::min(65536u, kSpadBytes / kWordBytes));
+      d.Set(FieldId::kBBase, random() % std::min(65536u, kSpadBytes / kWordBytes));
+      d.Set(FieldId::kBColInc, static_cast<int16_t>(random()));
+      break;
+    }
+    case Opcode::kVector: {
+      const int aux = static_cast<int>(random() % 3);
+      const bool wide = random() % 2;
+      const uint32_t out_unit = VT_Cols * (wide ? 4 : kOpBytes);
+      const uint32_t aux_unit = VT_Cols * (aux == 1 ? 4 : kOpBytes);
+      d.Set(FieldId::kPopLevel, 1 + random() % 6);
+      d.Set(FieldId::kUseScale, random() % 2);
+      d.Set(FieldId::kScalar, random() % 8);
+      d.Set(FieldId::kAuxKind, aux);
+      d.Set(FieldId::kRelu, random() % 2);
+      d.Set(FieldId::kOutFp32, wide);
+      d.Set(FieldId::kTailLoop, random() % 8);
+      d.Set(FieldId::kOutBase, spad(out_unit));
+      d.Set(FieldId::kAuxBase, aux ? spad(aux_unit) : random() % (1 << 24));
+      for (int k = 0; k < kLoops; ++k) {
+        d.Set(FieldId::kVBound, 1 + random() % 65535, k);
+        const auto inc = [&](int unit) {
+          return (static_cast<int>(random() % (1 << 23)) - (1 << 22)) / unit * unit;
+        };
+        d.Set(FieldId::kOutInc, inc(static_cast<int>(out_unit)), k);
+        d.Set(FieldId::kAuxInc, aux ? inc(static_cast<int>(aux_unit)) : inc(1), k);
+      }
+      break;
+    }
+    default:
+      d.Set(FieldId::kSRows, 1 + random() % 65535);
+      d.Set(FieldId::kClasses, 1 + random() % VT_MaxClasses);
+      for (FieldId id :
+           {FieldId::kLogitsAddr, FieldId::kLabelsAddr, FieldId::kGradAddr, FieldId::kLossAddr}) {
+        d.Set(id, spad(kWordBytes));
+      }
+      d.Set(FieldId::kLogitsPitch, pitch());
+      d.Set(FieldId::kGradPitch, pitch());
+      d.Set(FieldId::kSScalar, random() % 8);
+      break;
+  }
+  return d;
+}
+
+// Sets one field of the descriptor's group to something near a limit, or flips a bit.
+void Mutate(Descriptor& d, std::mt19937& random) {
+  if (random() % 4 == 0) {
+    d.bytes()[random() % isa::kDescriptorBytes] ^= static_cast<uint8_t>(1u << random() % 8);
+    return;
+  }
+  const char group = isa::FieldGroup(static_cast<int>(d.Get(FieldId::kOpcode)));
+  for (;;) {
+    const size_t n = random() % isa::Fields().size();
+    const isa::Field& field = isa::Fields()[n];
+    if (field.opcodes != group && (field.opcodes != 'A' || random() % 8)) continue;
+    const FieldId id = static_cast<FieldId>(n);
+    const int index = static_cast<int>(random() % field.count);
+    const int64_t old = d.Get(id, index);
+    const int64_t limits[] = {0,
+                              1,
+                              old + 1,
+                              old - 1,
+                              old * 2,
+                              kSpadBytes,
+                              old + 64,
+                              kWordBytes,
+                              old + 8,
+                              65535,
+                              int64_t{1} << (field.bits - 1),
+                              VT_MaxClasses,
+                              VT_AccDepth / 2,
+                              static_cast<int64_t>(random())};
+    int64_t value = limits[random() % std::size(limits)];
+    value &= static_cast<int64_t>(LowBits(field.bits));
+    if (field.is_signed && value >> (field.bits - 1)) value -= int64_t{1} << field.bits;
+    d.Set(id, value, index);
+    return;
+  }
+}
+
+TEST(DescriptorCheck, AcceptsWhatIsLegal) {
+  Bench bench;
+  std::mt19937 random(1);
+  std::map<int, int> accepted;
+  for (int i = 0; i < 4000; ++i) {
+    const Descriptor d = DrawLegal(random);
+    ASSERT_EQ(bench.Compare(d, 1), ErrorCode::kNone) << isa::ToText(d);
+    ++accepted[static_cast<int>(d.Get(FieldId::kOpcode))];
+    ASSERT_FALSE(HasFailure());
+  }
+  EXPECT_EQ(accepted.size(), 6u);
+}
+
+TEST(DescriptorCheck, AnswersMutatedDescriptorsAsGoldenDoes) {
+  std::map<ErrorCode, int> seen;
+  for (uint32_t seed = 1; seed <= 4; ++seed) {
+    Bench bench;
+    std::mt19937 random(seed);
+    for (int i = 0; i < 15000; ++i) {
+      Descriptor d = DrawLegal(random);
+      for (uint32_t n = 1 + random() % 3; n > 0; --n) Mutate(d, random);
+      ++seen[bench.Compare(d, seed)];
+      ASSERT_FALSE(HasFailure());
+    }
+  }
+  for (const ErrorCode code :
+       {ErrorCode::kNone, ErrorCode::kOpcode, ErrorCode::kReserved, ErrorCode::kZeroCount,
+        ErrorCode::kWindow, ErrorCode::kAlignment, ErrorCode::kLevel, ErrorCode::kAccumulators,
+        ErrorCode::kUnsupported, ErrorCode::kScratchpad}) {
+    EXPECT_GT(seen[code], 20) << "code " << static_cast<int>(code) << " is hardly ever asked for";
+  }
+}
+
+TEST(DescriptorCheck, AnswersNoiseAsGoldenDoes) {
+  Bench bench;
+  std::mt19937 random(1);
+  for (int i = 0; i < 20000; ++i) {
+    Descriptor d;
+    for (uint8_t& b : d.bytes()) b = static_cast<uint8_t>(random() & random());
+    bench.Compare(d, 1);
+    ASSERT_FALSE(HasFailure());
+  }
+}
+
+// A tile that touches both ends of the window is allowed, a byte beyond either is not.
+TEST(DescriptorCheck, TheWindowHoldsToTheByte) {
+  Bench bench;
+  std::mt19937 random(3);
+  int moves = 0;
+  while (moves < 500) {
+    const Descriptor d = DrawLegal(random);
+    const int64_t opcode = d.Get(FieldId::kOpcode);
+    if (opcode != 1 && opcode != 2) continue;
+    ++moves;
+    const uint64_t begin = static_cast<uint64_t>(d.Get(FieldId::kDramAddr));
+    const uint64_t size =
+        static_cast<uint64_t>((d.Get(FieldId::kRows) - 1) * d.Get(FieldId::kDramPitch) +
+                              d.Get(FieldId::kRowAccesses) * 64);
+    bench.SetWindow(begin, size);
+    EXPECT_EQ(bench.Compare(d, 3), ErrorCode::kNone);
+    bench.SetWindow(begin + 1, size);
+    EXPECT_EQ(bench.Compare(d, 3), ErrorCode::kWindow);
+    bench.SetWindow(begin, size - 1);
+    EXPECT_EQ(bench.Compare(d, 3), ErrorCode::kWindow);
+    ASSERT_FALSE(HasFailure());
+  }
+}
+
+}  // namespace
+}  // namespace vaultrain
