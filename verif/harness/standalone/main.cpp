@@ -137,11 +137,12 @@ class Simulation {
     const uint64_t cols = Number(line);
     const uint64_t pitch = Number(line);
     const uint64_t size = format == "fp32" ? 4 : 2;
-    Bytes found(cols * size);
+    // Over the host's port, which sees writes that are still on their way into the dies.
+    Bytes found(pitch);
     for (uint64_t row = 0; row < rows; ++row) {
       const uint64_t begin = address + row * pitch;
-      if (begin + found.size() > expected_.size()) throw std::invalid_argument(name + " leaves expected.bin");
-      Require(vt_device_read_dies(Device(), begin, found.data(), found.size()), "read");
+      if (begin + cols * size > expected_.size()) throw std::invalid_argument(name + " leaves expected.bin");
+      Require(vt_device_read(Device(), begin, found.data(), found.size()), "read");
       for (uint64_t col = 0; col < cols; ++col) {
         const uint8_t* rtl = found.data() + col * size;
         const uint8_t* golden = expected_.data() + begin + col * size;
