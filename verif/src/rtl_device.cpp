@@ -40,12 +40,8 @@ std::string FirstErrorLine(const ProcessResult& result) {
 
 // Files that the shared object is built from, by name in one folder.
 FileTree ModelSources(const Variant& variant, const ResourcePaths& resources) {
-  FileTree sources;
-  for (const auto& [path, bytes] : GenerateRtl(variant, resources)) sources[path] = bytes;
-  for (const char* name : {"device_abi.h", "device_shim.cpp", "axi_driver.h", "dram_die.h", "dram_die.cpp"}) {
-    sources[std::string("harness/") + name] = ReadFile(resources.harness / name);
-  }
-  sources["vaultrain/dram_timing.h"] = ReadFile(resources.include / "vaultrain/dram_timing.h");
+  FileTree sources = GenerateRtl(variant, resources);
+  sources.merge(HarnessSources(resources));
   return sources;
 }
 

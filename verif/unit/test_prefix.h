@@ -29,6 +29,7 @@ class TestPrefix {
     fs::create_directory_symlink(source / "generator/networks", share / "networks");
     fs::create_directory_symlink(source / "synth", share / "synth");
     fs::create_directory_symlink(source / "verif/harness", share / "harness");
+    fs::create_directory_symlink(source / "generator/include", share / "include");
   }
 
   const std::filesystem::path& path() const { return folder_.path(); }

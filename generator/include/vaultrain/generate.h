@@ -24,7 +24,11 @@ inline constexpr std::string_view kTopModule = "vt_memory_module";
 // that does not exist.
 FileTree GenerateRtl(const Variant& variant, const ResourcePaths& resources);
 
-// All that `vaultrain generate` writes, by path relative to --out.
+// What compiles beside the Verilated module: harness/, and the header that it shares with the
+// program.
+FileTree HarnessSources(const ResourcePaths& resources);
+
+// All that `vaultrain generate` writes but sim/'s program, by path relative to --out.
 FileTree GenerateTree(const Variant& variant, const ResourcePaths& resources);
 
 // The opening of a generated file: tool and version, variant, command, digest; each line behind

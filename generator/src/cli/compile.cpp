@@ -8,10 +8,7 @@
 #include "cli/network.h"
 #include "cli/options.h"
 #include "vaultrain/mapper.h"
-#include "vaultrain/dataset.h"
 #include "vaultrain/paths.h"
-#include "vaultrain/random.h"
-#include "vaultrain/tensors.h"
 
 namespace vaultrain::cli {
 namespace {
@@ -24,16 +21,8 @@ int RunCompile(const CompileOptions& options) {
   flags.batch = options.batch;
   flags.keep_gradients = options.keep_gradients;
   CompiledNetwork network = CompileNetwork(variant, dram, flags);
-  Program& program = network.program;
-  // A first batch and its step size, so that the file runs by itself.
-  const TrainTest data = LoadData(std::nullopt, network.graph.features, network.graph.classes);
-  DataOrder order(static_cast<uint32_t>(data.train.size()), static_cast<uint32_t>(program.batch), network.recipe.seed);
-  const StepData batch = GatherStep(data.train, network.recipe, order.Batch(0));
-  const ProgramTensor& input = TensorOf(program, TensorRole::kInput);
-  const ProgramTensor& label = TensorOf(program, TensorRole::kLabel);
-  program.image.push_back({input.address, EncodeTensor(input, batch.inputs)});
-  program.image.push_back({label.address, EncodeLabels(label, batch.labels)});
-  program.recipe["step_size"] = StepSize(network.recipe, 0, StepCount(network.recipe, data.train.size()));
+  AddFirstBatch(network);
+  const Program& program = network.program;
   WriteProgram(options.out, program);
 
   nlohmann::ordered_json jobs = nlohmann::ordered_json::array();

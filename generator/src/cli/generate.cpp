@@ -8,7 +8,9 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/sim_program.h"
 #include "vaultrain/digest.h"
+#include "vaultrain/error.h"
 #include "vaultrain/output.h"
 #include "vaultrain/paths.h"
 
@@ -25,6 +27,13 @@ int RunGenerate(const GenerateOptions& options) {
   Variant variant = options.variant.Load();
   OutputFolder folder(options.out);
   FileTree tree = GenerateTree(variant, Resources());
+  std::string without_program;
+  try {
+    tree.merge(SimProgram(variant));
+  } catch (const Error& error) {
+    if (error.status() != ExitStatus::kUnusableInput) throw;
+    without_program = error.what();
+  }
   folder.Write(tree);
 
   nlohmann::ordered_json files = nlohmann::ordered_json::array();
@@ -38,6 +47,10 @@ int RunGenerate(const GenerateOptions& options) {
   folder.Commit();
   fmt::print("{}: {} files of variant {}, top {}, digest {}\n", options.out, tree.size(),
              variant.name, kTopModule, digest.substr(0, 16));
+  if (!without_program.empty()) {
+    fmt::print("{}/sim: no program, {} does not fit: {}\n", options.out, kSimNetwork,
+               without_program);
+  }
   return 0;
 }
 

@@ -7,10 +7,13 @@
 
 #include <filesystem>
 
+#include "vaultrain/dataset.h"
 #include "vaultrain/graph.h"
 #include "vaultrain/mapper.h"
 #include "vaultrain/networks.h"
 #include "vaultrain/paths.h"
+#include "vaultrain/random.h"
+#include "vaultrain/tensors.h"
 
 namespace vaultrain::cli {
 
@@ -30,6 +33,20 @@ CompiledNetwork CompileNetwork(const Variant& variant, const VaultDram& dram, co
   result.program = MapNetwork(variant, dram, result.graph, result.recipe, result.name,
                               flags.keep_gradients);
   return result;
+}
+
+void AddFirstBatch(CompiledNetwork& network) {
+  Program& program = network.program;
+  const TrainTest data = LoadData(std::nullopt, network.graph.features, network.graph.classes);
+  DataOrder order(static_cast<uint32_t>(data.train.size()), static_cast<uint32_t>(program.batch),
+                        network.recipe.seed);
+  const StepData batch = GatherStep(data.train, network.recipe, order.Batch(0));
+  const ProgramTensor& input = TensorOf(program, TensorRole::kInput);
+  const ProgramTensor& label = TensorOf(program, TensorRole::kLabel);
+  program.image.push_back({input.address, EncodeTensor(input, batch.inputs)});
+  program.image.push_back({label.address, EncodeLabels(label, batch.labels)});
+  program.recipe["step_size"] =
+      StepSize(network.recipe, 0, StepCount(network.recipe, data.train.size()));
 }
 
 }  // namespace vaultrain::cli

@@ -35,6 +35,10 @@ struct NetworkFlags {
 
 CompiledNetwork CompileNetwork(const Variant& variant, const VaultDram& dram, const NetworkFlags& flags);
 
+// Puts the first batch of the data set that the program makes itself into the image, and its step
+// size into the recipe of the program, so that the program runs by itself.
+void AddFirstBatch(CompiledNetwork& network);
+
 }  // namespace vaultrain::cli
 
 #endif  // VAULTRAIN_SRC_CLI_NETWORK_H_

@@ -129,6 +129,16 @@ FileTree GenerateRtl(const Variant& variant, const ResourcePaths& resources) {
   return tree;
 }
 
+FileTree HarnessSources(const ResourcePaths& resources) {
+  FileTree sources;
+  for (const char* name :
+       {"device_abi.h", "device_shim.cpp", "axi_driver.h", "dram_die.h", "dram_die.cpp"}) {
+    sources[std::string("harness/") + name] = ReadFile(resources.harness / name);
+  }
+  sources["vaultrain/dram_timing.h"] = ReadFile(resources.include / "vaultrain/dram_timing.h");
+  return sources;
+}
+
 FileTree GenerateTree(const Variant& variant, const ResourcePaths& resources) {
   FileTree tree = GenerateRtl(variant, resources);
   std::string list = FileList(variant, tree);
@@ -140,7 +150,10 @@ FileTree GenerateTree(const Variant& variant, const ResourcePaths& resources) {
       PortDocument(variant, rtl::MemoryModule(variant, LoadVaultDram(variant, resources)));
   tree["doc/registers.md"] = GeneratedHeader(variant, "<!--") + "\n" + RegistersMarkdown();
   AddSynthesis(variant, resources, tree);
-  AddFolder(resources.harness / "standalone", "sim/", {}, tree);
+  std::string header = GeneratedHeader(variant, "#");
+  header.pop_back();
+  AddFolder(resources.harness / "standalone", "sim/", {{"@HEADER@", header}, {"@TOP@", std::string(kTopModule)}}, tree);
+  for (auto& [name, text] : HarnessSources(resources)) tree["sim/" + name] = std::move(text);
   return tree;
 }
 
