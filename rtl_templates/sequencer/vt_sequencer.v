@@ -11,7 +11,7 @@
 // that overflows end a program the same way, so a program never hangs once the watchdog is set.
 //
 // Latency     about 40 cycles from start_i to the first job, most of it the vault's.
-// Throughput  a descriptor every 17 cycles at most; the queues hold QueueDepth per engine.
+// Throughput  a descriptor every 18 cycles at most; the queues hold QueueDepth per engine.
 // Bound       QueueDepth descriptors per engine, 4 fetched ahead.
 
 `default_nettype none
