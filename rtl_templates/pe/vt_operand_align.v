@@ -8,7 +8,10 @@
 // and once, leaves each lane a 6-bit add instead of an exponent sum, a share of a maximum tree and a subtraction: in
 // osu018 a lane of the array shrinks from 1,629 to 1,357 gate equivalents.
 //
-// Latency     combinational.
+// The largest exponent stands in a register before it is used: finding it takes most of a cycle.
+//
+// Latency     1 cycle; the outputs are combinational behind the register.
+// Throughput  1 group per cycle; no back-pressure.
 // Numerics    an operand is sign, ExpBits exponent e (bias 127), ManBits fraction f. e = 0 is zero, whatever f is
 //             (subnormals are flushed). e all ones, infinity or NaN, sets nan_o for the group. Otherwise the
 //             significand is 1.f. max_o is the largest e of the group; the shift of an operand is
@@ -25,7 +28,11 @@ module vt_operand_align #(
     parameter OpBits    = 1 + ExpBits + ManBits,
     parameter LaneBits  = 1 + ShiftBits + ManBits + 1
 ) (
+    input  wire                      clk_i,
+
     input  wire [Lanes*OpBits-1:0]   operand_i,
+
+    // One cycle later.
     output wire [Lanes*LaneBits-1:0] lane_o,     // per lane {sign, shift, significand}
     output wire [ExpBits-1:0]        max_o,
     output wire                      nan_o
@@ -53,14 +60,24 @@ module vt_operand_align #(
     end
   end
 
-  assign max_o = node[0+:ExpBits];
-  assign nan_o = |special;
+  reg [Lanes*OpBits-1:0] operand_q;
+  reg [ExpBits-1:0]      max_q;
+  reg                    nan_q;
+
+  always @(posedge clk_i) begin
+    operand_q <= operand_i;
+    max_q     <= node[0+:ExpBits];
+    nan_q     <= |special;
+  end
+
+  assign max_o = max_q;
+  assign nan_o = nan_q;
 
   generate
     for (i = 0; i < Lanes; i = i + 1) begin : gen_lane
-      wire [OpBits-1:0] operand = operand_i[i*OpBits+:OpBits];
+      wire [OpBits-1:0] operand = operand_q[i*OpBits+:OpBits];
       wire [ExpBits-1:0] exponent = operand[ManBits+:ExpBits];
-      wire [ExpBits-1:0] distance = max_o - exponent;
+      wire [ExpBits-1:0] distance = max_q - exponent;
       wire far = |distance[ExpBits-1:ShiftBits];
       wire nonzero = |exponent;
       assign lane_o[i*LaneBits+:LaneBits] = {

@@ -8,9 +8,9 @@
 // is written to the shadow registers. All columns use the same accumulator entry at once, so one memory a half holds
 // those of all columns.
 //
-// Latency     2*Rows + 2 cycles from a_valid_i to written_o, the cycle of the accumulator's write.
+// Latency     2*Rows + 3 cycles from a_valid_i to written_o, the cycle of the accumulator's write.
 // Throughput  1 streamed word per cycle, Rows*Cols*Lanes multiply-adds; no back-pressure. An accumulator is read in
-//             stage 2*Rows - 1, merged in stage 2*Rows and written in stage 2*Rows + 1: it may be used again 3 cycles
+//             stage 2*Rows, merged in stage 2*Rows + 1 and written in stage 2*Rows + 2: it may be used again 3 cycles
 //             after its last use, which the sequencing of B tiles guarantees (vt_compute_engine).
 // Numerics    vt_operand_align, vt_dot_unit, vt_sum_merge.
 
@@ -58,7 +58,8 @@ module vt_pe_array #(
 
   localparam ShiftBits = $clog2(AlignBits + 1);
   localparam LaneBits = 1 + ShiftBits + ManBits + 1;
-  localparam Stages = 2 * Rows + 2;
+  localparam Stages = 2 * Rows + 3;
+  localparam ReadStage = 2 * Rows;  // of the accumulators
 
   generate
     if (AlignBits < ManBits + 2 || ShiftBits > ExpBits - 1) begin : gen_bad_align
@@ -69,7 +70,7 @@ module vt_pe_array #(
     end
   endgenerate
 
-  // ---- operand preparation, shared by all columns
+  // ---- operand preparation, shared by all columns; what goes with the operands keeps step
 
   wire [Rows*Lanes*LaneBits-1:0] a_lane;
   wire [Rows*ExpBits-1:0]        a_max;
@@ -87,6 +88,7 @@ module vt_pe_array #(
           .ManBits(ManBits),
           .ShiftBits(ShiftBits)
       ) u_align_a (
+          .clk_i(clk_i),
           .operand_i(a_word_i[r*Lanes*OpBits+:Lanes*OpBits]),
           .lane_o(a_lane[r*Lanes*LaneBits+:Lanes*LaneBits]),
           .max_o(a_max[r*ExpBits+:ExpBits]),
@@ -98,6 +100,7 @@ module vt_pe_array #(
           .ManBits(ManBits),
           .ShiftBits(ShiftBits)
       ) u_align_b (
+          .clk_i(clk_i),
           .operand_i(b_word_i[r*Lanes*OpBits+:Lanes*OpBits]),
           .lane_o(b_lane[r*Lanes*LaneBits+:Lanes*LaneBits]),
           .max_o(b_max[r*ExpBits+:ExpBits]),
@@ -106,16 +109,19 @@ module vt_pe_array #(
     end
   endgenerate
 
-  reg [Rows*Lanes*LaneBits-1:0] x_lane_q;
-  reg [Rows*ExpBits-1:0]        x_max_q;
-  reg [Rows-1:0]                x_nan_q;
+  reg               b_valid_q;
+  reg [ColBits-1:0] b_col_q;
+  reg               swap_q;
 
   always @(posedge clk_i) begin
-    if (a_valid_i) begin
-      x_lane_q <= a_lane;
-      x_max_q  <= a_max;
-      x_nan_q  <= a_nan;
+    if (!rst_ni) begin
+      b_valid_q <= 1'b0;
+      swap_q    <= 1'b0;
+    end else begin
+      b_valid_q <= b_valid_i;
+      swap_q    <= a_valid_i && a_swap_i;
     end
+    b_col_q <= b_col_i;
   end
 
   // ---- control, one step per stage
@@ -131,13 +137,27 @@ module vt_pe_array #(
     control_q <= {control_q[0+:(Stages-1)*ControlBits], control};
   end
 
-  wire [ControlBits-1:0] read_control = control_q[(2*Rows-1)*ControlBits+:ControlBits];
-  wire [ControlBits-1:0] merge_control = control_q[(2*Rows)*ControlBits+:ControlBits];
-  wire [ControlBits-1:0] write_control = control_q[(2*Rows+1)*ControlBits+:ControlBits];
+  wire [ControlBits-1:0] read_control = control_q[ReadStage*ControlBits+:ControlBits];
+  wire [ControlBits-1:0] merge_control = control_q[(ReadStage+1)*ControlBits+:ControlBits];
+  wire [ControlBits-1:0] write_control = control_q[(ReadStage+2)*ControlBits+:ControlBits];
   wire unused_control =
       &{1'b0, read_control[HalfBits+1], merge_control[HalfBits:0], write_control[HalfBits+1]};
 
   assign written_o = valid_q[Stages-1];
+
+  // ---- streamed operands, one register for all columns
+
+  reg [Rows*Lanes*LaneBits-1:0] x_lane_q;
+  reg [Rows*ExpBits-1:0]        x_max_q;
+  reg [Rows-1:0]                x_nan_q;
+
+  always @(posedge clk_i) begin
+    if (valid_q[0]) begin
+      x_lane_q <= a_lane;
+      x_max_q  <= a_max;
+      x_nan_q  <= a_nan;
+    end
+  end
 
   // ---- accumulators
 
@@ -147,13 +167,13 @@ module vt_pe_array #(
   reg                       drain_half_q;
 
   always @(posedge clk_i) begin
-    if (valid_q[2*Rows-1]) from_half_q <= read_control[HalfBits];
+    if (valid_q[ReadStage]) from_half_q <= read_control[HalfBits];
     if (drain_i) drain_half_q <= drain_half_i;
   end
 
   generate
     for (r = 0; r < 2; r = r + 1) begin : gen_half
-      wire compute_read = valid_q[2*Rows-1] && read_control[HalfBits] == r[0];
+      wire compute_read = valid_q[ReadStage] && read_control[HalfBits] == r[0];
       wire drain_read = drain_i && drain_half_i == r[0];
       vt_sram #(
           .Depth(AccDepth / 2),
@@ -164,7 +184,7 @@ module vt_pe_array #(
           .ren_i(compute_read || drain_read),
           .raddr_i(drain_read ? drain_index_i : read_control[0+:HalfBits]),
           .rdata_o(half_data[r*Cols*AccBits+:Cols*AccBits]),
-          .wen_i(valid_q[2*Rows+1] && write_control[HalfBits] == r[0]),
+          .wen_i(valid_q[ReadStage+2] && write_control[HalfBits] == r[0]),
           .waddr_i(write_control[0+:HalfBits]),
           .wdata_i(merged)
       );
@@ -192,12 +212,12 @@ module vt_pe_array #(
           .AccExp(AccExp)
       ) u_column (
           .clk_i(clk_i),
-          .load_i(b_valid_i && b_col_i == c[ColBits-1:0]),
+          .load_i(b_valid_q && b_col_q == c[ColBits-1:0]),
           .w_lane_i(b_lane),
           .w_max_i(b_max),
           .w_nan_i(b_nan),
-          .swap_i(a_valid_i && a_swap_i),
-          .valid_i(valid_q[2*Rows:0]),
+          .swap_i(swap_q),
+          .valid_i(valid_q[2*Rows+1:1]),
           .x_lane_i(x_lane_q),
           .x_max_i(x_max_q),
           .x_nan_i(x_nan_q),

@@ -6,7 +6,7 @@
 //
 // The end of a tile in memory, (rows - 1) * dram_pitch behind its first row, is summed serially.
 //
-// Latency     17 cycles from start_i to done_o for LOAD and STORE, 7 for COMPUTE, 1 for others.
+// Latency     18 cycles from start_i to done_o for LOAD and STORE, 7 for COMPUTE, 1 for others.
 // Throughput  one descriptor at a time.
 
 `default_nettype none
@@ -166,14 +166,18 @@ module vt_descriptor_check #(
 
   // ---- rules that need a product
 
-  // Memory: end_q sums dram_addr, a row and (rows - 1) pitches. Accumulators: words of a B tile, limited as they grow.
+  // Memory: end_q sums dram_addr, a row and (rows - 1) pitches, which no legal field takes beyond EndBits; span_q is
+  // its distance from the window's base. Accumulators: words of a B tile, limited as they grow.
+  localparam EndBits = 49;
   reg         busy_q;
   reg  [4:0]  count_q;
   reg  [7:0]  field_error_q;
   reg  [15:0] rest_q;
-  reg  [63:0] pitch_q;
-  reg  [63:0] end_q;
-  wire        step_last = count_q == (is_move ? 5'd16 : is_compute ? 5'd6 : 5'd0);
+  reg  [EndBits-1:0] pitch_q;
+  reg  [EndBits-1:0] end_q;
+  reg  [EndBits-1:0] span_q;
+  reg         below_q;
+  wire        step_last = count_q == (is_move ? 5'd17 : is_compute ? 5'd6 : 5'd0);
 
   always @(posedge clk_i) begin
     if (!rst_ni) busy_q <= 1'b0;
@@ -183,17 +187,19 @@ module vt_descriptor_check #(
       count_q       <= 5'd0;
       field_error_q <= field_error;
       rest_q        <= rows - 16'd1;
-      pitch_q       <= {32'd0, dram_pitch};
-      end_q         <= {24'd0, dram_addr} + {42'd0, row_accesses, 6'd0};
+      pitch_q       <= {{(EndBits - 32) {1'b0}}, dram_pitch};
+      end_q         <= {{(EndBits - 40) {1'b0}}, dram_addr} + {{(EndBits - 22) {1'b0}}, row_accesses, 6'd0};
     end else if (busy_q) begin
       count_q <= count_q + 5'd1;
       rest_q  <= {1'b0, rest_q[15:1]};
-      pitch_q <= {pitch_q[62:0], 1'b0};
+      pitch_q <= {pitch_q[EndBits-2:0], 1'b0};
       if (rest_q[0]) end_q <= end_q + pitch_q;
     end
+    span_q  <= end_q - {{(EndBits - 40) {1'b0}}, window_base_i[39:0]};
+    below_q <= window_base_i[63:40] != 24'd0 || dram_addr < window_base_i[39:0];
   end
 
-  wire window = is_move && ({24'd0, dram_addr} < window_base_i || end_q - window_base_i > window_size_i);
+  wire window = is_move && (below_q || (window_size_i[63:EndBits] == 0 && span_q > window_size_i[EndBits-1:0]));
 
   // The product of the bounds below b_level, one factor a cycle.
   localparam [31:0] HalfWide = AccDepth / 2;

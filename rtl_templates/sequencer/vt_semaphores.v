@@ -4,12 +4,12 @@
 // Counting semaphores between the engines of a sequencer.
 //
 // An engine holds wait_valid_i with its mask until grant_o: then every semaphore of the mask was above zero and loses
-// one token, all in that cycle and all or none. Engines are served from the lowest index up, each seeing what those
-// before it left; an empty mask is granted at once. A signal always arrives and counts from the next cycle on. A
-// semaphore that would pass its largest value stays there and sets overflow_o until clear_i.
+// one token, all in that cycle and all or none. Of the engines that could go the lowest index is served; the others see
+// what it left one cycle later. An engine with an empty mask can always go. A signal always arrives and counts from the
+// next cycle on. A semaphore that would pass its largest value stays there and sets overflow_o until clear_i.
 //
 // Latency     0 cycles from wait_valid_i to grant_o; 1 cycle from a signal to the grant it allows.
-// Throughput  1 wait and 1 signal per engine and cycle.
+// Throughput  1 wait per cycle, and 1 signal per engine and cycle.
 
 `default_nettype none
 
@@ -46,42 +46,39 @@ module vt_semaphores #(
   reg                  overflow_q;
   reg                  overflow_d;
 
-  // ---- grants: what the engines before leave, a smaller index first
+  // ---- grant: the lowest engine whose semaphores are all above zero
 
-  reg [Count*Bits-1:0] left;
-  reg [Engines-1:0]    grant;
+  reg [Count-1:0]   some;   // above zero
+  reg [Engines-1:0] grant;
+  reg [Count-1:0]   taken;
 
   always @* begin : serve
     integer e, s;
-    left  = value_q;
-    grant = wait_valid_i & {Engines{!clear_i}};
+    for (s = 0; s < Count; s = s + 1) some[s] = value_q[s*Bits+:Bits] != {Bits{1'b0}};
     for (e = 0; e < Engines; e = e + 1) begin
-      for (s = 0; s < Count; s = s + 1) begin
-        if (wait_mask_i[e*Count+s] && left[s*Bits+:Bits] == {Bits{1'b0}}) grant[e] = 1'b0;
-      end
-      for (s = 0; s < Count; s = s + 1) begin
-        if (grant[e] && wait_mask_i[e*Count+s]) left[s*Bits+:Bits] = left[s*Bits+:Bits] - 1'b1;
-      end
+      grant[e] = wait_valid_i[e] && !clear_i && (wait_mask_i[e*Count+:Count] & ~some) == {Count{1'b0}};
     end
+    grant = grant & (~grant + 1'b1);
+    taken = {Count{1'b0}};
+    for (e = 0; e < Engines; e = e + 1) taken = taken | (wait_mask_i[e*Count+:Count] & {Count{grant[e]}});
   end
 
   assign grant_o = grant;
 
-  // ---- signals, on top of what the grants left
+  // ---- signals: summed beside the grant, the token comes off last
 
   reg [Bits:0] sum;
 
   always @* begin : count
     integer e, s;
-    value_d    = left;
     overflow_d = overflow_q;
     for (s = 0; s < Count; s = s + 1) begin
-      sum = {1'b0, left[s*Bits+:Bits]};
+      sum = {1'b0, value_q[s*Bits+:Bits]};
       for (e = 0; e < Engines; e = e + 1) begin
         if (signal_valid_i[e] && signal_mask_i[e*Count+s]) sum = sum + 1'b1;
       end
-      value_d[s*Bits+:Bits] = sum[Bits] ? {Bits{1'b1}} : sum[Bits-1:0];
-      if (sum[Bits]) overflow_d = 1'b1;
+      value_d[s*Bits+:Bits] = sum[Bits] ? {Bits{1'b1}} : sum[Bits-1:0] - {{(Bits - 1) {1'b0}}, taken[s]};
+      if (sum[Bits] && !(sum[Bits-1:0] == {Bits{1'b0}} && taken[s])) overflow_d = 1'b1;
     end
   end
 

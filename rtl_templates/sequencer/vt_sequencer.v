@@ -11,7 +11,7 @@
 // that overflows end a program the same way, so a program never hangs once the watchdog is set.
 //
 // Latency     about 40 cycles from start_i to the first job, most of it the vault's.
-// Throughput  with a vault that keeps up a LOAD or STORE every 28 cycles, a COMPUTE every 18, others every 12: 8 beats
+// Throughput  with a vault that keeps up a LOAD or STORE every 29 cycles, a COMPUTE every 19, others every 13: 8 beats
 //             and the check. The queues hold QueueDepth per engine.
 // Bound       QueueDepth descriptors per engine, 4 fetched ahead.
 

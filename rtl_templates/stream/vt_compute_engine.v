@@ -68,7 +68,7 @@ module vt_compute_engine #(
 );
 
   localparam Loops = `VT_LOOPS;
-  localparam Stages = 2 * Rows + 2;  // from a word's entry to the write of its sums
+  localparam Stages = 2 * Rows + 3;  // from a word's entry to the write of its sums
 
   // ---- the job
 

@@ -21,7 +21,7 @@ using isa::kLoops;
 
 constexpr int kCols = VT_Cols;
 constexpr int kHalf = VT_AccDepth / 2;
-constexpr int kStages = 2 * VT_Rows + 2;
+constexpr int kStages = 2 * VT_Rows + 3;
 constexpr uint32_t kWords = 1u << VT_AddrBits;
 
 // What the scratchpad holds.

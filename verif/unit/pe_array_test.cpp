@@ -22,7 +22,7 @@ constexpr int kLanes = VT_Lanes;
 constexpr int kManBits = VT_ManBits;
 constexpr int kOpBits = 9 + kManBits;
 constexpr int kEntries = VT_AccDepth / 2;
-constexpr int kLatency = 2 * kRows + 2;
+constexpr int kLatency = 2 * kRows + 3;
 constexpr int kAccExp = 10;
 constexpr golden::DotFormat kFormat{kLanes, kManBits, VT_AlignBits};
 

@@ -41,6 +41,7 @@ class Twin {
       if (!all) continue;
       grants |= 1u << e;
       for (int s = 0; s < kCount; ++s) value[s] -= in.wait_mask[e] >> s & 1;
+      break;
     }
     for (int s = 0; s < kCount; ++s) {
       for (int e = 0; e < kEngines; ++e) value[s] += in.signal[e] && (in.signal_mask[e] >> s & 1);
@@ -157,6 +158,18 @@ TEST(Semaphores, GrantAllOrNone) {
   EXPECT_EQ(bench.Wait(0, 0b11), 1u) << "the refused wait has taken a token";
   EXPECT_EQ(bench.Wait(0, 0b01), 0u);
   EXPECT_EQ(bench.Wait(0, 0b10), 0u);
+}
+
+TEST(Semaphores, ServeOneEngineACycle) {
+  Bench bench;
+  bench.Signal(0, 0b11);
+  Inputs both;
+  both.wait[0] = both.wait[2] = true;
+  both.wait_mask[0] = 0b01;
+  both.wait_mask[2] = 0b10;
+  EXPECT_EQ(bench.Cycle(both), 0b0001u);
+  both.wait[0] = false;
+  EXPECT_EQ(bench.Cycle(both), 0b0100u);
 }
 
 TEST(Semaphores, GrantAnEmptyMaskAtOnce) {
