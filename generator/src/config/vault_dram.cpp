@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include "vaultrain/error.h"
+#include "vaultrain/isa.h"
 
 namespace vaultrain {
 
@@ -23,6 +24,15 @@ VaultDram LoadVaultDram(const Variant& variant, const ResourcePaths& resources) 
     dram = {CyclesAt(set, variant.clock_ps), GeometryOf(set, variant.dram.data_bits)};
   } catch (const Error& error) {
     RefuseInput("variant {}: breaks rule dram_timing: {}", variant.name, error.what());
+  }
+  if (dram.geometry.AccessBytes() != isa::kAccessBytes) {
+    RefuseInput(
+        "variant {}: breaks rule vault_access: set {} moves {} beats of dram.data_bits {}, {} "
+        "bytes; "
+        "accepted: {} bytes, dram.data_bits {}",
+        variant.name, set.name, dram.geometry.beats, dram.geometry.data_bits,
+        dram.geometry.AccessBytes(), isa::kAccessBytes,
+        isa::kAccessBytes * 8 / dram.geometry.beats);
   }
   int64_t row_bytes = int64_t{dram.geometry.banks} * dram.geometry.page_bytes;
   int64_t rows = variant.VaultBytes() / row_bytes;
