@@ -439,6 +439,7 @@ module vt_node #(
       .BankRotate(BankRotate),
       .ReadQueue(ReadQueue),
       .WriteQueue(WriteQueue),
+      .HighWater(WriteQueue - 8),
       .tRCD(tRCD),
       .tRP(tRP),
       .tCL(tCL),

@@ -110,6 +110,8 @@ TEST(Generate, WhatTheDiesCannotServeIsRefusedByRule) {
   };
   EXPECT_THAT(refusal({"dram.mib=256"}), HasSubstr("breaks rule dram_capacity"));
   EXPECT_THAT(refusal({"clock_ps=100000"}), HasSubstr("breaks rule dram_timing"));
+  EXPECT_THAT(refusal({"dram.data_bits=32"}), HasSubstr("breaks rule vault_access"));
+  EXPECT_THAT(refusal({"dram.data_bits=128"}), HasSubstr("breaks rule vault_access"));
   EXPECT_THAT(refusal({"dram.timing=hmc9"}), HasSubstr("accepted: hbm, hmc1, hmc2"));
 }
 
@@ -152,8 +154,9 @@ TEST(Generate, CornersOfTheRangesPassTheLintGate) {
   options.each_module = false;
   options.tools = {"verilator"};
   for (const std::vector<std::string>& corner : std::vector<std::vector<std::string>>{
-           {"array.lanes=8", "array.cols=1", "dram.data_bits=32", "host.id_bits=1"},
-           {"array.rows=4", "array.cols=16", "dram.data_bits=128", "host.id_bits=8", "dram.mib=16"},
+           {"array.lanes=8", "array.align_bits=25", "array.cols=1", "host.id_bits=1"},
+           {"array.rows=4", "array.cols=16", "array.align_bits=43", "host.id_bits=8",
+            "dram.mib=16"},
            {"operand_format=fp32", "array.lanes=32", "array.cols=16", "scratchpad.kib=2048"}}) {
     ExpectAllPass(Lint(GenerateRtl(Shipped("nano", corner), prefix.resources()), options));
   }

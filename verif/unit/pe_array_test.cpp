@@ -59,6 +59,11 @@ Word DrawWord(std::mt19937& random) {
   return word;
 }
 
+// Operands of one sign and exponent, each the largest.
+Word LargestWord() {
+  return Word(kRows * kLanes, static_cast<uint32_t>(200u << kManBits | LowBits(kManBits)));
+}
+
 struct Entry {
   golden::Sum sum;
   long double exact = 0;
@@ -78,8 +83,8 @@ class Bench {
   // One cycle. a: streamed word or none; index: entry; drain: entry of the other half or none.
   void Cycle(bool stream, bool swap, bool init, int index, int half, std::optional<int> drain,
              bool load) {
-    const Word a = DrawWord(random_);
-    const Word b = DrawWord(random_);
+    const Word a = largest ? LargestWord() : DrawWord(random_);
+    const Word b = largest ? LargestWord() : DrawWord(random_);
     const int column = static_cast<int>(random_() % kCols);
     dut_.a_valid_i = stream;
     dut_.a_swap_i = swap;
@@ -112,6 +117,7 @@ class Bench {
     if (drain) due_ = std::pair(!half, *drain);
   }
 
+  bool largest = false;
   int compared() const { return compared_; }
   int poisoned() const { return poisoned_; }
   std::mt19937& random() { return random_; }
@@ -236,6 +242,17 @@ TEST(PeArray, AnEntryMayBeUsedAgainAfterThreeCycles) {
     ASSERT_FALSE(HasFailure());
   }
   EXPECT_EQ(bench.compared(), 60 * kCols);
+}
+
+// Every sum of two equals is a bit too long, again and again.
+TEST(PeArray, SumsThatOutgrowTheirBitsRaiseTheExponent) {
+  Bench bench(11);
+  bench.largest = true;
+  for (int c = 0; c < 16 * kCols; ++c) bench.Cycle(false, false, false, 0, 0, std::nullopt, true);
+  for (int i = 0; i < 300; ++i) bench.Cycle(true, i == 0, i < 3, i % 3, 0, std::nullopt, false);
+  for (int i = 0; i < kLatency; ++i) bench.Cycle(false, false, false, 0, 1, std::nullopt, false);
+  for (int i = 0; i < 4; ++i) bench.Cycle(false, false, false, 0, 1, i % 3, false);
+  EXPECT_EQ(bench.compared(), 3 * kCols);
 }
 
 }  // namespace

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// An install prefix in a temporary folder, with the templates of the sources; as long as they have
-// no vt_node, the stand-in of the fixtures takes its place.
+// An install prefix in a temporary folder, with the templates of the sources.
 
 #ifndef VAULTRAIN_VERIF_UNIT_TEST_PREFIX_H_
 #define VAULTRAIN_VERIF_UNIT_TEST_PREFIX_H_
@@ -20,11 +19,10 @@ class TestPrefix {
     namespace fs = std::filesystem;
     const fs::path source = VT_SOURCE_DIR;
     const fs::path share = path() / "share/vaultrain";
-    const auto all = fs::copy_options::recursive | fs::copy_options::skip_existing;
+    const auto all = fs::copy_options::recursive;
     fs::create_directories(share);
     fs::copy(source / "generator/variants", share / "variants", all);
     fs::copy(source / "rtl_templates", share / "rtl_templates", all);
-    fs::copy(source / "verif/unit/fixtures/rtl_templates", share / "rtl_templates", all);
     fs::create_directory_symlink(source / "constraints", share / "constraints");
     fs::create_directory_symlink(source / "generator/networks", share / "networks");
     fs::create_directory_symlink(source / "synth", share / "synth");

@@ -134,7 +134,7 @@ DramTiming CyclesAt(const DramSet& set, int64_t period_ps) {
   cycles.tCWL = up(set.tCWL_ps);
   cycles.tRAS = up(set.tRAS_ps);
   cycles.tRRD = up(set.tRRD_ps);
-  cycles.tFAW = up(set.tFAW_ps);
+  cycles.tFAW = std::max(3, up(set.tFAW_ps));  // the least that vt_vault_banks counts
   cycles.tCCD = up(set.tCCD_ps);
   cycles.tWTR = up(set.tWTR_ps);
   cycles.tWR = up(set.tWR_ps);

@@ -217,25 +217,32 @@ std::vector<VariantRule> MakeRules() {
              "1024",
              v.array.rows, v.array.lanes, v.OperandBits(), bits);
        }},
-      {"word_of_output_rows", "array.cols * 32 bits divides a word",
+      {"word_of_output_rows", "array.cols fp32 results divide a word",
        [](const Variant& v) -> std::string {
-         int bits = v.array.cols * 32;  // results of all columns in fp32
+         int bits = v.array.cols * 32;
          if (v.WordBits() % bits == 0) return "";
          return fmt::format(
-             "array.cols {} * 32 bits of a result = {} does not divide a word of {} bits; accepted: "
+             "array.cols {} * 32 bits of a result = {} does not divide a word of {} bits; "
+             "accepted: "
              "array.cols that is a power of two up to {}",
              v.array.cols, bits, v.WordBits(), v.WordBits() / 32);
        }},
-      {"sum_bits",
-       "array.align_bits + log2(array.lanes) + 1 is 29 to 48, and array.align_bits is at least 25 "
-       "with fp32 operands",
+      {"align_bits", "array.align_bits is the fraction of an operand and 2 bits, or more",
        [](const Variant& v) -> std::string {
-         const int growth = std::bit_width(static_cast<unsigned>(v.array.lanes));
-         const int least = std::max(v.operand_format == NumberFormat::kFp32 ? 25 : 9, 29 - growth);
-         if (v.array.align_bits >= least && v.array.align_bits <= 48 - growth) return "";
-         return fmt::format("array.align_bits {} with {} lanes of {}; accepted: {} to {}",
-                            v.array.align_bits, v.array.lanes, FormatName(v.operand_format), least,
-                            48 - growth);
+         int fraction = v.operand_format == NumberFormat::kBf16 ? 7 : 23;
+         if (v.array.align_bits >= fraction + 2) return "";
+         return fmt::format("array.align_bits {} with fractions of {} bits; accepted: {} or more",
+                            v.array.align_bits, fraction, fraction + 2);
+       }},
+      {"sum_bits", "array.align_bits + log2(array.lanes) + 1, the bits of a sum, is 29 to 48",
+       [](const Variant& v) -> std::string {
+         int lanes = std::bit_width(static_cast<unsigned>(v.array.lanes)) - 1;
+         int bits = v.array.align_bits + lanes + 1;
+         if (bits >= 29 && bits <= 48) return "";
+         return fmt::format(
+             "array.align_bits {} + log2(array.lanes {}) + 1 = {}; accepted: 29 to 48, "
+             "array.align_bits {} to {}",
+             v.array.align_bits, v.array.lanes, bits, 28 - lanes, 47 - lanes);
        }},
       {"bank_words", "a scratchpad bank holds at least 64 words",
        [](const Variant& v) -> std::string {
@@ -247,6 +254,9 @@ std::vector<VariantRule> MakeRules() {
              64 * v.scratchpad.banks * v.WordBits() / 8 / 1024);
        }},
       {"dram_timing", "the set of dram.timing can serve clock_ps and dram.data_bits", nullptr},
+      {"vault_access",
+       "an access of the vault, the beats of dram.timing times dram.data_bits, has 64 bytes",
+       nullptr},
       {"dram_capacity", "dram.mib is no more than the dies of dram.timing hold", nullptr},
   };
 }

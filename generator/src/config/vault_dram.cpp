@@ -27,9 +27,12 @@ VaultDram LoadVaultDram(const Variant& variant, const ResourcePaths& resources) 
   }
   if (dram.geometry.AccessBytes() != isa::kAccessBytes) {
     RefuseInput(
-        "variant {}: breaks rule dram_timing: set {} at dram.data_bits {} has accesses of {} bytes; "
-        "accepted: {}",
-        variant.name, set.name, variant.dram.data_bits, dram.geometry.AccessBytes(), isa::kAccessBytes);
+        "variant {}: breaks rule vault_access: set {} moves {} beats of dram.data_bits {}, {} "
+        "bytes; "
+        "accepted: {} bytes, dram.data_bits {}",
+        variant.name, set.name, dram.geometry.beats, dram.geometry.data_bits,
+        dram.geometry.AccessBytes(), isa::kAccessBytes,
+        isa::kAccessBytes * 8 / dram.geometry.beats);
   }
   int64_t row_bytes = int64_t{dram.geometry.banks} * dram.geometry.page_bytes;
   int64_t rows = variant.VaultBytes() / row_bytes;
