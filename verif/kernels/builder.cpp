@@ -127,8 +127,8 @@ void Builder::Move(const Tile& tile, Opcode opcode) {
   const bool load = opcode == Opcode::kLoad;
   const ProgramTensor& t = Tensor(tile.tensor);
   Descriptor d(opcode);
-  const auto address = static_cast<int64_t>(t.address) + tile.row * t.pitch_bytes +
-                       tile.access * kAccessBytes;
+  const auto address =
+      static_cast<int64_t>(t.address) + tile.row * t.pitch_bytes + tile.access * kAccessBytes;
   d.Set(FieldId::kTag, next_tag_);
   d.Set(FieldId::kDramAddr, address);
   d.Set(FieldId::kConvert, tile.convert);
@@ -142,9 +142,8 @@ void Builder::Move(const Tile& tile, Opcode opcode) {
   d.Set(FieldId::kCols, tile.cols);
   const int64_t row_bytes = tile.accesses * kAccessBytes / (tile.convert ? 2 : 1);
   const int64_t all_rows = tile.rows + tile.pad_rows;
-  const int64_t spad_end = tile.transpose
-                               ? (tile.cols - 1) * tile.spad_pitch + all_rows * operand_
-                               : (all_rows - 1) * tile.spad_pitch + row_bytes;
+  const int64_t spad_end = tile.transpose ? (tile.cols - 1) * tile.spad_pitch + all_rows * operand_
+                                          : (all_rows - 1) * tile.spad_pitch + row_bytes;
   const int64_t dram_end = (tile.rows - 1) * t.pitch_bytes + tile.accesses * kAccessBytes;
   Add(d, {{true, !load, static_cast<uint64_t>(address), static_cast<uint64_t>(address + dram_end)},
           {false, load, tile.spad, static_cast<uint64_t>(tile.spad + spad_end)}});
@@ -337,7 +336,8 @@ bool Builder::RandomNest(uint32_t begin, int64_t words, int out) {
   Loops bounds, a_strides{}, b_strides{};
   bounds.fill(1);
   const int b_level = 1 + static_cast<int>(random_.Below(4));
-  const int store_level = b_level + static_cast<int>(random_.Below(static_cast<uint64_t>(6 - b_level)));
+  const int store_level =
+      b_level + static_cast<int>(random_.Below(static_cast<uint64_t>(6 - b_level)));
   int64_t entries = 1, sets = 1;
   for (int k = 0; k < 6; ++k) {
     bounds[k] = 1 + static_cast<int64_t>(random_.Below(k < b_level ? 6 : 3));
@@ -427,7 +427,9 @@ void Builder::Softmax(int logits, int labels, int gradient, int loss, int64_t ro
   d.Set(FieldId::kGradPitch, RowBytes(gradient));
   d.Set(FieldId::kLossAddr, losses);
   d.Set(FieldId::kSScalar, scalar);
-  const auto end = [](uint32_t begin, int64_t bytes) { return begin + static_cast<uint64_t>(bytes); };
+  const auto end = [](uint32_t begin, int64_t bytes) {
+    return begin + static_cast<uint64_t>(bytes);
+  };
   Add(d, {{false, false, in, end(in, rows * RowBytes(logits))},
           {false, false, label, end(label, RowBytes(labels))},
           {false, true, grad, end(grad, rows * RowBytes(gradient))},
@@ -439,16 +441,17 @@ void Builder::Softmax(int logits, int labels, int gradient, int loss, int64_t ro
 
 // ---- order
 
-// One semaphore per ordered pair of engines. Where a step needs a later step of the other engine than any before it
-// did, that one signals and this one waits. VECTOR needs none of COMPUTE's: it takes the sums as they come, and what
-// COMPUTE read is read once its sums are there.
+// One semaphore per ordered pair of engines. Where a step needs a later step of the other engine
+// than any before it did, that one signals and this one waits. VECTOR needs none of COMPUTE's: it
+// takes the sums as they come, and what COMPUTE read is read once its sums are there.
 void Builder::AddSemaphores() {
   std::array<std::array<int, kEngines>, kEngines> met;  // [waiter][signaller], last step waited for
   for (auto& row : met) row.fill(-1);
   auto conflict = [](const Step& a, const Step& b) {
     for (const Extent& x : a.extents) {
       for (const Extent& y : b.extents) {
-        if (x.dram == y.dram && (x.write || y.write) && x.begin < y.end && y.begin < x.end) return true;
+        if (x.dram == y.dram && (x.write || y.write) && x.begin < y.end && y.begin < x.end)
+          return true;
       }
     }
     return false;

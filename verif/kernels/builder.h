@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// Builds programs for kernels by hand, without the mapper: places tensors, writes descriptors, and derives the
-// semaphores from what each descriptor reads and writes.
+// Builds programs for kernels by hand, without the mapper: places tensors, writes descriptors, and
+// derives the semaphores from what each descriptor reads and writes.
 
 #ifndef VAULTRAIN_VERIF_KERNELS_BUILDER_H_
 #define VAULTRAIN_VERIF_KERNELS_BUILDER_H_
@@ -92,8 +92,8 @@ class Builder {
   // Softmax of `rows` samples of `classes` of tensor logits (fp32).
   void Softmax(int logits, int labels, int gradient, int loss, int64_t rows, int64_t classes,
                int scalar);
-  // A random loop nest over the words [begin, begin + words) of the scratchpad, its results drained to a new region
-  // and stored into `out`, a tensor of one row. False if the draw does not fit.
+  // A random loop nest over the words [begin, begin + words) of the scratchpad, its results drained
+  // to a new region and stored into `out`, a tensor of one row. False if the draw does not fit.
   bool RandomNest(uint32_t begin, int64_t words, int out);
 
   // A whole tensor into a new region, plain.
@@ -122,7 +122,8 @@ class Builder {
   };
 
   void Move(const Tile& tile, isa::Opcode opcode);
-  // An operand of `rows` rows and k columns, with zero rows up to `padded`; returns region and pitch.
+  // An operand of `rows` rows and k columns, with zero rows up to `padded`; returns region and
+  // pitch.
   std::pair<uint32_t, int64_t> LoadOperand(int tensor, bool transposed, int64_t rows,
                                            int64_t padded, int64_t k);
   int64_t OperandPitch(int tensor, bool transposed, int64_t k) const;

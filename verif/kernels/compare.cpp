@@ -37,7 +37,8 @@ struct Pair {
 
 uint32_t ValueAt(std::span<const uint8_t> bytes, size_t at, size_t size) {
   uint32_t value = 0;
-  for (size_t b = 0; b < size && at + b < bytes.size(); ++b) value |= uint32_t{bytes[at + b]} << 8 * b;
+  for (size_t b = 0; b < size && at + b < bytes.size(); ++b)
+    value |= uint32_t{bytes[at + b]} << 8 * b;
   return value;
 }
 
@@ -52,7 +53,8 @@ std::optional<std::string> Difference(const Program& program, Pair& pair, uint64
     const auto found = std::mismatch(rtl.begin(), rtl.end(), golden.begin());
     if (found.first == rtl.end()) continue;
     const size_t size = static_cast<size_t>(BytesOf(tensor.format));
-    const int64_t at = (found.first - rtl.begin()) / static_cast<int64_t>(size) * static_cast<int64_t>(size);
+    const int64_t at =
+        (found.first - rtl.begin()) / static_cast<int64_t>(size) * static_cast<int64_t>(size);
     const int64_t row = at / tensor.pitch_bytes;
     const int64_t col = at % tensor.pitch_bytes / static_cast<int64_t>(size);
     return fmt::format("{}[{}, {}]{} by cycle {}: rtl {:#x}, golden {:#x}", tensor.name, row, col,
@@ -64,16 +66,19 @@ std::optional<std::string> Difference(const Program& program, Pair& pair, uint64
 
 std::vector<uint8_t> Bytes(const std::vector<Descriptor>& descriptors) {
   std::vector<uint8_t> bytes;
-  for (const Descriptor& d : descriptors) bytes.insert(bytes.end(), d.bytes().begin(), d.bytes().end());
+  for (const Descriptor& d : descriptors)
+    bytes.insert(bytes.end(), d.bytes().begin(), d.bytes().end());
   return bytes;
 }
 
-// Whether the engines differ after the first `count` descriptors: memory, then the scratchpad, which a second program
-// stores behind everything else.
-std::optional<std::string> DifferenceAfter(const KernelSetup& setup, const KernelProgram& p, size_t count) {
+// Whether the engines differ after the first `count` descriptors: memory, then the scratchpad,
+// which a second program stores behind everything else.
+std::optional<std::string> DifferenceAfter(const KernelSetup& setup, const KernelProgram& p,
+                                           size_t count) {
   const std::vector<Descriptor>& all = p.program.Stream("train").descriptors;
   const uint64_t begin = (p.program.memory_bytes + 4095) / 4096 * 4096;
-  ProgramStream stream{"prefix", begin, {all.begin(), all.begin() + static_cast<std::ptrdiff_t>(count)}};
+  ProgramStream stream{
+      "prefix", begin, {all.begin(), all.begin() + static_cast<std::ptrdiff_t>(count)}};
   stream.descriptors.emplace_back(Opcode::kEnd);
   Pair pair(setup);
   pair.Load(p);
@@ -87,8 +92,8 @@ std::optional<std::string> DifferenceAfter(const KernelSetup& setup, const Kerne
   try {
     const RunReport report = run(stream);
     if (report.error != isa::ErrorCode::kNone) {
-      return fmt::format("RTL stops with error code {} at descriptor {}", static_cast<int>(report.error),
-                         report.error_index);
+      return fmt::format("RTL stops with error code {} at descriptor {}",
+                         static_cast<int>(report.error), report.error_index);
     }
     if (auto difference = Difference(p.program, pair, report.counters.cycles)) return difference;
     ProgramTensor dump;
@@ -114,13 +119,14 @@ std::optional<std::string> DifferenceAfter(const KernelSetup& setup, const Kerne
   }
 }
 
-// Bisects for the descriptor that makes the engines differ. A prefix never ends between COMPUTE and its VECTOR, whose
-// sums have nowhere to go.
+// Bisects for the descriptor that makes the engines differ. A prefix never ends between COMPUTE and
+// its VECTOR, whose sums have nowhere to go.
 std::string Bisect(const KernelSetup& setup, const KernelProgram& p) {
   const std::vector<Descriptor>& all = p.program.Stream("train").descriptors;
   std::vector<size_t> cuts;
   for (size_t i = 0; i + 1 < all.size(); ++i) {
-    if (static_cast<Opcode>(all[i].Get(FieldId::kOpcode)) != Opcode::kCompute) cuts.push_back(i + 1);
+    if (static_cast<Opcode>(all[i].Get(FieldId::kOpcode)) != Opcode::kCompute)
+      cuts.push_back(i + 1);
   }
   size_t low = 0, high = cuts.size();  // the cuts before low agree; those from high on differ
   std::string found = "the descriptors agree when they are run again";
@@ -150,8 +156,9 @@ bool RunProgram(const KernelSetup& setup, const KernelProgram& p, KernelResult& 
     result.cycles += rtl.counters.cycles;
     result.macs += p.macs;
     if (rtl.error != golden.error || rtl.error != isa::ErrorCode::kNone) {
-      difference = fmt::format("error code: rtl {} at descriptor {}, golden {} at {}", static_cast<int>(rtl.error),
-                               rtl.error_index, static_cast<int>(golden.error), golden.error_index);
+      difference = fmt::format("error code: rtl {} at descriptor {}, golden {} at {}",
+                               static_cast<int>(rtl.error), rtl.error_index,
+                               static_cast<int>(golden.error), golden.error_index);
     } else {
       difference = Difference(p.program, pair, rtl.counters.cycles).value_or("");
     }

@@ -34,7 +34,8 @@ int64_t Draw(Random& random, int64_t low, int64_t high) {
 using Build = std::function<void(Builder& builder, Random& random)>;
 
 // Several programs with shapes and values of their own, each on fresh devices.
-KernelResult RunBuilt(const KernelSetup& setup, const std::string& name, int programs, const Build& build) {
+KernelResult RunBuilt(const KernelSetup& setup, const std::string& name, int programs,
+                      const Build& build) {
   KernelResult result;
   for (int round = 0; round < programs * setup.rounds; ++round) {
     Random random(setup.seed, fmt::format("{}/{}", name, round));
@@ -59,7 +60,8 @@ struct Shape {
 };
 
 Shape DrawShape(const Builder& b, Random& random) {
-  Shape s{Draw(random, 1, std::min<int64_t>(b.max_m(), 40)), Draw(random, 1, 37), Draw(random, 1, 6 * b.word_elements())};
+  Shape s{Draw(random, 1, std::min<int64_t>(b.max_m(), 40)), Draw(random, 1, 37),
+          Draw(random, 1, 6 * b.word_elements())};
   const int64_t k_bytes = (s.k / b.word_elements() + 2) * 2 * b.word();
   while ((s.m + s.n + 16) * k_bytes + s.m * (s.n + 64) * 8 > b.GemmRoom()) {
     s.m = (s.m + 1) / 2;
@@ -69,7 +71,8 @@ Shape DrawShape(const Builder& b, Random& random) {
 }
 
 // y = relu(x w^T + b)
-Gemm FeedForward(Builder& b, Random& random, const Shape& s, Values values, const std::string& suffix = "") {
+Gemm FeedForward(Builder& b, Random& random, const Shape& s, Values values,
+                 const std::string& suffix = "") {
   Gemm g;
   g.m = s.m;
   g.n = s.n;
@@ -78,7 +81,8 @@ Gemm FeedForward(Builder& b, Random& random, const Shape& s, Values values, cons
   g.b = b.AddTensor("W" + suffix, ElementFormat::kFp32, s.n, s.k, Draw(random, 0, 3));
   g.bias = b.AddTensor("b" + suffix, ElementFormat::kFp32, 1, s.n);
   const bool wide = random.Below(4) == 0;
-  g.out = b.AddTensor("Y" + suffix, wide ? ElementFormat::kFp32 : b.Operand(), s.m, s.n, Draw(random, 0, 3));
+  g.out = b.AddTensor("Y" + suffix, wide ? ElementFormat::kFp32 : b.Operand(), s.m, s.n,
+                      Draw(random, 0, 3));
   g.relu = random.Below(2) == 1;
   FillWith(b, g.a, values);
   FillWith(b, g.b, values);
@@ -104,7 +108,8 @@ Gemm BackPropagation(Builder& b, Random& random, const Shape& s, Values values) 
 }
 
 // w += scalar * dz^T x
-Gemm Update(Builder& b, Random& random, const Shape& s, Values values, const std::string& suffix = "") {
+Gemm Update(Builder& b, Random& random, const Shape& s, Values values,
+            const std::string& suffix = "") {
   Gemm g;
   g.m = s.m;
   g.n = s.n;
@@ -207,8 +212,9 @@ void Loss(Builder& b, Random& random, int64_t most, bool extreme) {
   const int loss = b.AddTensor("loss", ElementFormat::kFp32, 1, rows);
   b.Fill(logits, [&](int64_t, int64_t) -> uint32_t {
     if (!extreme) return std::bit_cast<uint32_t>(static_cast<float>(4 * random.Normal()));
-    static constexpr uint32_t kSpecial[] = {0x7F800000, 0xFF800000, 0x7FC00000, 0xFFC00001, 0x7F7FFFFF, 0xFF7FFFFF,
-                                            0x00000001, 0x80000000, 0x00000000, 0x42B17218, 0xC2CFF1B5, 0x3F800000};
+    static constexpr uint32_t kSpecial[] = {0x7F800000, 0xFF800000, 0x7FC00000, 0xFFC00001,
+                                            0x7F7FFFFF, 0xFF7FFFFF, 0x00000001, 0x80000000,
+                                            0x00000000, 0x42B17218, 0xC2CFF1B5, 0x3F800000};
     switch (random.Below(8)) {
       case 0:
         return kSpecial[random.Below(std::size(kSpecial))];
@@ -232,7 +238,8 @@ void DmaPlain(Builder& b, Random& random) {
   for (int i = 0; i < 4; ++i) {
     const int64_t rows = Draw(random, 1, 12);
     const int64_t cols = Draw(random, 1, 200);
-    const int from = b.AddTensor(fmt::format("from{}", i), b.Operand(), rows, cols, Draw(random, 0, 9));
+    const int from =
+        b.AddTensor(fmt::format("from{}", i), b.Operand(), rows, cols, Draw(random, 0, 9));
     const int to = b.AddTensor(fmt::format("to{}", i), b.Operand(), rows, cols, Draw(random, 0, 9));
     b.FillBits(from);
     Tile tile;
@@ -255,7 +262,8 @@ void DmaConvert(Builder& b, Random& random) {
   for (int i = 0; i < 3; ++i) {
     const int64_t rows = Draw(random, 1, 9);
     const int64_t cols = Draw(random, 1, 150);
-    const int from = b.AddTensor(fmt::format("from{}", i), ElementFormat::kFp32, rows, cols, Draw(random, 0, 5));
+    const int from =
+        b.AddTensor(fmt::format("from{}", i), ElementFormat::kFp32, rows, cols, Draw(random, 0, 5));
     b.FillBits(from);
     const uint32_t spad = b.LoadWhole(from, true);
     // Rows lie half as wide; the tensor's rows may be wider still, so they are stored as one row.
@@ -282,7 +290,8 @@ void DmaTranspose(Builder& b, Random& random) {
     b.FillBits(from);
     const int64_t padded = (rows + side - 1) / side * side + side * Draw(random, 0, 2);
     const int64_t pitch = (padded * b.operand() + b.word() - 1) / b.word() * b.word();
-    const int64_t bytes = (cols * pitch + 2 * isa::kAccessBytes) / isa::kAccessBytes * isa::kAccessBytes;
+    const int64_t bytes =
+        (cols * pitch + 2 * isa::kAccessBytes) / isa::kAccessBytes * isa::kAccessBytes;
     const int before = b.AddTensor(fmt::format("before{}", i), b.Operand(), 1, bytes / b.operand());
     const int to = b.AddTensor(fmt::format("to{}", i), b.Operand(), 1, bytes / b.operand());
     b.FillBits(before);
@@ -307,8 +316,8 @@ void DmaTranspose(Builder& b, Random& random) {
 void VaultTraffic(Builder& b, Random& random) {
   std::vector<int> tensors;
   for (int i = 0; i < 4; ++i) {
-    tensors.push_back(b.AddTensor(fmt::format("mem{}", i), b.Operand(), Draw(random, 2, 20), Draw(random, 32, 900),
-                                  Draw(random, 0, 20)));
+    tensors.push_back(b.AddTensor(fmt::format("mem{}", i), b.Operand(), Draw(random, 2, 20),
+                                  Draw(random, 32, 900), Draw(random, 0, 20)));
     b.FillBits(tensors.back());
   }
   struct Held {
@@ -343,7 +352,8 @@ void VaultTraffic(Builder& b, Random& random) {
 
 // ---- whole
 
-// Everything together: products, losses, moves and random nests over what lies around, in random order.
+// Everything together: products, losses, moves and random nests over what lies around, in random
+// order.
 void RandomProgram(Builder& b, Random& random, int64_t classes) {
   int serial = 0;
   const int source = b.AddTensor("source", b.Operand(), 8, 512);
@@ -384,14 +394,17 @@ KernelResult TrainStep(const KernelSetup& setup) {
   KernelResult result;
   for (int round = 0; round < setup.rounds; ++round) {
     Random random(setup.seed, fmt::format("train_step/{}", round));
-    const int classes = static_cast<int>(Draw(random, 2, std::min(17, setup.variant.vector.softmax_classes)));
-    const std::vector<int> widths = {static_cast<int>(Draw(random, 3, 70)), static_cast<int>(Draw(random, 2, 45)),
+    const int classes =
+        static_cast<int>(Draw(random, 2, std::min(17, setup.variant.vector.softmax_classes)));
+    const std::vector<int> widths = {static_cast<int>(Draw(random, 3, 70)),
+                                     static_cast<int>(Draw(random, 2, 45)),
                                      static_cast<int>(Draw(random, 2, 30)), classes};
     const int64_t batch = Draw(random, 1, 20);
     Recipe recipe = DefaultRecipe();
     recipe.batch = batch;
     recipe.seed = setup.seed;
-    const TrainingGraph graph = Differentiate(ParseOnnx(MakeFullyConnected("net", widths), "net"), batch);
+    const TrainingGraph graph =
+        Differentiate(ParseOnnx(MakeFullyConnected("net", widths), "net"), batch);
     KernelProgram p;
     p.program = MapNetwork(setup.variant, setup.dram, graph, recipe, "");
     p.scalars = {{kScalarStep, -0.1f / static_cast<float>(batch)}, {kScalarOne, 1.0f}};
@@ -406,8 +419,10 @@ KernelResult TrainStep(const KernelSetup& setup) {
       std::vector<float> inputs(static_cast<size_t>(batch * graph.features));
       for (float& x : inputs) x = static_cast<float>(random.Normal());
       std::vector<uint8_t> labels(static_cast<size_t>(batch));
-      for (uint8_t& l : labels) l = static_cast<uint8_t>(random.Below(static_cast<uint64_t>(classes)));
-      p.program.network = fmt::format("net {} of batch {}, step {}", fmt::join(widths, "-"), batch, step);
+      for (uint8_t& l : labels)
+        l = static_cast<uint8_t>(random.Below(static_cast<uint64_t>(classes)));
+      p.program.network =
+          fmt::format("net {} of batch {}, step {}", fmt::join(widths, "-"), batch, step);
       p.program.image.push_back({input.address, EncodeTensor(input, inputs)});
       p.program.image.push_back({label.address, EncodeLabels(label, labels)});
       if (!RunProgram(setup, p, result)) return result;
@@ -434,14 +449,16 @@ Descriptor Spoil(const std::vector<Descriptor>& good, Random& random) {
       break;
     case 1:
       for (uint64_t flips = 1 + random.Below(6); flips > 0; --flips) {
-        d.bytes()[random.Below(isa::kDescriptorBytes)] ^= static_cast<uint8_t>(1 << random.Below(8));
+        d.bytes()[random.Below(isa::kDescriptorBytes)] ^=
+            static_cast<uint8_t>(1 << random.Below(8));
       }
       break;
     default: {
       const auto fields = isa::Fields();
       const char group = isa::FieldGroup(static_cast<int>(d.Get(FieldId::kOpcode)));
       size_t f = random.Below(fields.size());
-      while (fields[f].opcodes != 'A' && fields[f].opcodes != group) f = random.Below(fields.size());
+      while (fields[f].opcodes != 'A' && fields[f].opcodes != group)
+        f = random.Below(fields.size());
       const isa::Field& field = fields[f];
       const int64_t high = (int64_t{1} << (field.bits - (field.is_signed ? 1 : 0))) - 1;
       const int64_t low = field.is_signed ? -high - 1 : 0;
@@ -523,9 +540,10 @@ class GarbageRun {
     const RunReport report = RunOn(*rtl_, program);
     result_.cycles += report.counters.cycles;
     if (report.error != code || (index && report.error_index != *index)) {
-      Fail(fmt::format("{}: rtl stops with error code {} at descriptor {}, by cycle {}; golden with {} at {}", what,
-                       static_cast<int>(report.error), report.error_index, report.counters.cycles,
-                       static_cast<int>(code), index ? fmt::format("{}", *index) : "any"));
+      Fail(fmt::format(
+          "{}: rtl stops with error code {} at descriptor {}, by cycle {}; golden with {} at {}",
+          what, static_cast<int>(report.error), report.error_index, report.counters.cycles,
+          static_cast<int>(code), index ? fmt::format("{}", *index) : "any"));
       return;
     }
     Recover(what);
@@ -605,7 +623,8 @@ std::vector<Kernel> KernelsOf(const Variant& variant) {
   add("reverse", "loops that run backwards", 3, Reverse);
   add("activation", "ReLU, and its mask on a gradient", 2, Activation);
   const int64_t classes = variant.vector.softmax_classes;
-  add("loss", "softmax, loss and gradient", 2, [classes](Builder& b, Random& r) { Loss(b, r, classes, false); });
+  add("loss", "softmax, loss and gradient", 2,
+      [classes](Builder& b, Random& r) { Loss(b, r, classes, false); });
   add("loss_extreme", "the same of extreme logits, NaN and infinities", 3,
       [classes](Builder& b, Random& r) { Loss(b, r, classes, true); });
   add("optimiser", "weights updated in place, again and again", 2, Optimiser);

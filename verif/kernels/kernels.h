@@ -21,8 +21,8 @@ struct KernelResult {
   bool passed = true;
   uint64_t cycles = 0;  // start to done, over all programs of the case
   uint64_t macs = 0;    // needed
-  // What differed: tensor, element, cycle, both values, and the first descriptor after which memory or scratchpad
-  // differ.
+  // What differed: tensor, element, cycle, both values, and the first descriptor after which memory
+  // or scratchpad differ.
   std::string message;
 };
 
@@ -45,7 +45,8 @@ struct Kernel {
 // Every kernel that the variant can run, by name.
 std::vector<Kernel> KernelsOf(const Variant& variant);
 
-// A kernel's run as a case: "NAME", undisturbed, and "NAME/stalls", while the host's reads disturb the vault.
+// A kernel's run as a case: "NAME", undisturbed, and "NAME/stalls", while the host's reads disturb
+// the vault.
 struct KernelCase {
   std::string name;
   Kernel kernel;
@@ -56,8 +57,8 @@ std::vector<KernelCase> CasesOf(const Variant& variant);
 // Runs a case; what the engines throw becomes the message, but for Error(kToolMissing).
 KernelResult RunCase(const KernelCase& one, KernelSetup setup);
 
-// Runs a program on fresh devices and compares every tensor; on a difference looks for the descriptor that makes it.
-// The results add to `result`; false if it failed.
+// Runs a program on fresh devices and compares every tensor; on a difference looks for the
+// descriptor that makes it. The results add to `result`; false if it failed.
 bool RunProgram(const KernelSetup& setup, const KernelProgram& program, KernelResult& result);
 
 }  // namespace vaultrain::kernels

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// The commands that compile, run, train and verify, through the built program: what they refuse, and how.
+// The commands that compile, run, train and verify, through the built program: what they refuse,
+// and how.
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -39,7 +40,8 @@ class CliTrain : public testing::Test {
   }
 
   // Exactly one line on stderr, and nothing new in the working folder.
-  void ExpectRefused(const std::vector<std::string>& arguments, int status, const std::string& message) {
+  void ExpectRefused(const std::vector<std::string>& arguments, int status,
+                     const std::string& message) {
     SCOPED_TRACE(ShellLine(arguments));
     const size_t before = Entries();
     const ProcessResult result = Run(arguments);
@@ -71,14 +73,15 @@ TEST_F(CliTrain, NetworksThatCannotBeUsedAreRefused) {
 TEST_F(CliTrain, NetworksThatDoNotFitAreRefused) {
   WriteFile(Path("wide.onnx"), MakeFullyConnected("wide", {30000, 8, 4}));
   WriteFile(Path("large.onnx"), MakeFullyConnected("large", {1500, 4000, 10}));
-  WriteFile(Path("short.onnx"), MakeFullyConnected("short", {64, 16, 10}));
-  WriteFile(Path("blank.idx"), "");
-  ExpectRefused({"compile", "nano", "wide.onnx", "--set", "scratchpad.kib=32", "--out", "p.vtp"}, 2, "scratchpad");
-  ExpectRefused({"compile", "nano", "large.onnx", "--set", "dram.mib=16", "--out", "p.vtp"}, 2, "dram.mib");
+  ExpectRefused({"compile", "nano", "wide.onnx", "--set", "scratchpad.kib=32", "--out", "p.vtp"}, 2,
+                "scratchpad");
+  ExpectRefused({"compile", "nano", "large.onnx", "--set", "dram.mib=16", "--out", "p.vtp"}, 2,
+                "dram.mib");
 }
 
 TEST_F(CliTrain, DataThatCannotBeUsedIsRefused) {
-  const std::vector<std::string> train = {"train", "nano", "mlp", "--engine", "golden", "--steps", "1", "--data"};
+  const std::vector<std::string> train = {"train",  "nano",    "mlp", "--engine",
+                                          "golden", "--steps", "1",   "--data"};
   auto with = [&train](const std::string& folder) {
     std::vector<std::string> arguments = train;
     arguments.push_back(folder);
@@ -88,14 +91,16 @@ TEST_F(CliTrain, DataThatCannotBeUsedIsRefused) {
   fs::create_directory(work_.path() / "empty");
   ExpectRefused(with("empty"), 2, "missing");
   fs::create_directory(work_.path() / "bad");
-  for (const char* name : {"train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte",
-                           "t10k-labels-idx1-ubyte"}) {
+  for (const char* name : {"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
+                           "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"}) {
     WriteFile(work_.path() / "bad" / name, "this is no IDX file");
   }
   ExpectRefused(with("bad"), 2, "not an IDX file");
   // One image of 28 x 28 is announced, and breaks off.
   const std::string head("\0\0\x08\x03\0\0\0\x01\0\0\0\x1c\0\0\0\x1c", 16);
   WriteFile(work_.path() / "bad/train-images-idx3-ubyte", head + "short");
+  WriteFile(work_.path() / "bad/train-labels-idx1-ubyte",
+            std::string("\0\0\x08\x01\0\0\0\x01\x03", 9));
   ExpectRefused(with("bad"), 2, "truncated");
   // Images of 2 x 2 for a network of 28 x 28.
   fs::create_directory(work_.path() / "small");
@@ -123,8 +128,10 @@ TEST_F(CliTrain, ProgramFilesThatCannotBeUsedAreRefused) {
 
 TEST_F(CliTrain, PlacesThatCannotBeWrittenAreRefused) {
   ExpectRefused({"compile", "nano", "tiny", "--out", "no/such/p.vtp"}, 2, "no/such/p.vtp");
-  ExpectRefused({"verify", "nano", "--filter", "gemm_ff", "--junit", "no/such/v.xml"}, 2, "no/such/v.xml");
-  ExpectRefused({"verify", "nano", "--filter", "gemm_ff", "--json", "no/such/v.json"}, 2, "no/such/v.json");
+  ExpectRefused({"verify", "nano", "--filter", "gemm_ff", "--junit", "no/such/v.xml"}, 2,
+                "no/such/v.xml");
+  ExpectRefused({"verify", "nano", "--filter", "gemm_ff", "--json", "no/such/v.json"}, 2,
+                "no/such/v.json");
 }
 
 TEST_F(CliTrain, TraceNeedsTheRtlEngine) {
@@ -148,8 +155,8 @@ TEST_F(CliTrain, VerifyRefusesWhatItCannotDo) {
 }
 
 TEST_F(CliTrain, VerifyWritesRowsAndJUnit) {
-  const ProcessResult result = Run({"verify", "nano", "--filter", "gemm_ff", "--seed", "4", "--junit", "v.xml",
-                                    "--json", "v.json"});
+  const ProcessResult result = Run({"verify", "nano", "--filter", "gemm_ff", "--seed", "4",
+                                    "--junit", "v.xml", "--json", "v.json"});
   ASSERT_EQ(result.status, 0) << result.out << result.err;
   const nlohmann::json json = nlohmann::json::parse(ReadFile(Path("v.json")));
   EXPECT_EQ(json["schema"], "vaultrain.verify/1");
@@ -161,11 +168,11 @@ TEST_F(CliTrain, VerifyWritesRowsAndJUnit) {
   EXPECT_GT(json["rows"][0]["utilisation"], 0.0);
   EXPECT_EQ(json["rows"][1]["repeat"], "vaultrain verify nano --filter gemm_ff/stalls --seed 4");
   // Another reader takes it for XML.
-  const ProcessResult xml = RunProcess(
-      {"python3", "-c",
-       "import sys, xml.etree.ElementTree as e; r = e.parse(sys.argv[1]).getroot(); "
-       "print(r.tag, r.get('tests'), r.get('failures'), len(r))",
-       Path("v.xml")});
+  const ProcessResult xml =
+      RunProcess({"python3", "-c",
+                  "import sys, xml.etree.ElementTree as e; r = e.parse(sys.argv[1]).getroot(); "
+                  "print(r.tag, r.get('tests'), r.get('failures'), len(r))",
+                  Path("v.xml")});
   EXPECT_EQ(xml.out, "testsuite 2 0 2\n") << xml.err;
 }
 

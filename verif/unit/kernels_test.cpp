@@ -41,7 +41,8 @@ void ExpectPasses(const kernels::KernelCase& one, const kernels::KernelSetup& se
 class Kernels : public testing::TestWithParam<OddVariant> {};
 
 TEST_P(Kernels, LeaveTheGoldenModelsBits) {
-  const Variant variant = LoadVariant(GetParam().base, GetParam().overrides, {Resources().variants});
+  const Variant variant =
+      LoadVariant(GetParam().base, GetParam().overrides, {Resources().variants});
   const kernels::KernelSetup setup = SetupOf(variant, 3);
   for (const kernels::KernelCase& one : kernels::CasesOf(variant)) ExpectPasses(one, setup);
 }
@@ -51,8 +52,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(OddVariant{"nano", "nano", {}}, OddVariant{"nano_fp32", "nano-fp32", {}},
                     OddVariant{"two_rows_of_two",
                                "nano",
-                               {"array.rows=2", "array.cols=2", "array.lanes=8", "scratchpad.kib=64",
-                                "array.align_bits=26", "array.acc_depth=32"}},
+                               {"array.rows=2", "array.cols=2", "array.lanes=8",
+                                "scratchpad.kib=64", "array.align_bits=26", "array.acc_depth=32"}},
                     OddVariant{"sixteen_columns",
                                "nano",
                                {"array.rows=2", "array.cols=16", "scratchpad.banks=2"}}),

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// Kernels earn trust by what they find: one line of a block is broken, and the kernel that names it must fail.
+// Kernels earn trust by what they find: one line of a block is broken, and the kernel that names it
+// must fail.
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -24,22 +25,29 @@ struct Mutant {
 };
 
 constexpr Mutant kMutants[] = {
-    {"stream/vt_compute_engine.v", "wire init = first &&", "wire init = (first || last) &&", "k_split"},
-    {"vector/vt_vector_lane.v", "mask_q[4] && !positive_q[4]", "mask_q[4] && positive_q[4]", "activation"},
+    {"stream/vt_compute_engine.v", "wire init = first &&", "wire init = (first || last) &&",
+     "k_split"},
+    {"vector/vt_vector_lane.v", "mask_q[4] && !positive_q[4]", "mask_q[4] && positive_q[4]",
+     "activation"},
     {"dma/vt_dma_load.v", "{half, half_q}", "{half_q, half}", "dma_convert"},
-    {"dma/vt_corner_turn.v", "m[SideBits-1:0] + out_lane_q", "m[SideBits-1:0] - out_lane_q", "dma_transpose"},
-    {"vector/vt_softmax.v", "read_wide == {1'b0, label_q}", "read_wide == {1'b0, label_q} + 17'd1", "loss"},
-    {"sequencer/vt_descriptor_check.v", "reserved ? `VT_ERROR_RESERVED", "reserved ? `VT_ERROR_LEVEL", "garbage"},
+    {"dma/vt_corner_turn.v", "m[SideBits-1:0] + out_lane_q", "m[SideBits-1:0] - out_lane_q",
+     "dma_transpose"},
+    {"vector/vt_softmax.v", "read_wide == {1'b0, label_q}", "read_wide == {1'b0, label_q} + 17'd1",
+     "loss"},
+    {"sequencer/vt_descriptor_check.v", "reserved ? `VT_ERROR_RESERVED",
+     "reserved ? `VT_ERROR_LEVEL", "garbage"},
 };
 
 // The message of the kernel on the RTL with this one fault; empty if it passes.
 std::string MessageOf(const Mutant& mutant) {
   ScratchFolder folder;
-  fs::copy(fs::path(VT_SOURCE_DIR) / "rtl_templates", folder.path() / "rtl", fs::copy_options::recursive);
+  fs::copy(fs::path(VT_SOURCE_DIR) / "rtl_templates", folder.path() / "rtl",
+           fs::copy_options::recursive);
   const fs::path file = folder.path() / "rtl" / mutant.file;
   std::string text = ReadFile(file);
   const size_t at = text.find(mutant.good);
-  if (at == std::string::npos) throw std::runtime_error(std::string("no such line: ") + mutant.good);
+  if (at == std::string::npos)
+    throw std::runtime_error(std::string("no such line: ") + mutant.good);
   text.replace(at, std::string(mutant.good).size(), mutant.bad);
   WriteFile(file, text);
 
@@ -59,7 +67,8 @@ TEST(Mutants, AreFoundByTheKernelThatNamesThem) {
   const bool full = std::getenv("VAULTRAIN_FULL") != nullptr;
   for (const Mutant& mutant : kMutants) {
     const std::string message = MessageOf(mutant);
-    EXPECT_NE(message, "") << mutant.file << ": " << mutant.kernel << " does not see " << mutant.bad;
+    EXPECT_NE(message, "") << mutant.file << ": " << mutant.kernel << " does not see "
+                           << mutant.bad;
     // Names the element and both values.
     EXPECT_NE(message.find("golden "), std::string::npos) << message;
     EXPECT_NE(message.find("cycle "), std::string::npos) << message;

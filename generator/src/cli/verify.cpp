@@ -77,8 +77,8 @@ std::string JUnit(const Variant& variant, const std::vector<Row>& rows, size_t f
       "<testsuite name=\"vaultrain verify {}\" tests=\"{}\" failures=\"{}\" errors=\"0\">\n",
       Escaped(variant.name), rows.size(), failures);
   for (const Row& row : rows) {
-    const std::string head = fmt::format("  <testcase classname=\"{}\" name=\"{}\"", Escaped(variant.name),
-                                         Escaped(row.name));
+    const std::string head = fmt::format("  <testcase classname=\"{}\" name=\"{}\"",
+                                         Escaped(variant.name), Escaped(row.name));
     if (row.passed) {
       xml += head + "/>\n";
     } else {
@@ -96,8 +96,8 @@ void CheckFolder(const std::string& file) {
   fs::path folder = fs::path(file).parent_path();
   if (folder.empty()) folder = ".";
   if (!fs::is_directory(folder)) {
-    RefuseInput("{}: cannot be written: no folder {}; accepted: a file in a folder that exists", file,
-                folder.string());
+    RefuseInput("{}: cannot be written: no folder {}; accepted: a file in a folder that exists",
+                file, folder.string());
   }
 }
 
@@ -122,7 +122,8 @@ std::vector<Case> LintCases(const Variant& variant, const fs::path& folder, bool
                          Row row;
                          row.passed = lint.passed;
                          row.message = lint.message;
-                         if (!lint.passed) row.message += "command, in rtl/ of vaultrain generate: " + lint.repeat;
+                         if (!lint.passed)
+                           row.message += "command, in rtl/ of vaultrain generate: " + lint.repeat;
                          return row;
                        }});
     }
@@ -139,8 +140,9 @@ int RunVerify(const VerifyOptions& options) {
   std::vector<Case> all = LintCases(variant, scratch.path(), options.full);
   for (const kernels::KernelCase& one : kernels::CasesOf(variant)) {
     all.push_back({one.name, [&, one] {
-                     kernels::KernelSetup setup{variant, dram, Resources(), {}, options.seed,
-                                                options.full ? kFullRounds : 1};
+                     kernels::KernelSetup setup{variant,      dram,
+                                                Resources(),  {},
+                                                options.seed, options.full ? kFullRounds : 1};
                      Row row;
                      row.kernel = kernels::RunCase(one, setup);
                      row.passed = row.kernel->passed;
@@ -154,16 +156,19 @@ int RunVerify(const VerifyOptions& options) {
     names += (names.empty() ? "" : ", ") + one.name;
     if (one.name.find(options.filter) != std::string::npos) cases.push_back(one);
   }
-  if (cases.empty()) RefuseInput("--filter {}: no case has that in its name; accepted: part of one of {}",
-                                 options.filter, names);
+  if (cases.empty())
+    RefuseInput("--filter {}: no case has that in its name; accepted: part of one of {}",
+                options.filter, names);
 
   std::vector<Row> rows;
   size_t failures = 0;
   auto utilisation = [&variant](const Row& row) {
-    return static_cast<double>(row.kernel->macs) / static_cast<double>(row.kernel->cycles) / variant.MacsPerCycle();
+    return static_cast<double>(row.kernel->macs) / static_cast<double>(row.kernel->cycles) /
+           variant.MacsPerCycle();
   };
   {
-    fmt::print("{:<32} {:<7} {:>10} {:>12} {:>11}\n", "case", "passed", "cycles", "MACs", "utilisation");
+    fmt::print("{:<32} {:<7} {:>10} {:>12} {:>11}\n", "case", "passed", "cycles", "MACs",
+               "utilisation");
     for (const Case& one : cases) {
       Row row;
       {
@@ -176,7 +181,8 @@ int RunVerify(const VerifyOptions& options) {
       const bool counted = row.kernel && row.kernel->cycles > 0;
       const bool useful = counted && row.kernel->macs > 0;
       fmt::print("{:<32} {:<7} {:>10} {:>12} {:>11}\n", row.name, row.passed ? "yes" : "NO",
-                 counted ? fmt::format("{}", row.kernel->cycles) : "", useful ? fmt::format("{}", row.kernel->macs) : "",
+                 counted ? fmt::format("{}", row.kernel->cycles) : "",
+                 useful ? fmt::format("{}", row.kernel->macs) : "",
                  useful ? fmt::format("{:.3f}", utilisation(row)) : "");
       if (!row.passed) {
         ++failures;
@@ -210,7 +216,8 @@ int RunVerify(const VerifyOptions& options) {
   return static_cast<int>(failures == 0 ? ExitStatus::kDone : ExitStatus::kCheckFailed);
 }
 
-const Command kVerify(60, "verify", "Check a variant: lint, then training kernels, RTL against the golden model",
+const Command kVerify(60, "verify",
+                      "Check a variant: lint, then training kernels, RTL against the golden model",
                       "  vaultrain verify nano\n"
                       "  vaultrain verify my.toml --level full --junit verify.xml\n"
                       "  vaultrain verify nano --filter gemm_bp --seed 7",

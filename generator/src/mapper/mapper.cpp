@@ -805,8 +805,9 @@ Program Mapper::Map(const Recipe& recipe, const std::string& network) {
     program_.jobs[i].data_flow = data_flow_[i].empty() ? "rows through the vector unit" : data_flow_[i];
   }
   if (program_.memory_bytes > static_cast<uint64_t>(memory_bytes_)) {
-    RefuseInput("{}: the network needs {} bytes of memory at batch {}; variant {} has {}", graph_.file,
-                program_.memory_bytes, graph_.batch, v_.name, memory_bytes_);
+    RefuseInput("{}: the network needs {} bytes of memory at batch {}; rule: they fit dram.mib, {} bytes in "
+                "variant {}",
+                graph_.file, program_.memory_bytes, graph_.batch, memory_bytes_, v_.name);
   }
   for (const ProgramStream& stream : program_.streams) {
     ProgramSegment segment;
