@@ -319,7 +319,7 @@ module vt_drain_engine #(
   assign finished = running_q && issued_all_q && in_flight_q == 16'd0;
   assign job_ready_o = finished;
 
-  wire unused_bits = &{1'b0, job_i, addr, lane_valid, result_addr, aux_pos_q};
+  wire unused_bits = &{1'b0, job_i, addr, lane_valid, result_addr, result_tail, aux_pos_q};
 
 endmodule
 

@@ -329,7 +329,7 @@ TEST(ComputeEngine, IssuesAWordEveryCycleWhileTilesLastSixWords) {
 
 // Tiles that are shorter cost what their loading or the settling of their sums costs, and no more.
 TEST(ComputeEngine, ShortTilesCostTheirLoadingOnly) {
-  for (uint32_t tile = 1; tile <= std::min(5, kHalf); ++tile) {
+  for (uint32_t tile = 1; tile <= std::min<uint32_t>(5, kHalf); ++tile) {
     Bench bench(tile, false);
     Job job;
     job.bound = {tile, 64, 1, 1, 1, 1};

@@ -2,3 +2,6 @@ vt_block_test(NAME drain_engine TOP vt_drain_engine
               PARAMS Cols=4 OpBits=16 WordBits=256 Granule=64 SpadBits=14 AccDepth=32 SumBits=29 ExpZero=276)
 vt_block_test(NAME drain_engine_fp32 FROM drain_engine TOP vt_drain_engine
               PARAMS Cols=2 OpBits=32 WordBits=256 Granule=32 SpadBits=13 AccDepth=16 SumBits=40 ExpZero=288)
+# One result fills a word.
+vt_block_test(NAME drain_engine_word FROM drain_engine TOP vt_drain_engine
+              PARAMS Cols=8 OpBits=32 WordBits=256 Granule=64 SpadBits=13 AccDepth=16 SumBits=40 ExpZero=288)

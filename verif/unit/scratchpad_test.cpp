@@ -80,7 +80,9 @@ class Bench {
     uint32_t used = 0;
     for (int c = 0; c < kClients; ++c) {
       EXPECT_EQ(valid[c], due_[c].has_value()) << kNames[c] << Where();
-      if (due_[c]) EXPECT_EQ(data[c], *due_[c]) << kNames[c] << Where();
+      if (due_[c]) {
+        EXPECT_EQ(data[c], *due_[c]) << kNames[c] << Where();
+      }
       due_[c].reset();
       if (!r[c].valid) continue;
       const uint32_t bank = 1u << Bank(r[c].address);
