@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// The small C interface of a Verilated module with its dies: all that crosses the border of its shared object.
+// The small C interface of a Verilated module with its dies: all that crosses the border of its
+// shared object.
 //
-// Calls that can fail return 0 on success; vt_device_error then tells why. One thread at a time per device.
+// Calls that can fail return 0 on success; vt_device_error then tells why. One thread at a time per
+// device.
 
 #ifndef VAULTRAIN_HARNESS_DEVICE_ABI_H_
 #define VAULTRAIN_HARNESS_DEVICE_ABI_H_
@@ -16,8 +18,10 @@ extern "C" {
 
 struct VtDevice;
 
-// A module in reset and released from it, with empty dies. fill: what untouched bytes of the dies read as.
-VtDevice* vt_device_create(const vaultrain::DramTiming* timing, const vaultrain::DramGeometry* geometry, uint8_t fill);
+// A module in reset and released from it, with empty dies. fill: what untouched bytes of the dies
+// read as.
+VtDevice* vt_device_create(const vaultrain::DramTiming* timing,
+                           const vaultrain::DramGeometry* geometry, uint8_t fill);
 void vt_device_destroy(VtDevice* device);
 
 // The last error, or the first rule of the dies that was broken; empty if none.
@@ -28,8 +32,8 @@ uint64_t vt_device_cycles(VtDevice* device);
 int vt_device_write_register(VtDevice* device, uint32_t address, uint32_t data);
 int vt_device_read_register(VtDevice* device, uint32_t address, uint32_t* data);
 
-// The host's memory port (AXI4). Modules with another data width than 64 have no driver for it: they take the data
-// through the dies.
+// The host's memory port (AXI4). Modules with another data width than 64 have no driver for it:
+// they take the data through the dies.
 int vt_device_write(VtDevice* device, uint64_t address, const uint8_t* bytes, uint64_t size);
 int vt_device_read(VtDevice* device, uint64_t address, uint8_t* bytes, uint64_t size);
 
@@ -37,8 +41,9 @@ int vt_device_read(VtDevice* device, uint64_t address, uint8_t* bytes, uint64_t 
 int vt_device_write_dies(VtDevice* device, uint64_t address, const uint8_t* bytes, uint64_t size);
 int vt_device_read_dies(VtDevice* device, uint64_t address, uint8_t* bytes, uint64_t size);
 
-// Cycles until the interrupt rises, at most max_cycles; fails if it does not, or if the dies saw a rule broken. With
-// disturb, the memory port meanwhile reads at random: `disturb` in 1024 cycles begin a burst, drawn from `seed`.
+// Cycles until the interrupt rises, at most max_cycles; fails if it does not, or if the dies saw a
+// rule broken. With disturb, the memory port meanwhile reads at random: `disturb` in 1024 cycles
+// begin a burst, drawn from `seed`.
 int vt_device_run(VtDevice* device, uint64_t max_cycles, uint32_t disturb, uint64_t seed);
 
 // FST trace from now on; fails in an object that was built without tracing.

@@ -62,7 +62,8 @@ void ToPort(const uint64_t* words, Port& port) {
 }  // namespace
 
 struct VtDevice {
-  VtDevice(const vaultrain::DramTiming& timing, const vaultrain::DramGeometry& geometry, uint8_t fill)
+  VtDevice(const vaultrain::DramTiming& timing, const vaultrain::DramGeometry& geometry,
+           uint8_t fill)
       : module(&context), die(timing, geometry, fill), registers(module), memory(module) {
     module.rst_ni = 0;
     for (int i = 0; i < 4; ++i) Cycle();
@@ -144,7 +145,8 @@ int Guard(VtDevice* device, Action&& action) {
 
 extern "C" {
 
-VtDevice* vt_device_create(const vaultrain::DramTiming* timing, const vaultrain::DramGeometry* geometry, uint8_t fill) {
+VtDevice* vt_device_create(const vaultrain::DramTiming* timing,
+                           const vaultrain::DramGeometry* geometry, uint8_t fill) {
   return new VtDevice(*timing, *geometry, fill);
 }
 
@@ -157,14 +159,16 @@ uint64_t vt_device_cycles(VtDevice* device) { return device->cycles; }
 int vt_device_write_register(VtDevice* device, uint32_t address, uint32_t data) {
   return Guard(device, [&] {
     const auto result = device->registers.Write(address, data, [&] { device->HostCycle(); });
-    if (result.response != vaultrain::AxiResponse::kOkay) device->error = "the register refused the write";
+    if (result.response != vaultrain::AxiResponse::kOkay)
+      device->error = "the register refused the write";
   });
 }
 
 int vt_device_read_register(VtDevice* device, uint32_t address, uint32_t* data) {
   return Guard(device, [&] {
     const auto result = device->registers.Read(address, [&] { device->HostCycle(); });
-    if (result.response != vaultrain::AxiResponse::kOkay) device->error = "the register refused the read";
+    if (result.response != vaultrain::AxiResponse::kOkay)
+      device->error = "the register refused the read";
     *data = result.data;
   });
 }
@@ -209,7 +213,8 @@ int vt_device_run(VtDevice* device, uint64_t max_cycles, uint32_t disturb, uint6
         while ((!module.irq_o || !device->memory.Idle()) && device->cycles < end) {
           if (!module.irq_o && device->memory.Idle() && random() % 1024 < disturb) {
             AxiRead read;
-            read.address = random() % (device->die.geometry().Bytes() / 4096) * 4096 + random() % 64 * 8;
+            read.address =
+                random() % (device->die.geometry().Bytes() / 4096) * 4096 + random() % 64 * 8;
             read.beats = 1 + static_cast<int>(random() % 64);
             device->memory.Queue(read);
           }

@@ -34,21 +34,28 @@ namespace {
 
 class GoldenDevice : public Device {
  public:
-  GoldenDevice(const Variant& variant, const VaultDram& dram) : machine_(MachineConfigOf(variant, dram)) {}
+  GoldenDevice(const Variant& variant, const VaultDram& dram)
+      : machine_(MachineConfigOf(variant, dram)) {}
 
   void Load(std::span<const ProgramSegment> image) override {
     for (const ProgramSegment& segment : image) machine_.Write(segment.address, segment.bytes);
   }
-  void Write(uint64_t address, std::span<const uint8_t> bytes) override { machine_.Write(address, bytes); }
+  void Write(uint64_t address, std::span<const uint8_t> bytes) override {
+    machine_.Write(address, bytes);
+  }
   void Read(uint64_t address, std::span<uint8_t> bytes) override { machine_.Read(address, bytes); }
-  void SetScalar(int index, float value) override { machine_.SetScalar(index, std::bit_cast<uint32_t>(value)); }
+  void SetScalar(int index, float value) override {
+    machine_.SetScalar(index, std::bit_cast<uint32_t>(value));
+  }
 
   RunReport Run(const ProgramStream& stream) override {
-    const golden::RunResult result = machine_.Run(stream.address, static_cast<uint32_t>(stream.descriptors.size()));
+    const golden::RunResult result =
+        machine_.Run(stream.address, static_cast<uint32_t>(stream.descriptors.size()));
     if (result.fault != golden::OrderFault::kNone) {
-      throw Error(ExitStatus::kInternal,
-                  fmt::format("stream {}: descriptor {} needs what no descriptor before it gives: {}", stream.name,
-                              result.index, isa::ToText(stream.descriptors[result.index])));
+      throw Error(
+          ExitStatus::kInternal,
+          fmt::format("stream {}: descriptor {} needs what no descriptor before it gives: {}",
+                      stream.name, result.index, isa::ToText(stream.descriptors[result.index])));
     }
     RunReport report;
     report.error = result.error;

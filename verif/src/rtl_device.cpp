@@ -26,8 +26,10 @@ namespace fs = std::filesystem;
 constexpr uint32_t kWatchdog = 100000;
 
 fs::path CacheRoot() {
-  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache != '\0') return cache;
-  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') return fs::path(home) / ".cache";
+  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache != '\0')
+    return cache;
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0')
+    return fs::path(home) / ".cache";
   return fs::temp_directory_path();
 }
 
@@ -52,31 +54,54 @@ fs::path BuildModel(const Variant& variant, const ResourcePaths& resources, bool
   try {
     version = RunProcess({"verilator", "--version"});
   } catch (const Error&) {
-    ReportTool("verilator is not in PATH; the RTL engine needs Verilator 5 (Debian package verilator)");
+    ReportTool(
+        "verilator is not in PATH; the RTL engine needs Verilator 5 (Debian package verilator)");
   }
   if (version.status != 0) ReportTool("verilator --version fails: {}", FirstErrorLine(version));
 
-  std::vector<std::string> verilate = {
-      "verilator", "--cc", "-Wall", "--default-language", "1364-2005", "-O3", "--x-assign", "fast", "--x-initial",
-      "fast", "--noassert", "--prefix", "Vmodule", "--top-module", std::string(kTopModule), "-Mdir", "obj", "-Irtl",
-      "-y", "rtl"};
+  std::vector<std::string> verilate = {"verilator",
+                                       "--cc",
+                                       "-Wall",
+                                       "--default-language",
+                                       "1364-2005",
+                                       "-O3",
+                                       "--x-assign",
+                                       "fast",
+                                       "--x-initial",
+                                       "fast",
+                                       "--noassert",
+                                       "--prefix",
+                                       "Vmodule",
+                                       "--top-module",
+                                       std::string(kTopModule),
+                                       "-Mdir",
+                                       "obj",
+                                       "-Irtl",
+                                       "-y",
+                                       "rtl"};
   if (trace) verilate.insert(verilate.end(), {"--trace-fst", "--trace-structs"});
   verilate.push_back("rtl/" + std::string(kTopModule) + ".v");
   // One makefile of Verilator builds the module and its runtime; ours adds the shim and the dies.
-  const std::string flags = fmt::format("-std=c++20 -O2 -fPIC -march=native -I. -Iobj{}", trace ? " -DVT_TRACE" : "");
+  const std::string flags =
+      fmt::format("-std=c++20 -O2 -fPIC -march=native -I. -Iobj{}", trace ? " -DVT_TRACE" : "");
   const std::string make = fmt::format(
       "CCACHE := $(shell command -v ccache)\n"
       "ROOT := $(shell verilator --getenv VERILATOR_ROOT)\n"
-      "device.so: harness/device_shim.o harness/dram_die.o obj/Vmodule__ALL.a obj/verilated.o obj/verilated_threads.o{0}\n"
-      "\t$(CXX) -shared -o $@ harness/device_shim.o harness/dram_die.o -Wl,--whole-archive obj/Vmodule__ALL.a -Wl,--no-whole-archive "
+      "device.so: harness/device_shim.o harness/dram_die.o obj/Vmodule__ALL.a obj/verilated.o "
+      "obj/verilated_threads.o{0}\n"
+      "\t$(CXX) -shared -o $@ harness/device_shim.o harness/dram_die.o -Wl,--whole-archive "
+      "obj/Vmodule__ALL.a -Wl,--no-whole-archive "
       "obj/verilated.o obj/verilated_threads.o{0} -lpthread{1}\n"
       "%.o: %.cpp\n"
       "\t$(CCACHE) $(CXX) {2} -I$(ROOT)/include -I$(ROOT)/include/vltstd -c -o $@ $<\n"
       "obj/Vmodule__ALL.a:\n"
-      "\t$(MAKE) -C obj -f Vmodule.mk Vmodule__ALL.a verilated.o verilated_threads.o{3} CXX='$(CCACHE) $(CXX)' "
-      "OPT_FAST='-O3 -fPIC -march=native' OPT_SLOW='-O1 -fPIC' OPT_GLOBAL='-O2 -fPIC -march=native'\n"
+      "\t$(MAKE) -C obj -f Vmodule.mk Vmodule__ALL.a verilated.o verilated_threads.o{3} "
+      "CXX='$(CCACHE) $(CXX)' "
+      "OPT_FAST='-O3 -fPIC -march=native' OPT_SLOW='-O1 -fPIC' OPT_GLOBAL='-O2 -fPIC "
+      "-march=native'\n"
       "obj/verilated.o obj/verilated_threads.o{0}: obj/Vmodule__ALL.a\n",
-      trace ? " obj/verilated_fst_c.o" : "", trace ? " -lz" : "", flags, trace ? " verilated_fst_c.o" : "");
+      trace ? " obj/verilated_fst_c.o" : "", trace ? " -lz" : "", flags,
+      trace ? " verilated_fst_c.o" : "");
 
   std::string identity = version.out + ShellLine(verilate) + make;
   // -march=native binds the object to this processor.
@@ -87,7 +112,8 @@ fs::path BuildModel(const Variant& variant, const ResourcePaths& resources, bool
   } catch (const Error&) {
   }
   for (const auto& [name, bytes] : sources) identity += name + '\0' + bytes;
-  const fs::path folder = CacheRoot() / "vaultrain" / "models" / ToHex(Sha256(identity)).substr(0, 32);
+  const fs::path folder =
+      CacheRoot() / "vaultrain" / "models" / ToHex(Sha256(identity)).substr(0, 32);
   const fs::path object = folder / "device.so";
   if (fs::exists(object)) return object;
 
@@ -103,8 +129,10 @@ fs::path BuildModel(const Variant& variant, const ResourcePaths& resources, bool
     ReportTool("verilator fails on variant {}: {}", variant.name, FirstErrorLine(r));
   }
   progress.Show(1, "compiler");
-  if (ProcessResult r = RunProcess({"make", "-s", "-j2", "device.so"}, scratch.path()); r.status != 0) {
-    ReportTool("the C++ compiler fails on the model of variant {}: {}", variant.name, FirstErrorLine(r));
+  if (ProcessResult r = RunProcess({"make", "-s", "-j2", "device.so"}, scratch.path());
+      r.status != 0) {
+    ReportTool("the C++ compiler fails on the model of variant {}: {}", variant.name,
+               FirstErrorLine(r));
   }
   fs::create_directories(folder);
   // WriteFile renames, so that another process sees the whole object or none.
@@ -114,7 +142,8 @@ fs::path BuildModel(const Variant& variant, const ResourcePaths& resources, bool
 
 struct Library {
   explicit Library(const fs::path& path) : handle(dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL)) {
-    if (handle == nullptr) throw Error(ExitStatus::kInternal, fmt::format("{}: {}", path.string(), dlerror()));
+    if (handle == nullptr)
+      throw Error(ExitStatus::kInternal, fmt::format("{}: {}", path.string(), dlerror()));
   }
   ~Library() { dlclose(handle); }
   Library(const Library&) = delete;
@@ -123,7 +152,8 @@ struct Library {
   template <typename Function>
   void Find(Function& function, const char* name) {
     function = reinterpret_cast<Function>(dlsym(handle, name));
-    if (function == nullptr) throw Error(ExitStatus::kInternal, fmt::format("the model lacks {}", name));
+    if (function == nullptr)
+      throw Error(ExitStatus::kInternal, fmt::format("the model lacks {}", name));
   }
   void* handle;
 };
@@ -162,7 +192,8 @@ class RtlDevice : public Device {
 
   void Load(std::span<const ProgramSegment> image) override {
     for (const ProgramSegment& segment : image) {
-      Check(write_dies_(device_, segment.address, segment.bytes.data(), segment.bytes.size()), "load");
+      Check(write_dies_(device_, segment.address, segment.bytes.data(), segment.bytes.size()),
+            "load");
     }
   }
   void Write(uint64_t address, std::span<const uint8_t> bytes) override {
@@ -172,7 +203,8 @@ class RtlDevice : public Device {
     Check(read_dies_(device_, address, bytes.data(), bytes.size()), "read");
   }
   void SetScalar(int index, float value) override {
-    SetRegister(RegisterOffset("SCALAR0") + 4 * static_cast<uint32_t>(index), std::bit_cast<uint32_t>(value));
+    SetRegister(RegisterOffset("SCALAR0") + 4 * static_cast<uint32_t>(index),
+                std::bit_cast<uint32_t>(value));
   }
 
   RunReport Run(const ProgramStream& stream) override {
@@ -185,7 +217,8 @@ class RtlDevice : public Device {
     RunReport report;
     const uint32_t status = Register("STATUS");
     if (RegisterFieldOf("STATUS", "ERROR").Get(status) != 0) {
-      report.error = static_cast<isa::ErrorCode>(RegisterFieldOf("STATUS", "ERROR_CODE").Get(status));
+      report.error =
+          static_cast<isa::ErrorCode>(RegisterFieldOf("STATUS", "ERROR_CODE").Get(status));
       report.error_index = Register("ERROR_INFO");
     }
     RunCounters& c = report.counters;
@@ -210,7 +243,8 @@ class RtlDevice : public Device {
 
  private:
   void Check(int failed, const char* what) {
-    if (failed != 0) throw Error(ExitStatus::kInternal, fmt::format("RTL model, {}: {}", what, error_(device_)));
+    if (failed != 0)
+      throw Error(ExitStatus::kInternal, fmt::format("RTL model, {}: {}", what, error_(device_)));
   }
   void SetRegister(Offset offset, uint32_t value) {
     Check(write_register_(device_, offset.value, value), "register write");
@@ -244,8 +278,8 @@ class RtlDevice : public Device {
 
 }  // namespace
 
-std::unique_ptr<Device> MakeRtlDevice(const Variant& variant, const VaultDram& dram, const ResourcePaths& resources,
-                                      const RtlOptions& options) {
+std::unique_ptr<Device> MakeRtlDevice(const Variant& variant, const VaultDram& dram,
+                                      const ResourcePaths& resources, const RtlOptions& options) {
   const fs::path object = BuildModel(variant, resources, !options.trace.empty());
   return std::make_unique<RtlDevice>(object, dram, options);
 }

@@ -56,12 +56,13 @@ double MeanLoss(const Program& program, Device& device) {
   return std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(losses.size());
 }
 
-TrainReport Train(const Program& program, const Recipe& recipe, const TrainTest& data, int64_t steps, Device& engine,
-                  Device* compared, Device& evaluator,
+TrainReport Train(const Program& program, const Recipe& recipe, const TrainTest& data,
+                  int64_t steps, Device& engine, Device* compared, Device& evaluator,
                   const std::function<void(int64_t step, double loss)>& progress) {
   TrainReport report;
   const ProgramStream& train = program.Stream("train");
-  DataOrder order(static_cast<uint32_t>(data.train.size()), static_cast<uint32_t>(program.batch), recipe.seed);
+  DataOrder order(static_cast<uint32_t>(data.train.size()), static_cast<uint32_t>(program.batch),
+                  recipe.seed);
   std::vector<Device*> devices = {&engine};
   if (compared != nullptr) devices.push_back(compared);
   for (Device* device : devices) device->Load(program.image);
@@ -74,7 +75,8 @@ TrainReport Train(const Program& program, const Recipe& recipe, const TrainTest&
     }
     const auto begin = std::chrono::steady_clock::now();
     report.last = engine.Run(train);
-    report.run_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    report.run_seconds +=
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     report.cycles += report.last.counters.cycles;
     report.error = report.last.error;
     if (report.error != isa::ErrorCode::kNone) return report;

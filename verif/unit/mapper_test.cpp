@@ -30,7 +30,8 @@ struct Mapped {
   Program program;
 };
 
-Mapped MapChain(const std::vector<int>& widths, int batch, const std::vector<std::string>& overrides) {
+Mapped MapChain(const std::vector<int>& widths, int batch,
+                const std::vector<std::string>& overrides) {
   Mapped s;
   const fs::path root(VT_SOURCE_DIR);
   s.variant = LoadVariant("nano", overrides, {root / "generator/variants"});
@@ -59,10 +60,12 @@ golden::MachineConfig ConfigOf(const Mapped& s) {
   return config;
 }
 
-// Trains a few steps on the golden machine beside the double-precision reference and compares every tensor.
+// Trains a few steps on the golden machine beside the double-precision reference and compares every
+// tensor.
 void ExpectTrainsLikeReference(const Mapped& s, int steps, double tolerance) {
   golden::Machine machine(ConfigOf(s));
-  for (const ProgramSegment& segment : s.program.image) machine.Write(segment.address, segment.bytes);
+  for (const ProgramSegment& segment : s.program.image)
+    machine.Write(segment.address, segment.bytes);
   Reference reference(s.graph, StartingParameters(s.graph, s.recipe));
   Random random(7, "mapper");
   const ProgramTensor& input = TensorOf(s.program, TensorRole::kInput);
@@ -124,7 +127,8 @@ TEST(Mapper, WideArrayTrainsLikeTheReference) {
 }
 
 TEST(Mapper, Fp32TrainsLikeTheReferenceToSixDigits) {
-  ExpectTrainsLikeReference(MapChain({100, 40, 10}, 24, {"operand_format=fp32", "array.lanes=8"}), 2, 1e-5);
+  ExpectTrainsLikeReference(MapChain({100, 40, 10}, 24, {"operand_format=fp32", "array.lanes=8"}),
+                            2, 1e-5);
 }
 
 TEST(Mapper, KeptGradientsAreWhatTheUpdateTakes) {

@@ -23,8 +23,8 @@ enum class ExitStatus : int {
   kInterrupted = 130,
 };
 
-// An error that ends the command with one line on stderr. The message names the file, the key or node, the rule it
-// breaks and what would be accepted; it carries no trailing newline.
+// An error that ends the command with one line on stderr. The message names the file, the key or
+// node, the rule it breaks and what would be accepted; it carries no trailing newline.
 class Error : public std::runtime_error {
  public:
   Error(ExitStatus status, const std::string& message)

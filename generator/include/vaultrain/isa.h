@@ -3,15 +3,17 @@
 //
 // Descriptors: the instructions of a node.
 //
-// A descriptor has 64 bytes, little-endian, and is one job of one engine: LOAD and STORE move a tile between the vault
-// and the scratchpad, COMPUTE runs a loop nest through the PE array, VECTOR drains accumulators through the vector
-// unit, SOFTMAX makes the loss and its gradient, END closes the program. An engine runs its descriptors in program
-// order; engines are ordered among each other by 16 counting semaphores alone: a descriptor starts when every
-// semaphore in `wait` is above zero (and takes one from each) and adds one to every semaphore in `signal` when all it
-// wrote has landed and all it read has been read. Run one after the other in program order, descriptors never wait.
+// A descriptor has 64 bytes, little-endian, and is one job of one engine: LOAD and STORE move a
+// tile between the vault and the scratchpad, COMPUTE runs a loop nest through the PE array, VECTOR
+// drains accumulators through the vector unit, SOFTMAX makes the loss and its gradient, END closes
+// the program. An engine runs its descriptors in program order; engines are ordered among each
+// other by 16 counting semaphores alone: a descriptor starts when every semaphore in `wait` is
+// above zero (and takes one from each) and adds one to every semaphore in `signal` when all it
+// wrote has landed and all it read has been read. Run one after the other in program order,
+// descriptors never wait.
 //
-// The table VT_ISA_FIELDS below is the only definition of the layout: the macros of rtl_templates/sequencer/vt_isa.vh,
-// the accessors here and the document come from it.
+// The table VT_ISA_FIELDS below is the only definition of the layout: the macros of
+// rtl_templates/sequencer/vt_isa.vh, the accessors here and the document come from it.
 
 #ifndef VAULTRAIN_ISA_H_
 #define VAULTRAIN_ISA_H_
@@ -33,7 +35,14 @@ inline constexpr int kNoTail = 7;
 inline constexpr int kAccessBytes = 64;  // of an access to the vault
 inline constexpr int kTurnBeats = 32;    // beats of the longest row of a transposed LOAD
 
-enum class Opcode : uint8_t { kLoad = 1, kStore = 2, kCompute = 3, kVector = 4, kSoftmax = 5, kEnd = 6 };
+enum class Opcode : uint8_t {
+  kLoad = 1,
+  kStore = 2,
+  kCompute = 3,
+  kVector = 4,
+  kSoftmax = 5,
+  kEnd = 6
+};
 
 // How VECTOR uses its auxiliary operand.
 enum class Aux : uint8_t {
@@ -60,53 +69,55 @@ enum class ErrorCode : uint8_t {
   kScratchpad = 13,   // a scratchpad address beyond its size
 };
 
-// X(name, opcodes, lsb, bits, sign, count, stride, meaning): `count` fields of `bits` bits, `stride` bits apart.
-// opcodes: A all, M load and store, C compute, V vector, S softmax.
-#define VT_ISA_FIELDS(X)                                                                          \
-  X(Opcode, A, 0, 4, U, 1, 0, "what the descriptor does")                                         \
-  X(Tag, A, 8, 6, U, 1, 0, "job tag: VECTOR and SOFTMAX write their time of completion there")    \
-  X(Wait, A, 16, 16, U, 1, 0, "semaphores to take one from before starting")                      \
-  X(Signal, A, 32, 16, U, 1, 0, "semaphores to add one to when complete")                         \
-  X(DramAddr, M, 64, 40, U, 1, 0, "byte address of the first row, a multiple of the access size") \
-  X(Convert, M, 104, 1, U, 1, 0, "LOAD: memory holds fp32, the scratchpad gets operands (RNE)")   \
-  X(Transpose, M, 105, 1, U, 1, 0, "LOAD: memory row r, column c goes to scratchpad row c")       \
-  X(Rows, M, 112, 16, U, 1, 0, "rows in memory")                                                  \
-  X(RowAccesses, M, 128, 16, U, 1, 0, "accesses (64 bytes) in a row")                             \
-  X(DramPitch, M, 144, 32, U, 1, 0, "bytes from row to row in memory")                            \
-  X(SpadAddr, M, 176, 24, U, 1, 0, "scratchpad byte address, word aligned (transposed: of a beat)") \
-  X(SpadPitch, M, 200, 24, U, 1, 0, "bytes from row to row in the scratchpad, whole words")       \
-  X(PadRows, M, 224, 16, U, 1, 0, "LOAD: rows of zeros after the last row of memory")             \
-  X(Cols, M, 240, 16, U, 1, 0, "transposed LOAD: columns of memory to keep; else 0")              \
-  X(First, C, 64, 1, U, 1, 0, "accumulation starts from zero; else goes on from the last job")    \
-  X(Last, C, 65, 1, U, 1, 0, "accumulators are handed to VECTOR at the store level")              \
-  X(BLevel, C, 66, 3, U, 1, 0, "loops below run over the rows of A with one B tile, 1 to 6")      \
-  X(StoreLevel, C, 69, 3, U, 1, 0, "loops below make one set of sums, b_level to 6")              \
-  X(Bound, C, 80, 16, U, 6, 16, "iterations of each loop, the innermost first")                   \
-  X(ABase, C, 176, 16, U, 1, 0, "word address of the streamed operand")                           \
-  X(AInc, C, 192, 16, S, 6, 16, "words to step when this loop is the outermost that advances")    \
-  X(BBase, C, 288, 16, U, 1, 0, "word address of the stationary operand")                         \
-  X(BInc, C, 304, 16, S, 6, 16, "words to step, loops from b_level up")                           \
-  X(BColInc, C, 400, 16, S, 1, 0, "words from one column of a B tile to the next")                \
-  X(PopLevel, V, 64, 3, U, 1, 0, "loops below walk one set of sums, 1 to 6")                      \
-  X(UseScale, V, 67, 1, U, 1, 0, "multiply by a scalar")                                          \
-  X(Scalar, V, 68, 3, U, 1, 0, "which scalar register")                                           \
-  X(AuxKind, V, 71, 2, U, 1, 0, "use of the auxiliary operand: 0 none, 1 add, 2 mask")            \
-  X(Relu, V, 73, 1, U, 1, 0, "negative results become +0")                                        \
-  X(OutFp32, V, 74, 1, U, 1, 0, "write fp32; else the operand format")                            \
-  X(TailLoop, V, 75, 3, U, 1, 0, "on this loop's last iteration zeros fill the word; 7: never")   \
-  X(VBound, V, 80, 16, U, 6, 16, "iterations of each loop, the innermost first")                  \
-  X(OutBase, V, 176, 24, U, 1, 0, "scratchpad byte address of the results")                       \
-  X(OutInc, V, 200, 24, S, 6, 24, "bytes to step when this loop is the outermost that advances")  \
-  X(AuxBase, V, 344, 24, U, 1, 0, "scratchpad byte address of the auxiliary operand")             \
-  X(AuxInc, V, 368, 24, S, 6, 24, "bytes to step when this loop is the outermost that advances")  \
-  X(SRows, S, 64, 16, U, 1, 0, "samples")                                                         \
-  X(Classes, S, 80, 16, U, 1, 0, "classes of a sample")                                           \
-  X(LogitsAddr, S, 96, 24, U, 1, 0, "scratchpad byte address of the fp32 logits, word aligned")   \
-  X(LogitsPitch, S, 120, 24, U, 1, 0, "bytes from sample to sample, whole words")                 \
+// X(name, opcodes, lsb, bits, sign, count, stride, meaning): `count` fields of `bits` bits,
+// `stride` bits apart. opcodes: A all, M load and store, C compute, V vector, S softmax.
+#define VT_ISA_FIELDS(X)                                                                           \
+  X(Opcode, A, 0, 4, U, 1, 0, "what the descriptor does")                                          \
+  X(Tag, A, 8, 6, U, 1, 0, "job tag: VECTOR and SOFTMAX write their time of completion there")     \
+  X(Wait, A, 16, 16, U, 1, 0, "semaphores to take one from before starting")                       \
+  X(Signal, A, 32, 16, U, 1, 0, "semaphores to add one to when complete")                          \
+  X(DramAddr, M, 64, 40, U, 1, 0, "byte address of the first row, a multiple of the access size")  \
+  X(Convert, M, 104, 1, U, 1, 0, "LOAD: memory holds fp32, the scratchpad gets operands (RNE)")    \
+  X(Transpose, M, 105, 1, U, 1, 0, "LOAD: memory row r, column c goes to scratchpad row c")        \
+  X(Rows, M, 112, 16, U, 1, 0, "rows in memory")                                                   \
+  X(RowAccesses, M, 128, 16, U, 1, 0, "accesses (64 bytes) in a row")                              \
+  X(DramPitch, M, 144, 32, U, 1, 0, "bytes from row to row in memory")                             \
+  X(SpadAddr, M, 176, 24, U, 1, 0,                                                                 \
+    "scratchpad byte address, word aligned (transposed: of a beat)")                               \
+  X(SpadPitch, M, 200, 24, U, 1, 0, "bytes from row to row in the scratchpad, whole words")        \
+  X(PadRows, M, 224, 16, U, 1, 0, "LOAD: rows of zeros after the last row of memory")              \
+  X(Cols, M, 240, 16, U, 1, 0, "transposed LOAD: columns of memory to keep; else 0")               \
+  X(First, C, 64, 1, U, 1, 0, "accumulation starts from zero; else goes on from the last job")     \
+  X(Last, C, 65, 1, U, 1, 0, "accumulators are handed to VECTOR at the store level")               \
+  X(BLevel, C, 66, 3, U, 1, 0, "loops below run over the rows of A with one B tile, 1 to 6")       \
+  X(StoreLevel, C, 69, 3, U, 1, 0, "loops below make one set of sums, b_level to 6")               \
+  X(Bound, C, 80, 16, U, 6, 16, "iterations of each loop, the innermost first")                    \
+  X(ABase, C, 176, 16, U, 1, 0, "word address of the streamed operand")                            \
+  X(AInc, C, 192, 16, S, 6, 16, "words to step when this loop is the outermost that advances")     \
+  X(BBase, C, 288, 16, U, 1, 0, "word address of the stationary operand")                          \
+  X(BInc, C, 304, 16, S, 6, 16, "words to step, loops from b_level up")                            \
+  X(BColInc, C, 400, 16, S, 1, 0, "words from one column of a B tile to the next")                 \
+  X(PopLevel, V, 64, 3, U, 1, 0, "loops below walk one set of sums, 1 to 6")                       \
+  X(UseScale, V, 67, 1, U, 1, 0, "multiply by a scalar")                                           \
+  X(Scalar, V, 68, 3, U, 1, 0, "which scalar register")                                            \
+  X(AuxKind, V, 71, 2, U, 1, 0, "use of the auxiliary operand: 0 none, 1 add, 2 mask")             \
+  X(Relu, V, 73, 1, U, 1, 0, "negative results become +0")                                         \
+  X(OutFp32, V, 74, 1, U, 1, 0, "write fp32; else the operand format")                             \
+  X(TailLoop, V, 75, 3, U, 1, 0, "on this loop's last iteration zeros fill the word; 7: never")    \
+  X(VBound, V, 80, 16, U, 6, 16, "iterations of each loop, the innermost first")                   \
+  X(OutBase, V, 176, 24, U, 1, 0, "scratchpad byte address of the results")                        \
+  X(OutInc, V, 200, 24, S, 6, 24, "bytes to step when this loop is the outermost that advances")   \
+  X(AuxBase, V, 344, 24, U, 1, 0, "scratchpad byte address of the auxiliary operand")              \
+  X(AuxInc, V, 368, 24, S, 6, 24, "bytes to step when this loop is the outermost that advances")   \
+  X(SRows, S, 64, 16, U, 1, 0, "samples")                                                          \
+  X(Classes, S, 80, 16, U, 1, 0, "classes of a sample")                                            \
+  X(LogitsAddr, S, 96, 24, U, 1, 0, "scratchpad byte address of the fp32 logits, word aligned")    \
+  X(LogitsPitch, S, 120, 24, U, 1, 0, "bytes from sample to sample, whole words")                  \
   X(LabelsAddr, S, 144, 24, U, 1, 0, "scratchpad byte address of the 16-bit labels, word aligned") \
-  X(GradAddr, S, 168, 24, U, 1, 0, "scratchpad byte address of the gradients, operand format")    \
+  X(GradAddr, S, 168, 24, U, 1, 0, "scratchpad byte address of the gradients, operand format")     \
   X(GradPitch, S, 192, 24, U, 1, 0, "bytes from sample to sample, whole words; zeros fill a word") \
-  X(LossAddr, S, 216, 24, U, 1, 0, "scratchpad byte address of the fp32 losses, word aligned; zeros fill")    \
+  X(LossAddr, S, 216, 24, U, 1, 0,                                                                 \
+    "scratchpad byte address of the fp32 losses, word aligned; zeros fill")                        \
   X(SScalar, S, 240, 3, U, 1, 0, "scalar register that scales the gradients")
 
 struct Field {
@@ -128,7 +139,8 @@ enum class FieldId : int {
 
 std::span<const Field> Fields();
 
-// One descriptor. Get and Set work on any field; Set throws std::out_of_range if the value does not fit.
+// One descriptor. Get and Set work on any field; Set throws std::out_of_range if the value does not
+// fit.
 class Descriptor {
  public:
   Descriptor() = default;
@@ -147,11 +159,13 @@ class Descriptor {
   std::array<uint8_t, kDescriptorBytes> bytes_{};
 };
 
-// Steps of a loop nest from per-loop strides: inc[k] = stride[k] - sum over j < k of (bound[j] - 1) * stride[j].
+// Steps of a loop nest from per-loop strides: inc[k] = stride[k] - sum over j < k of (bound[j] - 1)
+// * stride[j].
 std::array<int64_t, kLoops> Increments(const std::array<int64_t, kLoops>& bounds,
                                        const std::array<int64_t, kLoops>& strides);
 
-// The letter of VT_ISA_FIELDS for an opcode, 'E' for END, which has only its opcode, or 0 if there is no such opcode.
+// The letter of VT_ISA_FIELDS for an opcode, 'E' for END, which has only its opcode, or 0 if there
+// is no such opcode.
 char FieldGroup(int opcode);
 
 // "compute wait=.. a_base=.. ...", for listings and messages.

@@ -3,8 +3,9 @@
 //
 // The program file (.vtp): what the compiler hands to every engine.
 //
-// File: a 64-byte header {magic "VTPROG\r\n", u32 version, u32 CRC-32 of all that follows the header, u64 bytes that follow,
-// 32-byte variant digest, zeros}, then one CBOR map of the fields below. Little-endian.
+// File: a 64-byte header {magic "VTPROG\r\n", u32 version, u32 CRC-32 of all that follows the
+// header, u64 bytes that follow, 32-byte variant digest, zeros}, then one CBOR map of the fields
+// below. Little-endian.
 
 #ifndef VAULTRAIN_PROGRAM_H_
 #define VAULTRAIN_PROGRAM_H_
@@ -33,7 +34,8 @@ enum class TensorRole {
   kLoss,        // fp32, one value a sample
 };
 
-// A tensor in vault memory, row-major, rows `pitch_bytes` apart; the bytes between cols and pitch are zero.
+// A tensor in vault memory, row-major, rows `pitch_bytes` apart; the bytes between cols and pitch
+// are zero.
 struct ProgramTensor {
   std::string name;
   TensorRole role = TensorRole::kActivation;
@@ -88,8 +90,8 @@ struct Program {
 // Written atomically (temporary file in the same folder, then renamed).
 void WriteProgram(const std::string& path, const Program& program);
 
-// Refuses, naming the file and the rule: not a program file, other version, truncated, CRC mismatch, and a program of
-// another variant unless expected_variant is null.
+// Refuses, naming the file and the rule: not a program file, other version, truncated, CRC
+// mismatch, and a program of another variant unless expected_variant is null.
 Program ReadProgram(const std::string& path, const Digest* expected_variant);
 
 }  // namespace vaultrain

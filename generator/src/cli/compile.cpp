@@ -26,9 +26,11 @@ int RunCompile(const CompileOptions& options) {
   WriteProgram(options.out, program);
 
   nlohmann::ordered_json jobs = nlohmann::ordered_json::array();
-  fmt::print("{:<12} {:<5} {:>12} {:>12}  {}\n", "layer", "phase", "MACs", "DRAM bytes", "data flow");
+  fmt::print("{:<12} {:<5} {:>12} {:>12}  {}\n", "layer", "phase", "MACs", "DRAM bytes",
+             "data flow");
   for (const ProgramJob& job : program.jobs) {
-    fmt::print("{:<12} {:<5} {:>12} {:>12}  {}\n", job.layer, job.phase, job.macs, job.dram_bytes, job.data_flow);
+    fmt::print("{:<12} {:<5} {:>12} {:>12}  {}\n", job.layer, job.phase, job.macs, job.dram_bytes,
+               job.data_flow);
     jobs.push_back({{"name", job.layer},
                     {"phase", job.phase},
                     {"data_flow", job.data_flow},
@@ -36,9 +38,11 @@ int RunCompile(const CompileOptions& options) {
                     {"dram_bytes", job.dram_bytes}});
   }
   const double bound = UtilisationBound(program, variant, dram);
-  fmt::print("{}: {} at batch {} for {}: {} descriptors a step, {} bytes of memory, utilisation at most {:.3f}\n",
-             options.out, program.network, program.batch, variant.name,
-             program.Stream("train").descriptors.size(), program.memory_bytes, bound);
+  fmt::print(
+      "{}: {} at batch {} for {}: {} descriptors a step, {} bytes of memory, utilisation at most "
+      "{:.3f}\n",
+      options.out, program.network, program.batch, variant.name,
+      program.Stream("train").descriptors.size(), program.memory_bytes, bound);
   WriteJson(options.json, "compile",
             {{"variant", variant.name},
              {"network", program.network},

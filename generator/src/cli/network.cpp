@@ -17,7 +17,8 @@
 
 namespace vaultrain::cli {
 
-CompiledNetwork CompileNetwork(const Variant& variant, const VaultDram& dram, const NetworkFlags& flags) {
+CompiledNetwork CompileNetwork(const Variant& variant, const VaultDram& dram,
+                               const NetworkFlags& flags) {
   const std::filesystem::path file = FindNetwork(flags.network, {Resources().networks});
   CompiledNetwork result;
   result.name = file.stem().string();
@@ -30,8 +31,8 @@ CompiledNetwork CompileNetwork(const Variant& variant, const VaultDram& dram, co
   override_key("epochs", "--epochs", flags.epochs);
   override_key("seed", "--seed", flags.seed);
   result.graph = Differentiate(ReadOnnx(file), result.recipe.batch);
-  result.program = MapNetwork(variant, dram, result.graph, result.recipe, result.name,
-                              flags.keep_gradients);
+  result.program =
+      MapNetwork(variant, dram, result.graph, result.recipe, result.name, flags.keep_gradients);
   return result;
 }
 
@@ -39,7 +40,7 @@ void AddFirstBatch(CompiledNetwork& network) {
   Program& program = network.program;
   const TrainTest data = LoadData(std::nullopt, network.graph.features, network.graph.classes);
   DataOrder order(static_cast<uint32_t>(data.train.size()), static_cast<uint32_t>(program.batch),
-                        network.recipe.seed);
+                  network.recipe.seed);
   const StepData batch = GatherStep(data.train, network.recipe, order.Batch(0));
   const ProgramTensor& input = TensorOf(program, TensorRole::kInput);
   const ProgramTensor& label = TensorOf(program, TensorRole::kLabel);

@@ -33,7 +33,8 @@ struct NetworkFlags {
   bool keep_gradients = false;
 };
 
-CompiledNetwork CompileNetwork(const Variant& variant, const VaultDram& dram, const NetworkFlags& flags);
+CompiledNetwork CompileNetwork(const Variant& variant, const VaultDram& dram,
+                               const NetworkFlags& flags);
 
 // Puts the first batch of the data set that the program makes itself into the image, and its step
 // size into the recipe of the program, so that the program runs by itself.

@@ -49,7 +49,7 @@ struct TrainOptions {
   std::optional<long> epochs;
   std::optional<int> batch;
   uint64_t seed = 1;
-  std::string trace;  // FST file; empty: none
+  std::string trace;            // FST file; empty: none
   bool keep_gradients = false;  // also store dW and db
 };
 void AddOptions(CLI::App& app, TrainOptions& options);

@@ -38,17 +38,19 @@ int RunProgram(const RunOptions& options) {
     std::vector<uint8_t> bytes(TensorBytes(tensor));
     engine->Read(tensor.address, bytes);
     // Without what lies behind the columns.
-    const size_t row_bytes = static_cast<size_t>(tensor.cols) * static_cast<size_t>(BytesOf(tensor.format));
+    const size_t row_bytes =
+        static_cast<size_t>(tensor.cols) * static_cast<size_t>(BytesOf(tensor.format));
     std::string values;
     for (int64_t r = 0; r < tensor.rows; ++r) {
-      values.append(reinterpret_cast<const char*>(bytes.data()) + r * tensor.pitch_bytes, row_bytes);
+      values.append(reinterpret_cast<const char*>(bytes.data()) + r * tensor.pitch_bytes,
+                    row_bytes);
     }
     const std::string hash = ToHex(Sha256(values));
     const char* format = tensor.format == ElementFormat::kBf16   ? "bf16"
                          : tensor.format == ElementFormat::kFp32 ? "fp32"
                                                                  : "u16";
-    fmt::print("{:<16} {:>14} {:>6}  {}\n", tensor.name, fmt::format("{} x {}", tensor.rows, tensor.cols), format,
-               hash.substr(0, 16));
+    fmt::print("{:<16} {:>14} {:>6}  {}\n", tensor.name,
+               fmt::format("{} x {}", tensor.rows, tensor.cols), format, hash.substr(0, 16));
     tensors.push_back({{"name", tensor.name},
                        {"rows", tensor.rows},
                        {"cols", tensor.cols},
@@ -57,7 +59,8 @@ int RunProgram(const RunOptions& options) {
   }
   const bool failed = report.error != isa::ErrorCode::kNone;
   if (failed) {
-    fmt::print("stopped: error code {} at descriptor {}\n", static_cast<int>(report.error), report.error_index);
+    fmt::print("stopped: error code {} at descriptor {}\n", static_cast<int>(report.error),
+               report.error_index);
   } else if (rtl) {
     fmt::print("{} cycles\n", report.counters.cycles);
   }

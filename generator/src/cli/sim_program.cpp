@@ -25,9 +25,12 @@ constexpr uint32_t kWatchdog = 100'000;
 
 const char* FormatWord(ElementFormat format) {
   switch (format) {
-    case ElementFormat::kBf16: return "bf16";
-    case ElementFormat::kFp32: return "fp32";
-    case ElementFormat::kU16: return "u16";
+    case ElementFormat::kBf16:
+      return "bf16";
+    case ElementFormat::kFp32:
+      return "fp32";
+    case ElementFormat::kU16:
+      return "u16";
   }
   return "";
 }
@@ -37,8 +40,8 @@ std::string DieLines(const VaultDram& dram) {
   const DramGeometry& g = dram.geometry;
   std::string text = "\n# The dies, in cycles and numbers.\n";
   const std::pair<const char*, int> timing[] = {
-      {"tRCD", t.tRCD}, {"tRP", t.tRP},   {"tCL", t.tCL},   {"tCWL", t.tCWL}, {"tRAS", t.tRAS},
-      {"tRRD", t.tRRD}, {"tFAW", t.tFAW}, {"tCCD", t.tCCD}, {"tWTR", t.tWTR}, {"tWR", t.tWR},
+      {"tRCD", t.tRCD}, {"tRP", t.tRP},   {"tCL", t.tCL},    {"tCWL", t.tCWL}, {"tRAS", t.tRAS},
+      {"tRRD", t.tRRD}, {"tFAW", t.tFAW}, {"tCCD", t.tCCD},  {"tWTR", t.tWTR}, {"tWR", t.tWR},
       {"tRTP", t.tRTP}, {"tRFC", t.tRFC}, {"tREFI", t.tREFI}};
   for (const auto& [name, cycles] : timing) text += fmt::format("timing {} {}\n", name, cycles);
   const std::pair<const char*, int> geometry[] = {

@@ -33,7 +33,8 @@ std::string RepeatCommand(const TrainOptions& options, int64_t steps) {
   if (!options.data.empty()) argv.insert(argv.end(), {"--data", options.data});
   if (options.keep_gradients) argv.emplace_back("--keep-gradients");
   if (options.batch) argv.insert(argv.end(), {"--batch", fmt::format("{}", *options.batch)});
-  argv.insert(argv.end(), {"--steps", fmt::format("{}", steps), "--seed", fmt::format("{}", options.seed)});
+  argv.insert(argv.end(),
+              {"--steps", fmt::format("{}", steps), "--seed", fmt::format("{}", options.seed)});
   return ShellLine(argv);
 }
 
@@ -42,7 +43,8 @@ Json Layers(const Program& program, const Variant& variant, const RunReport& run
   Json layers = Json::array();
   std::vector<std::pair<uint32_t, const ProgramJob*>> order;
   for (const ProgramJob& job : program.jobs) order.emplace_back(run.job_cycles[job.tag], &job);
-  std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::stable_sort(order.begin(), order.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<uint32_t> cycles(program.jobs.size());
   uint32_t before = 0;
   for (const auto& [at, job] : order) {
@@ -57,8 +59,8 @@ Json Layers(const Program& program, const Variant& variant, const RunReport& run
                       {"data_flow", job.data_flow},
                       {"cycles", timed ? Json(spent) : Json()},
                       {"macs", job.macs},
-                      {"utilisation", timed && spent > 0 ? Json(static_cast<double>(job.macs) / spent /
-                                                                variant.MacsPerCycle())
+                      {"utilisation", timed && spent > 0 ? Json(static_cast<double>(job.macs) /
+                                                                spent / variant.MacsPerCycle())
                                                          : Json()},
                       {"dram_bytes", job.dram_bytes},
                       {"noc_bytes", Json()}});
@@ -68,7 +70,8 @@ Json Layers(const Program& program, const Variant& variant, const RunReport& run
 
 int RunTrain(const TrainOptions& options) {
   const bool rtl = options.engine == Engine::kRtl;
-  if (!rtl && !options.trace.empty()) RefuseInput("--trace: the golden engine has no waveforms; use --engine rtl");
+  if (!rtl && !options.trace.empty())
+    RefuseInput("--trace: the golden engine has no waveforms; use --engine rtl");
   const Variant variant = options.variant.Load();
   const VaultDram dram = LoadVaultDram(variant, Resources());
   NetworkFlags flags;
@@ -88,20 +91,22 @@ int RunTrain(const TrainOptions& options) {
   RtlOptions rtl_options;
   rtl_options.trace = options.trace;
   std::unique_ptr<Device> golden = MakeGoldenDevice(variant, dram);
-  std::unique_ptr<Device> engine =
-      rtl ? MakeRtlDevice(variant, dram, Resources(), rtl_options) : MakeGoldenDevice(variant, dram);
+  std::unique_ptr<Device> engine = rtl ? MakeRtlDevice(variant, dram, Resources(), rtl_options)
+                                       : MakeGoldenDevice(variant, dram);
   std::unique_ptr<Device> evaluator = MakeGoldenDevice(variant, dram);
-  fmt::print("{} on {} ({}), {} steps of {}, {}\n", program.network, variant.name, rtl ? "RTL against golden" : "golden",
-             steps, program.batch, data.train.source);
+  fmt::print("{} on {} ({}), {} steps of {}, {}\n", program.network, variant.name,
+             rtl ? "RTL against golden" : "golden", steps, program.batch, data.train.source);
   TrainReport report;
   {
     Progress progress("training", steps);
-    report = Train(program, network.recipe, data, steps, *engine, rtl ? golden.get() : nullptr, *evaluator,
-                   [&](int64_t step, double loss) { progress.Show(step, fmt::format("loss {:.4f}", loss)); });
+    report = Train(
+        program, network.recipe, data, steps, *engine, rtl ? golden.get() : nullptr, *evaluator,
+        [&](int64_t step, double loss) { progress.Show(step, fmt::format("loss {:.4f}", loss)); });
   }
   if (report.error != isa::ErrorCode::kNone) {
-    throw Error(ExitStatus::kInternal, fmt::format("the program was stopped: error code {} at descriptor {}",
-                                                   static_cast<int>(report.error), report.last.error_index));
+    throw Error(ExitStatus::kInternal,
+                fmt::format("the program was stopped: error code {} at descriptor {}",
+                            static_cast<int>(report.error), report.last.error_index));
   }
 
   const double bound = UtilisationBound(program, variant, dram);
@@ -118,27 +123,34 @@ int RunTrain(const TrainOptions& options) {
                 {"rtl", AsFloat(tensor, report.mismatch->rtl)},
                 {"golden", AsFloat(tensor, report.mismatch->golden)},
                 {"repeat", repeat}};
-    fmt::print("MISMATCH in step {}: {}[{}, {}], by cycle {}: rtl {} ({:#x}), golden {} ({:#x})\n  repeat: {}\n",
-               report.mismatch_step, tensor.name, report.mismatch->index / tensor.cols,
-               report.mismatch->index % tensor.cols, report.mismatch_cycle, AsFloat(tensor, report.mismatch->rtl),
-               report.mismatch->rtl, AsFloat(tensor, report.mismatch->golden), report.mismatch->golden, repeat);
+    fmt::print(
+        "MISMATCH in step {}: {}[{}, {}], by cycle {}: rtl {} ({:#x}), golden {} ({:#x})\n  "
+        "repeat: {}\n",
+        report.mismatch_step, tensor.name, report.mismatch->index / tensor.cols,
+        report.mismatch->index % tensor.cols, report.mismatch_cycle,
+        AsFloat(tensor, report.mismatch->rtl), report.mismatch->rtl,
+        AsFloat(tensor, report.mismatch->golden), report.mismatch->golden, repeat);
   }
-  const double utilisation =
-      last_cycles > 0 ? static_cast<double>(program.macs_needed) / static_cast<double>(last_cycles) / peak : 0;
-  const double speed = report.run_seconds > 0 ? static_cast<double>(program.macs_needed) *
-                                                    static_cast<double>(report.loss.size()) / report.run_seconds
-                                              : 0;
+  const double utilisation = last_cycles > 0 ? static_cast<double>(program.macs_needed) /
+                                                   static_cast<double>(last_cycles) / peak
+                                             : 0;
+  const double speed = report.run_seconds > 0
+                           ? static_cast<double>(program.macs_needed) *
+                                 static_cast<double>(report.loss.size()) / report.run_seconds
+                           : 0;
   if (!report.loss.empty()) {
     fmt::print("loss                {:.4f} -> {:.4f}\n", report.loss.front(), report.loss.back());
   }
   if (report.test_accuracy) {
-    fmt::print("test accuracy       {:.4f} of {} samples\n", *report.test_accuracy, data.test.size());
+    fmt::print("test accuracy       {:.4f} of {} samples\n", *report.test_accuracy,
+               data.test.size());
   }
   if (rtl) {
-    fmt::print("bit-exact           {}, {} tensors compared\n", report.bit_exact ? "yes" : "NO", report.tensors_compared);
+    fmt::print("bit-exact           {}, {} tensors compared\n", report.bit_exact ? "yes" : "NO",
+               report.tensors_compared);
     fmt::print("cycles of a step    {}\n", last_cycles);
-    fmt::print("utilisation         {:.3f} of peak; bound {:.3f}, so {:.3f} of the bound\n", utilisation, bound,
-               utilisation / bound);
+    fmt::print("utilisation         {:.3f} of peak; bound {:.3f}, so {:.3f} of the bound\n",
+               utilisation, bound, utilisation / bound);
   }
   fmt::print("simulation          {:.1f} million needed MACs a second\n", speed / 1e6);
 
@@ -163,32 +175,32 @@ int RunTrain(const TrainOptions& options) {
              {"dram_bytes", (c.dram_reads + c.dram_writes) * isa::kAccessBytes},
              {"sim_macs_per_second", speed},
              {"seed", options.seed},
-             {"counters",
-              rtl ? Json({{"mac_cycles", c.mac_cycles},
-                          {"dram_reads", c.dram_reads},
-                          {"dram_writes", c.dram_writes},
-                          {"dram_activates", c.dram_activates},
-                          {"dram_refreshes", c.dram_refreshes},
-                          {"row_misses", c.row_misses},
-                          {"stall_a", c.stall_a},
-                          {"stall_b", c.stall_b},
-                          {"stall_drain", c.stall_drain},
-                          {"stall_load", c.stall_load},
-                          {"stall_store", c.stall_store}})
-                  : Json()},
+             {"counters", rtl ? Json({{"mac_cycles", c.mac_cycles},
+                                      {"dram_reads", c.dram_reads},
+                                      {"dram_writes", c.dram_writes},
+                                      {"dram_activates", c.dram_activates},
+                                      {"dram_refreshes", c.dram_refreshes},
+                                      {"row_misses", c.row_misses},
+                                      {"stall_a", c.stall_a},
+                                      {"stall_b", c.stall_b},
+                                      {"stall_drain", c.stall_drain},
+                                      {"stall_load", c.stall_load},
+                                      {"stall_store", c.stall_store}})
+                              : Json()},
              {"layers", Layers(program, variant, report.last)}});
   return report.mismatch ? static_cast<int>(ExitStatus::kCheckFailed) : 0;
 }
 
-const Command kTrain(50, "train", "Train a network and compare every tensor with the golden model",
-                     "  vaultrain train nano mlp --steps 20\n"
-                     "  vaultrain train nano mlp --data mnist --steps 200 --batch 32 --json t.json\n"
-                     "  vaultrain train my.toml net.onnx --engine golden --epochs 3",
-                     [](CLI::App& app) -> std::function<int()> {
-                       auto options = std::make_shared<TrainOptions>();
-                       AddOptions(app, *options);
-                       return [options] { return RunTrain(*options); };
-                     });
+const Command kTrain(
+    50, "train", "Train a network and compare every tensor with the golden model",
+    "  vaultrain train nano mlp --steps 20\n"
+    "  vaultrain train nano mlp --data mnist --steps 200 --batch 32 --json t.json\n"
+    "  vaultrain train my.toml net.onnx --engine golden --epochs 3",
+    [](CLI::App& app) -> std::function<int()> {
+      auto options = std::make_shared<TrainOptions>();
+      AddOptions(app, *options);
+      return [options] { return RunTrain(*options); };
+    });
 
 }  // namespace
 }  // namespace vaultrain::cli

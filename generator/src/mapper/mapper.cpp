@@ -28,8 +28,8 @@ constexpr int64_t kAccess = isa::kAccessBytes;
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t RoundUp(int64_t a, int64_t b) { return CeilDiv(a, b) * b; }
 
-// One operand of a matrix product as the PE array wants it, rows of K contiguous elements: a tensor as it lies in
-// memory, or its transpose.
+// One operand of a matrix product as the PE array wants it, rows of K contiguous elements: a tensor
+// as it lies in memory, or its transpose.
 struct Operand2D {
   int tensor = 0;
   bool transposed = false;
@@ -41,15 +41,16 @@ struct Gemm {
   int tag = 0;
   int64_t m = 0, n = 0, k = 0;
   Operand2D a, b;
-  int out = 0;                // tensor; with in_place also what is added to
-  bool in_place = false;      // out += scale * C
-  int bias = -1;              // tensor added to each row
-  int mask = -1;              // tensor whose sign masks the result
+  int out = 0;            // tensor; with in_place also what is added to
+  bool in_place = false;  // out += scale * C
+  int bias = -1;          // tensor added to each row
+  int mask = -1;          // tensor whose sign masks the result
   bool relu = false;
-  bool scale = false;         // multiply by scalar kScalarStep
+  bool scale = false;  // multiply by scalar kScalarStep
 };
 
-// How a product is cut: rows of A and rows of B in a tile, and which operand stays while the other streams.
+// How a product is cut: rows of A and rows of B in a tile, and which operand stays while the other
+// streams.
 struct Tiling {
   int64_t mt = 0, nt = 0;
   bool a_stays = true;
@@ -59,7 +60,8 @@ struct Tiling {
 
 class Mapper {
  public:
-  Mapper(const Variant& variant, const VaultDram& dram, const TrainingGraph& graph, bool keep_gradients)
+  Mapper(const Variant& variant, const VaultDram& dram, const TrainingGraph& graph,
+         bool keep_gradients)
       : v_(variant),
         keep_gradients_(keep_gradients),
         graph_(graph),
@@ -89,19 +91,22 @@ class Mapper {
   int64_t Granularity(const ProgramTensor& t) const { return kAccess / BytesOf(t); }
   // Words from one row to the next of an operand tile.
   int64_t OperandPitch(const Operand2D& operand, int64_t k) const;
-  // A tensor so small that all of it may stay in the scratchpad from the operation that makes it to those that take it.
+  // A tensor so small that all of it may stay in the scratchpad from the operation that makes it to
+  // those that take it.
   bool IsSmall(const ProgramTensor& t) const {
     return t.rows * OutPitch(t, t.cols) <= v_.scratchpad.kib * 1024 / 16;
   }
   int64_t OutPitch(const ProgramTensor& t, int64_t cols) const {
     return RoundUp(cols * BytesOf(t), std::max<int64_t>(kAccess, word_));
   }
-  std::vector<Step> LoadOperand(const Operand2D& operand, int64_t row, int64_t rows, int64_t padded_rows, int64_t k,
-                                int buffer, const Scheduler* scheduler, int tag) const;
-  Step LoadPlain(int tensor, int64_t row, int64_t rows, int64_t col, int64_t cols, int64_t pad_rows, int64_t pitch,
-                 bool convert, int buffer, const Scheduler* scheduler, int tag) const;
-  Step StorePlain(int tensor, int64_t row, int64_t rows, int64_t col, int64_t cols, int64_t pitch, int buffer,
-                  const Scheduler* scheduler, int tag) const;
+  std::vector<Step> LoadOperand(const Operand2D& operand, int64_t row, int64_t rows,
+                                int64_t padded_rows, int64_t k, int buffer,
+                                const Scheduler* scheduler, int tag) const;
+  Step LoadPlain(int tensor, int64_t row, int64_t rows, int64_t col, int64_t cols, int64_t pad_rows,
+                 int64_t pitch, bool convert, int buffer, const Scheduler* scheduler,
+                 int tag) const;
+  Step StorePlain(int tensor, int64_t row, int64_t rows, int64_t col, int64_t cols, int64_t pitch,
+                  int buffer, const Scheduler* scheduler, int tag) const;
   void CountBytes(const Descriptor& d);
 
   const Variant& v_;
@@ -113,17 +118,19 @@ class Mapper {
   const int64_t memory_bytes_;
   const int64_t beat_;
   Program program_;
-  std::vector<int> tensor_of_;  // TrainingGraph tensor -> ProgramTensor
+  std::vector<int> tensor_of_;      // TrainingGraph tensor -> ProgramTensor
   std::map<int, int> gradient_of_;  // parameter -> its stored gradient
   int ones_ = -1;
   std::vector<std::string> data_flow_;  // per tag, filled while tiling
-  // Small results that a later operation takes from the scratchpad, in the layout of a plain load: tensor -> buffer.
+  // Small results that a later operation takes from the scratchpad, in the layout of a plain load:
+  // tensor -> buffer.
   std::map<int, int> resident_;
 };
 
 // ---- memory
 
-int Mapper::Allocate(std::string name, TensorRole role, ElementFormat format, int64_t rows, int64_t cols) {
+int Mapper::Allocate(std::string name, TensorRole role, ElementFormat format, int64_t rows,
+                     int64_t cols) {
   ProgramTensor t;
   t.name = std::move(name);
   t.role = role;
@@ -151,13 +158,27 @@ void Mapper::PlaceTensors(const Recipe& recipe) {
       TensorRole role = TensorRole::kActivation;
       ElementFormat format = operand;
       switch (t.kind) {
-        case TensorKind::kInput: role = TensorRole::kInput; break;
-        case TensorKind::kActivation: break;
-        case TensorKind::kGradient: role = TensorRole::kGradient; break;
+        case TensorKind::kInput:
+          role = TensorRole::kInput;
+          break;
+        case TensorKind::kActivation:
+          break;
+        case TensorKind::kGradient:
+          role = TensorRole::kGradient;
+          break;
         case TensorKind::kWeight:
-        case TensorKind::kBias: role = TensorRole::kWeight; format = ElementFormat::kFp32; break;
-        case TensorKind::kLabel: role = TensorRole::kLabel; format = ElementFormat::kU16; break;
-        case TensorKind::kLoss: role = TensorRole::kLoss; format = ElementFormat::kFp32; break;
+        case TensorKind::kBias:
+          role = TensorRole::kWeight;
+          format = ElementFormat::kFp32;
+          break;
+        case TensorKind::kLabel:
+          role = TensorRole::kLabel;
+          format = ElementFormat::kU16;
+          break;
+        case TensorKind::kLoss:
+          role = TensorRole::kLoss;
+          format = ElementFormat::kFp32;
+          break;
       }
       if (static_cast<int>(i) == graph_.logits) {
         role = TensorRole::kLogits;
@@ -211,8 +232,9 @@ void Mapper::PlaceTensors(const Recipe& recipe) {
 
 // ---- moves
 
-Step Mapper::LoadPlain(int tensor, int64_t row, int64_t rows, int64_t col, int64_t cols, int64_t pad_rows,
-                       int64_t pitch, bool convert, int buffer, const Scheduler* scheduler, int tag) const {
+Step Mapper::LoadPlain(int tensor, int64_t row, int64_t rows, int64_t col, int64_t cols,
+                       int64_t pad_rows, int64_t pitch, bool convert, int buffer,
+                       const Scheduler* scheduler, int tag) const {
   const ProgramTensor& t = program_.tensors[tensor];
   const int64_t bytes = BytesOf(t);
   Step step;
@@ -237,8 +259,8 @@ Step Mapper::LoadPlain(int tensor, int64_t row, int64_t rows, int64_t col, int64
   return step;
 }
 
-Step Mapper::StorePlain(int tensor, int64_t row, int64_t rows, int64_t col, int64_t cols, int64_t pitch, int buffer,
-                        const Scheduler* scheduler, int tag) const {
+Step Mapper::StorePlain(int tensor, int64_t row, int64_t rows, int64_t col, int64_t cols,
+                        int64_t pitch, int buffer, const Scheduler* scheduler, int tag) const {
   const ProgramTensor& t = program_.tensors[tensor];
   const int64_t bytes = BytesOf(t);
   Step step;
@@ -269,13 +291,14 @@ int64_t Mapper::OperandPitch(const Operand2D& operand, int64_t k) const {
 }
 
 // Rows [row, row + rows) of the operand, followed by zero rows up to padded_rows.
-std::vector<Step> Mapper::LoadOperand(const Operand2D& operand, int64_t row, int64_t rows, int64_t padded_rows,
-                                      int64_t k, int buffer, const Scheduler* scheduler, int tag) const {
+std::vector<Step> Mapper::LoadOperand(const Operand2D& operand, int64_t row, int64_t rows,
+                                      int64_t padded_rows, int64_t k, int buffer,
+                                      const Scheduler* scheduler, int tag) const {
   const ProgramTensor& t = program_.tensors[operand.tensor];
   const int64_t pitch = OperandPitch(operand, k);
   if (!operand.transposed) {
-    return {LoadPlain(operand.tensor, row, rows, 0, k, padded_rows - rows, pitch, Converts(t), buffer, scheduler,
-                      tag)};
+    return {LoadPlain(operand.tensor, row, rows, 0, k, padded_rows - rows, pitch, Converts(t),
+                      buffer, scheduler, tag)};
   }
   // Columns of memory become rows; the zeros behind the last column in memory are the padding.
   const int64_t bytes = BytesOf(t);
@@ -312,8 +335,8 @@ std::vector<Step> Mapper::LoadOperand(const Operand2D& operand, int64_t row, int
 
 // ---- tiling
 
-// The cheapest cut by a small model: memory and array work at the same time, memory at 92 % of its pins; the array
-// waits for the first tile's loads, and the last store waits for the array.
+// The cheapest cut by a small model: memory and array work at the same time, memory at 92 % of its
+// pins; the array waits for the first tile's loads, and the last store waits for the array.
 Tiling Mapper::ChooseTiling(const Gemm& g, double budget) const {
   const ProgramTensor& out = program_.tensors[g.out];
   const int64_t cols = v_.array.cols;
@@ -345,13 +368,15 @@ Tiling Mapper::ChooseTiling(const Gemm& g, double budget) const {
       step = std::max(step, Granularity(program_.tensors[g.b.tensor]));
     }
     if (g.mask >= 0) step = std::max(step, Granularity(program_.tensors[g.mask]));
-    if (g.in_place || !(a_stays || whole_out)) step = std::max({step, Granularity(out), kAccess / 4});
+    if (g.in_place || !(a_stays || whole_out))
+      step = std::max({step, Granularity(out), kAccess / 4});
     return step;
   };
 
   Tiling best;
   for (bool a_stays : {true, false}) {
-    for (int64_t mt : sizes(g.m, std::max<int64_t>(m_step(a_stays), g.m > 64 ? 8 : 1), v_.AccHalfDepth())) {
+    for (int64_t mt :
+         sizes(g.m, std::max<int64_t>(m_step(a_stays), g.m > 64 ? 8 : 1), v_.AccHalfDepth())) {
       for (int64_t nt : sizes(g.n, n_step(a_stays), g.n)) {
         const int64_t a_bytes = mt * a_pitch;
         const int64_t b_bytes = RoundUp(nt, cols) * b_pitch;
@@ -364,10 +389,11 @@ Tiling Mapper::ChooseTiling(const Gemm& g, double budget) const {
         const bool streams_whole = a_stays ? b_small : a_small;
         const int64_t streaming = a_stays ? b_bytes : a_bytes;
         const int64_t whole_bytes = a_stays ? RoundUp(g.n, cols) * b_pitch : g.m * a_pitch;
-        const int64_t stays = (a_stays ? a_bytes : b_bytes) + (whole_rows ? out_bytes + bias_bytes : 0) +
+        const int64_t stays = (a_stays ? a_bytes : b_bytes) +
+                              (whole_rows ? out_bytes + bias_bytes : 0) +
                               (streams_whole ? whole_bytes : 0);
-        const int64_t streams =
-            (streams_whole ? 0 : streaming) + mask_bytes + (whole_rows ? 0 : out_bytes + bias_bytes);
+        const int64_t streams = (streams_whole ? 0 : streaming) + mask_bytes +
+                                (whole_rows ? 0 : out_bytes + bias_bytes);
         const int64_t m_tiles = CeilDiv(g.m, mt);
         const int64_t n_tiles = CeilDiv(g.n, nt);
         const int64_t tiles = m_tiles * n_tiles;
@@ -378,19 +404,25 @@ Tiling Mapper::ChooseTiling(const Gemm& g, double budget) const {
           return Converts(program_.tensors[o.tensor]) ? 2 * bytes : bytes;
         };
         const int64_t repeats = streams_whole ? 1 : a_stays ? m_tiles : n_tiles;
-        const double a_moves = static_cast<double>(source(g.a, g.m * a_pitch) * (a_stays ? 1 : repeats));
-        const double b_moves = static_cast<double>(source(g.b, g.n * b_pitch) * (a_stays ? repeats : 1));
-        const double out_moves = static_cast<double>(g.m * OutPitch(out, g.n)) * (g.in_place ? 2 : 1);
-        // A tile of B is loaded in Cols cycles and a little, while the last one is streamed against.
+        const double a_moves =
+            static_cast<double>(source(g.a, g.m * a_pitch) * (a_stays ? 1 : repeats));
+        const double b_moves =
+            static_cast<double>(source(g.b, g.n * b_pitch) * (a_stays ? repeats : 1));
+        const double out_moves =
+            static_cast<double>(g.m * OutPitch(out, g.n)) * (g.in_place ? 2 : 1);
+        // A tile of B is loaded in Cols cycles and a little, while the last one is streamed
+        // against.
         const double tile_compute =
-            static_cast<double>(KWords(g.k) * CeilDiv(nt, cols) * std::max<int64_t>(mt, cols + 2)) + 60;
+            static_cast<double>(KWords(g.k) * CeilDiv(nt, cols) * std::max<int64_t>(mt, cols + 2)) +
+            60;
         const double compute = tile_compute * static_cast<double>(tiles);
         const double descriptors = static_cast<double>(tiles * 5 * kAccess);
         // A row of a tile that is shorter than a row of memory opens pages for less.
         const double row_bytes = static_cast<double>(nt * BytesOf(out));
         const double scatter = n_tiles > 1 && g.in_place ? 1.0 + 64.0 / row_bytes : 1.0;
         const double memory = (a_moves + b_moves + out_moves * scatter + descriptors) * beats;
-        const double first_loads = static_cast<double>(stays + streams - (g.in_place ? 0 : out_bytes)) * beats;
+        const double first_loads =
+            static_cast<double>(stays + streams - (g.in_place ? 0 : out_bytes)) * beats;
         const double last_store = static_cast<double>(out_bytes) * beats;
         const double cycles =
             std::max(memory - last_store + tile_compute, first_loads + compute) + last_store;
@@ -407,13 +439,14 @@ void Mapper::AddGemm(Scheduler& scheduler, const Gemm& g, double budget) {
   const Tiling tiling = ChooseTiling(g, budget);
   if (tiling.mt == 0) {
     RefuseInput(
-        "{}: layer {} needs more than the scratchpad of {} KiB: its smallest tiles hold {} values of K each; rule: "
+        "{}: layer {} needs more than the scratchpad of {} KiB: its smallest tiles hold {} values "
+        "of K each; rule: "
         "operands of one tile fit scratchpad.kib",
         graph_.file, g.layer, v_.scratchpad.kib, g.k);
   }
   if (data_flow_[g.tag].empty()) {
     data_flow_[g.tag] =
-        fmt::format("{} stationary in the array, tiles of {} x {}, {} stays in the scratchpad", 
+        fmt::format("{} stationary in the array, tiles of {} x {}, {} stays in the scratchpad",
                     program_.tensors[g.b.tensor].name, tiling.mt, tiling.nt,
                     program_.tensors[(tiling.a_stays ? g.a : g.b).tensor].name);
   }
@@ -476,16 +509,18 @@ void Mapper::AddGemm(Scheduler& scheduler, const Gemm& g, double budget) {
           if (whole < 0) {
             const int64_t all = is_a ? g.m : g.n;
             const int64_t all_padded = is_a ? g.m : RoundUp(g.n, cols);
-            whole = scheduler.AddBuffer(static_cast<uint32_t>(all_padded * (is_a ? a_pitch : b_pitch)), true);
+            whole = scheduler.AddBuffer(
+                static_cast<uint32_t>(all_padded * (is_a ? a_pitch : b_pitch)), true);
             for (Step& step : LoadOperand(source, 0, all, all_padded, g.k, whole, s, g.tag)) {
               task.loads.push_back(std::move(step));
             }
           }
           return whole;
         }
-        const int buffer =
-            scheduler.AddBuffer(static_cast<uint32_t>(padded * (is_a ? a_pitch : b_pitch)), is_staying && many);
-        for (Step& step : LoadOperand(source, chunk.begin, chunk.count, padded, g.k, buffer, s, g.tag)) {
+        const int buffer = scheduler.AddBuffer(
+            static_cast<uint32_t>(padded * (is_a ? a_pitch : b_pitch)), is_staying && many);
+        for (Step& step :
+             LoadOperand(source, chunk.begin, chunk.count, padded, g.k, buffer, s, g.tag)) {
           task.loads.push_back(std::move(step));
         }
         if (is_staying) stays = buffer;
@@ -496,15 +531,16 @@ void Mapper::AddGemm(Scheduler& scheduler, const Gemm& g, double budget) {
       const int64_t a_offset = a == whole || a == kept_a ? mc.begin * a_pitch : 0;
       const int64_t b_offset = b == whole ? nc.begin * b_pitch : 0;
 
-      // Results: small tensors, and whole rows, gather in one buffer, stored with the last tile; else each tile has its
-      // own.
+      // Results: small tensors, and whole rows, gather in one buffer, stored with the last tile;
+      // else each tile has its own.
       const Chunk out_cols = whole_rows ? Chunk{0, g.n} : nc;
       const int64_t out_pitch = OutPitch(out, out_cols.count);
       const Chunk out_rows = whole_out ? Chunk{0, g.m} : mc;
       const int64_t out_offset =
           (mc.begin - out_rows.begin) * out_pitch + (nc.begin - out_cols.begin) * BytesOf(out);
       if (!whole_rows || rows_out < 0) {
-        rows_out = scheduler.AddBuffer(static_cast<uint32_t>(out_rows.count * out_pitch), whole_rows && many);
+        rows_out = scheduler.AddBuffer(static_cast<uint32_t>(out_rows.count * out_pitch),
+                                       whole_rows && many);
         if (whole_out) resident_[g.out] = rows_out;
       }
       const int c = rows_out;
@@ -519,14 +555,14 @@ void Mapper::AddGemm(Scheduler& scheduler, const Gemm& g, double budget) {
         aux_row = out_pitch;
         aux_slot = cols * 4;
         aux_kind = Aux::kAdd;
-        task.loads.push_back(
-            LoadPlain(g.out, mc.begin, mc.count, nc.begin, nc.count, 0, out_pitch, false, c, s, g.tag));
+        task.loads.push_back(LoadPlain(g.out, mc.begin, mc.count, nc.begin, nc.count, 0, out_pitch,
+                                       false, c, s, g.tag));
       } else if (g.bias >= 0) {
         if (!whole_rows || whole_bias < 0) {
           const int64_t pitch = RoundUp(RoundUp(out_cols.count * 4, kAccess), word_);
           whole_bias = scheduler.AddBuffer(static_cast<uint32_t>(pitch), whole_rows && many);
-          task.loads.push_back(
-              LoadPlain(g.bias, 0, 1, out_cols.begin, out_cols.count, 0, pitch, false, whole_bias, s, g.tag));
+          task.loads.push_back(LoadPlain(g.bias, 0, 1, out_cols.begin, out_cols.count, 0, pitch,
+                                         false, whole_bias, s, g.tag));
         }
         aux = whole_bias;
         aux_slot = cols * 4;
@@ -543,8 +579,8 @@ void Mapper::AddGemm(Scheduler& scheduler, const Gemm& g, double budget) {
         } else {
           aux_row = OutPitch(mask, nc.count);
           aux = scheduler.AddBuffer(static_cast<uint32_t>(mc.count * aux_row), false);
-          task.loads.push_back(
-              LoadPlain(g.mask, mc.begin, mc.count, nc.begin, nc.count, 0, aux_row, false, aux, s, g.tag));
+          task.loads.push_back(LoadPlain(g.mask, mc.begin, mc.count, nc.begin, nc.count, 0, aux_row,
+                                         false, aux, s, g.tag));
         }
       }
 
@@ -563,7 +599,8 @@ void Mapper::AddGemm(Scheduler& scheduler, const Gemm& g, double budget) {
         d.Set(FieldId::kStoreLevel, 2);
         const std::array<int64_t, isa::kLoops> bounds = {m_count, k_words, n_tiles, 1, 1, 1};
         const auto a_inc = isa::Increments(bounds, {a_pitch / word, 1, 0, 0, 0, 0});
-        auto b_inc = isa::Increments({1, k_words, n_tiles, 1, 1, 1}, {0, 1, cols * (b_pitch / word), 0, 0, 0});
+        auto b_inc = isa::Increments({1, k_words, n_tiles, 1, 1, 1},
+                                     {0, 1, cols * (b_pitch / word), 0, 0, 0});
         for (int l = 0; l < isa::kLoops; ++l) {
           d.Set(FieldId::kBound, bounds[l], l);
           d.Set(FieldId::kAInc, bounds[l] > 1 ? a_inc[l] : 0, l);
@@ -607,8 +644,8 @@ void Mapper::AddGemm(Scheduler& scheduler, const Gemm& g, double budget) {
       task.work.push_back(std::move(vector));
       const bool last_tile = &o == &outer.back() && &i == &inner.back();
       if (whole_out ? last_tile : (!whole_rows || row_end)) {
-        task.stores.push_back(StorePlain(g.out, out_rows.begin, out_rows.count, out_cols.begin, out_cols.count,
-                                         out_pitch, c, s, g.tag));
+        task.stores.push_back(StorePlain(g.out, out_rows.begin, out_rows.count, out_cols.begin,
+                                         out_cols.count, out_pitch, c, s, g.tag));
       }
       scheduler.AddTask(std::move(task));
     }
@@ -627,14 +664,15 @@ void Mapper::AddSoftmax(Scheduler& scheduler, const TrainingOp& op, int tag) {
   // Chunks of samples that fit, in whole accesses of labels.
   const int64_t sample_bytes = logits_pitch + gradient_pitch + 8;
   const int64_t step = kAccess / 2;
-  const int64_t most = std::max<int64_t>(step, v_.scratchpad.kib * 1024 / 4 / sample_bytes / step * step);
+  const int64_t most =
+      std::max<int64_t>(step, v_.scratchpad.kib * 1024 / 4 / sample_bytes / step * step);
   for (int64_t row = 0; row < graph_.batch; row += most) {
     const int64_t rows = std::min(most, graph_.batch - row);
     Task task;
     const auto kept = resident_.find(logits);
     const bool is_kept = kept != resident_.end();
-    const int in =
-        is_kept ? kept->second : scheduler.AddBuffer(static_cast<uint32_t>(rows * logits_pitch), false);
+    const int in = is_kept ? kept->second
+                           : scheduler.AddBuffer(static_cast<uint32_t>(rows * logits_pitch), false);
     const int64_t in_offset = is_kept ? row * logits_pitch : 0;
     const int label_pitch = static_cast<int>(RoundUp(RoundUp(rows * 2, kAccess), word_));
     const int label = scheduler.AddBuffer(static_cast<uint32_t>(label_pitch), false);
@@ -642,7 +680,8 @@ void Mapper::AddSoftmax(Scheduler& scheduler, const TrainingOp& op, int tag) {
     const int64_t loss_pitch = RoundUp(RoundUp(rows * 4, kAccess), word_);
     const int losses = scheduler.AddBuffer(static_cast<uint32_t>(loss_pitch), false);
     if (!is_kept) {
-      task.loads.push_back(LoadPlain(logits, row, rows, 0, classes, 0, logits_pitch, false, in, s, tag));
+      task.loads.push_back(
+          LoadPlain(logits, row, rows, 0, classes, 0, logits_pitch, false, in, s, tag));
     }
     if (rows == graph_.batch && IsSmall(program_.tensors[gradient])) resident_[gradient] = grad;
     task.loads.push_back(LoadPlain(labels, 0, 1, row, rows, 0, label_pitch, false, label, s, tag));
@@ -664,7 +703,8 @@ void Mapper::AddSoftmax(Scheduler& scheduler, const TrainingOp& op, int tag) {
       return d;
     };
     task.work.push_back(std::move(work));
-    task.stores.push_back(StorePlain(gradient, row, rows, 0, classes, gradient_pitch, grad, s, tag));
+    task.stores.push_back(
+        StorePlain(gradient, row, rows, 0, classes, gradient_pitch, grad, s, tag));
     task.stores.push_back(StorePlain(loss, 0, 1, row, rows, loss_pitch, losses, s, tag));
     scheduler.AddTask(std::move(task));
   }
@@ -763,17 +803,20 @@ std::vector<Descriptor> Mapper::MapOps(bool train) {
     data_flow_.assign(graph_.ops.size(), "");
     if (TryMapOps(train, budget, program)) return program;
   }
-  RefuseInput("{}: the scratchpad of {} KiB cannot hold the tiles of two operations at once; rule: scratchpad.kib",
-              graph_.file, v_.scratchpad.kib);
+  RefuseInput(
+      "{}: the scratchpad of {} KiB cannot hold the tiles of two operations at once; rule: "
+      "scratchpad.kib",
+      graph_.file, v_.scratchpad.kib);
 }
 
 Program Mapper::Map(const Recipe& recipe, const std::string& network) {
   if (graph_.classes > v_.vector.softmax_classes) {
-    RefuseInput("{}: {} classes; variant {} has vector.softmax_classes = {}", graph_.file, graph_.classes, v_.name,
-                v_.vector.softmax_classes);
+    RefuseInput("{}: {} classes; variant {} has vector.softmax_classes = {}", graph_.file,
+                graph_.classes, v_.name, v_.vector.softmax_classes);
   }
   if (graph_.ops.size() > isa::kTags) {
-    RefuseInput("{}: {} operations; a program has at most {}", graph_.file, graph_.ops.size(), isa::kTags);
+    RefuseInput("{}: {} operations; a program has at most {}", graph_.file, graph_.ops.size(),
+                isa::kTags);
   }
   program_.variant_digest = VariantDigest(v_);
   program_.variant = v_.name;
@@ -787,7 +830,8 @@ Program Mapper::Map(const Recipe& recipe, const std::string& network) {
     const TrainingOp& op = graph_.ops[i];
     ProgramJob job;
     job.tag = static_cast<int>(i);
-    job.layer = op.kind == TrainingOpKind::kSoftmaxCrossEntropy ? "loss" : graph_.layers[op.layer].name;
+    job.layer =
+        op.kind == TrainingOpKind::kSoftmaxCrossEntropy ? "loss" : graph_.layers[op.layer].name;
     job.phase = std::string(PhaseName(op.phase));
     job.macs = static_cast<uint64_t>(op.MacsNeeded());
     program_.jobs.push_back(std::move(job));
@@ -802,12 +846,15 @@ Program Mapper::Map(const Recipe& recipe, const std::string& network) {
   }
   for (const Descriptor& d : program_.streams.back().descriptors) CountBytes(d);
   for (size_t i = 0; i < program_.jobs.size(); ++i) {
-    program_.jobs[i].data_flow = data_flow_[i].empty() ? "rows through the vector unit" : data_flow_[i];
+    program_.jobs[i].data_flow =
+        data_flow_[i].empty() ? "rows through the vector unit" : data_flow_[i];
   }
   if (program_.memory_bytes > static_cast<uint64_t>(memory_bytes_)) {
-    RefuseInput("{}: the network needs {} bytes of memory at batch {}; rule: they fit dram.mib, {} bytes in "
-                "variant {}",
-                graph_.file, program_.memory_bytes, graph_.batch, memory_bytes_, v_.name);
+    RefuseInput(
+        "{}: the network needs {} bytes of memory at batch {}; rule: they fit dram.mib, {} bytes "
+        "in "
+        "variant {}",
+        graph_.file, program_.memory_bytes, graph_.batch, memory_bytes_, v_.name);
   }
   for (const ProgramStream& stream : program_.streams) {
     ProgramSegment segment;
@@ -818,14 +865,17 @@ Program Mapper::Map(const Recipe& recipe, const std::string& network) {
     program_.image.push_back(std::move(segment));
   }
 
-  // Bytes of the bound: inputs and labels once, parameters as the definition counts them; activations stay on chip
-  // where the largest layer's fit.
-  uint64_t bytes = static_cast<uint64_t>(graph_.batch * graph_.features * operand_ + graph_.batch * 2);
+  // Bytes of the bound: inputs and labels once, parameters as the definition counts them;
+  // activations stay on chip where the largest layer's fit.
+  uint64_t bytes =
+      static_cast<uint64_t>(graph_.batch * graph_.features * operand_ + graph_.batch * 2);
   for (const TrainingOp& op : graph_.ops) {
     if (op.kind == TrainingOpKind::kLinearUpdate) {
       const TrainingLayer& layer = graph_.layers[op.layer];
-      const uint64_t parameters = static_cast<uint64_t>(layer.in * layer.out + (layer.bias ? layer.out : 0));
-      // Narrow form read, master read and written, narrow form written; fp32 has no narrow form of its own.
+      const uint64_t parameters =
+          static_cast<uint64_t>(layer.in * layer.out + (layer.bias ? layer.out : 0));
+      // Narrow form read, master read and written, narrow form written; fp32 has no narrow form of
+      // its own.
       bytes += parameters * 12;
     } else if (op.kind == TrainingOpKind::kLinearBackward) {
       const TrainingLayer& layer = graph_.layers[op.layer];
@@ -838,8 +888,8 @@ Program Mapper::Map(const Recipe& recipe, const std::string& network) {
 
 }  // namespace
 
-Program MapNetwork(const Variant& variant, const VaultDram& dram, const TrainingGraph& graph, const Recipe& recipe,
-                   const std::string& network, bool keep_gradients) {
+Program MapNetwork(const Variant& variant, const VaultDram& dram, const TrainingGraph& graph,
+                   const Recipe& recipe, const std::string& network, bool keep_gradients) {
   return Mapper(variant, dram, graph, keep_gradients).Map(recipe, network);
 }
 

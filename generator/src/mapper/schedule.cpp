@@ -28,7 +28,9 @@ bool Conflicts(const DramUse& a, const DramUse& b) {
 }  // namespace
 
 Scheduler::Scheduler(uint32_t scratchpad_bytes, uint32_t word_bytes, int queue)
-    : scratchpad_bytes_(scratchpad_bytes), word_bytes_(word_bytes), queue_(static_cast<size_t>(queue)) {}
+    : scratchpad_bytes_(scratchpad_bytes),
+      word_bytes_(word_bytes),
+      queue_(static_cast<size_t>(queue)) {}
 
 int Scheduler::AddBuffer(uint32_t bytes, bool resident) {
   Buffer buffer;
@@ -112,8 +114,9 @@ bool Scheduler::DataReady(const Step& load, size_t task) const {
 }
 
 void Scheduler::HoistLoads(size_t current) {
-  // The distance grows by one task each task, so that the first tile does not wait for those behind it. It ends where
-  // loads not yet run would fill the queue of their engine and keep the jobs behind them from theirs.
+  // The distance grows by one task each task, so that the first tile does not wait for those behind
+  // it. It ends where loads not yet run would fill the queue of their engine and keep the jobs
+  // behind them from theirs.
   const size_t end = std::min({tasks_.size(), current + queue_, 2 * current + 2});
   size_t ahead = 0;
   for (size_t t = current + 1; t < std::min(end, placed_tasks_); ++t) {

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// From tile tasks to a program: places buffers in the scratchpad, hoists loads, and derives every semaphore.
+// From tile tasks to a program: places buffers in the scratchpad, hoists loads, and derives every
+// semaphore.
 //
-// A task is what one tile needs: loads into buffers, one job of the array or the vector unit, stores. Tasks come in an
-// order that is right when each runs after the other. The scheduler keeps that order for everything but loads, which
-// it moves ahead as far as the scratchpad has room and their data is there; so memory works on the next tiles while
-// the array works on this one.
+// A task is what one tile needs: loads into buffers, one job of the array or the vector unit,
+// stores. Tasks come in an order that is right when each runs after the other. The scheduler keeps
+// that order for everything but loads, which it moves ahead as far as the scratchpad has room and
+// their data is there; so memory works on the next tiles while the array works on this one.
 //
-// Semaphores follow from what the steps read and write: one semaphore per ordered pair of engines. Where a step needs
-// a later step of the other engine than any step before it did, that one signals and this one waits.
+// Semaphores follow from what the steps read and write: one semaphore per ordered pair of engines.
+// Where a step needs a later step of the other engine than any step before it did, that one signals
+// and this one waits.
 
 #ifndef VAULTRAIN_SRC_MAPPER_SCHEDULE_H_
 #define VAULTRAIN_SRC_MAPPER_SCHEDULE_H_
@@ -57,17 +59,18 @@ struct Step {
 
 struct Task {
   std::vector<Step> loads;
-  std::vector<Step> work;    // COMPUTE and its VECTOR, or SOFTMAX: never parted by a load
+  std::vector<Step> work;  // COMPUTE and its VECTOR, or SOFTMAX: never parted by a load
   std::vector<Step> stores;
 };
 
 class Scheduler {
  public:
-  // Scratchpad in bytes; buffers are aligned to word_bytes. queue: descriptors that wait in front of an engine.
+  // Scratchpad in bytes; buffers are aligned to word_bytes. queue: descriptors that wait in front
+  // of an engine.
   Scheduler(uint32_t scratchpad_bytes, uint32_t word_bytes, int queue);
 
-  // A buffer lives from the first task that uses it to the last. Resident buffers, which many tasks use, lie at the
-  // low end, so that they do not cut the room of the others.
+  // A buffer lives from the first task that uses it to the last. Resident buffers, which many tasks
+  // use, lie at the low end, so that they do not cut the room of the others.
   int AddBuffer(uint32_t bytes, bool resident);
   uint32_t AddressOf(int buffer) const;
 
@@ -86,7 +89,7 @@ class Scheduler {
   struct Emitted {
     Engine engine;
     std::vector<DramUse> dram;
-    std::vector<std::pair<uint32_t, uint32_t>> reads;   // scratchpad intervals
+    std::vector<std::pair<uint32_t, uint32_t>> reads;  // scratchpad intervals
     std::vector<std::pair<uint32_t, uint32_t>> writes;
     isa::Descriptor descriptor;
   };

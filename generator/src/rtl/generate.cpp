@@ -152,7 +152,8 @@ FileTree GenerateTree(const Variant& variant, const ResourcePaths& resources) {
   AddSynthesis(variant, resources, tree);
   std::string header = GeneratedHeader(variant, "#");
   header.pop_back();
-  AddFolder(resources.harness / "standalone", "sim/", {{"@HEADER@", header}, {"@TOP@", std::string(kTopModule)}}, tree);
+  AddFolder(resources.harness / "standalone", "sim/",
+            {{"@HEADER@", header}, {"@TOP@", std::string(kTopModule)}}, tree);
   for (auto& [name, text] : HarnessSources(resources)) tree["sim/" + name] = std::move(text);
   return tree;
 }

@@ -155,8 +155,7 @@ std::string ToText(const Descriptor& descriptor) {
     if (!HasField(group, field)) continue;
     std::string values;
     for (int i = 0; i < field.count; ++i) {
-      values +=
-          fmt::format("{}{}", i == 0 ? "" : ",", descriptor.Get(static_cast<FieldId>(f), i));
+      values += fmt::format("{}{}", i == 0 ? "" : ",", descriptor.Get(static_cast<FieldId>(f), i));
     }
     text += fmt::format(" {}={}", Lower(field.name), values);
   }
@@ -168,7 +167,8 @@ std::string VerilogHeader() {
       "// SPDX-License-Identifier: Apache-2.0\n"
       "// Copyright the Vaultrain authors\n"
       "//\n"
-      "// Fields of the 64-byte descriptors, as bit ranges. Made from the table in vaultrain/isa.h;\n"
+      "// Fields of the 64-byte descriptors, as bit ranges. Made from the table in "
+      "vaultrain/isa.h;\n"
       "// do not edit.\n\n";
   auto define = [&text](const std::string& name, const std::string& value) {
     text += fmt::format("`define VT_{:<24} {}\n", name, value);
@@ -181,7 +181,8 @@ std::string VerilogHeader() {
   define("TAGS", fmt::format("{}", kTags));
   text += "\n";
   for (const auto& entry : kOpcodes) {
-    define("OP_" + Caps(entry.name).substr(0), fmt::format("4'd{}", static_cast<int>(entry.opcode)));
+    define("OP_" + Caps(entry.name).substr(0),
+           fmt::format("4'd{}", static_cast<int>(entry.opcode)));
   }
   text += "\n";
   for (const auto& entry : kErrors) {
@@ -216,7 +217,8 @@ std::string Markdown() {
     for (const Field& field : kFields) {
       if (field.opcodes != group) continue;
       std::string range = fmt::format("{}:{}", field.lsb + field.bits - 1, field.lsb);
-      if (field.count > 1) range += fmt::format(" and {} more, every {}", field.count - 1, field.stride);
+      if (field.count > 1)
+        range += fmt::format(" and {} more, every {}", field.count - 1, field.stride);
       text += fmt::format("| `{}` | {} | {} | {} |\n", Lower(field.name), range,
                           field.is_signed ? "yes" : "no", field.meaning);
     }

@@ -37,10 +37,10 @@ struct CheckFailed : std::runtime_error {
 };
 
 const std::map<std::string, int DramTiming::*> kTiming = {
-    {"tRCD", &DramTiming::tRCD}, {"tRP", &DramTiming::tRP},     {"tCL", &DramTiming::tCL},
-    {"tCWL", &DramTiming::tCWL}, {"tRAS", &DramTiming::tRAS},   {"tRRD", &DramTiming::tRRD},
-    {"tFAW", &DramTiming::tFAW}, {"tCCD", &DramTiming::tCCD},   {"tWTR", &DramTiming::tWTR},
-    {"tWR", &DramTiming::tWR},   {"tRTP", &DramTiming::tRTP},   {"tRFC", &DramTiming::tRFC},
+    {"tRCD", &DramTiming::tRCD},  {"tRP", &DramTiming::tRP},   {"tCL", &DramTiming::tCL},
+    {"tCWL", &DramTiming::tCWL},  {"tRAS", &DramTiming::tRAS}, {"tRRD", &DramTiming::tRRD},
+    {"tFAW", &DramTiming::tFAW},  {"tCCD", &DramTiming::tCCD}, {"tWTR", &DramTiming::tWTR},
+    {"tWR", &DramTiming::tWR},    {"tRTP", &DramTiming::tRTP}, {"tRFC", &DramTiming::tRFC},
     {"tREFI", &DramTiming::tREFI}};
 const std::map<std::string, int DramGeometry::*> kGeometry = {
     {"banks", &DramGeometry::banks},           {"rows", &DramGeometry::rows},
@@ -67,7 +67,8 @@ float ValueOf(const std::string& format, const uint8_t* bytes) {
 class Simulation {
  public:
   explicit Simulation(const std::string& folder)
-      : image_(ReadBytes(folder + "/program.bin")), expected_(ReadBytes(folder + "/expected.bin")) {}
+      : image_(ReadBytes(folder + "/program.bin")),
+        expected_(ReadBytes(folder + "/expected.bin")) {}
 
   void Execute(std::istringstream& line) {
     std::string verb;
@@ -125,7 +126,8 @@ class Simulation {
     Require(vt_device_read_register(Device(), address, &value), "register read");
     if (value == expected) return;
     std::ostringstream text;
-    text << std::hex << "register 0x" << address << " reads 0x" << value << ", expected 0x" << expected;
+    text << std::hex << "register 0x" << address << " reads 0x" << value << ", expected 0x"
+         << expected;
     throw CheckFailed(text.str());
   }
 
@@ -141,15 +143,16 @@ class Simulation {
     Bytes found(pitch);
     for (uint64_t row = 0; row < rows; ++row) {
       const uint64_t begin = address + row * pitch;
-      if (begin + cols * size > expected_.size()) throw std::invalid_argument(name + " leaves expected.bin");
+      if (begin + cols * size > expected_.size())
+        throw std::invalid_argument(name + " leaves expected.bin");
       Require(vt_device_read(Device(), begin, found.data(), found.size()), "read");
       for (uint64_t col = 0; col < cols; ++col) {
         const uint8_t* rtl = found.data() + col * size;
         const uint8_t* golden = expected_.data() + begin + col * size;
         if (std::memcmp(rtl, golden, size) == 0) continue;
         std::ostringstream text;
-        text << name << "[" << row << ", " << col << "]: rtl " << ValueOf(format, rtl) << ", expected "
-             << ValueOf(format, golden);
+        text << name << "[" << row << ", " << col << "]: rtl " << ValueOf(format, rtl)
+             << ", expected " << ValueOf(format, golden);
         throw CheckFailed(text.str());
       }
     }
@@ -188,7 +191,8 @@ int main(int argc, char** argv) {
     }
     // A file without tensors proves nothing.
     if (simulation.tensors() == 0) throw std::invalid_argument("holds no tensor");
-    std::cout << "PASS: " << simulation.tensors() << " tensors, " << simulation.values() << " values\n";
+    std::cout << "PASS: " << simulation.tensors() << " tensors, " << simulation.values()
+              << " values\n";
     return 0;
   } catch (const CheckFailed& error) {
     std::cout << "FAIL: " << error.what() << "\n";

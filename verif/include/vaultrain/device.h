@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// What runs programs: the Verilated module with its dies, or the golden model. Both take the same program file and
-// answer with the same bits.
+// What runs programs: the Verilated module with its dies, or the golden model. Both take the same
+// program file and answer with the same bits.
 
 #ifndef VAULTRAIN_DEVICE_H_
 #define VAULTRAIN_DEVICE_H_
@@ -28,7 +28,7 @@ namespace vaultrain {
 struct RunCounters {
   uint64_t cycles = 0;  // start to done
   uint64_t mac_cycles = 0;
-  uint64_t dram_reads = 0;   // accesses
+  uint64_t dram_reads = 0;  // accesses
   uint64_t dram_writes = 0;
   uint64_t dram_activates = 0;
   uint64_t dram_refreshes = 0;
@@ -64,16 +64,18 @@ class Device {
 
 struct RtlOptions {
   std::filesystem::path trace;  // FST file; empty: none
-  uint32_t disturb = 0;         // host bursts that disturb the vault's timing: beginnings in 1024 cycles
-  uint64_t seed = 1;            // of the disturbance
+  uint32_t disturb = 0;  // host bursts that disturb the vault's timing: beginnings in 1024 cycles
+  uint64_t seed = 1;     // of the disturbance
   uint64_t max_cycles = uint64_t{1} << 36;  // of a run, then it throws
 };
 
-// Builds the model if the cache lacks it: ${XDG_CACHE_HOME:-~/.cache}/vaultrain/models/DIGEST/device.so, by the digest of
-// the RTL, the harness, the Verilator version and the flags. Throws Error(kToolMissing) if Verilator or the compiler is
-// missing or fails. Runs throw Error(kInternal) if the dies see a rule broken or the module does not come to an end.
-std::unique_ptr<Device> MakeRtlDevice(const Variant& variant, const VaultDram& dram, const ResourcePaths& resources,
-                                      const RtlOptions& options);
+// Builds the model if the cache lacks it:
+// ${XDG_CACHE_HOME:-~/.cache}/vaultrain/models/DIGEST/device.so, by the digest of the RTL, the
+// harness, the Verilator version and the flags. Throws Error(kToolMissing) if Verilator or the
+// compiler is missing or fails. Runs throw Error(kInternal) if the dies see a rule broken or the
+// module does not come to an end.
+std::unique_ptr<Device> MakeRtlDevice(const Variant& variant, const VaultDram& dram,
+                                      const ResourcePaths& resources, const RtlOptions& options);
 
 std::unique_ptr<Device> MakeGoldenDevice(const Variant& variant, const VaultDram& dram);
 

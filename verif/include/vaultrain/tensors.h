@@ -18,7 +18,8 @@ namespace vaultrain {
 // Bytes that a tensor occupies, padding included: rows * pitch.
 uint64_t TensorBytes(const ProgramTensor& tensor);
 
-// Values [rows][cols], row-major, as the host writes them; bf16 rounds to nearest even. Padding is zero.
+// Values [rows][cols], row-major, as the host writes them; bf16 rounds to nearest even. Padding is
+// zero.
 std::vector<uint8_t> EncodeTensor(const ProgramTensor& tensor, std::span<const float> values);
 std::vector<uint8_t> EncodeLabels(const ProgramTensor& tensor, std::span<const uint8_t> labels);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// Trains a mapped network on a device, beside the golden model, and reports what the command line shows.
+// Trains a mapped network on a device, beside the golden model, and reports what the command line
+// shows.
 
 #ifndef VAULTRAIN_TRAINER_H_
 #define VAULTRAIN_TRAINER_H_
@@ -19,24 +20,26 @@
 namespace vaultrain {
 
 struct TrainReport {
-  bool bit_exact = false;          // compared and equal; never set without a comparison
+  bool bit_exact = false;  // compared and equal; never set without a comparison
   uint64_t tensors_compared = 0;
   std::optional<Mismatch> mismatch;
   int64_t mismatch_step = 0;
-  uint64_t mismatch_cycle = 0;     // of the run, when the job that makes the tensor had completed
-  std::vector<double> loss;        // mean of the batch, per step
+  uint64_t mismatch_cycle = 0;  // of the run, when the job that makes the tensor had completed
+  std::vector<double> loss;     // mean of the batch, per step
   std::optional<double> test_accuracy;
-  RunReport last;                  // of the last step
-  uint64_t cycles = 0;             // of all steps
-  double run_seconds = 0;          // of the engine's steps alone
+  RunReport last;                                // of the last step
+  uint64_t cycles = 0;                           // of all steps
+  double run_seconds = 0;                        // of the engine's steps alone
   isa::ErrorCode error = isa::ErrorCode::kNone;  // the program was stopped
 };
 
-// Trains `steps` steps by the recipe. `compared`, if given, runs the same program step by step; training ends at the
-// first difference. The test accuracy is measured on the golden model, whose bits are the RTL's, from the weights that
-// the engine left in its memory; nothing if there is no test set.
-TrainReport Train(const Program& program, const Recipe& recipe, const TrainTest& data, int64_t steps, Device& engine,
-                  Device* compared, Device& evaluator, const std::function<void(int64_t step, double loss)>& progress);
+// Trains `steps` steps by the recipe. `compared`, if given, runs the same program step by step;
+// training ends at the first difference. The test accuracy is measured on the golden model, whose
+// bits are the RTL's, from the weights that the engine left in its memory; nothing if there is no
+// test set.
+TrainReport Train(const Program& program, const Recipe& recipe, const TrainTest& data,
+                  int64_t steps, Device& engine, Device* compared, Device& evaluator,
+                  const std::function<void(int64_t step, double loss)>& progress);
 
 // Mean of the loss tensor.
 double MeanLoss(const Program& program, Device& device);

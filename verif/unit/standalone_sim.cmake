@@ -1,0 +1,5 @@
+vt_unit_test(NAME standalone_sim)
+target_compile_definitions(standalone_sim_test PRIVATE VT_PROGRAM="$<TARGET_FILE:vaultrain>")
+add_dependencies(standalone_sim_test vaultrain)
+target_link_libraries(standalone_sim_test PRIVATE GTest::gmock)
+set_tests_properties(standalone_sim PROPERTIES LABELS slow)
