@@ -29,6 +29,9 @@ using vaultrain::AxiRead;
 using vaultrain::DramDie;
 using vaultrain::VaultPins;
 
+// Cycles after the interrupt by which every beat has reached the dies: more than any tCWL and a burst.
+constexpr int kBeatsBehind = 64;
+
 // Stands in for the AXI4 driver where the data width is not 64.
 template <typename Model>
 class NoAxiMaster {
@@ -223,6 +226,8 @@ int vt_device_run(VtDevice* device, uint64_t max_cycles, uint32_t disturb, uint6
         }
       }
     }
+    // The last writes are commanded by then; their beats are still on the pins.
+    for (int i = 0; i < kBeatsBehind; ++i) device->Cycle();
     if (!module.irq_o) device->error = "no interrupt within the cycles granted";
   });
 }
