@@ -6,7 +6,7 @@
 // The stationary operands are double-buffered: load_i fills the shadow, swap_i, given with the first streamed group
 // that is to meet them, makes the shadow active.
 //
-// Latency     2 cycles from x_valid_i to sum_valid_o.
+// Latency     2 cycles from x_lane_i to sum_o.
 // Throughput  1 group per cycle; no back-pressure.
 // Numerics    operands come prepared by vt_operand_align. Each product of significands is exact, is placed at the top
 //             of a window of AlignBits bits, and is shifted right by the sum of both shifts; what leaves the window is
@@ -37,7 +37,6 @@ module vt_dot_unit #(
     input  wire                      swap_i,
 
     // Streamed operands, registered outside and shared by all columns.
-    input  wire                      x_valid_i,
     input  wire [Lanes*LaneBits-1:0] x_lane_i,
     input  wire [ExpBits-1:0]        x_max_i,
     input  wire                      x_nan_i,
@@ -46,7 +45,7 @@ module vt_dot_unit #(
     output reg  [ExpBits:0]          exp_o,
     output reg  [SumBits-1:0]        sum_o,
     output reg                       nan_o,
-    input  wire                      mid_valid_i  // x_valid_i one cycle later
+    input  wire                      mid_valid_i  // there was an x one cycle ago
 );
 
   generate
@@ -83,7 +82,7 @@ module vt_dot_unit #(
     end
   end
 
-  // ---- products
+  // ---- products; no enable, which would cost a multiplexer a bit
 
   reg [Lanes*ProdBits-1:0]      prod_q;
   reg [Lanes-1:0]               neg_q;
@@ -97,20 +96,16 @@ module vt_dot_unit #(
       wire [LaneBits-1:0] x = x_lane_i[i*LaneBits+:LaneBits];
       wire [LaneBits-1:0] w = w_lane_q[i*LaneBits+:LaneBits];
       always @(posedge clk_i) begin
-        if (x_valid_i) begin
-          prod_q[i*ProdBits+:ProdBits] <= {{SigBits{1'b0}}, x[0+:SigBits]} * {{SigBits{1'b0}}, w[0+:SigBits]};
-          neg_q[i] <= x[LaneBits-1] ^ w[LaneBits-1];
-          shift_q[i*(ShiftBits+1)+:ShiftBits+1] <= {1'b0, x[SigBits+:ShiftBits]} + {1'b0, w[SigBits+:ShiftBits]};
-        end
+        prod_q[i*ProdBits+:ProdBits] <= {{SigBits{1'b0}}, x[0+:SigBits]} * {{SigBits{1'b0}}, w[0+:SigBits]};
+        neg_q[i] <= x[LaneBits-1] ^ w[LaneBits-1];
+        shift_q[i*(ShiftBits+1)+:ShiftBits+1] <= {1'b0, x[SigBits+:ShiftBits]} + {1'b0, w[SigBits+:ShiftBits]};
       end
     end
   endgenerate
 
   always @(posedge clk_i) begin
-    if (x_valid_i) begin
-      exp_q <= {1'b0, x_max_i} + {1'b0, w_max_q};
-      nan_q <= x_nan_i | w_nan_q;
-    end
+    exp_q <= {1'b0, x_max_i} + {1'b0, w_max_q};
+    nan_q <= x_nan_i | w_nan_q;
   end
 
   // ---- alignment

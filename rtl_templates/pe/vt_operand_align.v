@@ -51,11 +51,31 @@ module vt_operand_align #(
     end
   endgenerate
 
+  // a > b as a tree: as an arithmetic operator the four rounds would be four carry chains.
+  function greater;
+    input [ExpBits-1:0] a;
+    input [ExpBits-1:0] b;
+    reg [ExpBits-1:0] more;
+    reg [ExpBits-1:0] no_less;
+    integer step, at;
+    begin
+      more = a & ~b;
+      no_less = a | ~b;
+      for (step = 1; step < ExpBits; step = step * 2) begin
+        for (at = 0; at + step < ExpBits; at = at + 2 * step) begin
+          more[at] = more[at+step] | (no_less[at+step] & more[at]);
+          no_less[at] = no_less[at+step] & no_less[at];
+        end
+      end
+      greater = more[0];
+    end
+  endfunction
+
   integer k;
   always @* begin
     node = {leaf, {((Lanes - 1) * ExpBits) {1'b0}}};
     for (k = Lanes - 2; k >= 0; k = k - 1) begin
-      node[k*ExpBits+:ExpBits] = (node[(2*k+1)*ExpBits+:ExpBits] > node[(2*k+2)*ExpBits+:ExpBits]) ?
+      node[k*ExpBits+:ExpBits] = greater(node[(2*k+1)*ExpBits+:ExpBits], node[(2*k+2)*ExpBits+:ExpBits]) ?
           node[(2*k+1)*ExpBits+:ExpBits] : node[(2*k+2)*ExpBits+:ExpBits];
     end
   end

@@ -152,11 +152,9 @@ module vt_pe_array #(
   reg [Rows-1:0]                x_nan_q;
 
   always @(posedge clk_i) begin
-    if (valid_q[0]) begin
-      x_lane_q <= a_lane;
-      x_max_q  <= a_max;
-      x_nan_q  <= a_nan;
-    end
+    x_lane_q <= a_lane;
+    x_max_q  <= a_max;
+    x_nan_q  <= a_nan;
   end
 
   // ---- accumulators

@@ -65,7 +65,6 @@ module vt_pe_column #(
           .w_max_i(w_max_i[r*ExpBits+:ExpBits]),
           .w_nan_i(w_nan_i[r]),
           .swap_i(swap_i),
-          .x_valid_i(valid_i[0]),
           .x_lane_i(x_lane_i[r*Lanes*LaneBits+:Lanes*LaneBits]),
           .x_max_i(x_max_i[r*ExpBits+:ExpBits]),
           .x_nan_i(x_nan_i[r]),
@@ -76,6 +75,8 @@ module vt_pe_column #(
       );
     end
   endgenerate
+
+  wire unused_valid = valid_i[0];
 
   // Partial sum after each row: row r's is there in stage 2 + 2*r.
   localparam WaitBits = 1 + ExpBits + 1 + SumBits;

@@ -51,8 +51,8 @@ class CliSynth : public testing::Test {
   // The smallest module there is, so that all of it is mapped in seconds.
   ProcessResult SynthSmall(const std::vector<std::string>& more) {
     std::vector<std::string> arguments = {"synth", "nano"};
-    for (const char* set : {"array.cols=1", "array.lanes=8", "array.acc_depth=32",
-                            "scratchpad.kib=32", "dram.read_queue=4", "dram.write_queue=4"}) {
+    for (const char* set :
+         {"array.cols=1", "array.lanes=8", "array.acc_depth=32", "scratchpad.kib=32"}) {
       arguments.insert(arguments.end(), {"--set", set});
     }
     arguments.insert(arguments.end(), more.begin(), more.end());
