@@ -123,7 +123,9 @@ TEST(Mapper, TilesThatDoNotFitAtOnceTrainLikeTheReference) {
 
 TEST(Mapper, WideArrayTrainsLikeTheReference) {
   ExpectTrainsLikeReference(
-      MapChain({100, 40, 10}, 24, {"array.rows=2", "array.cols=8", "array.lanes=8"}), 2, 0.1);
+      MapChain({100, 40, 10}, 24,
+               {"array.rows=2", "array.cols=8", "array.lanes=8", "array.align_bits=25"}),
+      2, 0.1);
 }
 
 TEST(Mapper, Fp32TrainsLikeTheReferenceToSixDigits) {
