@@ -56,7 +56,9 @@ module vt_vector_unit #(
 
   wire is_softmax = job_i[`VT_OPCODE] == `VT_OP_SOFTMAX;
   wire [2:0] scalar = is_softmax ? job_i[`VT_S_SCALAR] : job_i[`VT_SCALAR];
-  wire [31:0] scale = scalars_i[scalar*32+:32];
+  // Registered: the first result that is scaled comes several cycles after its job.
+  reg  [31:0] scale_q;
+  always @(posedge clk_i) scale_q <= scalars_i[scalar*32+:32];
 
   wire                        drain_ready;
   wire                        drain_rd_valid;
@@ -88,7 +90,7 @@ module vt_vector_unit #(
       .job_valid_i(job_valid_i && !is_softmax),
       .job_ready_o(drain_ready),
       .job_i(job_i),
-      .scale_i(scale),
+      .scale_i(scale_q),
       .set_full_i(set_full_i),
       .set_free_o(set_free_o),
       .drain_o(drain_o),
@@ -117,7 +119,7 @@ module vt_vector_unit #(
       .job_valid_i(job_valid_i && is_softmax),
       .job_ready_o(softmax_ready),
       .job_i(job_i),
-      .scale_i(scale),
+      .scale_i(scale_q),
       .rd_valid_o(softmax_rd_valid),
       .rd_ready_i(rd_ready_i),
       .rd_addr_o(softmax_rd_addr),

@@ -233,9 +233,9 @@ void Flow::Elaborate() {
   RunYosys(script, static_cast<int>(ExitStatus::kUnusableInput), options_.top);
   design_ = Rtlil::Parse(ReadFile(out), options_.top);
   for (const auto& [name, module] : design_.modules()) {
-    bool is_block =
-        std::any_of(options_.blocks.begin(), options_.blocks.end(),
-                    [&](const SynthBlock& block) { return block.module == module.base; });
+    const std::string& base = module.base;
+    bool is_block = std::any_of(options_.blocks.begin(), options_.blocks.end(),
+                                [&](const SynthBlock& block) { return block.module == base; });
     if (is_block && name != design_.top()) boxes_.insert(name);
   }
   std::set<std::string> all = boxes_;

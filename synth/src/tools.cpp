@@ -101,7 +101,7 @@ fs::path CacheFolder() {
   return {};
 }
 
-std::string Fill(std::string text, const std::map<std::string, std::string>& values) {
+std::string Fill(const std::string& text, const std::map<std::string, std::string>& values) {
   std::string out;
   size_t at = 0;
   while (true) {

@@ -60,7 +60,7 @@ std::string ToolVersions();
 std::filesystem::path CacheFolder();
 
 // Replaces each @KEY@. Throws Error(kInternal) if one is left.
-std::string Fill(std::string text, const std::map<std::string, std::string>& values);
+std::string Fill(const std::string& text, const std::map<std::string, std::string>& values);
 
 // Runs yosys on a script; its first error line becomes the message. Throws Error with the given
 // status.

@@ -29,7 +29,8 @@ using vaultrain::AxiRead;
 using vaultrain::DramDie;
 using vaultrain::VaultPins;
 
-// Cycles after the interrupt by which every beat has reached the dies: more than any tCWL and a burst.
+// Cycles after the interrupt by which every beat has reached the dies: more than any tCWL and a
+// burst.
 constexpr int kBeatsBehind = 64;
 
 // Stands in for the AXI4 driver where the data width is not 64.

@@ -225,8 +225,12 @@ void Builder::Multiply(const Gemm& g) {
   const int64_t cols = variant_.array.cols;
   const int64_t n_tiles = CeilDiv(g.n, cols);
   const int64_t k_words = CeilDiv(g.k, word_elements());
-  const auto [a, a_pitch] = LoadOperand(g.a, g.a_transposed, g.m, g.m, g.k);
-  const auto [b, b_pitch] = LoadOperand(g.b, g.b_transposed, g.n, n_tiles * cols, g.k);
+  const auto placed_a = LoadOperand(g.a, g.a_transposed, g.m, g.m, g.k);
+  const auto placed_b = LoadOperand(g.b, g.b_transposed, g.n, n_tiles * cols, g.k);
+  const auto a = placed_a.first;
+  const int64_t a_pitch = placed_a.second;
+  const auto b = placed_b.first;
+  const int64_t b_pitch = placed_b.second;
   const int64_t out_bytes = BytesOf(Tensor(g.out).format);
   uint32_t out, aux = 0;
   int64_t aux_row = 0, aux_slot = 0;

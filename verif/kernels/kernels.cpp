@@ -610,7 +610,7 @@ class GarbageRun {
 
 std::vector<Kernel> KernelsOf(const Variant& variant) {
   std::vector<Kernel> kernels;
-  auto add = [&kernels](const char* name, const char* meaning, int programs, Build build) {
+  auto add = [&kernels](const char* name, const char* meaning, int programs, const Build& build) {
     kernels.push_back({name, meaning, [=](const KernelSetup& setup) {
                          return RunBuilt(setup, name, programs, build);
                        }});

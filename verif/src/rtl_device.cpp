@@ -114,7 +114,7 @@ fs::path BuildModel(const Variant& variant, const ResourcePaths& resources, bool
   for (const auto& [name, bytes] : sources) identity += name + '\0' + bytes;
   const fs::path folder =
       CacheRoot() / "vaultrain" / "models" / ToHex(Sha256(identity)).substr(0, 32);
-  const fs::path object = folder / "device.so";
+  fs::path object = folder / "device.so";
   if (fs::exists(object)) return object;
 
   Progress progress(fmt::format("Verilating {}", variant.name), 2);
