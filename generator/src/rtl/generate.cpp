@@ -11,6 +11,7 @@
 #include "rtl/templates.h"
 #include "rtl/verilog_writer.h"
 #include "vaultrain/error.h"
+#include "vaultrain/isa.h"
 #include "vaultrain/registers.h"
 #include "vaultrain/vault_dram.h"
 #include "vaultrain/version.h"
@@ -149,6 +150,7 @@ FileTree GenerateTree(const Variant& variant, const ResourcePaths& resources) {
   tree["doc/ports.md"] =
       PortDocument(variant, rtl::MemoryModule(variant, LoadVaultDram(variant, resources)));
   tree["doc/registers.md"] = GeneratedHeader(variant, "<!--") + "\n" + RegistersMarkdown();
+  tree["doc/descriptors.md"] = GeneratedHeader(variant, "<!--") + "\n" + isa::Markdown();
   AddSynthesis(variant, resources, tree);
   std::string header = GeneratedHeader(variant, "#");
   header.pop_back();
