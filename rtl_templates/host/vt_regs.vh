@@ -5,22 +5,24 @@
 //
 // Written from the table in generator/include/vaultrain/registers.h; edit that, then run
 // VT_UPDATE=1 registers_test to write this file again.
-// Digest of the definitions: 3e3f96ede9b1330d97b4f9e7eb8126710503dfd9e706d36d4fbbae8ac3bdbe1c
+// Digest of the definitions: 6060b3a9e21716aed34ed1fb1050bbc3c6000f5e3709567c87e60ed79b8c7ec5
 
 `ifndef VT_REG_HEADER
 `define VT_REG_HEADER
 
 // ---- sizes
-`define VT_REG_ADDR_BITS                    12
+`define VT_REG_ADDR_BITS                    18
+`define VT_REG_PAGE_BITS                    12
+`define VT_REG_BROADCAST_PAGE               63
 `define VT_REG_SCALARS                      8
-`define VT_REG_COUNTERS                     12
+`define VT_REG_COUNTERS                     16
 `define VT_REG_JOB_ENTRIES                  64
 
 // ---- constant values
 `define VT_REG_ID_VALUE                     32'h5654524e
-`define VT_REG_VERSION_VALUE                32'h00000100
+`define VT_REG_VERSION_VALUE                32'h00010000
 
-// ---- offsets, and below each its fields
+// ---- offsets in the page of the module, and below each its fields
 `define VT_REG_ID                           12'h000
 `define VT_REG_VERSION                      12'h004
 `define VT_REG_VERSION_MAJOR                31:16
@@ -38,6 +40,7 @@
 `define VT_REG_STATUS_DONE                  1
 `define VT_REG_STATUS_ERROR                 2
 `define VT_REG_STATUS_ERROR_CODE            15:8
+`define VT_REG_STATUS_ERROR_NODE            20:16
 `define VT_REG_ERROR_INFO                   12'h028
 `define VT_REG_IRQ_ENABLE                   12'h02c
 `define VT_REG_IRQ_ENABLE_DONE              0
@@ -45,6 +48,21 @@
 `define VT_REG_IRQ_STATUS                   12'h030
 `define VT_REG_IRQ_STATUS_DONE              0
 `define VT_REG_IRQ_STATUS_ERROR             1
+`define VT_REG_NODES                        12'h034
+`define VT_REG_MESH                         12'h038
+`define VT_REG_MESH_X                       7:0
+`define VT_REG_MESH_Y                       15:8
+`define VT_REG_NODE_MASK                    12'h03c
+`define VT_REG_RUN_CYCLES_LO                12'h100
+`define VT_REG_RUN_CYCLES_HI                12'h104
+
+// ---- offsets in the page of a node, and below each its fields
+`define VT_REG_NODE_STATUS                  12'h024
+`define VT_REG_NODE_STATUS_BUSY             0
+`define VT_REG_NODE_STATUS_DONE             1
+`define VT_REG_NODE_STATUS_ERROR            2
+`define VT_REG_NODE_STATUS_ERROR_CODE       15:8
+`define VT_REG_NODE_ERROR_INFO              12'h028
 `define VT_REG_WATCHDOG                     12'h034
 `define VT_REG_PROG_ADDR_LO                 12'h040
 `define VT_REG_PROG_ADDR_HI                 12'h044
@@ -53,6 +71,9 @@
 `define VT_REG_WINDOW_BASE_HI               12'h054
 `define VT_REG_WINDOW_SIZE_LO               12'h058
 `define VT_REG_WINDOW_SIZE_HI               12'h05c
+`define VT_REG_FAULT                        12'h060
+`define VT_REG_FAULT_DROP_CREDIT            3:0
+`define VT_REG_FAULT_FREEZE                 8
 `define VT_REG_SCALAR0                      12'h080
 `define VT_REG_SCALAR1                      12'h084
 `define VT_REG_SCALAR2                      12'h088
@@ -85,6 +106,14 @@
 `define VT_REG_STALL_LOAD_HI                12'h154
 `define VT_REG_STALL_STORE_LO               12'h158
 `define VT_REG_STALL_STORE_HI               12'h15c
+`define VT_REG_STALL_SEND_LO                12'h160
+`define VT_REG_STALL_SEND_HI                12'h164
+`define VT_REG_NOC_FLITS_LO                 12'h168
+`define VT_REG_NOC_FLITS_HI                 12'h16c
+`define VT_REG_ECC_CORRECTED_LO             12'h170
+`define VT_REG_ECC_CORRECTED_HI             12'h174
+`define VT_REG_ECC_UNCORRECTABLE_LO         12'h178
+`define VT_REG_ECC_UNCORRECTABLE_HI         12'h17c
 `define VT_REG_JOB_INDEX                    12'h200
 `define VT_REG_JOB_INDEX_INDEX              5:0
 `define VT_REG_JOB_CYCLE                    12'h204
