@@ -306,6 +306,17 @@ module vt_node #(
       .wr_ack_valid_i(wr_ack_valid[1])
   );
 
+  // One node has no mesh.
+  localparam LinkBits = 128;
+  wire                   unused_tx_valid;
+  wire [41+LinkBits-1:0] unused_tx_flit;
+  wire                   unused_rx_ready;
+  wire                   unused_red_tx_valid;
+  wire [38+LinkBits-1:0] unused_red_tx_flit;
+  wire                   unused_red_rx_ready;
+  wire                   unused_ev_noc;
+  wire                   unused_ev_stall_send;
+
   vt_pe_cluster #(
       .Rows(Rows),
       .Cols(Cols),
@@ -320,12 +331,15 @@ module vt_node #(
       .Beats(Beats),
       .MemBits(MemBits),
       .MaxClasses(MaxClasses),
-      .QueueDepth(QueueDepth)
+      .QueueDepth(QueueDepth),
+      .LinkBits(LinkBits)
   ) u_cluster (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
       .start_i(start),
       .abort_i(abort),
+      .fault_i(1'b0),
+      .fault_code_i(8'd0),
       .prog_addr_i(prog_addr),
       .prog_count_i(prog_count),
       .window_base_i(window_base),
@@ -338,6 +352,22 @@ module vt_node #(
       .error_info_o(error_info),
       .job_stamp_o(job_stamp),
       .job_tag_o(job_tag),
+      .my_x_i(3'd0),
+      .my_y_i(3'd0),
+      .last_x_i(3'd0),
+      .last_y_i(3'd0),
+      .tx_valid_o(unused_tx_valid),
+      .tx_ready_i(1'b1),
+      .tx_flit_o(unused_tx_flit),
+      .rx_valid_i(1'b0),
+      .rx_ready_o(unused_rx_ready),
+      .rx_flit_i({(41 + LinkBits) {1'b0}}),
+      .red_tx_valid_o(unused_red_tx_valid),
+      .red_tx_ready_i(1'b1),
+      .red_tx_flit_o(unused_red_tx_flit),
+      .red_rx_valid_i(1'b0),
+      .red_rx_ready_o(unused_red_rx_ready),
+      .red_rx_flit_i({(38 + LinkBits) {1'b0}}),
       .rd_req_valid_o(rd_req_valid[1:0]),
       .rd_req_ready_i(rd_req_ready[1:0]),
       .rd_req_addr_o(rd_req_addr[0+:2*AccessAddr]),
@@ -356,7 +386,9 @@ module vt_node #(
       .ev_stall_b_o(ev_stall_b),
       .ev_stall_drain_o(ev_stall_drain),
       .ev_stall_load_o(ev_stall_load),
-      .ev_stall_store_o(ev_stall_store)
+      .ev_stall_store_o(ev_stall_store),
+      .ev_noc_o(unused_ev_noc),
+      .ev_stall_send_o(unused_ev_stall_send)
   );
 
   // ---- vault

@@ -27,7 +27,8 @@ module vt_pe_cluster #(
     parameter MaxClasses = 256,
     parameter TurnBeats  = 32,    // beats of a row that the corner turn holds
     parameter LoadBeats  = 128,   // beats that the load engine has on their way
-    parameter QueueDepth = 16,     // descriptors queued per engine
+    parameter QueueDepth = 16,    // descriptors queued per engine
+    parameter LinkBits   = 128,   // payload of a flit: a power of two, at most a word of the scratchpad
     parameter OpBits     = 1 + ExpBits + ManBits,
     parameter AccessAddr = MemBits - $clog2(Beats * BeatBits / 8)
 ) (
@@ -37,6 +38,8 @@ module vt_pe_cluster #(
     // Host.
     input  wire                       start_i,
     input  wire                       abort_i,
+    input  wire                       fault_i,        // ends a running program with fault_code_i
+    input  wire [7:0]                 fault_code_i,
     input  wire [63:0]                prog_addr_i,
     input  wire [31:0]                prog_count_i,
     input  wire [63:0]                window_base_i,
@@ -51,6 +54,28 @@ module vt_pe_cluster #(
     // Jobs of the vector unit that have completed, for the table of times.
     output wire                       job_stamp_o,
     output wire [5:0]                 job_tag_o,
+
+    // This node and the far corner of the mesh; stable while a program runs.
+    input  wire [2:0]                 my_x_i,
+    input  wire [2:0]                 my_y_i,
+    input  wire [2:0]                 last_x_i,
+    input  wire [2:0]                 last_y_i,
+
+    // Data mesh, flits of vt_mesh_flit.vh. An error may withdraw a flit that is offered.
+    output wire                       tx_valid_o,
+    input  wire                       tx_ready_i,
+    output wire [41+LinkBits-1:0]     tx_flit_o,
+    input  wire                       rx_valid_i,
+    output wire                       rx_ready_o,
+    input  wire [41+LinkBits-1:0]     rx_flit_i,
+
+    // Reduction mesh.
+    output wire                       red_tx_valid_o,
+    input  wire                       red_tx_ready_i,
+    output wire [38+LinkBits-1:0]     red_tx_flit_o,
+    input  wire                       red_rx_valid_i,
+    output wire                       red_rx_ready_o,
+    input  wire [38+LinkBits-1:0]     red_rx_flit_i,
 
     // Vault: readers 0 sequencer, 1 load.
     output wire [1:0]                 rd_req_valid_o,
@@ -73,7 +98,9 @@ module vt_pe_cluster #(
     output wire                       ev_stall_b_o,
     output wire                       ev_stall_drain_o,
     output wire                       ev_stall_load_o,
-    output wire                       ev_stall_store_o
+    output wire                       ev_stall_store_o,
+    output wire                       ev_noc_o,         // a flit was sent
+    output wire                       ev_stall_send_o   // the mesh does not take the flit that is ready
 );
 
   localparam WordBits = Rows * Lanes * OpBits;
@@ -93,19 +120,25 @@ module vt_pe_cluster #(
 
   // ---- sequencer
 
-  wire [3:0]                  job_valid;
-  wire [3:0]                  job_ready;
-  wire [4*DescriptorBits-1:0] job;
+  localparam Engines = `VT_ENGINES;
+  localparam Semaphores = `VT_SEMAPHORES;
+  wire [Engines-1:0]          job_valid;
+  wire [Engines-1:0]          job_ready;
+  wire [Engines*DescriptorBits-1:0] job;
   wire [DescriptorBits-1:0]   load_job = job[0+:DescriptorBits];
   wire [DescriptorBits-1:0]   store_job = job[DescriptorBits+:DescriptorBits];
   wire [DescriptorBits-1:0]   compute_job = job[2*DescriptorBits+:DescriptorBits];
   wire [DescriptorBits-1:0]   vector_job = job[3*DescriptorBits+:DescriptorBits];
+  wire [DescriptorBits-1:0]   send_job = job[4*DescriptorBits+:DescriptorBits];
   wire                        load_done;
-  wire [15:0]                 load_signal;
+  wire [Semaphores-1:0]       load_signal;
   wire [5:0]                  unused_load_tag;
   wire                        store_done;
-  wire [15:0]                 store_signal;
+  wire [Semaphores-1:0]       store_signal;
   wire [5:0]                  unused_store_tag;
+  wire                        send_done;
+  wire [Semaphores-1:0]       send_signal;
+  wire                        mesh_overflow;
   wire                        halt;
   wire [1:0]                  engine_idle;
   wire                        engine_rst_n;
@@ -122,12 +155,16 @@ module vt_pe_cluster #(
       .SpadBits(SpadBits),
       .MaxClasses(MaxClasses),
       .TurnBeats(TurnBeats),
-      .AccDepth(AccDepth)
+      .AccDepth(AccDepth),
+      .LinkBits(LinkBits)
   ) u_sequencer (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
       .start_i(start_i),
       .abort_i(abort_i),
+      .fault_i(fault_i),
+      .fault_code_i(fault_code_i),
+      .mesh_overflow_i(mesh_overflow),
       .prog_addr_i(prog_addr_i),
       .prog_count_i(prog_count_i),
       .window_base_i(window_base_i),
@@ -142,11 +179,15 @@ module vt_pe_cluster #(
       .rd_req_addr_o(rd_req_addr_o[0+:AccessAddr]),
       .rd_data_valid_i(rd_data_valid_i[0]),
       .rd_data_i(rd_data_i),
+      .my_x_i(my_x_i),
+      .my_y_i(my_y_i),
+      .last_x_i(last_x_i),
+      .last_y_i(last_y_i),
       .job_valid_o(job_valid),
       .job_ready_i(job_ready),
       .job_o(job),
-      .job_done_i({job_ready[3], job_ready[2], store_done, load_done}),
-      .job_signal_i({vector_job[`VT_SIGNAL], compute_job[`VT_SIGNAL], store_signal, load_signal}),
+      .job_done_i({send_done, job_ready[3], job_ready[2], store_done, load_done}),
+      .job_signal_i({send_signal, vector_job[`VT_SIGNAL], compute_job[`VT_SIGNAL], store_signal, load_signal}),
       .halt_o(halt),
       .engine_idle_i(engine_idle),
       .engine_rst_no(engine_rst_n),
@@ -429,6 +470,22 @@ module vt_pe_cluster #(
       .wr_mask_o(v_wr_mask),
       .wr_data_o(v_wr_data)
   );
+
+  // ---- mesh
+
+  assign tx_valid_o = 1'b0;
+  assign tx_flit_o = {(41 + LinkBits) {1'b0}};
+  assign rx_ready_o = 1'b1;
+  assign red_tx_valid_o = 1'b0;
+  assign red_tx_flit_o = {(38 + LinkBits) {1'b0}};
+  assign red_rx_ready_o = 1'b1;
+  assign ev_noc_o = 1'b0;
+  assign ev_stall_send_o = 1'b0;
+  assign mesh_overflow = 1'b0;
+  assign job_ready[4] = job_valid[4];
+  assign send_done = job_ready[4];
+  assign send_signal = send_job[`VT_SIGNAL];
+  wire unused_mesh = &{1'b0, send_job, tx_ready_i, rx_valid_i, rx_flit_i, red_tx_ready_i, red_rx_valid_i, red_rx_flit_i};
 
   assign progress = ev_mac_o || l_wr_valid || v_wr_valid || wr_data_valid_o || (|rd_data_valid_i) || s_data_valid || v_data_valid;
 

@@ -20,7 +20,8 @@ module vt_descriptor_check #(
     parameter SpadBits   = 18,   // bits of a scratchpad byte address
     parameter MaxClasses = 256,
     parameter TurnBeats  = 32,   // operand beats of a row that the corner turn holds
-    parameter AccDepth   = 256
+    parameter AccDepth   = 256,
+    parameter LinkBits   = 128   // payload of a flit, at least 8
 ) (
     input  wire                           clk_i,
     input  wire                           rst_ni,
@@ -29,6 +30,10 @@ module vt_descriptor_check #(
     input  wire [`VT_DESCRIPTOR_BITS-1:0] descriptor_i,
     input  wire [63:0]                    window_base_i,  // memory that the host granted, in bytes
     input  wire [63:0]                    window_size_i,
+    input  wire [2:0]                     my_x_i,         // this node
+    input  wire [2:0]                     my_y_i,
+    input  wire [2:0]                     last_x_i,       // the far corner of the mesh
+    input  wire [2:0]                     last_y_i,
     output wire                           done_o,         // one cycle
     output wire [7:0]                     error_o         // with done_o; 0: may run
 );
@@ -39,6 +44,7 @@ module vt_descriptor_check #(
   localparam SideBits = $clog2(Side);
   localparam OpSlotLog = $clog2(Cols * OpBits / 8);
   localparam WideSlotLog = $clog2(Cols * 4);
+  localparam LinkLog = $clog2(LinkBits / 8);
   localparam AccessLog = 6;
   localparam Loops = `VT_LOOPS;
 
@@ -49,6 +55,9 @@ module vt_descriptor_check #(
   wire is_move = is_load || is_store;
   wire is_compute = opcode == `VT_OP_COMPUTE;
   wire is_vector = opcode == `VT_OP_VECTOR;
+  wire is_elements = opcode == `VT_OP_ELEMENTS;
+  wire is_lanes = is_vector || is_elements;
+  wire is_send = opcode == `VT_OP_SEND;
   wire is_softmax = opcode == `VT_OP_SOFTMAX;
   wire is_end = opcode == `VT_OP_END;
 
@@ -77,6 +86,8 @@ module vt_descriptor_check #(
   wire [23:0] aux_base = d[`VT_AUX_BASE];
   wire [143:0] out_inc = d[`VT_OUT_INC];
   wire [143:0] aux_inc = d[`VT_AUX_INC];
+  wire [23:0] src_base = d[`VT_SRC_BASE];
+  wire [71:0] src_inc = d[`VT_SRC_INC];
   wire [15:0] s_rows = d[`VT_S_ROWS];
   wire [15:0] classes = d[`VT_CLASSES];
   wire [23:0] logits_addr = d[`VT_LOGITS_ADDR];
@@ -85,6 +96,23 @@ module vt_descriptor_check #(
   wire [23:0] grad_addr = d[`VT_GRAD_ADDR];
   wire [23:0] grad_pitch = d[`VT_GRAD_PITCH];
   wire [23:0] loss_addr = d[`VT_LOSS_ADDR];
+  wire [1:0]  send_kind = d[`VT_SEND_KIND];
+  wire [1:0]  group = d[`VT_GROUP];
+  wire [2:0]  owner_x = d[`VT_OWNER_X];
+  wire [2:0]  owner_y = d[`VT_OWNER_Y];
+  wire        post = d[`VT_POST];
+  wire [21:0] take = d[`VT_TAKE];
+  wire [20:0] take_sem = d[`VT_TAKE_SEM];
+  wire [23:0] send_addr = d[`VT_SEND_ADDR];
+  wire [23:0] send_pitch = d[`VT_SEND_PITCH];
+  wire [15:0] send_rows = d[`VT_SEND_ROWS];
+  wire [15:0] row_flits = d[`VT_ROW_FLITS];
+  wire [23:0] dst_addr = d[`VT_DST_ADDR];
+  wire [23:0] dst_pitch = d[`VT_DST_PITCH];
+  wire        is_tokens = send_kind == 2'd0;
+  wire        is_put = send_kind == 2'd1;
+  wire        is_reduce = send_kind == 2'd2;
+  wire        has_rows = send_rows != 16'd0;
 
   // ---- rules of one field or two
 
@@ -93,43 +121,58 @@ module vt_descriptor_check #(
   reg [Loops-1:0] above_store;
   reg [23:0]      out_low;      // bits of the base and of any increment
   reg [23:0]      aux_low;
+  reg [23:0]      src_low;
   integer k;
   always @* begin
     out_low = out_base;
     aux_low = aux_base;
+    src_low = src_base | src_inc[23:0] | src_inc[47:24] | src_inc[71:48];
     for (k = 0; k < Loops; k = k + 1) begin
       bound_zero[k] = bound[k*16+:16] == 16'd0;
       bound_many[k] = bound[k*16+:16] != 16'd1;
       above_store[k] = k[2:0] >= store_level;
-      out_low = out_low | out_inc[k*24+:24];
-      aux_low = aux_low | aux_inc[k*24+:24];
+      // ELEMENTS has three increments, where VECTOR has its first three.
+      if (k < 3 || is_vector) begin
+        out_low = out_low | out_inc[k*24+:24];
+        aux_low = aux_low | aux_inc[k*24+:24];
+      end
     end
   end
 
   wire reserved =
       (is_move && (d & ~`VT_USED_M) != 512'd0) || (is_compute && (d & ~`VT_USED_C) != 512'd0) ||
-      (is_vector && (d & ~`VT_USED_V) != 512'd0) || (is_softmax && (d & ~`VT_USED_S) != 512'd0) ||
+      (is_vector && (d & ~`VT_USED_V) != 512'd0) || (is_elements && (d & ~`VT_USED_W) != 512'd0) ||
+      (is_softmax && (d & ~`VT_USED_S) != 512'd0) || (is_send && (d & ~`VT_USED_N) != 512'd0) ||
       (is_end && (d & ~`VT_USED_E) != 512'd0);
 
   wire zero_count =
       (is_move && (rows == 16'd0 || row_accesses == 16'd0 || (transpose && cols == 16'd0))) ||
-      ((is_compute || is_vector) && |bound_zero) || (is_softmax && (s_rows == 16'd0 || classes == 16'd0));
+      ((is_compute || is_lanes) && |bound_zero) || (is_softmax && (s_rows == 16'd0 || classes == 16'd0)) ||
+      (is_send && ((is_reduce && !has_rows) || (has_rows && row_flits == 16'd0)));
 
   // Operands that a row of memory becomes, against what the corner turn holds and against what is kept.
   localparam [31:0] TurnOps = TurnBeats * Side;
   localparam RowOpsLog = $clog2(512 / OpBits);
   wire [31:0] row_ops = convert ? {12'd0, row_accesses, 4'd0} : {16'd0, row_accesses} << RowOpsLog;
   wire turn_too_wide = is_load && transpose && (row_ops > TurnOps || {16'd0, cols} > row_ops);
+  // Where a SEND may go: the owner is a node, and in a reduction one of the group.
+  wire beyond = owner_x > last_x_i || owner_y > last_y_i;
+  wire bad_send =
+      send_kind == 2'd3 || (is_tokens && (has_rows || post)) || (is_reduce && group == 2'd0) ||
+      ((is_reduce || (is_put && group == 2'd0)) && beyond) ||
+      (is_reduce && ((group == 2'd1 && owner_y != my_y_i) || (group == 2'd2 && owner_x != my_x_i))) ||
+      (take[5:0] != 6'd0 && take[21:16] != 6'd0 && take_sem[4:0] == take_sem[20:16]);
   localparam [31:0] MaxClassesWide = MaxClasses;
   wire unsupported =
       (is_store && (convert || transpose || pad_rows != 16'd0 || cols != 16'd0)) ||
       (is_load && ((convert && OpBits == 32) || (!transpose && cols != 16'd0))) || turn_too_wide ||
-      (is_vector && aux_kind == 2'd3) || (is_softmax && {16'd0, classes} > MaxClassesWide);
+      (is_lanes && aux_kind == 2'd3) || (is_softmax && {16'd0, classes} > MaxClassesWide) ||
+      (is_send && bad_send);
 
   wire level =
       (is_compute && (b_level == 3'd0 || b_level > store_level || store_level > 3'd6 ||
                       (!whole && |(bound_many & above_store)))) ||
-      (is_vector && (pop_level == 3'd0 || pop_level > 3'd6));
+      (is_vector && (pop_level == 3'd0 || pop_level > 3'd6)) || (is_elements && |bound_many[5:3]);
 
   wire [15:0] all_rows = rows + pad_rows;
   wire wide_out = out_fp32 || OpBits == 32;
@@ -139,9 +182,12 @@ module vt_descriptor_check #(
                    spad_pitch[WordLog-1:0] != 0 ||
                    (transpose ? spad_addr[BeatLog-1:0] != 0 : spad_addr[WordLog-1:0] != 0) ||
                    (transpose && all_rows[SideBits-1:0] != 0))) ||
-      (is_vector && ((wide_out ? out_low[WideSlotLog-1:0] != 0 : out_low[OpSlotLog-1:0] != 0) ||
+      (is_lanes && ((wide_out ? out_low[WideSlotLog-1:0] != 0 : out_low[OpSlotLog-1:0] != 0) ||
                      (aux_kind != 2'd0 &&
                       (wide_aux ? aux_low[WideSlotLog-1:0] != 0 : aux_low[OpSlotLog-1:0] != 0)))) ||
+      (is_elements && src_low[WideSlotLog-1:0] != 0) ||
+      (is_send && (send_addr[LinkLog-1:0] | send_pitch[LinkLog-1:0] | dst_addr[LinkLog-1:0] |
+                   dst_pitch[LinkLog-1:0]) != 0) ||
       (is_softmax && (logits_addr[WordLog-1:0] | logits_pitch[WordLog-1:0] | labels_addr[WordLog-1:0] |
                       grad_addr[WordLog-1:0] | grad_pitch[WordLog-1:0] | loss_addr[WordLog-1:0]) != 0);
 
@@ -151,12 +197,14 @@ module vt_descriptor_check #(
   wire scratchpad =
       (is_move && {8'd0, spad_addr} >= SpadBytes) ||
       (is_compute && (a_byte >= SpadBytes || b_byte >= SpadBytes)) ||
-      (is_vector && ({8'd0, out_base} >= SpadBytes || (aux_kind != 2'd0 && {8'd0, aux_base} >= SpadBytes))) ||
+      (is_elements && {8'd0, src_base} >= SpadBytes) ||
+      (is_send && has_rows && ({8'd0, send_addr} >= SpadBytes || {8'd0, dst_addr} >= SpadBytes)) ||
+      (is_lanes && ({8'd0, out_base} >= SpadBytes || (aux_kind != 2'd0 && {8'd0, aux_base} >= SpadBytes))) ||
       (is_softmax && ({8'd0, logits_addr} >= SpadBytes || {8'd0, labels_addr} >= SpadBytes ||
                       {8'd0, grad_addr} >= SpadBytes || {8'd0, loss_addr} >= SpadBytes));
 
   wire [7:0] field_error =
-      (opcode == 4'd0 || opcode > `VT_OP_END) ? `VT_ERROR_OPCODE :
+      (opcode == 4'd0 || opcode > `VT_OP_SEND) ? `VT_ERROR_OPCODE :
       reserved ? `VT_ERROR_RESERVED :
       zero_count ? `VT_ERROR_ZERO_COUNT :
       unsupported ? `VT_ERROR_UNSUPPORTED :
@@ -226,7 +274,8 @@ module vt_descriptor_check #(
   assign error_o = field_error_q != 8'd0 ? field_error_q :
       window ? `VT_ERROR_WINDOW : (is_compute && too_many_q) ? `VT_ERROR_ACCUMULATORS : 8'd0;
 
-  wire unused_bits = &{1'b0, all_rows, out_low, aux_low, spad_pitch, logits_pitch, grad_pitch};
+  wire unused_bits = &{1'b0, all_rows, out_low, aux_low, src_low, spad_pitch, logits_pitch, grad_pitch,
+      take, take_sem, send_addr, send_pitch, dst_addr, dst_pitch};
 
 endmodule
 

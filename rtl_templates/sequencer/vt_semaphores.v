@@ -14,9 +14,9 @@
 `default_nettype none
 
 module vt_semaphores #(
-    parameter Count   = 16,  // semaphores, at least 1
-    parameter Bits    = 4,   // bits of a semaphore; 2^Bits > Engines
-    parameter Engines = 4    // engines, at least 1
+    parameter Count   = 24,  // semaphores, at least 1
+    parameter Bits    = 6,   // bits of a semaphore; 2^Bits > Engines
+    parameter Engines = 5    // engines, at least 1
 ) (
     input  wire                     clk_i,
     input  wire                     rst_ni,

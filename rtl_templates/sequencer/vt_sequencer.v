@@ -7,8 +7,9 @@
 //   fetch ──> beats ──> descriptor ──> check ──> queue of its engine ──> semaphores ──> engine
 //
 // A descriptor that fails the check is not executed: requests to memory stop, what was requested comes back, the
-// engines are reset, and the error is reported with the descriptor's index. The watchdog, an abort and a semaphore
-// that overflows end a program the same way, so a program never hangs once the watchdog is set.
+// engines are reset, and the error is reported with the descriptor's index. The watchdog, an abort, a fault outside the
+// sequencer and a semaphore that overflows end a program the same way, so a program never hangs once the watchdog is
+// set. The first error is the one that is reported.
 //
 // Latency     about 40 cycles from start_i to the first job, most of it the vault's.
 // Throughput  with a vault that keeps up a LOAD or STORE every 29 cycles, a COMPUTE every 19, others every 13: 8 beats
@@ -30,6 +31,7 @@ module vt_sequencer #(
     parameter MaxClasses = 256,
     parameter TurnBeats  = 32,
     parameter AccDepth   = 256,
+    parameter LinkBits   = 128,  // payload of a flit
     parameter AccessBits = $clog2(Beats * BeatBits / 8)
 ) (
     input  wire                              clk_i,
@@ -38,6 +40,9 @@ module vt_sequencer #(
     // Host. The configuration is stable while a program runs.
     input  wire                              start_i,
     input  wire                              abort_i,
+    input  wire                              fault_i,        // ends a running program with fault_code_i
+    input  wire [7:0]                        fault_code_i,
+    input  wire                              mesh_overflow_i,  // a mesh semaphore passed its largest value
     input  wire [63:0]                       prog_addr_i,    // byte address of the first descriptor
     input  wire [31:0]                       prog_count_i,
     input  wire [63:0]                       window_base_i,
@@ -55,18 +60,26 @@ module vt_sequencer #(
     input  wire                              rd_data_valid_i,
     input  wire [BeatBits-1:0]               rd_data_i,
 
-    // Engines: 0 load, 1 store, 2 compute, 3 vector. A job is offered once its semaphores are granted.
-    output wire [3:0]                        job_valid_o,
-    input  wire [3:0]                        job_ready_i,
-    output wire [4*`VT_DESCRIPTOR_BITS-1:0]  job_o,
-    input  wire [3:0]                        job_done_i,     // one pulse a job, in order
-    input  wire [63:0]                       job_signal_i,   // 16 bits an engine, with job_done_i
+    // This node and the far corner of the mesh.
+    input  wire [2:0]                        my_x_i,
+    input  wire [2:0]                        my_y_i,
+    input  wire [2:0]                        last_x_i,
+    input  wire [2:0]                        last_y_i,
+
+    // Engines: 0 load, 1 store, 2 compute, 3 vector, 4 send. A job is offered once its semaphores are granted.
+    output wire [`VT_ENGINES-1:0]            job_valid_o,
+    input  wire [`VT_ENGINES-1:0]            job_ready_i,
+    output wire [`VT_ENGINES*`VT_DESCRIPTOR_BITS-1:0] job_o,
+    input  wire [`VT_ENGINES-1:0]            job_done_i,     // one pulse a job, in order
+    input  wire [`VT_ENGINES*`VT_SEMAPHORES-1:0] job_signal_i,  // with job_done_i
     output wire                              halt_o,         // engines request no more memory
     input  wire [1:0]                        engine_idle_i,  // load and store await nothing from memory
     output wire                              engine_rst_no,  // reset of all engines
     input  wire                              progress_i      // something moved in this cycle
 );
 
+  localparam Engines = `VT_ENGINES;
+  localparam Semaphores = `VT_SEMAPHORES;
   localparam DescriptorBits = `VT_DESCRIPTOR_BITS;
   localparam DescriptorBeats = DescriptorBits / BeatBits;
   localparam FetchBeats = 4 * DescriptorBeats;
@@ -97,10 +110,11 @@ module vt_sequencer #(
   wire        all_done;
   wire        at_rest;
   wire        overflow;
+  wire        over = overflow || mesh_overflow_i;
   wire        expired;
   wire        have_descriptor;
   wire        is_end;
-  wire        failing = running && state_q != STOP && state_q != CLEAN && (abort_i || overflow || expired);
+  wire        failing = running && state_q != STOP && state_q != CLEAN && (abort_i || fault_i || over || expired);
   wire        out_of_program = state_q == FETCH && index_q == prog_count_i;
 
   always @(posedge clk_i) begin
@@ -120,7 +134,9 @@ module vt_sequencer #(
         default: state_q <= IDLE;
       endcase
     end
-    if (failing) code_q <= abort_i ? `VT_ERROR_ABORTED : overflow ? `VT_ERROR_SEMAPHORE : `VT_ERROR_WATCHDOG;
+    if (failing) begin
+      code_q <= abort_i ? `VT_ERROR_ABORTED : fault_i ? fault_code_i : over ? `VT_ERROR_SEMAPHORE : `VT_ERROR_WATCHDOG;
+    end
     else if (out_of_program) code_q <= `VT_ERROR_NO_END;
     else if (state_q == CHECK && checked) code_q <= check_error;
     if (start_i) index_q <= 32'd0;
@@ -211,7 +227,8 @@ module vt_sequencer #(
       .SpadBits(SpadBits),
       .MaxClasses(MaxClasses),
       .TurnBeats(TurnBeats),
-      .AccDepth(AccDepth)
+      .AccDepth(AccDepth),
+      .LinkBits(LinkBits)
   ) u_check (
       .clk_i(clk_i),
       .rst_ni(engine_rst_no),
@@ -219,32 +236,37 @@ module vt_sequencer #(
       .descriptor_i(descriptor_q),
       .window_base_i(window_base_i),
       .window_size_i(window_size_i),
+      .my_x_i(my_x_i),
+      .my_y_i(my_y_i),
+      .last_x_i(last_x_i),
+      .last_y_i(last_y_i),
       .done_o(checked),
       .error_o(check_error)
   );
 
   // ---- queues
 
-  wire [3:0] target = {
-    opcode == `VT_OP_VECTOR || opcode == `VT_OP_SOFTMAX,
+  wire [Engines-1:0] target = {
+    opcode == `VT_OP_SEND,
+    opcode == `VT_OP_VECTOR || opcode == `VT_OP_SOFTMAX || opcode == `VT_OP_ELEMENTS,
     opcode == `VT_OP_COMPUTE,
     opcode == `VT_OP_STORE,
     opcode == `VT_OP_LOAD
   };
-  wire [3:0]  queue_ready;
-  wire [3:0]  head_valid;
-  wire [3:0]  grant;
-  reg  [3:0]  granted_q;
-  wire [63:0] wait_mask;
+  wire [Engines-1:0] queue_ready;
+  wire [Engines-1:0] head_valid;
+  wire [Engines-1:0] grant;
+  reg  [Engines-1:0] granted_q;
+  wire [Engines*Semaphores-1:0] wait_mask;
 
   assign placed = state_q == PLACE && |(target & queue_ready);
   assign job_valid_o = head_valid & granted_q;
 
   genvar e;
   generate
-    for (e = 0; e < 4; e = e + 1) begin : gen_queue
+    for (e = 0; e < Engines; e = e + 1) begin : gen_queue
       // Descriptors of an engine end here; the bits behind are zero.
-      localparam Bits = (e < 2) ? 256 : (e == 2) ? 416 : 512;
+      localparam Bits = (e < 2) ? 256 : (e == 2) ? 416 : (e == 3) ? 512 : 240;
       wire [Bits-1:0] head;
       vt_sram_fifo #(
           .Width(Bits),
@@ -264,7 +286,7 @@ module vt_sequencer #(
       end else begin : gen_whole
         assign job_o[e*DescriptorBits+:DescriptorBits] = head;
       end
-      assign wait_mask[e*16+:16] = head[`VT_WAIT];
+      assign wait_mask[e*Semaphores+:Semaphores] = head[`VT_WAIT];
       always @(posedge clk_i) begin
         if (!engine_rst_no || job_ready_i[e]) granted_q[e] <= 1'b0;
         else if (grant[e]) granted_q[e] <= 1'b1;
@@ -273,14 +295,14 @@ module vt_sequencer #(
   endgenerate
 
   vt_semaphores #(
-      .Count(`VT_SEMAPHORES),
+      .Count(Semaphores),
       .Bits(`VT_SEMAPHORE_BITS),
-      .Engines(4)
+      .Engines(Engines)
   ) u_semaphores (
       .clk_i(clk_i),
       .rst_ni(engine_rst_no),
       .clear_i(1'b0),
-      .wait_valid_i(head_valid & ~granted_q & {4{!halt_o}}),
+      .wait_valid_i(head_valid & ~granted_q & {Engines{!halt_o}}),
       .wait_mask_i(wait_mask),
       .grant_o(grant),
       .signal_valid_i(job_done_i),
@@ -292,7 +314,8 @@ module vt_sequencer #(
 
   localparam OpenBits = 8;
   reg  [OpenBits-1:0] open_q;
-  wire [2:0] done_count = {2'b00, job_done_i[0]} + {2'b00, job_done_i[1]} + {2'b00, job_done_i[2]} + {2'b00, job_done_i[3]};
+  wire [2:0] done_count = {2'b00, job_done_i[0]} + {2'b00, job_done_i[1]} + {2'b00, job_done_i[2]} +
+      {2'b00, job_done_i[3]} + {2'b00, job_done_i[4]};
 
   always @(posedge clk_i) begin
     if (!engine_rst_no) open_q <= {OpenBits{1'b0}};
@@ -307,7 +330,7 @@ module vt_sequencer #(
 
   reg [31:0] still_q;
   always @(posedge clk_i) begin
-    if (!running || progress_i || placed || job_done_i != 4'd0) still_q <= 32'd0;
+    if (!running || progress_i || placed || job_done_i != {Engines{1'b0}}) still_q <= 32'd0;
     else still_q <= still_q + 32'd1;
   end
   assign expired = watchdog_i != 32'd0 && still_q == watchdog_i;
