@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// The host's AXI4 window into the memory of a vault.
+// The host's AXI4 window into the memory of the vaults.
 //
 // Byte 0 of AXI is byte 0 of access 0. INCR bursts of any length, size and start inside the memory are served; FIXED,
 // WRAP and a size above the data width are answered SLVERR, a byte beyond the memory DECERR, and neither touches the
@@ -66,6 +66,7 @@ module vt_axi_memory #(
     input  wire                  rd_data_valid_i,
     input  wire [DataBits-1:0]   rd_data_i,
     input  wire                  rd_data_last_i,
+    input  wire                  rd_data_error_i,  // the beat is not what was written: answered SLVERR
 
     // Vault, writes: exactly Beats beats for every request, in order; an acknowledgement for every access.
     output wire                  wr_req_valid_o,
@@ -142,7 +143,8 @@ module vt_axi_memory #(
       .rd_req_addr_o  (rd_req_addr_o),
       .rd_data_valid_i(rd_data_valid_i),
       .rd_data_i      (rd_data_i),
-      .rd_data_last_i (rd_data_last_i)
+      .rd_data_last_i (rd_data_last_i),
+      .rd_data_error_i(rd_data_error_i)
   );
 
 endmodule

@@ -5,7 +5,8 @@
 //
 // An access is asked for only when the buffer has room for all its beats, because its data come without a ready. Words
 // of an access outside the burst are dropped; a narrow burst shows one word for several beats. Bursts are answered in
-// the order they came; the accesses of the next are asked for while the last still streams.
+// the order they came; the accesses of the next are asked for while the last still streams. A beat that the vault could
+// not correct is answered SLVERR.
 //
 // Latency     5 cycles from ARVALID to RVALID, the vault's own and the words before the first wanted aside.
 // Throughput  1 beat per cycle inside a burst, if the vault answers within ReadAccesses - 1 accesses.
@@ -45,7 +46,8 @@ module vt_axi_memory_read #(
     output wire [AccessBits-1:0] rd_req_addr_o,
     input  wire                  rd_data_valid_i,
     input  wire [DataBits-1:0]   rd_data_i,
-    input  wire                  rd_data_last_i
+    input  wire                  rd_data_last_i,
+    input  wire                  rd_data_error_i    // the beat is not what was written
 );
 
   localparam OffsetBits = AddrBits - AccessBits;   // byte in an access
@@ -60,7 +62,8 @@ module vt_axi_memory_read #(
     end
   endgenerate
 
-  localparam [1:0] RESP_OKAY = 2'b00;
+  localparam [1:0] RESP_OKAY   = 2'b00;
+  localparam [1:0] RESP_SLVERR = 2'b10;
 
   // ---- address
 
@@ -172,19 +175,20 @@ module vt_axi_memory_read #(
   wire                word_valid;
   wire                word_take;
   wire [DataBits-1:0] word;
+  wire                word_error;
 
   vt_sram_fifo #(
-      .Width(DataBits),
+      .Width(DataBits + 1),
       .Depth(ReadAccesses * Beats)
   ) u_buffer (
       .clk_i      (clk_i),
       .rst_ni     (rst_ni),
       .in_valid_i (rd_data_valid_i),
       .in_ready_o (buffer_ready),
-      .in_data_i  (rd_data_i),
+      .in_data_i  ({rd_data_error_i, rd_data_i}),
       .out_valid_o(word_valid),
       .out_ready_i(word_take),
-      .out_data_o (word)
+      .out_data_o ({word_error, word})
   );
 
   reg                  active_q;
@@ -238,7 +242,7 @@ module vt_axi_memory_read #(
   assign s_axi_rvalid_o = active_q && !tail_q && (refused || (word_valid && wanted));
   assign s_axi_rid_o    = id_q;
   assign s_axi_rdata_o  = refused ? {DataBits{1'b0}} : word;
-  assign s_axi_rresp_o  = resp_q;
+  assign s_axi_rresp_o  = refused ? resp_q : word_error ? RESP_SLVERR : RESP_OKAY;
   assign s_axi_rlast_o  = is_final;
 
 `ifndef SYNTHESIS

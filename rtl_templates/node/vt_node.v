@@ -1,13 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// One node of the memory module, with its host side: PE cluster, vault controller, control registers, memory port.
+// One node of the memory module: PE cluster, vault controller, routers of both meshes, registers, target of the host.
 //
-// The host reaches the vault through AXI4 at any time and runs programs through AXI4-Lite (vaultrain/registers.h).
+//                       links of the data mesh                 links of the reduction mesh
+//                                 |                                         |
+//   host (node 0) <──> +──────────────────────+                   +───────────────────+
+//                      |        router        |                   |   reduce router   |
+//                      +──────────────────────+                   +───────────────────+
+//                         |               |                                 |
+//                  +─────────────+  +───────────────────────────────────────────────+
+//                  | host target |  |                  PE cluster                   | <── registers
+//                  +─────────────+  +───────────────────────────────────────────────+
+//                         |               |
+//                      +──────────────────────+
+//                      |   vault controller   | <──> vault pins
+//                      +──────────────────────+
+//
+// All nodes of a module are the same module: where a node stands comes in by ports. What arrives from the data mesh is
+// always taken, by its type: the cluster, the target and the host's port have room for it.
 
 `default_nettype none
 `include "vt_isa.vh"
 `include "vt_regs.vh"
+`include "vt_mesh_flit.vh"
+`include "vt_host_flit.vh"
 
 module vt_node #(
     // PE cluster, as vt_pe_cluster.
@@ -44,65 +61,66 @@ module vt_node #(
     parameter tRTP          = 7,
     parameter tRFC          = 336,
     parameter tREFI         = 7491,
-    // Host.
-    parameter [127:0] Digest = 128'd0,  // first half of the variant digest
-    parameter HostAddrBits  = 32,       // bits of an AXI byte address
-    parameter HostIdBits    = 4,
+    // Mesh.
+    parameter LinkBits      = 128,  // payload of a flit
+    parameter LinkDepth     = 8,    // flits in the queue of a link
+    parameter FlitBits      = `VT_FLIT_HEAD + LinkBits,
+    parameter RedBits       = `VT_RED_HEAD + LinkBits,
     parameter BankBits      = $clog2(Banks)
 ) (
     input  wire                         clk_i,
     input  wire                         rst_ni,
 
-    // AXI4-Lite control.
-    input  wire [`VT_REG_ADDR_BITS-1:0] s_axil_awaddr_i,
-    input  wire                         s_axil_awvalid_i,
-    output wire                         s_axil_awready_o,
-    input  wire [31:0]                  s_axil_wdata_i,
-    input  wire [3:0]                   s_axil_wstrb_i,
-    input  wire                         s_axil_wvalid_i,
-    output wire                         s_axil_wready_o,
-    output wire [1:0]                   s_axil_bresp_o,
-    output wire                         s_axil_bvalid_o,
-    input  wire                         s_axil_bready_i,
-    input  wire [`VT_REG_ADDR_BITS-1:0] s_axil_araddr_i,
-    input  wire                         s_axil_arvalid_i,
-    output wire                         s_axil_arready_o,
-    output wire [31:0]                  s_axil_rdata_o,
-    output wire [1:0]                   s_axil_rresp_o,
-    output wire                         s_axil_rvalid_o,
-    input  wire                         s_axil_rready_i,
-    output wire                         irq_o,
+    // Where the node stands, and the far corner of the mesh; constant.
+    input  wire [2:0]                   my_x_i,
+    input  wire [2:0]                   my_y_i,
+    input  wire [2:0]                   last_x_i,
+    input  wire [2:0]                   last_y_i,
 
-    // AXI4 memory port.
-    input  wire [HostIdBits-1:0]        s_axi_awid_i,
-    input  wire [HostAddrBits-1:0]      s_axi_awaddr_i,
-    input  wire [7:0]                   s_axi_awlen_i,
-    input  wire [2:0]                   s_axi_awsize_i,
-    input  wire [1:0]                   s_axi_awburst_i,
-    input  wire                         s_axi_awvalid_i,
-    output wire                         s_axi_awready_o,
-    input  wire [DataBits-1:0]          s_axi_wdata_i,
-    input  wire [DataBits/8-1:0]        s_axi_wstrb_i,
-    input  wire                         s_axi_wlast_i,
-    input  wire                         s_axi_wvalid_i,
-    output wire                         s_axi_wready_o,
-    output wire [HostIdBits-1:0]        s_axi_bid_o,
-    output wire [1:0]                   s_axi_bresp_o,
-    output wire                         s_axi_bvalid_o,
-    input  wire                         s_axi_bready_i,
-    input  wire [HostIdBits-1:0]        s_axi_arid_i,
-    input  wire [HostAddrBits-1:0]      s_axi_araddr_i,
-    input  wire [7:0]                   s_axi_arlen_i,
-    input  wire [2:0]                   s_axi_arsize_i,
-    input  wire [1:0]                   s_axi_arburst_i,
-    input  wire                         s_axi_arvalid_i,
-    output wire                         s_axi_arready_o,
-    output wire [HostIdBits-1:0]        s_axi_rid_o,
-    output wire [DataBits-1:0]          s_axi_rdata_o,
-    output wire [1:0]                   s_axi_rresp_o,
-    output wire                         s_axi_rlast_o,
-    output wire                         s_axi_rvalid_o,
-    input  wire                         s_axi_rready_i,
+    // Registers, as vt_node_registers.
+    input  wire                         reg_select_i,
+    input  wire                         reg_write_i,
+    input  wire [`VT_REG_PAGE_BITS-1:0] reg_addr_i,
+    input  wire [31:0]                  reg_wdata_i,
+    input  wire [3:0]                   reg_wstrb_i,
+    output wire [31:0]                  reg_rdata_o,
+    output wire                         reg_error_o,
+
+    // Runs, as vt_host_registers.
+    input  wire                         start_i,
+    input  wire                         abort_i,
+    input  wire                         busy_i,
+    input  wire                         fault_i,           // another node has failed
+    output wire                         done_o,
+    output wire                         error_o,
+    output wire [7:0]                   error_code_o,
+    output wire [31:0]                  error_info_o,
+    output wire                         mesh_error_o,
+    output wire                         data_idle_o,
+    output wire                         red_idle_o,
+
+    // The host's memory port, at node 0; elsewhere no flit comes or goes.
+    input  wire                         host_tx_valid_i,
+    output wire                         host_tx_ready_o,
+    input  wire [FlitBits-1:0]          host_tx_flit_i,
+    output wire                         host_rx_valid_o,
+    output wire [FlitBits-1:0]          host_rx_flit_o,
+
+    // Links of the data mesh: north, east, south, west from bit 0.
+    output wire [3:0]                   link_out_valid_o,
+    output wire [4*FlitBits-1:0]        link_out_flit_o,
+    input  wire [3:0]                   link_out_credit_i,
+    input  wire [3:0]                   link_in_valid_i,
+    input  wire [4*FlitBits-1:0]        link_in_flit_i,
+    output wire [3:0]                   link_in_credit_o,
+
+    // Links of the reduction mesh, likewise.
+    output wire [3:0]                   red_out_valid_o,
+    output wire [4*RedBits-1:0]         red_out_flit_o,
+    input  wire [3:0]                   red_out_credit_i,
+    input  wire [3:0]                   red_in_valid_i,
+    input  wire [4*RedBits-1:0]         red_in_flit_i,
+    output wire [3:0]                   red_in_credit_o,
 
     // Vault pins (vaultrain/vault_pins.h).
     output wire [2:0]                   dram_cmd_o,
@@ -117,67 +135,58 @@ module vt_node #(
   localparam AccessAddr = RowBits + BankBits + ColBits;
   localparam AccessLog = $clog2(Beats * DataBits / 8);
   localparam MemBits = AccessAddr + AccessLog;
-  localparam HostAccess = HostAddrBits - AccessLog;
-  localparam [63:0] MemBytes = 64'd1 << MemBits;
 
-  // ---- control registers
+  // ---- registers
 
-  wire                     start;
-  wire                     abort;
-  wire                     unused_running;
-  wire [63:0]              prog_addr;
-  wire [31:0]              prog_count;
-  wire [63:0]              window_base;
-  wire [63:0]              window_size;
-  wire [31:0]              watchdog;
+  wire                      running;
+  wire                      freeze;
+  wire [3:0]                drop_credit;
+  wire [3:0]                dropped;
+  wire [63:0]               prog_addr;
+  wire [31:0]               prog_count;
+  wire [63:0]               window_base;
+  wire [63:0]               window_size;
+  wire [31:0]               watchdog;
   wire [`VT_SCALARS*32-1:0] scalars;
-  wire                     done;
-  wire                     error;
-  wire [7:0]               error_code;
-  wire [31:0]              error_info;
-  wire                     ev_mac;
-  wire                     ev_stall_a;
-  wire                     ev_stall_b;
-  wire                     ev_stall_drain;
-  wire                     ev_stall_load;
-  wire                     ev_stall_store;
-  wire                     ev_act;
-  wire                     ev_rd;
-  wire                     ev_wr;
-  wire                     ev_ref;
-  wire                     ev_row_miss;
-  wire [31:0]              cycle;
-  wire [5:0]               job_index;
-  wire [31:0]              job_cycle;
-  wire                     job_stamp;
-  wire [5:0]               job_tag;
+  wire                      done;
+  wire                      error;
+  wire [7:0]                error_code;
+  wire [31:0]               error_info;
+  wire                      ev_mac;
+  wire                      ev_stall_a;
+  wire                      ev_stall_b;
+  wire                      ev_stall_drain;
+  wire                      ev_stall_load;
+  wire                      ev_stall_store;
+  wire                      ev_stall_send;
+  wire                      ev_noc;
+  wire                      ev_act;
+  wire                      ev_rd;
+  wire                      ev_wr;
+  wire                      ev_ref;
+  wire                      ev_row_miss;
+  wire                      ev_ecc_corrected = 1'b0;
+  wire                      ev_ecc_uncorrectable = 1'b0;
+  wire                      ev_refresh_late = 1'b0;
+  wire [31:0]               cycle;
+  wire [5:0]                job_index;
+  wire [31:0]               job_cycle;
+  wire                      job_stamp;
+  wire [5:0]                job_tag;
 
-  vt_host_registers #(
-      .Digest(Digest)
-  ) u_registers (
+  vt_node_registers u_registers (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
-      .s_axil_awaddr_i(s_axil_awaddr_i),
-      .s_axil_awvalid_i(s_axil_awvalid_i),
-      .s_axil_awready_o(s_axil_awready_o),
-      .s_axil_wdata_i(s_axil_wdata_i),
-      .s_axil_wstrb_i(s_axil_wstrb_i),
-      .s_axil_wvalid_i(s_axil_wvalid_i),
-      .s_axil_wready_o(s_axil_wready_o),
-      .s_axil_bresp_o(s_axil_bresp_o),
-      .s_axil_bvalid_o(s_axil_bvalid_o),
-      .s_axil_bready_i(s_axil_bready_i),
-      .s_axil_araddr_i(s_axil_araddr_i),
-      .s_axil_arvalid_i(s_axil_arvalid_i),
-      .s_axil_arready_o(s_axil_arready_o),
-      .s_axil_rdata_o(s_axil_rdata_o),
-      .s_axil_rresp_o(s_axil_rresp_o),
-      .s_axil_rvalid_o(s_axil_rvalid_o),
-      .s_axil_rready_i(s_axil_rready_i),
-      .irq_o(irq_o),
-      .start_o(start),
-      .abort_o(abort),
-      .running_o(unused_running),
+      .reg_select_i(reg_select_i),
+      .reg_write_i(reg_write_i),
+      .reg_addr_i(reg_addr_i),
+      .reg_wdata_i(reg_wdata_i),
+      .reg_wstrb_i(reg_wstrb_i),
+      .reg_rdata_o(reg_rdata_o),
+      .reg_error_o(reg_error_o),
+      .start_i(start_i),
+      .busy_i(busy_i),
+      .running_o(running),
       .prog_addr_o(prog_addr),
       .prog_count_o(prog_count),
       .window_base_o(window_base),
@@ -188,6 +197,13 @@ module vt_node #(
       .error_i(error),
       .error_code_i(error_code),
       .error_info_i(error_info),
+      .done_o(done_o),
+      .error_o(error_o),
+      .error_code_o(error_code_o),
+      .error_info_o(error_info_o),
+      .freeze_o(freeze),
+      .drop_credit_o(drop_credit),
+      .dropped_i(dropped),
       .ev_mac_cycles_i(ev_mac),
       .ev_dram_reads_i(ev_rd),
       .ev_dram_writes_i(ev_wr),
@@ -199,6 +215,10 @@ module vt_node #(
       .ev_stall_drain_i(ev_stall_drain),
       .ev_stall_load_i(ev_stall_load),
       .ev_stall_store_i(ev_stall_store),
+      .ev_stall_send_i(ev_stall_send),
+      .ev_noc_flits_i(ev_noc),
+      .ev_ecc_corrected_i(ev_ecc_corrected),
+      .ev_ecc_uncorrectable_i(ev_ecc_uncorrectable),
       .cycle_o(cycle),
       .job_index_o(job_index),
       .job_cycle_i(job_cycle)
@@ -226,7 +246,7 @@ module vt_node #(
   wire [3*AccessAddr-1:0] rd_req_addr;
   wire [2:0]              rd_data_valid;
   wire [DataBits-1:0]     rd_data;
-  wire                    rd_data_last;
+  wire                    unused_rd_last;
   wire                    unused_rd_id;
   wire [1:0]              wr_req_valid;
   wire [1:0]              wr_req_ready;
@@ -237,85 +257,183 @@ module vt_node #(
   wire [2*DataBits/8-1:0] wr_mask;
   wire [1:0]              wr_ack_valid;
   wire                    unused_ack_id;
-  wire [HostAccess-1:0]   host_rd_addr;
-  wire [HostAccess-1:0]   host_wr_addr;
+  wire                    seq_req_valid;  // the sequencer's, before a fault freezes it
 
-  assign rd_req_addr[2*AccessAddr+:AccessAddr] = host_rd_addr[AccessAddr-1:0];
-  assign wr_req_addr[AccessAddr+:AccessAddr] = host_wr_addr[AccessAddr-1:0];
-  generate
-    if (HostAccess > AccessAddr) begin : gen_beyond
-      // The memory port refuses what lies beyond the vault.
-      wire unused_beyond = &{1'b0, host_rd_addr[HostAccess-1:AccessAddr], host_wr_addr[HostAccess-1:AccessAddr]};
-    end
-    if (HostAccess < AccessAddr) begin : gen_bad_host
-      vt_error_HostAddrBits_must_reach_the_vault u_error ();
-    end
-  endgenerate
+  assign rd_req_valid[0] = seq_req_valid && !freeze;
 
-  vt_axi_memory #(
-      .DataBits(DataBits),
-      .Beats(Beats),
-      .IdBits(HostIdBits),
-      .AddrBits(HostAddrBits),
-      .MemBytes(MemBytes)
-  ) u_memory_port (
+  // ---- data mesh: the cluster, the target and the host's port take turns
+
+  wire                tx_valid;
+  wire                tx_ready;
+  wire [FlitBits-1:0] tx_flit;
+  wire                target_valid;
+  wire                target_ready;
+  wire [FlitBits-1:0] target_flit;
+  wire                inject_ready;
+  wire [2:0]          inject_grant;
+  wire                eject_valid;
+  wire                eject_ready;
+  wire [FlitBits-1:0] eject_flit;
+  wire                data_idle;
+  wire                data_error;
+
+  vt_round_robin #(
+      .Clients(3)
+  ) u_turns (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
-      .s_axi_awid_i(s_axi_awid_i),
-      .s_axi_awaddr_i(s_axi_awaddr_i),
-      .s_axi_awlen_i(s_axi_awlen_i),
-      .s_axi_awsize_i(s_axi_awsize_i),
-      .s_axi_awburst_i(s_axi_awburst_i),
-      .s_axi_awvalid_i(s_axi_awvalid_i),
-      .s_axi_awready_o(s_axi_awready_o),
-      .s_axi_wdata_i(s_axi_wdata_i),
-      .s_axi_wstrb_i(s_axi_wstrb_i),
-      .s_axi_wlast_i(s_axi_wlast_i),
-      .s_axi_wvalid_i(s_axi_wvalid_i),
-      .s_axi_wready_o(s_axi_wready_o),
-      .s_axi_bid_o(s_axi_bid_o),
-      .s_axi_bresp_o(s_axi_bresp_o),
-      .s_axi_bvalid_o(s_axi_bvalid_o),
-      .s_axi_bready_i(s_axi_bready_i),
-      .s_axi_arid_i(s_axi_arid_i),
-      .s_axi_araddr_i(s_axi_araddr_i),
-      .s_axi_arlen_i(s_axi_arlen_i),
-      .s_axi_arsize_i(s_axi_arsize_i),
-      .s_axi_arburst_i(s_axi_arburst_i),
-      .s_axi_arvalid_i(s_axi_arvalid_i),
-      .s_axi_arready_o(s_axi_arready_o),
-      .s_axi_rid_o(s_axi_rid_o),
-      .s_axi_rdata_o(s_axi_rdata_o),
-      .s_axi_rresp_o(s_axi_rresp_o),
-      .s_axi_rlast_o(s_axi_rlast_o),
-      .s_axi_rvalid_o(s_axi_rvalid_o),
-      .s_axi_rready_i(s_axi_rready_i),
+      .request_i({host_tx_valid_i, target_valid, tx_valid} & {3{inject_ready}}),
+      .grant_o(inject_grant)
+  );
+
+  assign tx_ready        = inject_grant[0];
+  assign target_ready    = inject_grant[1];
+  assign host_tx_ready_o = inject_grant[2];
+
+  wire [FlitBits-1:0] inject_flit = ({FlitBits{inject_grant[0]}} & tx_flit) |
+       ({FlitBits{inject_grant[1]}} & target_flit) | ({FlitBits{inject_grant[2]}} & host_tx_flit_i);
+
+  assign dropped = link_out_credit_i & drop_credit;
+
+  vt_router #(
+      .FlitBits(FlitBits),
+      .Depth(LinkDepth)
+  ) u_router (
+      .clk_i(clk_i),
+      .rst_ni(rst_ni),
+      .my_x_i(my_x_i),
+      .my_y_i(my_y_i),
+      .last_x_i(last_x_i),
+      .last_y_i(last_y_i),
+      .inject_valid_i(|inject_grant),
+      .inject_ready_o(inject_ready),
+      .inject_flit_i(inject_flit),
+      .eject_valid_o(eject_valid),
+      .eject_ready_i(eject_ready),
+      .eject_flit_o(eject_flit),
+      .link_out_valid_o(link_out_valid_o),
+      .link_out_flit_o(link_out_flit_o),
+      .link_out_credit_i(link_out_credit_i & ~drop_credit),
+      .link_in_valid_i(link_in_valid_i),
+      .link_in_flit_i(link_in_flit_i),
+      .link_in_credit_o(link_in_credit_o),
+      .idle_o(data_idle),
+      .error_o(data_error)
+  );
+
+  wire [2:0] eject_type = eject_flit[`VT_FLIT_TYPE];
+  wire       to_cluster = eject_type == `VT_FLIT_TYPE_PUT || eject_type == `VT_FLIT_TYPE_POST;
+  wire       to_host    = eject_type == `VT_HOST_DATA || eject_type == `VT_HOST_ACK;
+  wire       rx_ready;
+
+  assign eject_ready     = to_cluster ? rx_ready : 1'b1;
+  assign host_rx_valid_o = eject_valid && to_host;
+  assign host_rx_flit_o  = eject_flit;
+
+  // ---- reduction mesh
+
+  wire               red_tx_valid;
+  wire               red_tx_ready;
+  wire [RedBits-1:0] red_tx_flit;
+  wire               red_rx_valid;
+  wire               red_rx_ready;
+  wire [RedBits-1:0] red_rx_flit;
+  wire               red_idle;
+  wire               red_error;
+
+  vt_reduce_router #(
+      .FlitBits(RedBits),
+      .Depth(LinkDepth)
+  ) u_reduce_router (
+      .clk_i(clk_i),
+      .rst_ni(rst_ni),
+      .clear_i(!busy_i),
+      .my_x_i(my_x_i),
+      .my_y_i(my_y_i),
+      .last_x_i(last_x_i),
+      .last_y_i(last_y_i),
+      .inject_valid_i(red_tx_valid),
+      .inject_ready_o(red_tx_ready),
+      .inject_flit_i(red_tx_flit),
+      .eject_valid_o(red_rx_valid),
+      .eject_ready_i(red_rx_ready),
+      .eject_flit_o(red_rx_flit),
+      .link_out_valid_o(red_out_valid_o),
+      .link_out_flit_o(red_out_flit_o),
+      .link_out_credit_i(red_out_credit_i),
+      .link_in_valid_i(red_in_valid_i),
+      .link_in_flit_i(red_in_flit_i),
+      .link_in_credit_o(red_in_credit_o),
+      .idle_o(red_idle),
+      .error_o(red_error)
+  );
+
+  // ---- the host's accesses
+
+  wire target_error;
+
+  vt_host_target #(
+      .DataBits(DataBits),
+      .Beats(Beats),
+      .LinkBits(LinkBits),
+      .AccessBits(AccessAddr)
+  ) u_target (
+      .clk_i(clk_i),
+      .rst_ni(rst_ni),
+      .rx_valid_i(eject_valid && !to_cluster && !to_host),
+      .rx_flit_i(eject_flit),
+      .tx_valid_o(target_valid),
+      .tx_ready_i(target_ready),
+      .tx_flit_o(target_flit),
       .rd_req_valid_o(rd_req_valid[2]),
       .rd_req_ready_i(rd_req_ready[2]),
-      .rd_req_addr_o(host_rd_addr),
+      .rd_req_addr_o(rd_req_addr[2*AccessAddr+:AccessAddr]),
       .rd_data_valid_i(rd_data_valid[2]),
       .rd_data_i(rd_data),
-      .rd_data_last_i(rd_data_last),
+      .rd_data_error_i(1'b0),
       .wr_req_valid_o(wr_req_valid[1]),
       .wr_req_ready_i(wr_req_ready[1]),
-      .wr_req_addr_o(host_wr_addr),
+      .wr_req_addr_o(wr_req_addr[AccessAddr+:AccessAddr]),
       .wr_data_valid_o(wr_data_valid[1]),
       .wr_data_ready_i(wr_data_ready[1]),
       .wr_data_o(wr_data[DataBits+:DataBits]),
       .wr_mask_o(wr_mask[DataBits/8+:DataBits/8]),
-      .wr_ack_valid_i(wr_ack_valid[1])
+      .wr_ack_valid_i(wr_ack_valid[1]),
+      .error_o(target_error)
   );
 
-  // One node has no mesh.
-  localparam LinkBits = 128;
-  wire                   unused_tx_valid;
-  wire [41+LinkBits-1:0] unused_tx_flit;
-  wire                   unused_rx_ready;
-  wire                   unused_red_tx_valid;
-  wire [38+LinkBits-1:0] unused_red_tx_flit;
-  wire                   unused_red_rx_ready;
-  wire                   unused_ev_noc;
-  wire                   unused_ev_stall_send;
+  // ---- state for the module, and what ends the node's program
+
+  reg       data_idle_q;
+  reg       red_idle_q;
+  reg       mesh_error_q;
+  reg       fault_q;
+  reg [7:0] fault_code_q;
+
+  wire at_origin  = my_x_i == 3'd0 && my_y_i == 3'd0;
+  wire mesh_error = data_error || red_error || target_error || (host_rx_valid_o && !at_origin);
+
+  always @(posedge clk_i) begin
+    if (!rst_ni) begin
+      data_idle_q  <= 1'b0;
+      red_idle_q   <= 1'b0;
+      mesh_error_q <= 1'b0;
+      fault_q      <= 1'b0;
+    end else begin
+      data_idle_q  <= data_idle;
+      red_idle_q   <= red_idle;
+      mesh_error_q <= mesh_error;
+      fault_q      <= running && (ev_ecc_uncorrectable || ev_refresh_late || mesh_error || fault_i);
+    end
+    fault_code_q <= ev_ecc_uncorrectable ? `VT_ERROR_ECC : ev_refresh_late ? `VT_ERROR_REFRESH :
+        mesh_error ? `VT_ERROR_MESH : `VT_ERROR_PEER;
+  end
+
+  assign data_idle_o  = data_idle_q;
+  assign red_idle_o   = red_idle_q;
+  assign mesh_error_o = mesh_error_q;
+
+  // ---- cluster
 
   vt_pe_cluster #(
       .Rows(Rows),
@@ -336,10 +454,10 @@ module vt_node #(
   ) u_cluster (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
-      .start_i(start),
-      .abort_i(abort),
-      .fault_i(1'b0),
-      .fault_code_i(8'd0),
+      .start_i(start_i),
+      .abort_i(abort_i),
+      .fault_i(fault_q),
+      .fault_code_i(fault_code_q),
       .prog_addr_i(prog_addr),
       .prog_count_i(prog_count),
       .window_base_i(window_base),
@@ -352,24 +470,24 @@ module vt_node #(
       .error_info_o(error_info),
       .job_stamp_o(job_stamp),
       .job_tag_o(job_tag),
-      .my_x_i(3'd0),
-      .my_y_i(3'd0),
-      .last_x_i(3'd0),
-      .last_y_i(3'd0),
-      .tx_valid_o(unused_tx_valid),
-      .tx_ready_i(1'b1),
-      .tx_flit_o(unused_tx_flit),
-      .rx_valid_i(1'b0),
-      .rx_ready_o(unused_rx_ready),
-      .rx_flit_i({(41 + LinkBits) {1'b0}}),
-      .red_tx_valid_o(unused_red_tx_valid),
-      .red_tx_ready_i(1'b1),
-      .red_tx_flit_o(unused_red_tx_flit),
-      .red_rx_valid_i(1'b0),
-      .red_rx_ready_o(unused_red_rx_ready),
-      .red_rx_flit_i({(38 + LinkBits) {1'b0}}),
-      .rd_req_valid_o(rd_req_valid[1:0]),
-      .rd_req_ready_i(rd_req_ready[1:0]),
+      .my_x_i(my_x_i),
+      .my_y_i(my_y_i),
+      .last_x_i(last_x_i),
+      .last_y_i(last_y_i),
+      .tx_valid_o(tx_valid),
+      .tx_ready_i(tx_ready),
+      .tx_flit_o(tx_flit),
+      .rx_valid_i(eject_valid && to_cluster),
+      .rx_ready_o(rx_ready),
+      .rx_flit_i(eject_flit),
+      .red_tx_valid_o(red_tx_valid),
+      .red_tx_ready_i(red_tx_ready),
+      .red_tx_flit_o(red_tx_flit),
+      .red_rx_valid_i(red_rx_valid),
+      .red_rx_ready_o(red_rx_ready),
+      .red_rx_flit_i(red_rx_flit),
+      .rd_req_valid_o({rd_req_valid[1], seq_req_valid}),
+      .rd_req_ready_i({rd_req_ready[1], rd_req_ready[0] && !freeze}),
       .rd_req_addr_o(rd_req_addr[0+:2*AccessAddr]),
       .rd_data_valid_i(rd_data_valid[1:0]),
       .rd_data_i(rd_data),
@@ -387,8 +505,8 @@ module vt_node #(
       .ev_stall_drain_o(ev_stall_drain),
       .ev_stall_load_o(ev_stall_load),
       .ev_stall_store_o(ev_stall_store),
-      .ev_noc_o(unused_ev_noc),
-      .ev_stall_send_o(unused_ev_stall_send)
+      .ev_noc_o(ev_noc),
+      .ev_stall_send_o(ev_stall_send)
   );
 
   // ---- vault
@@ -430,7 +548,7 @@ module vt_node #(
       .crd_data_valid_o(rd_data_valid),
       .crd_data_o(rd_data),
       .crd_data_id_o(unused_rd_id),
-      .crd_data_last_o(rd_data_last),
+      .crd_data_last_o(unused_rd_last),
       .cwr_req_valid_i(wr_req_valid),
       .cwr_req_ready_o(wr_req_ready),
       .cwr_req_addr_i(wr_req_addr),

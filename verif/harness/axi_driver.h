@@ -85,7 +85,7 @@ struct AxiLiteResult {
 template <typename Model>
 class AxiLiteMaster {
  public:
-  static constexpr uint32_t kAddressMask = 0xfff;
+  static constexpr uint32_t kAddressMask = 0x3ffff;
 
   explicit AxiLiteMaster(Model& model, AxiStalls stalls = {})
       : model_(model), stalls_(stalls), random_(stalls.seed) {}

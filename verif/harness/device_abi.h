@@ -4,6 +4,9 @@
 // The small C interface of a Verilated module with its dies: all that crosses the border of its
 // shared object.
 //
+// Memory addresses are those of the module: vault after vault. Register addresses are those of
+// doc/registers.md: the module's page, then a page for each node.
+//
 // Calls that can fail return 0 on success; vt_device_error then tells why. One thread at a time per
 // device.
 
@@ -18,7 +21,8 @@ extern "C" {
 
 struct VtDevice;
 
-// A module in reset and released from it, with empty dies. fill: what untouched bytes of the dies
+// A module in reset and released from it, with empty dies below every vault, all of this timing and
+// geometry. fill: what untouched bytes of the dies
 // read as.
 VtDevice* vt_device_create(const vaultrain::DramTiming* timing,
                            const vaultrain::DramGeometry* geometry, uint8_t fill);
@@ -27,6 +31,7 @@ void vt_device_destroy(VtDevice* device);
 // The last error, or the first rule of the dies that was broken; empty if none.
 const char* vt_device_error(VtDevice* device);
 uint64_t vt_device_cycles(VtDevice* device);
+int vt_device_vaults(VtDevice* device);
 
 // AXI4-Lite, one access.
 int vt_device_write_register(VtDevice* device, uint32_t address, uint32_t data);

@@ -9,6 +9,8 @@
 #include <verilated_fst_c.h>
 #endif
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <exception>
 #include <memory>
@@ -16,10 +18,12 @@
 #include <span>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include "harness/axi_driver.h"
 #include "harness/device_abi.h"
 #include "harness/dram_die.h"
+#include "harness/vault_ports.h"
 
 namespace {
 
@@ -27,6 +31,7 @@ using vaultrain::AxiLiteMaster;
 using vaultrain::AxiMaster;
 using vaultrain::AxiRead;
 using vaultrain::DramDie;
+using vaultrain::kVaults;
 using vaultrain::VaultPins;
 
 // Cycles after the interrupt by which every beat has reached the dies: more than any tCWL and a
@@ -68,11 +73,12 @@ void ToPort(const uint64_t* words, Port& port) {
 struct VtDevice {
   VtDevice(const vaultrain::DramTiming& timing, const vaultrain::DramGeometry& geometry,
            uint8_t fill)
-      : module(&context), die(timing, geometry, fill), registers(module), memory(module) {
+      : module(&context), vault_bytes(geometry.Bytes()), registers(module), memory(module) {
+    for (int vault = 0; vault < kVaults; ++vault) dies.emplace_back(timing, geometry, fill);
     module.rst_ni = 0;
     for (int i = 0; i < 4; ++i) Cycle();
     module.rst_ni = 1;
-    die.Reset();
+    for (DramDie& die : dies) die.Reset();
     Cycle();
   }
 
@@ -99,14 +105,19 @@ struct VtDevice {
     Dump();
     module.clk_i = 1;
     module.eval();
-    pins.cmd = module.dram_cmd_o;
-    pins.bank = module.dram_bank_o;
-    pins.row = module.dram_row_o;
-    pins.col = module.dram_col_o;
-    pins.wmask = module.dram_wmask_o;
-    FromPort(module.dram_wdata_o, pins.wdata.data());
-    die.Tick(pins);
-    ToPort(pins.rdata.data(), module.dram_rdata_i);
+    vaultrain::ForEachVault(
+        module, [this](int vault, const auto& cmd, const auto& bank, const auto& row,
+                       const auto& col, const auto& wdata, const auto& wmask, auto& rdata) {
+          VaultPins& p = pins[static_cast<size_t>(vault)];
+          p.cmd = cmd;
+          p.bank = bank;
+          p.row = row;
+          p.col = col;
+          p.wmask = wmask;
+          FromPort(wdata, p.wdata.data());
+          dies[static_cast<size_t>(vault)].Tick(p);
+          ToPort(p.rdata.data(), rdata);
+        });
     Dump();
     ++cycles;
   }
@@ -117,10 +128,33 @@ struct VtDevice {
 #endif
   }
 
+  // Bytes of the module's memory straight in the dies, piece by piece: action(die, address in its
+  // vault, place in the bytes, size). Throws std::out_of_range beyond the last vault.
+  template <typename Action>
+  void InDies(uint64_t address, uint64_t size, Action&& action) {
+    for (uint64_t at = 0; at < size;) {
+      const uint64_t offset = (address + at) % vault_bytes;
+      const uint64_t piece = std::min(size - at, vault_bytes - offset);
+      action(dies.at((address + at) / vault_bytes), offset, at, piece);
+      at += piece;
+    }
+  }
+
+  // The first rule that a die saw broken, with the vault in front; empty if none.
+  std::string Violation() const {
+    for (size_t vault = 0; vault < dies.size(); ++vault) {
+      if (dies[vault].violation()) {
+        return "vault " + std::to_string(vault) + ": " + dies[vault].violation()->Text();
+      }
+    }
+    return "";
+  }
+
   VerilatedContext context;
   Vmodule module;
-  DramDie die;
-  VaultPins pins{};
+  uint64_t vault_bytes;
+  std::vector<DramDie> dies;
+  std::array<VaultPins, kVaults> pins{};
   AxiLiteMaster<Vmodule> registers;
   MemoryPort<Vmodule> memory;
   uint64_t cycles = 0;
@@ -132,13 +166,24 @@ struct VtDevice {
 
 namespace {
 
+void WriteDies(VtDevice* device, uint64_t address, const uint8_t* bytes, uint64_t size) {
+  device->InDies(address, size, [&](DramDie& die, uint64_t offset, uint64_t at, uint64_t piece) {
+    die.Write(offset, std::span(bytes + at, piece));
+  });
+}
+void ReadDies(VtDevice* device, uint64_t address, uint8_t* bytes, uint64_t size) {
+  device->InDies(address, size, [&](DramDie& die, uint64_t offset, uint64_t at, uint64_t piece) {
+    die.Read(offset, std::span(bytes + at, piece));
+  });
+}
+
 // Runs `action`; an exception or a broken rule of the dies becomes the error of the device.
 template <typename Action>
 int Guard(VtDevice* device, Action&& action) {
   try {
     device->error.clear();
     action();
-    if (device->die.violation()) device->error = device->die.violation()->Text();
+    if (std::string broken = device->Violation(); !broken.empty()) device->error = broken;
   } catch (const std::exception& e) {
     device->error = e.what();
   }
@@ -159,6 +204,8 @@ void vt_device_destroy(VtDevice* device) { delete device; }
 const char* vt_device_error(VtDevice* device) { return device->error.c_str(); }
 
 uint64_t vt_device_cycles(VtDevice* device) { return device->cycles; }
+
+int vt_device_vaults(VtDevice*) { return kVaults; }
 
 int vt_device_write_register(VtDevice* device, uint32_t address, uint32_t data) {
   return Guard(device, [&] {
@@ -182,7 +229,7 @@ int vt_device_write(VtDevice* device, uint64_t address, const uint8_t* bytes, ui
     if constexpr (sizeof(Vmodule::s_axi_wdata_i) == 8) {
       device->memory.WriteMemory(address, std::span(bytes, size), [&] { device->HostCycle(); });
     } else {
-      device->die.Write(address, std::span(bytes, size));
+      WriteDies(device, address, bytes, size);
     }
   });
 }
@@ -192,17 +239,17 @@ int vt_device_read(VtDevice* device, uint64_t address, uint8_t* bytes, uint64_t 
     if constexpr (sizeof(Vmodule::s_axi_wdata_i) == 8) {
       device->memory.ReadMemory(address, std::span(bytes, size), [&] { device->HostCycle(); });
     } else {
-      device->die.Read(address, std::span(bytes, size));
+      ReadDies(device, address, bytes, size);
     }
   });
 }
 
 int vt_device_write_dies(VtDevice* device, uint64_t address, const uint8_t* bytes, uint64_t size) {
-  return Guard(device, [&] { device->die.Write(address, std::span(bytes, size)); });
+  return Guard(device, [&] { WriteDies(device, address, bytes, size); });
 }
 
 int vt_device_read_dies(VtDevice* device, uint64_t address, uint8_t* bytes, uint64_t size) {
-  return Guard(device, [&] { device->die.Read(address, std::span(bytes, size)); });
+  return Guard(device, [&] { ReadDies(device, address, bytes, size); });
 }
 
 int vt_device_run(VtDevice* device, uint64_t max_cycles, uint32_t disturb, uint64_t seed) {
@@ -217,8 +264,8 @@ int vt_device_run(VtDevice* device, uint64_t max_cycles, uint32_t disturb, uint6
         while ((!module.irq_o || !device->memory.Idle()) && device->cycles < end) {
           if (!module.irq_o && device->memory.Idle() && random() % 1024 < disturb) {
             AxiRead read;
-            read.address =
-                random() % (device->die.geometry().Bytes() / 4096) * 4096 + random() % 64 * 8;
+            const uint64_t pages = device->vault_bytes / 4096 * kVaults;
+            read.address = random() % pages * 4096 + random() % 64 * 8;
             read.beats = 1 + static_cast<int>(random() % 64);
             device->memory.Queue(read);
           }

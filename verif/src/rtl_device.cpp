@@ -43,7 +43,7 @@ std::string FirstErrorLine(const ProcessResult& result) {
 // Files that the shared object is built from, by name in one folder.
 FileTree ModelSources(const Variant& variant, const ResourcePaths& resources) {
   FileTree sources = GenerateRtl(variant, resources);
-  sources.merge(HarnessSources(resources));
+  sources.merge(HarnessSources(variant, resources));
   return sources;
 }
 

@@ -24,9 +24,9 @@ inline constexpr std::string_view kTopModule = "vt_memory_module";
 // that does not exist.
 FileTree GenerateRtl(const Variant& variant, const ResourcePaths& resources);
 
-// What compiles beside the Verilated module: harness/, and the header that it shares with the
-// program.
-FileTree HarnessSources(const ResourcePaths& resources);
+// What compiles beside the Verilated module of a variant: harness/, and the header that it shares
+// with the program.
+FileTree HarnessSources(const Variant& variant, const ResourcePaths& resources);
 
 // All that `vaultrain generate` writes but sim/'s program, by path relative to --out.
 FileTree GenerateTree(const Variant& variant, const ResourcePaths& resources);

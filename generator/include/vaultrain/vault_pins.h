@@ -2,12 +2,14 @@
 // Copyright the Vaultrain authors
 //
 // The pins between a vault controller and the dies below it: the one table from which the ports of
-// the top level, the document and the checks are made. vt_vault_controller has exactly these ports,
-// in this order, among its others.
+// the top level, the document, the harness and the checks are made. vt_vault_controller has exactly
+// these ports, in this order, among its others; the top has them for each vault, the number of the
+// vault behind "dram".
 
 #ifndef VAULTRAIN_VAULT_PINS_H_
 #define VAULTRAIN_VAULT_PINS_H_
 
+#include <string>
 #include <string_view>
 
 namespace vaultrain {
@@ -33,6 +35,12 @@ inline constexpr VaultPin kVaultPins[] = {
     {"dram_rdata_i", false, "DataBits",
      "read data, beat k of an access tCL + k cycles after its RD"},
 };
+
+// The port of the top for a pin of a vault: "dram3_cmd_o".
+inline std::string VaultPortName(const VaultPin& pin, int vault) {
+  std::string name(pin.name);
+  return name.insert(name.find('_'), std::to_string(vault));
+}
 
 }  // namespace vaultrain
 

@@ -62,7 +62,7 @@ std::string RunLines(const ProgramStream& stream, uint64_t window, float step_si
   write(RegisterOffset("WINDOW_SIZE_LO"), "WINDOW_SIZE_LO", low(window));
   write(RegisterOffset("WINDOW_SIZE_HI"), "WINDOW_SIZE_HI", high(window));
   write(RegisterOffset("WATCHDOG"), "WATCHDOG", kWatchdog);
-  write(RegisterOffset("IRQ_ENABLE"), "IRQ_ENABLE", 3);
+  write(RegisterAddress("IRQ_ENABLE"), "IRQ_ENABLE", 3);
   static_assert(kScalarStep == 0 && kScalarOne == 1);
   write(RegisterOffset("SCALAR0"), "SCALAR0, -(learning rate / batch)",
         std::bit_cast<uint32_t>(-step_size));
@@ -70,10 +70,10 @@ std::string RunLines(const ProgramStream& stream, uint64_t window, float step_si
   write(RegisterOffset("PROG_ADDR_LO"), "PROG_ADDR_LO", low(stream.nodes[0].address));
   write(RegisterOffset("PROG_ADDR_HI"), "PROG_ADDR_HI", high(stream.nodes[0].address));
   write(RegisterOffset("PROG_COUNT"), "PROG_COUNT", low(stream.nodes[0].descriptors.size()));
-  write(RegisterOffset("CTRL"), "CTRL, START", RegisterFieldOf("CTRL", "START").mask());
+  write(RegisterAddress("CTRL"), "CTRL, START", RegisterFieldOf("CTRL", "START").mask());
   text += fmt::format("run {}\n", kMaxCycles);
   text += fmt::format("expect {:#05x} {:#010x}  # STATUS: DONE and no error\n",
-                      RegisterOffset("STATUS"), RegisterFieldOf("STATUS", "DONE").mask());
+                      RegisterAddress("STATUS"), RegisterFieldOf("STATUS", "DONE").mask());
   return text;
 }
 

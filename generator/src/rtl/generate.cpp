@@ -14,6 +14,7 @@
 #include "vaultrain/isa.h"
 #include "vaultrain/registers.h"
 #include "vaultrain/vault_dram.h"
+#include "vaultrain/vault_pins.h"
 #include "vaultrain/version.h"
 
 namespace vaultrain {
@@ -85,6 +86,30 @@ void AddFolder(const fs::path& folder, const std::string& target,
   }
 }
 
+// The vaults' pins by number, for C++.
+std::string VaultPortsHeader(const Variant& variant) {
+  std::string text = GeneratedHeader(variant, "//");
+  text +=
+      "//\n"
+      "// The vaults' pins of the Verilated module by number.\n\n"
+      "#ifndef VAULTRAIN_HARNESS_VAULT_PORTS_H_\n#define VAULTRAIN_HARNESS_VAULT_PORTS_H_\n\n"
+      "namespace vaultrain {\n\n";
+  text += fmt::format("inline constexpr int kVaults = {};\n\n", variant.vaults);
+  text += "// visit(vault, pins...) for every vault, the pins in this order:\n";
+  for (const VaultPin& pin : kVaultPins) text += fmt::format("// {}: {}\n", pin.name, pin.meaning);
+  text += "template <typename Module, typename Visit>\n";
+  text += "void ForEachVault(Module& module, Visit&& visit) {\n";
+  for (int n = 0; n < variant.vaults; ++n) {
+    text += fmt::format("  visit({}", n);
+    for (const VaultPin& pin : kVaultPins) {
+      text += fmt::format(",\n        module.{}", VaultPortName(pin, n));
+    }
+    text += ");\n";
+  }
+  text += "}\n\n}  // namespace vaultrain\n\n#endif  // VAULTRAIN_HARNESS_VAULT_PORTS_H_\n";
+  return text;
+}
+
 // synth/: script and constraints, and the black box that takes the place of the memories.
 void AddSynthesis(const Variant& variant, const ResourcePaths& resources, FileTree& tree) {
   std::string header = GeneratedHeader(variant, "#");
@@ -130,8 +155,9 @@ FileTree GenerateRtl(const Variant& variant, const ResourcePaths& resources) {
   return tree;
 }
 
-FileTree HarnessSources(const ResourcePaths& resources) {
+FileTree HarnessSources(const Variant& variant, const ResourcePaths& resources) {
   FileTree sources;
+  sources["harness/vault_ports.h"] = VaultPortsHeader(variant);
   for (const char* name :
        {"device_abi.h", "device_shim.cpp", "axi_driver.h", "dram_die.h", "dram_die.cpp"}) {
     sources[std::string("harness/") + name] = ReadFile(resources.harness / name);
@@ -156,7 +182,8 @@ FileTree GenerateTree(const Variant& variant, const ResourcePaths& resources) {
   header.pop_back();
   AddFolder(resources.harness / "standalone", "sim/",
             {{"@HEADER@", header}, {"@TOP@", std::string(kTopModule)}}, tree);
-  for (auto& [name, text] : HarnessSources(resources)) tree["sim/" + name] = std::move(text);
+  for (auto& [name, text] : HarnessSources(variant, resources))
+    tree["sim/" + name] = std::move(text);
   return tree;
 }
 
