@@ -14,6 +14,7 @@
 #include "vaultrain/paths.h"
 #include "vaultrain/random.h"
 #include "vaultrain/tensors.h"
+#include "vaultrain/trainer.h"
 
 namespace vaultrain::cli {
 
