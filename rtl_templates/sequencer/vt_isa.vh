@@ -6,8 +6,10 @@
 
 `define VT_DESCRIPTOR_BITS          512
 `define VT_LOOPS                    6
-`define VT_SEMAPHORES               16
+`define VT_SEMAPHORES               24
 `define VT_SEMAPHORE_BITS           6
+`define VT_MESH_SEMAPHORES          32
+`define VT_ENGINES                  5
 `define VT_SCALARS                  8
 `define VT_TAGS                     64
 
@@ -17,6 +19,8 @@
 `define VT_OP_VECTOR                4'd4
 `define VT_OP_SOFTMAX               4'd5
 `define VT_OP_END                   4'd6
+`define VT_OP_ELEMENTS              4'd7
+`define VT_OP_SEND                  4'd8
 
 `define VT_ERROR_OPCODE             8'd1
 `define VT_ERROR_RESERVED           8'd2
@@ -31,18 +35,24 @@
 `define VT_ERROR_ABORTED            8'd11
 `define VT_ERROR_UNSUPPORTED        8'd12
 `define VT_ERROR_SCRATCHPAD         8'd13
+`define VT_ERROR_MESH               8'd14
+`define VT_ERROR_ECC                8'd15
+`define VT_ERROR_REFRESH            8'd16
+`define VT_ERROR_PEER               8'd17
 
 // Bits that a descriptor of each group may set.
-`define VT_USED_M                   512'h0000000000000000000000000000000000000000000000000000000000000000ffffffffffffffffffffffffffffffffffff03ffffffffff0000ffffffff3f0f
-`define VT_USED_C                   512'h000000000000000000000000ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff00ff0000ffffffff3f0f
-`define VT_USED_V                   512'hffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff3fff0000ffffffff3f0f
-`define VT_USED_S                   512'h00000000000000000000000000000000000000000000000000000000000000000007ffffffffffffffffffffffffffffffffffffffffffff0000ffffffff3f0f
+`define VT_USED_M                   512'h0000000000000000000000000000000000000000000000000000000000000000ffffffffffffffffffffffffffffffffffff03ffffffffffffffffffffff3f0f
+`define VT_USED_C                   512'h000000000000000000000000ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff00ffffffffffffff3f0f
+`define VT_USED_V                   512'hffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff3fffffffffffffff3f0f
+`define VT_USED_W                   512'hffffffffffffffffffffffffffffffffffffffffff000000000000ffffffffffffffffffffffffffffffffffffffffffffffffffffff3ff8ffffffffffff3f0f
+`define VT_USED_S                   512'h00000000000000000000000000000000000000000000000000000000000000000007ffffffffffffffffffffffffffffffffffffffffffffffffffffffff3f0f
+`define VT_USED_N                   512'h00000000000000000000000000000000000000000000000000000000000000000000ffffffffffffffffffffffffffffffff1f3f1f3fffffffffffffffff3f0f
 `define VT_USED_E                   512'h0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000f
 
 `define VT_OPCODE                   3:0
 `define VT_TAG                      13:8
-`define VT_WAIT                     31:16
-`define VT_SIGNAL                   47:32
+`define VT_WAIT                     39:16
+`define VT_SIGNAL                   63:40
 `define VT_DRAM_ADDR                103:64
 `define VT_CONVERT                  104:104
 `define VT_TRANSPOSE                105:105
@@ -75,6 +85,10 @@
 `define VT_OUT_INC                  343:200
 `define VT_AUX_BASE                 367:344
 `define VT_AUX_INC                  511:368
+`define VT_E_OUT_INC                271:200
+`define VT_SRC_BASE                 295:272
+`define VT_E_AUX_INC                439:368
+`define VT_SRC_INC                  511:440
 `define VT_S_ROWS                   79:64
 `define VT_CLASSES                  95:80
 `define VT_LOGITS_ADDR              119:96
@@ -84,3 +98,17 @@
 `define VT_GRAD_PITCH               215:192
 `define VT_LOSS_ADDR                239:216
 `define VT_S_SCALAR                 242:240
+`define VT_SEND_KIND                65:64
+`define VT_GROUP                    67:66
+`define VT_OWNER_X                  70:68
+`define VT_OWNER_Y                  73:71
+`define VT_POST                     74:74
+`define VT_POST_SEM                 79:75
+`define VT_TAKE                     101:80
+`define VT_TAKE_SEM                 108:88
+`define VT_SEND_ADDR                135:112
+`define VT_SEND_PITCH               159:136
+`define VT_SEND_ROWS                175:160
+`define VT_ROW_FLITS                191:176
+`define VT_DST_ADDR                 215:192
+`define VT_DST_PITCH                239:216

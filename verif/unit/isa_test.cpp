@@ -25,10 +25,10 @@ TEST(Isa, VerilogHeaderIsTheCommittedOne) {
 }
 
 TEST(Isa, FieldsOfOneOpcodeDoNotOverlap) {
-  for (char group : {'M', 'C', 'V', 'S'}) {
+  for (char group : {'M', 'C', 'V', 'W', 'S', 'N'}) {
     std::vector<const char*> owner(kDescriptorBytes * 8, nullptr);
     for (const Field& field : Fields()) {
-      if (field.opcodes != 'A' && field.opcodes != group) continue;
+      if (!HasField(group, field)) continue;
       for (int i = 0; i < field.count; ++i) {
         for (int b = 0; b < field.bits; ++b) {
           const int bit = field.lsb + i * field.stride + b;

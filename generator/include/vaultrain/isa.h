@@ -5,12 +5,18 @@
 //
 // A descriptor has 64 bytes, little-endian, and is one job of one engine: LOAD and STORE move a
 // tile between the vault and the scratchpad, COMPUTE runs a loop nest through the PE array, VECTOR
-// drains accumulators through the vector unit, SOFTMAX makes the loss and its gradient, END closes
-// the program. An engine runs its descriptors in program order; engines are ordered among each
-// other by 16 counting semaphores alone: a descriptor starts when every semaphore in `wait` is
-// above zero (and takes one from each) and adds one to every semaphore in `signal` when all it
-// wrote has landed and all it read has been read. Run one after the other in program order,
-// descriptors never wait.
+// drains accumulators through the vector unit, ELEMENTS sends a tile of the scratchpad through it,
+// SOFTMAX makes the loss and its gradient, SEND moves a tile to the scratchpads of other nodes or
+// sums it over them, END closes the program. An engine runs its descriptors in program order;
+// engines of a node are ordered among each other by 24 counting semaphores alone: a descriptor
+// starts when every semaphore in `wait` is above zero (and takes one from each) and adds one to
+// every semaphore in `signal` when all it wrote has landed and all it read has been read. Run one
+// after the other in program order, descriptors of a node never wait for these.
+//
+// Nodes are ordered by 32 mesh semaphores in each node: a SEND adds one at every node it goes to
+// when its last value has landed there (a reduction: at the owner of the sum), and starts when it
+// could take the tokens that it asks for from those of its own node. A SEND of no rows moves tokens
+// only.
 //
 // The table VT_ISA_FIELDS below is the only definition of the layout: the macros of
 // rtl_templates/sequencer/vt_isa.vh, the accessors here and the document come from it.
@@ -27,8 +33,9 @@ namespace vaultrain::isa {
 
 inline constexpr int kDescriptorBytes = 64;
 inline constexpr int kLoops = 6;
-inline constexpr int kSemaphores = 16;
+inline constexpr int kSemaphores = 24;
 inline constexpr int kSemaphoreBits = 6;  // a semaphore counts to 63
+inline constexpr int kMeshSemaphores = 32;
 inline constexpr int kTags = 64;
 inline constexpr int kScalars = 8;
 inline constexpr int kNoTail = 7;
@@ -41,7 +48,28 @@ enum class Opcode : uint8_t {
   kCompute = 3,
   kVector = 4,
   kSoftmax = 5,
-  kEnd = 6
+  kEnd = 6,
+  kElements = 7,
+  kSend = 8
+};
+
+// Engines in the order of the sequencer.
+enum class Engine { kLoad = 0, kStore = 1, kCompute = 2, kVector = 3, kSend = 4 };
+inline constexpr int kEngines = 5;
+
+// What SEND does.
+enum class SendKind : uint8_t {
+  kTokens = 0,  // takes and gives tokens
+  kPut = 1,     // rows go to the same place in every node of the group but this one
+  kReduce = 2,  // rows of fp32 are summed over the group; the sum goes to the owner
+};
+
+// Nodes that a SEND goes to, or sums over.
+enum class Group : uint8_t {
+  kOwner = 0,   // the node at owner_x, owner_y; not for a reduction
+  kRow = 1,     // nodes with this node's y
+  kColumn = 2,  // nodes with this node's x
+  kAll = 3,
 };
 
 // How VECTOR uses its auxiliary operand.
@@ -67,15 +95,20 @@ enum class ErrorCode : uint8_t {
   kAborted = 11,      // CTRL.ABORT
   kUnsupported = 12,  // asks for what this variant does not have
   kScratchpad = 13,   // a scratchpad address beyond its size
+  kMesh = 14,         // collectives out of order, or a credit of a link lost
+  kEcc = 15,          // memory gave a value with two wrong bits
+  kRefresh = 16,      // a refresh came late
+  kPeer = 17,         // stopped because another node had an error
 };
 
 // X(name, opcodes, lsb, bits, sign, count, stride, meaning): `count` fields of `bits` bits,
-// `stride` bits apart. opcodes: A all, M load and store, C compute, V vector, S softmax.
+// `stride` bits apart. opcodes: A all, M load and store, C compute, B vector and elements,
+// V vector, W elements, S softmax, N send.
 #define VT_ISA_FIELDS(X)                                                                           \
   X(Opcode, A, 0, 4, U, 1, 0, "what the descriptor does")                                          \
   X(Tag, A, 8, 6, U, 1, 0, "job tag: VECTOR and SOFTMAX write their time of completion there")     \
-  X(Wait, A, 16, 16, U, 1, 0, "semaphores to take one from before starting")                       \
-  X(Signal, A, 32, 16, U, 1, 0, "semaphores to add one to when complete")                          \
+  X(Wait, A, 16, 24, U, 1, 0, "semaphores to take one from before starting")                       \
+  X(Signal, A, 40, 24, U, 1, 0, "semaphores to add one to when complete")                          \
   X(DramAddr, M, 64, 40, U, 1, 0, "byte address of the first row, a multiple of the access size")  \
   X(Convert, M, 104, 1, U, 1, 0, "LOAD: memory holds fp32, the scratchpad gets operands (RNE)")    \
   X(Transpose, M, 105, 1, U, 1, 0, "LOAD: memory row r, column c goes to scratchpad row c")        \
@@ -98,17 +131,21 @@ enum class ErrorCode : uint8_t {
   X(BInc, C, 304, 16, S, 6, 16, "words to step, loops from b_level up")                            \
   X(BColInc, C, 400, 16, S, 1, 0, "words from one column of a B tile to the next")                 \
   X(PopLevel, V, 64, 3, U, 1, 0, "loops below walk one set of sums, 1 to 6")                       \
-  X(UseScale, V, 67, 1, U, 1, 0, "multiply by a scalar")                                           \
-  X(Scalar, V, 68, 3, U, 1, 0, "which scalar register")                                            \
-  X(AuxKind, V, 71, 2, U, 1, 0, "use of the auxiliary operand: 0 none, 1 add, 2 mask")             \
-  X(Relu, V, 73, 1, U, 1, 0, "negative results become +0")                                         \
-  X(OutFp32, V, 74, 1, U, 1, 0, "write fp32; else the operand format")                             \
-  X(TailLoop, V, 75, 3, U, 1, 0, "on this loop's last iteration zeros fill the word; 7: never")    \
-  X(VBound, V, 80, 16, U, 6, 16, "iterations of each loop, the innermost first")                   \
-  X(OutBase, V, 176, 24, U, 1, 0, "scratchpad byte address of the results")                        \
+  X(UseScale, B, 67, 1, U, 1, 0, "multiply by a scalar")                                           \
+  X(Scalar, B, 68, 3, U, 1, 0, "which scalar register")                                            \
+  X(AuxKind, B, 71, 2, U, 1, 0, "use of the auxiliary operand: 0 none, 1 add, 2 mask")             \
+  X(Relu, B, 73, 1, U, 1, 0, "negative results become +0")                                         \
+  X(OutFp32, B, 74, 1, U, 1, 0, "write fp32; else the operand format")                             \
+  X(TailLoop, B, 75, 3, U, 1, 0, "on this loop's last iteration zeros fill the word; 7: never")    \
+  X(VBound, B, 80, 16, U, 6, 16, "iterations of each loop, the innermost first")                   \
+  X(OutBase, B, 176, 24, U, 1, 0, "scratchpad byte address of the results")                        \
   X(OutInc, V, 200, 24, S, 6, 24, "bytes to step when this loop is the outermost that advances")   \
-  X(AuxBase, V, 344, 24, U, 1, 0, "scratchpad byte address of the auxiliary operand")              \
+  X(AuxBase, B, 344, 24, U, 1, 0, "scratchpad byte address of the auxiliary operand")              \
   X(AuxInc, V, 368, 24, S, 6, 24, "bytes to step when this loop is the outermost that advances")   \
+  X(EOutInc, W, 200, 24, S, 3, 24, "as out_inc; the three outer loops have one iteration")         \
+  X(SrcBase, W, 272, 24, U, 1, 0, "scratchpad byte address of the fp32 values that come in")       \
+  X(EAuxInc, W, 368, 24, S, 3, 24, "as aux_inc")                                                   \
+  X(SrcInc, W, 440, 24, S, 3, 24, "bytes to step when this loop is the outermost that advances")   \
   X(SRows, S, 64, 16, U, 1, 0, "samples")                                                          \
   X(Classes, S, 80, 16, U, 1, 0, "classes of a sample")                                            \
   X(LogitsAddr, S, 96, 24, U, 1, 0, "scratchpad byte address of the fp32 logits, word aligned")    \
@@ -118,11 +155,25 @@ enum class ErrorCode : uint8_t {
   X(GradPitch, S, 192, 24, U, 1, 0, "bytes from sample to sample, whole words; zeros fill a word") \
   X(LossAddr, S, 216, 24, U, 1, 0,                                                                 \
     "scratchpad byte address of the fp32 losses, word aligned; zeros fill")                        \
-  X(SScalar, S, 240, 3, U, 1, 0, "scalar register that scales the gradients")
+  X(SScalar, S, 240, 3, U, 1, 0, "scalar register that scales the gradients")                      \
+  X(SendKind, N, 64, 2, U, 1, 0, "0 tokens only, 1 put, 2 reduce")                                 \
+  X(Group, N, 66, 2, U, 1, 0, "0 the owner (put only), 1 row, 2 column, 3 all nodes")              \
+  X(OwnerX, N, 68, 3, U, 1, 0, "column of the node that gets the sum, or the put of group 0")      \
+  X(OwnerY, N, 71, 3, U, 1, 0, "its row")                                                          \
+  X(Post, N, 74, 1, U, 1, 0, "a token at every receiver after the last value")                     \
+  X(PostSem, N, 75, 5, U, 1, 0, "mesh semaphore that gets it")                                     \
+  X(Take, N, 80, 6, U, 2, 16, "tokens to take before starting")                                    \
+  X(TakeSem, N, 88, 5, U, 2, 16, "mesh semaphore that they are taken from; two different ones")    \
+  X(SendAddr, N, 112, 24, U, 1, 0, "scratchpad byte address of the first row, a whole flit")       \
+  X(SendPitch, N, 136, 24, U, 1, 0, "bytes from row to row, whole flits")                          \
+  X(SendRows, N, 160, 16, U, 1, 0, "rows; 0 moves tokens only")                                    \
+  X(RowFlits, N, 176, 16, U, 1, 0, "flits (payloads of a link) in a row")                          \
+  X(DstAddr, N, 192, 24, U, 1, 0, "scratchpad byte address of the first row at the receivers")     \
+  X(DstPitch, N, 216, 24, U, 1, 0, "bytes from row to row there")
 
 struct Field {
   const char* name;
-  char opcodes;  // A, M, C, V or S as above
+  char opcodes;  // one of the letters above
   int lsb;
   int bits;
   bool is_signed;
@@ -164,9 +215,19 @@ class Descriptor {
 std::array<int64_t, kLoops> Increments(const std::array<int64_t, kLoops>& bounds,
                                        const std::array<int64_t, kLoops>& strides);
 
-// The letter of VT_ISA_FIELDS for an opcode, 'E' for END, which has only its opcode, or 0 if there
-// is no such opcode.
+// The letter of VT_ISA_FIELDS for an opcode (of VECTOR and ELEMENTS the one of its own fields), 'E'
+// for END, which has only its opcode, or 0 if there is no such opcode.
 char FieldGroup(int opcode);
+
+// Whether descriptors of that group have the field.
+bool HasField(char group, const Field& field);
+
+// The semaphore with which one engine tells another; from and to differ.
+constexpr int SemaphoreOf(Engine from, Engine to) {
+  const int f = static_cast<int>(from);
+  const int t = static_cast<int>(to);
+  return f * (kEngines - 1) + (t > f ? t - 1 : t);
+}
 
 // "compute wait=.. a_base=.. ...", for listings and messages.
 std::string ToText(const Descriptor& descriptor);

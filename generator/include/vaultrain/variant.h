@@ -62,6 +62,12 @@ struct Variant {
     int write_queue;     // accesses
   } dram;
 
+  struct Mesh {
+    int x;          // columns of nodes
+    int y;          // rows of nodes
+    int link_bits;  // payload of a link per cycle
+  } mesh;
+
   struct Sequencer {
     int queue;  // descriptors per engine
   } sequencer;

@@ -38,7 +38,7 @@ std::vector<VariantKey> MakeKeys() {
        "name of the variant; default: the file's stem", VT_TEXT(name)},
       {"operand_format", kChoice, {"bf16"}, 0, 0, {"bf16", "fp32"}, "",
        "number format of the operands of a product; sums are fp32", VT_FORMAT(operand_format)},
-      {"vaults", kInteger, {"1"}, 1, 1, {}, "",
+      {"vaults", kInteger, {"1"}, 1, 32, {}, "",
        "vaults, each with one node", VT_INT(vaults)},
       {"clock_ps", kInteger, {"1000"}, 100, 100000, {}, "ps",
        "period of the one clock", VT_INT(clock_ps)},
@@ -72,6 +72,13 @@ std::vector<VariantKey> MakeKeys() {
        "reads that a vault controller holds", VT_INT(dram.read_queue)},
       {"dram.write_queue", kPowerOfTwo, {"32"}, 16, 64, {}, "accesses",
        "writes that a vault controller holds", VT_INT(dram.write_queue)},
+
+      {"mesh.x", kInteger, {"1"}, 1, 8, {}, "",
+       "columns of nodes in the mesh", VT_INT(mesh.x)},
+      {"mesh.y", kInteger, {"1"}, 1, 4, {}, "",
+       "rows of nodes in the mesh", VT_INT(mesh.y)},
+      {"mesh.link_bits", kPowerOfTwo, {"128"}, 128, 512, {}, "bits",
+       "payload that a link of the mesh carries per clock cycle", VT_INT(mesh.link_bits)},
 
       {"sequencer.queue", kPowerOfTwo, {"16"}, 4, 32, {}, "descriptors",
        "descriptors that wait in front of each engine", VT_INT(sequencer.queue)},
@@ -252,6 +259,18 @@ std::vector<VariantRule> MakeRules() {
              "64 words, scratchpad.kib >= {}",
              v.scratchpad.kib, v.scratchpad.banks, v.BankWords(), v.WordBits(),
              64 * v.scratchpad.banks * v.WordBits() / 8 / 1024);
+       }},
+      {"mesh_shape", "mesh.x * mesh.y is vaults",
+       [](const Variant& v) -> std::string {
+         if (v.mesh.x * v.mesh.y == v.vaults) return "";
+         return fmt::format("mesh.x {} * mesh.y {} with vaults {}; accepted: a product of {}",
+                            v.mesh.x, v.mesh.y, v.vaults, v.vaults);
+       }},
+      {"link_bits", "a word of the scratchpad holds whole payloads of a link",
+       [](const Variant& v) -> std::string {
+         if (v.mesh.link_bits <= v.WordBits()) return "";
+         return fmt::format("mesh.link_bits {} with words of {} bits; accepted: up to {}",
+                            v.mesh.link_bits, v.WordBits(), v.WordBits());
        }},
       {"dram_timing", "the set of dram.timing can serve clock_ps and dram.data_bits", nullptr},
       {"vault_access",

@@ -42,9 +42,10 @@ constexpr struct {
   const char* name;
   char group;
 } kOpcodes[] = {
-    {Opcode::kLoad, "load", 'M'},       {Opcode::kStore, "store", 'M'},
-    {Opcode::kCompute, "compute", 'C'}, {Opcode::kVector, "vector", 'V'},
-    {Opcode::kSoftmax, "softmax", 'S'}, {Opcode::kEnd, "end", 'E'},
+    {Opcode::kLoad, "load", 'M'},         {Opcode::kStore, "store", 'M'},
+    {Opcode::kCompute, "compute", 'C'},   {Opcode::kVector, "vector", 'V'},
+    {Opcode::kSoftmax, "softmax", 'S'},   {Opcode::kEnd, "end", 'E'},
+    {Opcode::kElements, "elements", 'W'}, {Opcode::kSend, "send", 'N'},
 };
 
 constexpr struct {
@@ -64,13 +65,11 @@ constexpr struct {
     {ErrorCode::kAborted, "ABORTED"},
     {ErrorCode::kUnsupported, "UNSUPPORTED"},
     {ErrorCode::kScratchpad, "SCRATCHPAD"},
+    {ErrorCode::kMesh, "MESH"},
+    {ErrorCode::kEcc, "ECC"},
+    {ErrorCode::kRefresh, "REFRESH"},
+    {ErrorCode::kPeer, "PEER"},
 };
-
-// END has nothing but its opcode.
-bool HasField(char group, const Field& field) {
-  if (group == 'E') return &field == &kFields[0];
-  return field.opcodes == 'A' || field.opcodes == group;
-}
 
 // Bits that the fields of a group (and the header) occupy.
 std::string OccupiedMask(char group) {
@@ -93,6 +92,13 @@ std::string OccupiedMask(char group) {
 }  // namespace
 
 std::span<const Field> Fields() { return kFields; }
+
+// END has nothing but its opcode.
+bool HasField(char group, const Field& field) {
+  if (group == 'E') return &field == &kFields[0];
+  const bool vector = group == 'V' || group == 'W';
+  return field.opcodes == 'A' || field.opcodes == group || (vector && field.opcodes == 'B');
+}
 
 int64_t Descriptor::Get(FieldId id, int index) const {
   const Field& field = kFields[static_cast<int>(id)];
@@ -177,6 +183,8 @@ std::string VerilogHeader() {
   define("LOOPS", fmt::format("{}", kLoops));
   define("SEMAPHORES", fmt::format("{}", kSemaphores));
   define("SEMAPHORE_BITS", fmt::format("{}", kSemaphoreBits));
+  define("MESH_SEMAPHORES", fmt::format("{}", kMeshSemaphores));
+  define("ENGINES", fmt::format("{}", kEngines));
   define("SCALARS", fmt::format("{}", kScalars));
   define("TAGS", fmt::format("{}", kTags));
   text += "\n";
@@ -189,7 +197,7 @@ std::string VerilogHeader() {
     define(fmt::format("ERROR_{}", entry.name), fmt::format("8'd{}", static_cast<int>(entry.code)));
   }
   text += "\n// Bits that a descriptor of each group may set.\n";
-  for (char group : {'M', 'C', 'V', 'S', 'E'}) {
+  for (char group : {'M', 'C', 'V', 'W', 'S', 'N', 'E'}) {
     define(fmt::format("USED_{}", group), fmt::format("512'h{}", OccupiedMask(group)));
   }
   text += "\n";
@@ -207,11 +215,10 @@ std::string Markdown() {
   const struct {
     char group;
     const char* title;
-  } kGroups[] = {{'A', "Every descriptor"},
-                 {'M', "LOAD (1) and STORE (2)"},
-                 {'C', "COMPUTE (3)"},
-                 {'V', "VECTOR (4)"},
-                 {'S', "SOFTMAX (5)"}};
+  } kGroups[] = {{'A', "Every descriptor"}, {'M', "LOAD (1) and STORE (2)"},
+                 {'C', "COMPUTE (3)"},      {'B', "VECTOR (4) and ELEMENTS (7)"},
+                 {'V', "VECTOR (4) only"},  {'W', "ELEMENTS (7) only"},
+                 {'S', "SOFTMAX (5)"},      {'N', "SEND (8)"}};
   for (const auto& [group, title] : kGroups) {
     text += fmt::format("## {}\n\n| field | bits | signed | meaning |\n|---|---|---|---|\n", title);
     for (const Field& field : kFields) {
