@@ -214,8 +214,8 @@ module vt_descriptor_check #(
 
   // ---- rules that need a product
 
-  // Memory: end_q sums dram_addr, a row and (rows - 1) pitches, which no legal field takes beyond EndBits; span_q is
-  // its distance from the window's base. Accumulators: words of a B tile, limited as they grow.
+  // Memory: end_q sums dram_addr, a row and (rows - 1) pitches, which no legal field takes beyond EndBits.
+  // Accumulators: words of a B tile, limited as they grow.
   localparam EndBits = 49;
   reg         busy_q;
   reg  [4:0]  count_q;
@@ -223,8 +223,7 @@ module vt_descriptor_check #(
   reg  [15:0] rest_q;
   reg  [EndBits-1:0] pitch_q;
   reg  [EndBits-1:0] end_q;
-  reg  [EndBits-1:0] span_q;
-  reg         below_q;
+  wire        outside;
   wire        step_last = count_q == (is_move ? 5'd17 : is_compute ? 5'd6 : 5'd0);
 
   always @(posedge clk_i) begin
@@ -243,11 +242,21 @@ module vt_descriptor_check #(
       pitch_q <= {pitch_q[EndBits-2:0], 1'b0};
       if (rest_q[0]) end_q <= end_q + pitch_q;
     end
-    span_q  <= end_q - {{(EndBits - 40) {1'b0}}, window_base_i[39:0]};
-    below_q <= window_base_i[63:40] != 24'd0 || dram_addr < window_base_i[39:0];
   end
 
-  wire window = is_move && (below_q || (window_size_i[63:EndBits] == 0 && span_q > window_size_i[EndBits-1:0]));
+  vt_window_check #(
+      .AddrBits(40),
+      .EndBits(EndBits)
+  ) u_window (
+      .clk_i(clk_i),
+      .begin_i(dram_addr),
+      .end_i(end_q),
+      .window_base_i(window_base_i),
+      .window_size_i(window_size_i),
+      .outside_o(outside)
+  );
+
+  wire window = is_move && outside;
 
   // The product of the bounds below b_level, one factor a cycle.
   localparam [31:0] HalfWide = AccDepth / 2;

@@ -1,0 +1,6 @@
+vt_block_test(NAME mesh_1x1 FROM mesh TOP vt_mesh PARAMS Columns=1 Rows=1)
+vt_block_test(NAME mesh_2x2 FROM mesh TOP vt_mesh PARAMS Columns=2 Rows=2)
+vt_block_test(NAME mesh_4x1 FROM mesh TOP vt_mesh PARAMS Columns=4 Rows=1)
+vt_block_test(NAME mesh TOP vt_mesh PARAMS Columns=4 Rows=4)
+vt_block_test(NAME mesh_8x4 FROM mesh TOP vt_mesh PARAMS Columns=8 Rows=4)
+vt_block_test(NAME mesh_2x3 FROM mesh TOP vt_mesh PARAMS Columns=2 Rows=3 Depth=2)

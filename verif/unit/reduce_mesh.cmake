@@ -1,0 +1,6 @@
+vt_block_test(NAME reduce_mesh_1x1 FROM reduce_mesh TOP vt_reduce_mesh PARAMS Columns=1 Rows=1 LinkBits=64)
+vt_block_test(NAME reduce_mesh_2x2 FROM reduce_mesh TOP vt_reduce_mesh PARAMS Columns=2 Rows=2 LinkBits=32)
+vt_block_test(NAME reduce_mesh_4x1 FROM reduce_mesh TOP vt_reduce_mesh PARAMS Columns=4 Rows=1 LinkBits=64)
+vt_block_test(NAME reduce_mesh TOP vt_reduce_mesh PARAMS Columns=4 Rows=4 LinkBits=64)
+vt_block_test(NAME reduce_mesh_8x4 FROM reduce_mesh TOP vt_reduce_mesh PARAMS Columns=8 Rows=4 LinkBits=32)
+vt_block_test(NAME reduce_mesh_2x3 FROM reduce_mesh TOP vt_reduce_mesh PARAMS Columns=2 Rows=3 LinkBits=32 Depth=2)
