@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// PE cluster: sequencer, load and store engines, scratchpad, PE array and vector unit of one vault.
+// PE cluster: sequencer, load and store engines, scratchpad, PE array and vector unit of one vault, and its ends of the
+// two meshes.
 //
 //   vault reads ──> load ──> scratchpad ──> compute engine ──> PE array ──> vector unit ──> scratchpad ──> store ──> vault
-//         └──> sequencer ──> jobs of the four engines
+//         └──> sequencer ──> jobs of the five engines             scratchpad ──> send ──> meshes ──> receive ──> scratchpad
+//
+// While no program runs the engines are in reset, and what the meshes bring is dropped.
 //
 // Latency and throughput are those of the engines; the stages work on different tiles at the same time.
 
@@ -107,7 +110,8 @@ module vt_pe_cluster #(
   localparam SpadBits = $clog2(SpadBytes);
   localparam Words = SpadBytes / (WordBits / 8);
   localparam WordAddr = $clog2(Words);
-  localparam Granule = (BeatBits < Cols * OpBits) ? BeatBits : Cols * OpBits;
+  localparam LocalGranule = (BeatBits < Cols * OpBits) ? BeatBits : Cols * OpBits;
+  localparam Granule = (LinkBits < LocalGranule) ? LinkBits : LocalGranule;
   localparam Granules = WordBits / Granule;
   localparam AccExp = 10;
   localparam SumBits = AlignBits + $clog2(Lanes) + 1;
@@ -227,6 +231,16 @@ module vt_pe_cluster #(
   wire [WordAddr-1:0] l_wr_addr;
   wire [Granules-1:0] v_wr_mask;
   wire [Granules-1:0] l_wr_mask;
+  wire                m_rd_valid;
+  wire                m_rd_ready;
+  wire [WordAddr-1:0] m_rd_addr;
+  wire                m_data_valid;
+  wire [WordBits-1:0] m_data;
+  wire                m_wr_valid;
+  wire                m_wr_ready;
+  wire [WordAddr-1:0] m_wr_addr;
+  wire [Granules-1:0] m_wr_mask;
+  wire [WordBits-1:0] m_wr_data;
   wire [WordBits-1:0] v_wr_data;
   wire [WordBits-1:0] l_wr_data;
 
@@ -258,11 +272,21 @@ module vt_pe_cluster #(
       .aux_addr_i(v_rd_addr),
       .aux_data_valid_o(v_data_valid),
       .aux_data_o(v_data),
+      .receive_valid_i(m_wr_valid),
+      .receive_ready_o(m_wr_ready),
+      .receive_addr_i(m_wr_addr),
+      .receive_mask_i(m_wr_mask),
+      .receive_data_i(m_wr_data),
       .load_valid_i(l_wr_valid),
       .load_ready_o(l_wr_ready),
       .load_addr_i(l_wr_addr),
       .load_mask_i(l_wr_mask),
       .load_data_i(l_wr_data),
+      .send_valid_i(m_rd_valid),
+      .send_ready_o(m_rd_ready),
+      .send_addr_i(m_rd_addr),
+      .send_data_valid_o(m_data_valid),
+      .send_data_o(m_data),
       .store_valid_i(s_rd_valid),
       .store_ready_o(s_rd_ready),
       .store_addr_i(s_rd_addr),
@@ -473,21 +497,66 @@ module vt_pe_cluster #(
 
   // ---- mesh
 
-  assign tx_valid_o = 1'b0;
-  assign tx_flit_o = {(41 + LinkBits) {1'b0}};
-  assign rx_ready_o = 1'b1;
-  assign red_tx_valid_o = 1'b0;
-  assign red_tx_flit_o = {(38 + LinkBits) {1'b0}};
-  assign red_rx_ready_o = 1'b1;
-  assign ev_noc_o = 1'b0;
-  assign ev_stall_send_o = 1'b0;
-  assign mesh_overflow = 1'b0;
-  assign job_ready[4] = job_valid[4];
-  assign send_done = job_ready[4];
-  assign send_signal = send_job[`VT_SIGNAL];
-  wire unused_mesh = &{1'b0, send_job, tx_ready_i, rx_valid_i, rx_flit_i, red_tx_ready_i, red_rx_valid_i, red_rx_flit_i};
+  wire       post_valid;
+  wire [4:0] post_sem;
 
-  assign progress = ev_mac_o || l_wr_valid || v_wr_valid || wr_data_valid_o || (|rd_data_valid_i) || s_data_valid || v_data_valid;
+  vt_mesh_send #(
+      .WordBits(WordBits),
+      .LinkBits(LinkBits),
+      .SpadBits(SpadBits)
+  ) u_send (
+      .clk_i(clk_i),
+      .rst_ni(engine_rst_n),
+      .job_valid_i(job_valid[4]),
+      .job_ready_o(job_ready[4]),
+      .job_i(send_job),
+      .done_valid_o(send_done),
+      .done_signal_o(send_signal),
+      .post_valid_i(post_valid),
+      .post_sem_i(post_sem),
+      .overflow_o(mesh_overflow),
+      .rd_valid_o(m_rd_valid),
+      .rd_ready_i(m_rd_ready),
+      .rd_addr_o(m_rd_addr),
+      .rd_data_valid_i(m_data_valid),
+      .rd_data_i(m_data),
+      .tx_valid_o(tx_valid_o),
+      .tx_ready_i(tx_ready_i),
+      .tx_flit_o(tx_flit_o),
+      .red_tx_valid_o(red_tx_valid_o),
+      .red_tx_ready_i(red_tx_ready_i),
+      .red_tx_flit_o(red_tx_flit_o),
+      .ev_sent_o(ev_noc_o),
+      .ev_stall_o(ev_stall_send_o)
+  );
+
+  vt_mesh_receive #(
+      .WordBits(WordBits),
+      .LinkBits(LinkBits),
+      .Granule(Granule),
+      .SpadBits(SpadBits)
+  ) u_receive (
+      .clk_i(clk_i),
+      .rst_ni(engine_rst_n),
+      .rx_valid_i(rx_valid_i),
+      .rx_ready_o(rx_ready_o),
+      .rx_flit_i(rx_flit_i),
+      .red_rx_valid_i(red_rx_valid_i),
+      .red_rx_ready_o(red_rx_ready_o),
+      .red_rx_flit_i(red_rx_flit_i),
+      .wr_valid_o(m_wr_valid),
+      .wr_ready_i(m_wr_ready),
+      .wr_addr_o(m_wr_addr),
+      .wr_mask_o(m_wr_mask),
+      .wr_data_o(m_wr_data),
+      .post_valid_o(post_valid),
+      .post_sem_o(post_sem)
+  );
+
+  // What moves through the meshes is progress, waiting for tokens is none.
+  wire mesh_progress = ev_noc_o || m_data_valid || m_wr_valid || post_valid;
+  assign progress = ev_mac_o || l_wr_valid || v_wr_valid || wr_data_valid_o || (|rd_data_valid_i) || s_data_valid ||
+      v_data_valid || mesh_progress;
 
 endmodule
 

@@ -5,8 +5,8 @@
 //
 // Consecutive words lie in different banks, and the bank number is folded over all address digits, so that strides of
 // a power of two spread as well. Each bank serves one request a cycle. The order of precedence is: streamed operand A,
-// stationary operand B, results, auxiliary operand, load, store: the array first, then what frees accumulators, then
-// the memory side, whose queues can wait.
+// stationary operand B, results, auxiliary operand, receive, load, send, store: the array first, then what frees
+// accumulators, then the mesh, which must drain, and the memory side, whose queues can wait.
 //
 // Latency     read data 1 cycle after the request is taken, valid in that cycle only.
 // Throughput  Banks requests per cycle, 1 per client.
@@ -53,12 +53,26 @@ module vt_scratchpad #(
     output wire                aux_data_valid_o,
     output wire [WordBits-1:0] aux_data_o,
 
+    // What the meshes bring.
+    input  wire                receive_valid_i,
+    output wire                receive_ready_o,
+    input  wire [AddrBits-1:0] receive_addr_i,
+    input  wire [Granules-1:0] receive_mask_i,
+    input  wire [WordBits-1:0] receive_data_i,
+
     // Load engine.
     input  wire                load_valid_i,
     output wire                load_ready_o,
     input  wire [AddrBits-1:0] load_addr_i,
     input  wire [Granules-1:0] load_mask_i,
     input  wire [WordBits-1:0] load_data_i,
+
+    // Send engine.
+    input  wire                send_valid_i,
+    output wire                send_ready_o,
+    input  wire [AddrBits-1:0] send_addr_i,
+    output wire                send_data_valid_o,
+    output wire [WordBits-1:0] send_data_o,
 
     // Store engine.
     input  wire                store_valid_i,
@@ -91,13 +105,15 @@ module vt_scratchpad #(
     end
   endfunction
 
-  // Clients in order of precedence: 0 A, 1 B, 2 results, 3 auxiliary, 4 load, 5 store.
+  // Clients in order of precedence: 0 A, 1 B, 2 results, 3 auxiliary, 4 receive, 5 load, 6 send, 7 store.
   wire [BankBits-1:0] bank0 = bank_of(a_addr_i);
   wire [BankBits-1:0] bank1 = bank_of(b_addr_i);
   wire [BankBits-1:0] bank2 = bank_of(result_addr_i);
   wire [BankBits-1:0] bank3 = bank_of(aux_addr_i);
-  wire [BankBits-1:0] bank4 = bank_of(load_addr_i);
-  wire [BankBits-1:0] bank5 = bank_of(store_addr_i);
+  wire [BankBits-1:0] bank4 = bank_of(receive_addr_i);
+  wire [BankBits-1:0] bank5 = bank_of(load_addr_i);
+  wire [BankBits-1:0] bank6 = bank_of(send_addr_i);
+  wire [BankBits-1:0] bank7 = bank_of(store_addr_i);
 
   // One net a client: a client's valid may depend on the ready of those before it.
   assign a_ready_o = 1'b1;
@@ -105,18 +121,27 @@ module vt_scratchpad #(
   assign result_ready_o = !((a_valid_i && bank0 == bank2) || (b_valid_i && bank1 == bank2));
   assign aux_ready_o = !((a_valid_i && bank0 == bank3) || (b_valid_i && bank1 == bank3) ||
                          (result_valid_i && bank2 == bank3));
-  assign load_ready_o = !((a_valid_i && bank0 == bank4) || (b_valid_i && bank1 == bank4) ||
-                          (result_valid_i && bank2 == bank4) || (aux_valid_i && bank3 == bank4));
-  assign store_ready_o = !((a_valid_i && bank0 == bank5) || (b_valid_i && bank1 == bank5) ||
-                           (result_valid_i && bank2 == bank5) || (aux_valid_i && bank3 == bank5) ||
-                           (load_valid_i && bank4 == bank5));
+  assign receive_ready_o = !((a_valid_i && bank0 == bank4) || (b_valid_i && bank1 == bank4) ||
+                             (result_valid_i && bank2 == bank4) || (aux_valid_i && bank3 == bank4));
+  assign load_ready_o = !((a_valid_i && bank0 == bank5) || (b_valid_i && bank1 == bank5) ||
+                          (result_valid_i && bank2 == bank5) || (aux_valid_i && bank3 == bank5) ||
+                          (receive_valid_i && bank4 == bank5));
+  assign send_ready_o = !((a_valid_i && bank0 == bank6) || (b_valid_i && bank1 == bank6) ||
+                          (result_valid_i && bank2 == bank6) || (aux_valid_i && bank3 == bank6) ||
+                          (receive_valid_i && bank4 == bank6) || (load_valid_i && bank5 == bank6));
+  assign store_ready_o = !((a_valid_i && bank0 == bank7) || (b_valid_i && bank1 == bank7) ||
+                           (result_valid_i && bank2 == bank7) || (aux_valid_i && bank3 == bank7) ||
+                           (receive_valid_i && bank4 == bank7) || (load_valid_i && bank5 == bank7) ||
+                           (send_valid_i && bank6 == bank7));
 
   wire take0 = a_valid_i;
   wire take1 = b_valid_i && b_ready_o;
   wire take2 = result_valid_i && result_ready_o;
   wire take3 = aux_valid_i && aux_ready_o;
-  wire take4 = load_valid_i && load_ready_o;
-  wire take5 = store_valid_i && store_ready_o;
+  wire take4 = receive_valid_i && receive_ready_o;
+  wire take5 = load_valid_i && load_ready_o;
+  wire take6 = send_valid_i && send_ready_o;
+  wire take7 = store_valid_i && store_ready_o;
 
   // ---- banks
 
@@ -130,13 +155,17 @@ module vt_scratchpad #(
       wire hit3 = take3 && bank3 == b[BankBits-1:0];
       wire hit4 = take4 && bank4 == b[BankBits-1:0];
       wire hit5 = take5 && bank5 == b[BankBits-1:0];
+      wire hit6 = take6 && bank6 == b[BankBits-1:0];
+      wire hit7 = take7 && bank7 == b[BankBits-1:0];
       wire [RowBits-1:0] row =
           ({RowBits{hit0}} & a_addr_i[AddrBits-1:BankBits]) |
           ({RowBits{hit1}} & b_addr_i[AddrBits-1:BankBits]) |
           ({RowBits{hit2}} & result_addr_i[AddrBits-1:BankBits]) |
           ({RowBits{hit3}} & aux_addr_i[AddrBits-1:BankBits]) |
-          ({RowBits{hit4}} & load_addr_i[AddrBits-1:BankBits]) |
-          ({RowBits{hit5}} & store_addr_i[AddrBits-1:BankBits]);
+          ({RowBits{hit4}} & receive_addr_i[AddrBits-1:BankBits]) |
+          ({RowBits{hit5}} & load_addr_i[AddrBits-1:BankBits]) |
+          ({RowBits{hit6}} & send_addr_i[AddrBits-1:BankBits]) |
+          ({RowBits{hit7}} & store_addr_i[AddrBits-1:BankBits]);
       vt_sram #(
           .Depth(Words / Banks),
           .Width(WordBits),
@@ -144,37 +173,41 @@ module vt_scratchpad #(
           .SinglePort(1)
       ) u_sram (
           .clk_i(clk_i),
-          .ren_i(hit0 || hit1 || hit3 || hit5),
+          .ren_i(hit0 || hit1 || hit3 || hit6 || hit7),
           .raddr_i(row),
           .rdata_o(bank_data[b*WordBits+:WordBits]),
-          .wen_i(({Granules{hit2}} & result_mask_i) | ({Granules{hit4}} & load_mask_i)),
+          .wen_i(({Granules{hit2}} & result_mask_i) | ({Granules{hit4}} & receive_mask_i) |
+                 ({Granules{hit5}} & load_mask_i)),
           .waddr_i(row),
-          .wdata_i(hit4 ? load_data_i : result_data_i)
+          .wdata_i(hit5 ? load_data_i : hit4 ? receive_data_i : result_data_i)
       );
     end
   endgenerate
 
   // ---- read data
 
-  reg [3:0] data_valid_q;
+  reg [4:0] data_valid_q;
   reg [BankBits-1:0] from0_q;
   reg [BankBits-1:0] from1_q;
   reg [BankBits-1:0] from3_q;
-  reg [BankBits-1:0] from5_q;
+  reg [BankBits-1:0] from6_q;
+  reg [BankBits-1:0] from7_q;
 
   always @(posedge clk_i) begin
-    data_valid_q <= {take5, take3, take1, take0} & {4{rst_ni}};
+    data_valid_q <= {take7, take6, take3, take1, take0} & {5{rst_ni}};
     if (take0) from0_q <= bank0;
     if (take1) from1_q <= bank1;
     if (take3) from3_q <= bank3;
-    if (take5) from5_q <= bank5;
+    if (take6) from6_q <= bank6;
+    if (take7) from7_q <= bank7;
   end
 
   assign a_data_o = bank_data[from0_q*WordBits+:WordBits];
   assign b_data_o = bank_data[from1_q*WordBits+:WordBits];
   assign aux_data_o = bank_data[from3_q*WordBits+:WordBits];
-  assign store_data_o = bank_data[from5_q*WordBits+:WordBits];
-  assign {store_data_valid_o, aux_data_valid_o, b_data_valid_o, a_data_valid_o} = data_valid_q;
+  assign send_data_o = bank_data[from6_q*WordBits+:WordBits];
+  assign store_data_o = bank_data[from7_q*WordBits+:WordBits];
+  assign {store_data_valid_o, send_data_valid_o, aux_data_valid_o, b_data_valid_o, a_data_valid_o} = data_valid_q;
 
 endmodule
 

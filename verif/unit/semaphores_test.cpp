@@ -7,12 +7,16 @@
 #include <array>
 #include <random>
 
+#include "unit/block_bench.h"
+#include "vaultrain/isa.h"
+
 namespace vaultrain {
 namespace {
 
-constexpr int kCount = 16;
-constexpr int kEngines = 4;
-constexpr int kMost = 15;  // the largest value of a semaphore
+constexpr int kCount = isa::kSemaphores;
+constexpr int kEngines = isa::kEngines;
+constexpr int kMost = (1 << isa::kSemaphoreBits) - 1;
+constexpr uint32_t kAll = (1u << kCount) - 1;
 
 struct Inputs {
   bool clear = false;
@@ -71,12 +75,11 @@ class Bench {
     dut_.clk_i = 0;
     dut_.clear_i = in.clear;
     dut_.wait_valid_i = dut_.signal_valid_i = 0;
-    dut_.wait_mask_i = dut_.signal_mask_i = 0;
     for (int e = 0; e < kEngines; ++e) {
       dut_.wait_valid_i |= in.wait[e] << e;
       dut_.signal_valid_i |= in.signal[e] << e;
-      dut_.wait_mask_i |= uint64_t{in.wait_mask[e]} << (kCount * e);
-      dut_.signal_mask_i |= uint64_t{in.signal_mask[e]} << (kCount * e);
+      PutBits(dut_.wait_mask_i, static_cast<size_t>(kCount * e), kCount, in.wait_mask[e]);
+      PutBits(dut_.signal_mask_i, static_cast<size_t>(kCount * e), kCount, in.signal_mask[e]);
     }
     dut_.eval();
     const uint32_t grants = dut_.grant_o;
@@ -113,14 +116,14 @@ TEST(Semaphores, AgreeWithTheTwinUnderRandomTraffic) {
     int overflows = 0;
     const uint32_t signal_rate = 1 + seed % 4;  // starved to flooded
     for (int cycle = 0; cycle < 20000; ++cycle) {
-      in.clear = random() % 200 == 0;
+      in.clear = random() % 400 == 0;
       for (int e = 0; e < kEngines; ++e) {
         if (!in.wait[e] && random() % 4 != 0) {
           in.wait[e] = true;
-          in.wait_mask[e] = random() & random() & random() & 0xffff;
+          in.wait_mask[e] = random() & random() & random() & kAll;
         }
         in.signal[e] = random() % 5 < signal_rate;
-        in.signal_mask[e] = random() & random() & random() & 0xffff;
+        in.signal_mask[e] = random() & random() & random() & kAll;
       }
       const uint32_t expected = twin.Step(in);
       ASSERT_EQ(bench.Cycle(in), expected) << "seed " << seed << " cycle " << cycle;
@@ -174,7 +177,7 @@ TEST(Semaphores, ServeOneEngineACycle) {
 
 TEST(Semaphores, GrantAnEmptyMaskAtOnce) {
   Bench bench;
-  EXPECT_EQ(bench.Wait(3, 0), 0b1000u);
+  EXPECT_EQ(bench.Wait(4, 0), 0b10000u);
 }
 
 TEST(Semaphores, TakeAndSignalAtTheirLargestValueIsNoOverflow) {

@@ -20,7 +20,7 @@ using isa::ErrorCode;
 using isa::FieldId;
 using isa::Opcode;
 
-constexpr int kEngines = 4;
+constexpr int kEngines = isa::kEngines;
 constexpr uint32_t kMemBytes = 1u << VT_MemBits;
 
 using Program = std::vector<Descriptor>;
@@ -33,17 +33,22 @@ int EngineOf(const Descriptor& d) {
       return 1;
     case Opcode::kCompute:
       return 2;
+    case Opcode::kSend:
+      return 4;
     default:
       return 3;
   }
 }
 
-Descriptor Legal(int engine, bool softmax) {
+// `kind` chooses among the opcodes of an engine.
+Descriptor Legal(int engine, uint32_t kind) {
+  constexpr Opcode kVectorUnit[] = {Opcode::kVector, Opcode::kSoftmax, Opcode::kElements};
+  const Opcode vector_unit = kVectorUnit[kind % 3];
   Descriptor d(engine == 0   ? Opcode::kLoad
                : engine == 1 ? Opcode::kStore
                : engine == 2 ? Opcode::kCompute
-               : softmax     ? Opcode::kSoftmax
-                             : Opcode::kVector);
+               : engine == 3 ? vector_unit
+                             : Opcode::kSend);
   if (engine < 2) {
     d.Set(FieldId::kRows, 1);
     d.Set(FieldId::kRowAccesses, 1);
@@ -51,17 +56,25 @@ Descriptor Legal(int engine, bool softmax) {
     d.Set(FieldId::kBLevel, 1);
     d.Set(FieldId::kStoreLevel, 1);
     for (int k = 0; k < isa::kLoops; ++k) d.Set(FieldId::kBound, 1, k);
-  } else if (softmax) {
+  } else if (engine == 4) {
+    d.Set(FieldId::kSendKind, kind % 2);
+    if (kind % 2) {
+      d.Set(FieldId::kGroup, static_cast<int>(isa::Group::kAll));
+      d.Set(FieldId::kSendRows, 1);
+      d.Set(FieldId::kRowFlits, 1);
+      d.Set(FieldId::kDstPitch, 1 << 20);  // in the last byte that the queue keeps
+    }
+  } else if (vector_unit == Opcode::kSoftmax) {
     d.Set(FieldId::kSRows, 1);
     d.Set(FieldId::kClasses, 1);
   } else {
-    d.Set(FieldId::kPopLevel, 1);
+    if (vector_unit == Opcode::kVector) d.Set(FieldId::kPopLevel, 1);
     for (int k = 0; k < isa::kLoops; ++k) d.Set(FieldId::kVBound, 1, k);
   }
   return d;
 }
 
-// A program that ends. Semaphore s is taken by engine s % 4 alone, in program order, so that no
+// A program that ends. Semaphore s is taken by engine s % 5 alone, in program order, so that no
 // later descriptor takes what an earlier one waits for, and never passes its largest value.
 Program DrawProgram(std::mt19937& random, int count) {
   Program program;
@@ -69,7 +82,7 @@ Program DrawProgram(std::mt19937& random, int count) {
   std::array<int, isa::kSemaphores> signalled{};
   for (int i = 0; i < count; ++i) {
     const int engine = static_cast<int>(random() % kEngines);
-    Descriptor d = Legal(engine, random() % 2);
+    Descriptor d = Legal(engine, random());
     d.Set(FieldId::kTag, random() % 64);
     uint32_t wait = 0;
     uint32_t signal = 0;
@@ -100,7 +113,7 @@ struct Outcome {
   int cycles = 0;
 };
 
-// Four engines and a vault around the sequencer, each as slow as it likes.
+// Five engines and a vault around the sequencer, each as slow as it likes.
 class Bench {
  public:
   Bench(uint32_t seed, bool stalls)
@@ -113,6 +126,8 @@ class Bench {
         go_done_(random_, stalls) {
     memory_.assign(kMemBytes, 0);
     dut_.start_i = dut_.abort_i = dut_.rd_data_valid_i = dut_.job_ready_i = dut_.job_done_i = 0;
+    dut_.fault_i = dut_.fault_code_i = dut_.mesh_overflow_i = 0;
+    dut_.my_x_i = dut_.my_y_i = dut_.last_x_i = dut_.last_y_i = 0;
     dut_.watchdog_i = 0;
     dut_.progress_i = 0;
     dut_.engine_idle_i = 3;
@@ -144,6 +159,10 @@ class Bench {
     Outcome outcome;
     for (;; ++outcome.cycles) {
       dut_.abort_i = abort_at && outcome.cycles == *abort_at;
+      dut_.fault_i = fault_at && (outcome.cycles == *fault_at || outcome.cycles == *fault_at + 3);
+      dut_.fault_code_i =
+          static_cast<uint8_t>(dut_.fault_i ? fault_code + outcome.cycles - *fault_at : 0xff);
+      dut_.mesh_overflow_i = overflow_at && outcome.cycles == *overflow_at;
       Cycle(outcome);
       dut_.start_i = 0;
       if (outcome.done || outcome.error || ::testing::Test::HasFailure()) return outcome;
@@ -155,6 +174,8 @@ class Bench {
   }
 
   std::optional<int> abort_at;  // cycle after the start
+  std::optional<int> fault_at, overflow_at;
+  int fault_code = 0;  // the one that comes 3 cycles later is 3 more
   bool engines_hang = false;
   void SetWatchdog(uint32_t cycles) { dut_.watchdog_i = cycles; }
   std::mt19937& random() { return random_; }
@@ -170,14 +191,14 @@ class Bench {
     // Offers that stand since the last cycle may be taken, jobs that were taken may complete.
     uint32_t ready = 0;
     uint32_t done = 0;
-    dut_.job_signal_i = 0;
     for (int e = 0; e < kEngines; ++e) {
       if (offer_[e] && !engines_hang && go_ready_.Go()) ready |= 1u << e;
       if (e < 2 && !running_[e].empty() && !engines_hang && go_done_.Go()) done |= 1u << e;
       if (e >= 2 && ready >> e & 1) done |= 1u << e;
       if (done >> e & 1) {
         const Descriptor& d = e < 2 ? running_[e].front() : *offer_[e];
-        dut_.job_signal_i |= static_cast<uint64_t>(d.Get(FieldId::kSignal)) << 16 * e;
+        PutBits(dut_.job_signal_i, static_cast<size_t>(isa::kSemaphores * e), isa::kSemaphores,
+                static_cast<uint64_t>(d.Get(FieldId::kSignal)));
       }
     }
     dut_.job_ready_i = ready;
@@ -356,6 +377,37 @@ TEST(Sequencer, AbortEndsAProgramAtAnyTime) {
   }
 }
 
+// An ECC fault of the vault, a peer's error: the first code stays.
+TEST(Sequencer, AFaultEndsAProgramAtAnyTimeWithItsCode) {
+  for (uint32_t seed = 1; seed <= 40; ++seed) {
+    Bench bench(seed, true);
+    bench.fault_at = 1 + static_cast<int>(bench.random()() % 600);
+    bench.fault_code = static_cast<int>(seed % 2 ? ErrorCode::kMesh : ErrorCode::kPeer);
+    if (seed % 3 == 0) bench.overflow_at = *bench.fault_at + 1;
+    const Outcome outcome = bench.Run(DrawProgram(bench.random(), 50), 0, 51);
+    ASSERT_TRUE(outcome.error) << "seed " << seed;
+    EXPECT_EQ(outcome.code, bench.fault_code) << "seed " << seed;
+    bench.fault_at.reset();
+    bench.overflow_at.reset();
+    EXPECT_TRUE(bench.Run(DrawProgram(bench.random(), 10), 4096, 11).done) << "seed " << seed;
+    ASSERT_FALSE(HasFailure()) << "seed " << seed;
+  }
+}
+
+TEST(Sequencer, AFaultBetweenProgramsIsNoError) {
+  Bench bench(1, true);
+  bench.fault_code = static_cast<int>(ErrorCode::kPeer);
+  bench.fault_at = -3;  // so the second comes with the start
+  EXPECT_TRUE(bench.Run(DrawProgram(bench.random(), 10), 0, 11).done);
+}
+
+TEST(Sequencer, AMeshSemaphoreBeyondItsLargestValueEndsTheProgram) {
+  Bench bench(1, true);
+  bench.overflow_at = 200;
+  const Outcome outcome = bench.Run(DrawProgram(bench.random(), 50), 0, 51);
+  EXPECT_EQ(outcome.code, static_cast<int>(ErrorCode::kSemaphore));
+}
+
 TEST(Sequencer, TheWatchdogEndsAHang) {
   Bench bench(1, false);
   bench.engines_hang = true;
@@ -367,7 +419,7 @@ TEST(Sequencer, TheWatchdogEndsAHang) {
   EXPECT_LE(outcome.cycles, 500 + 40 * 20 + 100);
   // A semaphore that nobody signals is a hang as well.
   bench.engines_hang = false;
-  Program waits = {Legal(2, false), Descriptor(Opcode::kEnd)};
+  Program waits = {Legal(2, 0), Descriptor(Opcode::kEnd)};
   waits[0].Set(FieldId::kWait, 1);
   EXPECT_EQ(bench.Run(waits, 4096, 2).code, static_cast<int>(ErrorCode::kWatchdog));
 }
@@ -376,8 +428,8 @@ TEST(Sequencer, ASemaphoreBeyondItsLargestValueEndsTheProgram) {
   Bench bench(1, true);
   Program program;
   for (int i = 0; i < 1 << isa::kSemaphoreBits; ++i) {
-    program.push_back(Legal(i % 4, false));
-    program.back().Set(FieldId::kSignal, 1 << 9);
+    program.push_back(Legal(i % kEngines, 0));
+    program.back().Set(FieldId::kSignal, 1 << 23);
   }
   program.push_back(Descriptor(Opcode::kEnd));
   const uint32_t count = static_cast<uint32_t>(program.size());
@@ -388,9 +440,9 @@ TEST(Sequencer, ASemaphoreBeyondItsLargestValueEndsTheProgram) {
 
 TEST(Sequencer, ADescriptorTakesItsBeatsAndItsCheck) {
   Bench bench(1, false);
-  const int most[kEngines] = {28, 28, 18, 12};
+  const int most[kEngines] = {28, 28, 18, 12, 12};
   for (int engine = 0; engine < kEngines; ++engine) {
-    Program program(100, Legal(engine, false));
+    Program program(100, Legal(engine, 0));
     program.push_back(Descriptor(Opcode::kEnd));
     const Outcome outcome = bench.Run(program, 0, 101);
     ASSERT_TRUE(outcome.done);
