@@ -23,6 +23,7 @@
 `default_nettype none
 `include "vt_isa.vh"
 `include "vt_regs.vh"
+`include "vt_mesh.vh"
 `include "vt_mesh_flit.vh"
 `include "vt_host_flit.vh"
 
@@ -342,7 +343,8 @@ module vt_node #(
   wire               red_error;
 
   vt_reduce_router #(
-      .FlitBits(RedBits),
+      .LinkBits(LinkBits),
+      .UserBits(`VT_RED_HEAD - `VT_MESH_HEADER_BITS),
       .Depth(LinkDepth)
   ) u_reduce_router (
       .clk_i(clk_i),

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
 
@@ -158,14 +159,6 @@ struct Library {
   void* handle;
 };
 
-// A register by its name, which the compiler looks up.
-struct Offset {
-  template <size_t N>
-  consteval Offset(const char (&name)[N]) : value(RegisterOffset(name)) {}
-  constexpr Offset(uint32_t offset) : value(offset) {}
-  uint32_t value;
-};
-
 class RtlDevice : public Device {
  public:
   RtlDevice(const fs::path& object, const VaultDram& dram, const RtlOptions& options)
@@ -183,10 +176,10 @@ class RtlDevice : public Device {
     device_ = create_(&dram_.timing, &dram_.geometry, 0);
     if (!options_.trace.empty()) Check(trace_(device_, options_.trace.c_str()), "trace");
     const uint64_t bytes = dram_.geometry.Bytes();
-    SetRegister("WINDOW_SIZE_LO", static_cast<uint32_t>(bytes));
-    SetRegister("WINDOW_SIZE_HI", static_cast<uint32_t>(bytes >> 32));
-    SetRegister("WATCHDOG", kWatchdog);
-    SetRegister("IRQ_ENABLE", 3);
+    SetRegister(kAllNodes + RegisterOffset("WINDOW_SIZE_LO"), static_cast<uint32_t>(bytes));
+    SetRegister(kAllNodes + RegisterOffset("WINDOW_SIZE_HI"), static_cast<uint32_t>(bytes >> 32));
+    SetRegister(kAllNodes + RegisterOffset("WATCHDOG"), kWatchdog);
+    SetRegister(RegisterAddress("IRQ_ENABLE"), 3);
   }
   ~RtlDevice() override { destroy_(device_); }
 
@@ -203,62 +196,83 @@ class RtlDevice : public Device {
     Check(read_dies_(device_, address, bytes.data(), bytes.size()), "read");
   }
   void SetScalar(int index, float value) override {
-    SetRegister(RegisterOffset("SCALAR0") + 4 * static_cast<uint32_t>(index),
+    SetRegister(kAllNodes + RegisterOffset("SCALAR0") + 4 * static_cast<uint32_t>(index),
                 std::bit_cast<uint32_t>(value));
   }
 
   RunReport Run(const ProgramStream& stream) override {
-    const NodeProgram& node = stream.nodes.at(0);
-    SetRegister("PROG_ADDR_LO", static_cast<uint32_t>(node.address));
-    SetRegister("PROG_ADDR_HI", static_cast<uint32_t>(node.address >> 32));
-    SetRegister("PROG_COUNT", static_cast<uint32_t>(node.descriptors.size()));
-    SetRegister("IRQ_STATUS", 3);
-    SetRegister("CTRL", 1);
+    uint32_t mask = 0;
+    for (size_t n = 0; n < stream.nodes.size(); ++n) {
+      const NodeProgram& node = stream.nodes[n];
+      if (node.descriptors.empty()) continue;
+      mask |= uint32_t{1} << n;
+      const uint32_t page = NodePage(static_cast<int>(n));
+      const uint64_t address = node.address % dram_.geometry.Bytes();
+      SetRegister(page + RegisterOffset("PROG_ADDR_LO"), static_cast<uint32_t>(address));
+      SetRegister(page + RegisterOffset("PROG_ADDR_HI"), static_cast<uint32_t>(address >> 32));
+      SetRegister(page + RegisterOffset("PROG_COUNT"),
+                  static_cast<uint32_t>(node.descriptors.size()));
+    }
+    SetRegister(RegisterAddress("NODE_MASK"), mask);
+    SetRegister(RegisterAddress("IRQ_STATUS"), 3);
+    SetRegister(RegisterAddress("CTRL"), RegisterFieldOf("CTRL", "START").mask());
     Check(run_(device_, options_.max_cycles, options_.disturb, options_.seed), "run");
     RunReport report;
-    const uint32_t status = Register("STATUS");
+    const uint32_t status = Register(RegisterAddress("STATUS"));
     if (RegisterFieldOf("STATUS", "ERROR").Get(status) != 0) {
       report.error =
           static_cast<isa::ErrorCode>(RegisterFieldOf("STATUS", "ERROR_CODE").Get(status));
-      report.error_index = Register("ERROR_INFO");
+      report.error_node = RegisterFieldOf("STATUS", "ERROR_NODE").Get(status);
+      report.error_index = Register(RegisterAddress("ERROR_INFO"));
     }
-    RunCounters& c = report.counters;
-    c.cycles = Counter("CYCLES_LO");
-    c.mac_cycles = Counter("MAC_CYCLES_LO");
-    c.dram_reads = Counter("DRAM_READS_LO");
-    c.dram_writes = Counter("DRAM_WRITES_LO");
-    c.dram_activates = Counter("DRAM_ACTIVATES_LO");
-    c.dram_refreshes = Counter("DRAM_REFRESHES_LO");
-    c.row_misses = Counter("ROW_MISSES_LO");
-    c.stall_a = Counter("STALL_A_LO");
-    c.stall_b = Counter("STALL_B_LO");
-    c.stall_drain = Counter("STALL_DRAIN_LO");
-    c.stall_load = Counter("STALL_LOAD_LO");
-    c.stall_store = Counter("STALL_STORE_LO");
-    for (uint32_t tag = 0; tag < report.job_cycles.size(); ++tag) {
-      SetRegister("JOB_INDEX", tag);
-      report.job_cycles[tag] = Register("JOB_CYCLE");
+    report.counters.cycles = Counter(RegisterAddress("RUN_CYCLES_LO"));
+    for (size_t n = 0; n < stream.nodes.size(); ++n) {
+      if (!stream.nodes[n].descriptors.empty()) AddNode(NodePage(static_cast<int>(n)), report);
     }
     return report;
   }
 
  private:
+  // The counters of one node: sums, and the latest time of each tag.
+  void AddNode(uint32_t page, RunReport& report) {
+    RunCounters& c = report.counters;
+    c.mac_cycles += Counter(page + RegisterOffset("MAC_CYCLES_LO"));
+    c.dram_reads += Counter(page + RegisterOffset("DRAM_READS_LO"));
+    c.dram_writes += Counter(page + RegisterOffset("DRAM_WRITES_LO"));
+    c.dram_activates += Counter(page + RegisterOffset("DRAM_ACTIVATES_LO"));
+    c.dram_refreshes += Counter(page + RegisterOffset("DRAM_REFRESHES_LO"));
+    c.row_misses += Counter(page + RegisterOffset("ROW_MISSES_LO"));
+    c.stall_a += Counter(page + RegisterOffset("STALL_A_LO"));
+    c.stall_b += Counter(page + RegisterOffset("STALL_B_LO"));
+    c.stall_drain += Counter(page + RegisterOffset("STALL_DRAIN_LO"));
+    c.stall_load += Counter(page + RegisterOffset("STALL_LOAD_LO"));
+    c.stall_store += Counter(page + RegisterOffset("STALL_STORE_LO"));
+    c.stall_send += Counter(page + RegisterOffset("STALL_SEND_LO"));
+    c.noc_flits += Counter(page + RegisterOffset("NOC_FLITS_LO"));
+    c.ecc_corrected += Counter(page + RegisterOffset("ECC_CORRECTED_LO"));
+    c.ecc_uncorrectable += Counter(page + RegisterOffset("ECC_UNCORRECTABLE_LO"));
+    for (uint32_t tag = 0; tag < report.job_cycles.size(); ++tag) {
+      SetRegister(page + RegisterOffset("JOB_INDEX"), tag);
+      report.job_cycles[tag] =
+          std::max(report.job_cycles[tag], Register(page + RegisterOffset("JOB_CYCLE")));
+    }
+  }
   void Check(int failed, const char* what) {
     if (failed != 0)
       throw Error(ExitStatus::kInternal, fmt::format("RTL model, {}: {}", what, error_(device_)));
   }
-  void SetRegister(Offset offset, uint32_t value) {
-    Check(write_register_(device_, offset.value, value), "register write");
+  void SetRegister(uint32_t address, uint32_t value) {
+    Check(write_register_(device_, address, value), "register write");
   }
-  uint32_t Register(Offset offset) {
+  uint32_t Register(uint32_t address) {
     uint32_t value = 0;
-    Check(read_register_(device_, offset.value, &value), "register read");
+    Check(read_register_(device_, address, &value), "register read");
     return value;
   }
   // Reading the low word latches the high one behind it.
-  uint64_t Counter(Offset low) {
+  uint64_t Counter(uint32_t low) {
     const uint64_t value = Register(low);
-    return value | uint64_t{Register(Offset(low.value + 4))} << 32;
+    return value | uint64_t{Register(low + 4)} << 32;
   }
 
   Library library_;

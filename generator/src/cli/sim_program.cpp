@@ -52,32 +52,53 @@ std::string DieLines(const VaultDram& dram) {
 }
 
 // What a host does for one run.
-std::string RunLines(const ProgramStream& stream, uint64_t window, float step_size) {
-  std::string text = "\n# One training step.\n";
-  auto write = [&](uint32_t offset, const char* name, uint32_t value) {
-    text += fmt::format("write {:#05x} {:#010x}  # {}\n", offset, value, name);
+std::string RunLines(const ProgramStream& stream, uint64_t vault_bytes, float step_size) {
+  std::string text =
+      "\n# One training step; what all nodes share goes to all their pages at once.\n";
+  auto write = [&](uint32_t address, const std::string& name, uint32_t value) {
+    text += fmt::format("write {:#07x} {:#010x}  # {}\n", address, value, name);
   };
   auto low = [](uint64_t value) { return static_cast<uint32_t>(value); };
   auto high = [](uint64_t value) { return static_cast<uint32_t>(value >> 32); };
-  write(RegisterOffset("WINDOW_SIZE_LO"), "WINDOW_SIZE_LO", low(window));
-  write(RegisterOffset("WINDOW_SIZE_HI"), "WINDOW_SIZE_HI", high(window));
-  write(RegisterOffset("WATCHDOG"), "WATCHDOG", kWatchdog);
-  write(RegisterAddress("IRQ_ENABLE"), "IRQ_ENABLE", 3);
+  write(kAllNodes + RegisterOffset("WINDOW_SIZE_LO"), "WINDOW_SIZE_LO", low(vault_bytes));
+  write(kAllNodes + RegisterOffset("WINDOW_SIZE_HI"), "WINDOW_SIZE_HI", high(vault_bytes));
+  write(kAllNodes + RegisterOffset("WATCHDOG"), "WATCHDOG", kWatchdog);
   static_assert(kScalarStep == 0 && kScalarOne == 1);
-  write(RegisterOffset("SCALAR0"), "SCALAR0, -(learning rate / batch)",
+  write(kAllNodes + RegisterOffset("SCALAR0"), "SCALAR0, -(learning rate / batch)",
         std::bit_cast<uint32_t>(-step_size));
-  write(RegisterOffset("SCALAR1"), "SCALAR1, 1.0", std::bit_cast<uint32_t>(1.0f));
-  write(RegisterOffset("PROG_ADDR_LO"), "PROG_ADDR_LO", low(stream.nodes[0].address));
-  write(RegisterOffset("PROG_ADDR_HI"), "PROG_ADDR_HI", high(stream.nodes[0].address));
-  write(RegisterOffset("PROG_COUNT"), "PROG_COUNT", low(stream.nodes[0].descriptors.size()));
+  write(kAllNodes + RegisterOffset("SCALAR1"), "SCALAR1, 1.0", std::bit_cast<uint32_t>(1.0f));
+  uint32_t mask = 0;
+  for (size_t n = 0; n < stream.nodes.size(); ++n) {
+    const NodeProgram& node = stream.nodes[n];
+    if (node.descriptors.empty()) continue;
+    mask |= uint32_t{1} << n;
+    const uint32_t page = NodePage(static_cast<int>(n));
+    const uint64_t address = node.address % vault_bytes;
+    write(page + RegisterOffset("PROG_ADDR_LO"), fmt::format("PROG_ADDR_LO of node {}", n),
+          low(address));
+    write(page + RegisterOffset("PROG_ADDR_HI"), fmt::format("PROG_ADDR_HI of node {}", n),
+          high(address));
+    write(page + RegisterOffset("PROG_COUNT"), fmt::format("PROG_COUNT of node {}", n),
+          low(node.descriptors.size()));
+  }
+  write(RegisterAddress("NODE_MASK"), "NODE_MASK, the nodes with a program", mask);
+  write(RegisterAddress("IRQ_ENABLE"), "IRQ_ENABLE", 3);
   write(RegisterAddress("CTRL"), "CTRL, START", RegisterFieldOf("CTRL", "START").mask());
   text += fmt::format("run {}\n", kMaxCycles);
-  text += fmt::format("expect {:#05x} {:#010x}  # STATUS: DONE and no error\n",
+  text += fmt::format("expect {:#07x} {:#010x}  # STATUS: DONE and no error\n",
                       RegisterAddress("STATUS"), RegisterFieldOf("STATUS", "DONE").mask());
   return text;
 }
 
-std::string AsText(const std::vector<uint8_t>& bytes) { return {bytes.begin(), bytes.end()}; }
+// The first `bytes` of every vault, vault after vault.
+std::string VaultMemory(Device& device, int vaults, uint64_t vault_bytes, uint64_t bytes) {
+  std::string text(static_cast<size_t>(vaults) * bytes, '\0');
+  for (int vault = 0; vault < vaults; ++vault) {
+    auto* part = reinterpret_cast<uint8_t*>(text.data()) + static_cast<size_t>(vault) * bytes;
+    device.Read(static_cast<uint64_t>(vault) * vault_bytes, {part, bytes});
+  }
+  return text;
+}
 
 }  // namespace
 
@@ -93,10 +114,12 @@ FileTree SimProgram(const Variant& variant) {
 
   std::unique_ptr<Device> golden = MakeGoldenDevice(variant, dram);
   golden->Load(program.image);
-  std::vector<uint8_t> memory(program.memory_bytes);
-  golden->Read(0, memory);
+  const uint64_t vault_bytes = dram.geometry.Bytes();
+  auto memory = [&] {
+    return VaultMemory(*golden, variant.vaults, vault_bytes, program.memory_bytes);
+  };
   FileTree tree;
-  tree["sim/program.bin"] = AsText(memory);
+  tree["sim/program.bin"] = memory();
   golden->SetScalar(kScalarStep, -step_size);
   golden->SetScalar(kScalarOne, 1.0f);
   if (const RunReport run = golden->Run(stream); run.error != isa::ErrorCode::kNone) {
@@ -104,14 +127,15 @@ FileTree SimProgram(const Variant& variant) {
                 fmt::format("the program of sim/ stops with error code {} at descriptor {}",
                             static_cast<int>(run.error), run.error_index));
   }
-  golden->Read(0, memory);
-  tree["sim/expected.bin"] = AsText(memory);
+  tree["sim/expected.bin"] = memory();
 
   std::string text = GeneratedHeader(variant, "#");
   text += fmt::format("#\n# Network {}, batch {}; sim/README.md says what the lines mean.\n",
                       program.network, program.batch);
   text += DieLines(dram);
-  text += RunLines(stream, dram.geometry.Bytes(), step_size);
+  text += fmt::format("\n# Bytes of every vault in program.bin and expected.bin.\nmemory {}\n",
+                      program.memory_bytes);
+  text += RunLines(stream, vault_bytes, step_size);
   text += "\n# Compared with expected.bin.\n";
   for (const ProgramTensor& tensor : program.tensors) {
     text += fmt::format("tensor {} {} {:#x} {} {} {}\n", tensor.name, FormatWord(tensor.format),

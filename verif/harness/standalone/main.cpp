@@ -79,6 +79,10 @@ class Simulation {
     } else if (verb == "geometry") {
       const auto field = kGeometry.at(Word(line));
       geometry_.*field = static_cast<int>(Number(line));
+    } else if (verb == "memory") {
+      vault_part_ = Number(line);
+      if (vault_part_ == 0 || image_.size() % vault_part_ != 0 || image_.size() != expected_.size())
+        throw std::invalid_argument("program.bin and expected.bin are not whole vaults");
     } else if (verb == "write") {
       const auto address = static_cast<uint32_t>(Number(line));
       const auto value = static_cast<uint32_t>(Number(line));
@@ -111,8 +115,13 @@ class Simulation {
   // Made when the first item needs it, from the timing and geometry that came before.
   VtDevice* Device() {
     if (!device_) {
+      if (vault_part_ == 0) throw std::invalid_argument("no item 'memory' before");
       device_.reset(vt_device_create(&timing_, &geometry_, 0));
-      Require(vt_device_write_dies(device_.get(), 0, image_.data(), image_.size()), "load");
+      for (uint64_t vault = 0; vault * vault_part_ < image_.size(); ++vault) {
+        Require(vt_device_write_dies(device_.get(), vault * geometry_.Bytes(),
+                                     image_.data() + vault * vault_part_, vault_part_),
+                "load");
+      }
     }
     return device_.get();
   }
@@ -143,12 +152,14 @@ class Simulation {
     Bytes found(pitch);
     for (uint64_t row = 0; row < rows; ++row) {
       const uint64_t begin = address + row * pitch;
-      if (begin + cols * size > expected_.size())
+      const uint64_t offset = begin % geometry_.Bytes();
+      const uint64_t place = begin / geometry_.Bytes() * vault_part_ + offset;
+      if (offset + cols * size > vault_part_ || place + cols * size > expected_.size())
         throw std::invalid_argument(name + " leaves expected.bin");
       Require(vt_device_read(Device(), begin, found.data(), found.size()), "read");
       for (uint64_t col = 0; col < cols; ++col) {
         const uint8_t* rtl = found.data() + col * size;
-        const uint8_t* golden = expected_.data() + begin + col * size;
+        const uint8_t* golden = expected_.data() + place + col * size;
         if (std::memcmp(rtl, golden, size) == 0) continue;
         std::ostringstream text;
         text << name << "[" << row << ", " << col << "]: rtl " << ValueOf(format, rtl)
@@ -162,6 +173,7 @@ class Simulation {
 
   Bytes image_;
   Bytes expected_;
+  uint64_t vault_part_ = 0;  // bytes of each vault in both
   DramTiming timing_;
   DramGeometry geometry_;
   DevicePointer device_;

@@ -24,9 +24,9 @@
 
 namespace vaultrain {
 
-// Counters of a run; what an engine does not measure is 0.
+// Counters of a run, summed over the nodes; what an engine does not measure is 0.
 struct RunCounters {
-  uint64_t cycles = 0;  // start to done
+  uint64_t cycles = 0;  // of the module, start to done
   uint64_t mac_cycles = 0;
   uint64_t dram_reads = 0;  // accesses
   uint64_t dram_writes = 0;
@@ -38,6 +38,10 @@ struct RunCounters {
   uint64_t stall_drain = 0;
   uint64_t stall_load = 0;
   uint64_t stall_store = 0;
+  uint64_t stall_send = 0;
+  uint64_t noc_flits = 0;
+  uint64_t ecc_corrected = 0;
+  uint64_t ecc_uncorrectable = 0;
 };
 
 struct RunReport {
@@ -45,7 +49,8 @@ struct RunReport {
   uint32_t error_index = 0;  // descriptor
   uint32_t error_node = 0;
   RunCounters counters;
-  std::array<uint32_t, isa::kTags> job_cycles{};  // when the last vector job of each tag completed
+  // When the last vector job of each tag completed on the last node.
+  std::array<uint32_t, isa::kTags> job_cycles{};
 };
 
 class Device {
