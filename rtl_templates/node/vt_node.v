@@ -21,11 +21,9 @@
 // always taken, by its type: the cluster, the target and the host's port have room for it.
 
 `default_nettype none
-`include "vt_isa.vh"
 `include "vt_regs.vh"
 `include "vt_mesh.vh"
 `include "vt_mesh_flit.vh"
-`include "vt_host_flit.vh"
 
 module vt_node #(
     // PE cluster, as vt_pe_cluster.
@@ -133,168 +131,17 @@ module vt_node #(
     input  wire [DataBits-1:0]          dram_rdata_i
 );
 
-  localparam AccessAddr = RowBits + BankBits + ColBits;
-  localparam AccessLog = $clog2(Beats * DataBits / 8);
-  localparam MemBits = AccessAddr + AccessLog;
+  // ---- data mesh
 
-  // ---- registers
-
-  wire                      running;
-  wire                      freeze;
-  wire [3:0]                drop_credit;
-  wire [3:0]                dropped;
-  wire [63:0]               prog_addr;
-  wire [31:0]               prog_count;
-  wire [63:0]               window_base;
-  wire [63:0]               window_size;
-  wire [31:0]               watchdog;
-  wire [`VT_SCALARS*32-1:0] scalars;
-  wire                      done;
-  wire                      error;
-  wire [7:0]                error_code;
-  wire [31:0]               error_info;
-  wire                      ev_mac;
-  wire                      ev_stall_a;
-  wire                      ev_stall_b;
-  wire                      ev_stall_drain;
-  wire                      ev_stall_load;
-  wire                      ev_stall_store;
-  wire                      ev_stall_send;
-  wire                      ev_noc;
-  wire                      ev_act;
-  wire                      ev_rd;
-  wire                      ev_wr;
-  wire                      ev_ref;
-  wire                      ev_row_miss;
-  wire                      ev_ecc_corrected = 1'b0;
-  wire                      ev_ecc_uncorrectable = 1'b0;
-  wire                      ev_refresh_late = 1'b0;
-  wire [31:0]               cycle;
-  wire [5:0]                job_index;
-  wire [31:0]               job_cycle;
-  wire                      job_stamp;
-  wire [5:0]                job_tag;
-
-  vt_node_registers u_registers (
-      .clk_i(clk_i),
-      .rst_ni(rst_ni),
-      .reg_select_i(reg_select_i),
-      .reg_write_i(reg_write_i),
-      .reg_addr_i(reg_addr_i),
-      .reg_wdata_i(reg_wdata_i),
-      .reg_wstrb_i(reg_wstrb_i),
-      .reg_rdata_o(reg_rdata_o),
-      .reg_error_o(reg_error_o),
-      .start_i(start_i),
-      .busy_i(busy_i),
-      .running_o(running),
-      .prog_addr_o(prog_addr),
-      .prog_count_o(prog_count),
-      .window_base_o(window_base),
-      .window_size_o(window_size),
-      .watchdog_o(watchdog),
-      .scalars_o(scalars),
-      .done_i(done),
-      .error_i(error),
-      .error_code_i(error_code),
-      .error_info_i(error_info),
-      .done_o(done_o),
-      .error_o(error_o),
-      .error_code_o(error_code_o),
-      .error_info_o(error_info_o),
-      .freeze_o(freeze),
-      .drop_credit_o(drop_credit),
-      .dropped_i(dropped),
-      .ev_mac_cycles_i(ev_mac),
-      .ev_dram_reads_i(ev_rd),
-      .ev_dram_writes_i(ev_wr),
-      .ev_dram_activates_i(ev_act),
-      .ev_dram_refreshes_i(ev_ref),
-      .ev_row_misses_i(ev_row_miss),
-      .ev_stall_a_i(ev_stall_a),
-      .ev_stall_b_i(ev_stall_b),
-      .ev_stall_drain_i(ev_stall_drain),
-      .ev_stall_load_i(ev_stall_load),
-      .ev_stall_store_i(ev_stall_store),
-      .ev_stall_send_i(ev_stall_send),
-      .ev_noc_flits_i(ev_noc),
-      .ev_ecc_corrected_i(ev_ecc_corrected),
-      .ev_ecc_uncorrectable_i(ev_ecc_uncorrectable),
-      .cycle_o(cycle),
-      .job_index_o(job_index),
-      .job_cycle_i(job_cycle)
-  );
-
-  // When the last VECTOR or SOFTMAX job of each tag completed.
-  vt_sram #(
-      .Depth(`VT_TAGS),
-      .Width(32),
-      .Granule(32)
-  ) u_job_cycles (
-      .clk_i(clk_i),
-      .ren_i(1'b1),
-      .raddr_i(job_index),
-      .rdata_o(job_cycle),
-      .wen_i(job_stamp),
-      .waddr_i(job_tag),
-      .wdata_i(cycle)
-  );
-
-  // ---- clients of the vault: readers 0 sequencer, 1 load, 2 host; writers 0 store, 1 host
-
-  wire [2:0]              rd_req_valid;
-  wire [2:0]              rd_req_ready;
-  wire [3*AccessAddr-1:0] rd_req_addr;
-  wire [2:0]              rd_data_valid;
-  wire [DataBits-1:0]     rd_data;
-  wire                    unused_rd_last;
-  wire                    unused_rd_id;
-  wire [1:0]              wr_req_valid;
-  wire [1:0]              wr_req_ready;
-  wire [2*AccessAddr-1:0] wr_req_addr;
-  wire [1:0]              wr_data_valid;
-  wire [1:0]              wr_data_ready;
-  wire [2*DataBits-1:0]   wr_data;
-  wire [2*DataBits/8-1:0] wr_mask;
-  wire [1:0]              wr_ack_valid;
-  wire                    unused_ack_id;
-  wire                    seq_req_valid;  // the sequencer's, before a fault freezes it
-
-  assign rd_req_valid[0] = seq_req_valid && !freeze;
-
-  // ---- data mesh: the cluster, the target and the host's port take turns
-
-  wire                tx_valid;
-  wire                tx_ready;
-  wire [FlitBits-1:0] tx_flit;
-  wire                target_valid;
-  wire                target_ready;
-  wire [FlitBits-1:0] target_flit;
+  wire                inject_valid;
   wire                inject_ready;
-  wire [2:0]          inject_grant;
+  wire [FlitBits-1:0] inject_flit;
   wire                eject_valid;
   wire                eject_ready;
   wire [FlitBits-1:0] eject_flit;
   wire                data_idle;
   wire                data_error;
-
-  vt_round_robin #(
-      .Clients(3)
-  ) u_turns (
-      .clk_i(clk_i),
-      .rst_ni(rst_ni),
-      .request_i({host_tx_valid_i, target_valid, tx_valid} & {3{inject_ready}}),
-      .grant_o(inject_grant)
-  );
-
-  assign tx_ready        = inject_grant[0];
-  assign target_ready    = inject_grant[1];
-  assign host_tx_ready_o = inject_grant[2];
-
-  wire [FlitBits-1:0] inject_flit = ({FlitBits{inject_grant[0]}} & tx_flit) |
-       ({FlitBits{inject_grant[1]}} & target_flit) | ({FlitBits{inject_grant[2]}} & host_tx_flit_i);
-
-  assign dropped = link_out_credit_i & drop_credit;
+  wire [3:0]          drop_credit;
 
   vt_router #(
       .FlitBits(FlitBits),
@@ -306,7 +153,7 @@ module vt_node #(
       .my_y_i(my_y_i),
       .last_x_i(last_x_i),
       .last_y_i(last_y_i),
-      .inject_valid_i(|inject_grant),
+      .inject_valid_i(inject_valid),
       .inject_ready_o(inject_ready),
       .inject_flit_i(inject_flit),
       .eject_valid_o(eject_valid),
@@ -322,23 +169,14 @@ module vt_node #(
       .error_o(data_error)
   );
 
-  wire [2:0] eject_type = eject_flit[`VT_FLIT_TYPE];
-  wire       to_cluster = eject_type == `VT_FLIT_TYPE_PUT || eject_type == `VT_FLIT_TYPE_POST;
-  wire       to_host    = eject_type == `VT_HOST_DATA || eject_type == `VT_HOST_ACK;
-  wire       rx_ready;
-
-  assign eject_ready     = to_cluster ? rx_ready : 1'b1;
-  assign host_rx_valid_o = eject_valid && to_host;
-  assign host_rx_flit_o  = eject_flit;
-
   // ---- reduction mesh
 
-  wire               red_tx_valid;
-  wire               red_tx_ready;
-  wire [RedBits-1:0] red_tx_flit;
-  wire               red_rx_valid;
-  wire               red_rx_ready;
-  wire [RedBits-1:0] red_rx_flit;
+  wire               red_inject_valid;
+  wire               red_inject_ready;
+  wire [RedBits-1:0] red_inject_flit;
+  wire               red_eject_valid;
+  wire               red_eject_ready;
+  wire [RedBits-1:0] red_eject_flit;
   wire               red_idle;
   wire               red_error;
 
@@ -354,12 +192,12 @@ module vt_node #(
       .my_y_i(my_y_i),
       .last_x_i(last_x_i),
       .last_y_i(last_y_i),
-      .inject_valid_i(red_tx_valid),
-      .inject_ready_o(red_tx_ready),
-      .inject_flit_i(red_tx_flit),
-      .eject_valid_o(red_rx_valid),
-      .eject_ready_i(red_rx_ready),
-      .eject_flit_o(red_rx_flit),
+      .inject_valid_i(red_inject_valid),
+      .inject_ready_o(red_inject_ready),
+      .inject_flit_i(red_inject_flit),
+      .eject_valid_o(red_eject_valid),
+      .eject_ready_i(red_eject_ready),
+      .eject_flit_o(red_eject_flit),
       .link_out_valid_o(red_out_valid_o),
       .link_out_flit_o(red_out_flit_o),
       .link_out_credit_i(red_out_credit_i),
@@ -370,74 +208,9 @@ module vt_node #(
       .error_o(red_error)
   );
 
-  // ---- the host's accesses
+  // ---- the rest
 
-  wire target_error;
-
-  vt_host_target #(
-      .DataBits(DataBits),
-      .Beats(Beats),
-      .LinkBits(LinkBits),
-      .AccessBits(AccessAddr)
-  ) u_target (
-      .clk_i(clk_i),
-      .rst_ni(rst_ni),
-      .rx_valid_i(eject_valid && !to_cluster && !to_host),
-      .rx_flit_i(eject_flit),
-      .tx_valid_o(target_valid),
-      .tx_ready_i(target_ready),
-      .tx_flit_o(target_flit),
-      .rd_req_valid_o(rd_req_valid[2]),
-      .rd_req_ready_i(rd_req_ready[2]),
-      .rd_req_addr_o(rd_req_addr[2*AccessAddr+:AccessAddr]),
-      .rd_data_valid_i(rd_data_valid[2]),
-      .rd_data_i(rd_data),
-      .rd_data_error_i(1'b0),
-      .wr_req_valid_o(wr_req_valid[1]),
-      .wr_req_ready_i(wr_req_ready[1]),
-      .wr_req_addr_o(wr_req_addr[AccessAddr+:AccessAddr]),
-      .wr_data_valid_o(wr_data_valid[1]),
-      .wr_data_ready_i(wr_data_ready[1]),
-      .wr_data_o(wr_data[DataBits+:DataBits]),
-      .wr_mask_o(wr_mask[DataBits/8+:DataBits/8]),
-      .wr_ack_valid_i(wr_ack_valid[1]),
-      .error_o(target_error)
-  );
-
-  // ---- state for the module, and what ends the node's program
-
-  reg       data_idle_q;
-  reg       red_idle_q;
-  reg       mesh_error_q;
-  reg       fault_q;
-  reg [7:0] fault_code_q;
-
-  wire at_origin  = my_x_i == 3'd0 && my_y_i == 3'd0;
-  wire mesh_error = data_error || red_error || target_error || (host_rx_valid_o && !at_origin);
-
-  always @(posedge clk_i) begin
-    if (!rst_ni) begin
-      data_idle_q  <= 1'b0;
-      red_idle_q   <= 1'b0;
-      mesh_error_q <= 1'b0;
-      fault_q      <= 1'b0;
-    end else begin
-      data_idle_q  <= data_idle;
-      red_idle_q   <= red_idle;
-      mesh_error_q <= mesh_error;
-      fault_q      <= running && (ev_ecc_uncorrectable || ev_refresh_late || mesh_error || fault_i);
-    end
-    fault_code_q <= ev_ecc_uncorrectable ? `VT_ERROR_ECC : ev_refresh_late ? `VT_ERROR_REFRESH :
-        mesh_error ? `VT_ERROR_MESH : `VT_ERROR_PEER;
-  end
-
-  assign data_idle_o  = data_idle_q;
-  assign red_idle_o   = red_idle_q;
-  assign mesh_error_o = mesh_error_q;
-
-  // ---- cluster
-
-  vt_pe_cluster #(
+  vt_node_core #(
       .Rows(Rows),
       .Cols(Cols),
       .Lanes(Lanes),
@@ -447,151 +220,16 @@ module vt_node #(
       .AccDepth(AccDepth),
       .SpadBytes(SpadBytes),
       .SpadBanks(SpadBanks),
-      .BeatBits(DataBits),
-      .Beats(Beats),
-      .MemBits(MemBits),
       .MaxClasses(MaxClasses),
       .QueueDepth(QueueDepth),
-      .LinkBits(LinkBits)
-  ) u_cluster (
-      .clk_i(clk_i),
-      .rst_ni(rst_ni),
-      .start_i(start_i),
-      .abort_i(abort_i),
-      .fault_i(fault_q),
-      .fault_code_i(fault_code_q),
-      .prog_addr_i(prog_addr),
-      .prog_count_i(prog_count),
-      .window_base_i(window_base),
-      .window_size_i(window_size),
-      .watchdog_i(watchdog),
-      .scalars_i(scalars),
-      .done_o(done),
-      .error_o(error),
-      .error_code_o(error_code),
-      .error_info_o(error_info),
-      .job_stamp_o(job_stamp),
-      .job_tag_o(job_tag),
-      .my_x_i(my_x_i),
-      .my_y_i(my_y_i),
-      .last_x_i(last_x_i),
-      .last_y_i(last_y_i),
-      .tx_valid_o(tx_valid),
-      .tx_ready_i(tx_ready),
-      .tx_flit_o(tx_flit),
-      .rx_valid_i(eject_valid && to_cluster),
-      .rx_ready_o(rx_ready),
-      .rx_flit_i(eject_flit),
-      .red_tx_valid_o(red_tx_valid),
-      .red_tx_ready_i(red_tx_ready),
-      .red_tx_flit_o(red_tx_flit),
-      .red_rx_valid_i(red_rx_valid),
-      .red_rx_ready_o(red_rx_ready),
-      .red_rx_flit_i(red_rx_flit),
-      .rd_req_valid_o({rd_req_valid[1], seq_req_valid}),
-      .rd_req_ready_i({rd_req_ready[1], rd_req_ready[0] && !freeze}),
-      .rd_req_addr_o(rd_req_addr[0+:2*AccessAddr]),
-      .rd_data_valid_i(rd_data_valid[1:0]),
-      .rd_data_i(rd_data),
-      .wr_req_valid_o(wr_req_valid[0]),
-      .wr_req_ready_i(wr_req_ready[0]),
-      .wr_req_addr_o(wr_req_addr[0+:AccessAddr]),
-      .wr_data_valid_o(wr_data_valid[0]),
-      .wr_data_ready_i(wr_data_ready[0]),
-      .wr_data_o(wr_data[0+:DataBits]),
-      .wr_mask_o(wr_mask[0+:DataBits/8]),
-      .wr_ack_valid_i(wr_ack_valid[0]),
-      .ev_mac_o(ev_mac),
-      .ev_stall_a_o(ev_stall_a),
-      .ev_stall_b_o(ev_stall_b),
-      .ev_stall_drain_o(ev_stall_drain),
-      .ev_stall_load_o(ev_stall_load),
-      .ev_stall_store_o(ev_stall_store),
-      .ev_noc_o(ev_noc),
-      .ev_stall_send_o(ev_stall_send)
-  );
-
-  // ---- vault
-
-  localparam IdBits = 3;
-  wire                  vault_rd_req_valid;
-  wire                  vault_rd_req_ready;
-  wire [AccessAddr-1:0] vault_rd_req_addr;
-  wire [IdBits-1:0]     vault_rd_req_id;
-  wire                  vault_rd_data_valid;
-  wire [DataBits-1:0]   vault_rd_data;
-  wire [IdBits-1:0]     vault_rd_data_id;
-  wire                  vault_rd_data_last;
-  wire                  vault_wr_req_valid;
-  wire                  vault_wr_req_ready;
-  wire [AccessAddr-1:0] vault_wr_req_addr;
-  wire [IdBits-1:0]     vault_wr_req_id;
-  wire                  vault_wr_data_valid;
-  wire                  vault_wr_data_ready;
-  wire [DataBits-1:0]   vault_wr_data;
-  wire [DataBits/8-1:0] vault_wr_mask;
-  wire                  vault_wr_ack_valid;
-  wire [IdBits-1:0]     vault_wr_ack_id;
-
-  vt_vault_mux #(
-      .Readers(3),
-      .Writers(2),
-      .AddrBits(AccessAddr),
-      .ClientBits(1),
-      .DataBits(DataBits),
-      .Beats(Beats)
-  ) u_mux (
-      .clk_i(clk_i),
-      .rst_ni(rst_ni),
-      .crd_req_valid_i(rd_req_valid),
-      .crd_req_ready_o(rd_req_ready),
-      .crd_req_addr_i(rd_req_addr),
-      .crd_req_id_i(3'd0),
-      .crd_data_valid_o(rd_data_valid),
-      .crd_data_o(rd_data),
-      .crd_data_id_o(unused_rd_id),
-      .crd_data_last_o(unused_rd_last),
-      .cwr_req_valid_i(wr_req_valid),
-      .cwr_req_ready_o(wr_req_ready),
-      .cwr_req_addr_i(wr_req_addr),
-      .cwr_req_id_i(2'd0),
-      .cwr_data_valid_i(wr_data_valid),
-      .cwr_data_ready_o(wr_data_ready),
-      .cwr_data_i(wr_data),
-      .cwr_mask_i(wr_mask),
-      .cwr_ack_valid_o(wr_ack_valid),
-      .cwr_ack_id_o(unused_ack_id),
-      .rd_req_valid_o(vault_rd_req_valid),
-      .rd_req_ready_i(vault_rd_req_ready),
-      .rd_req_addr_o(vault_rd_req_addr),
-      .rd_req_id_o(vault_rd_req_id),
-      .rd_data_valid_i(vault_rd_data_valid),
-      .rd_data_i(vault_rd_data),
-      .rd_data_id_i(vault_rd_data_id),
-      .rd_data_last_i(vault_rd_data_last),
-      .wr_req_valid_o(vault_wr_req_valid),
-      .wr_req_ready_i(vault_wr_req_ready),
-      .wr_req_addr_o(vault_wr_req_addr),
-      .wr_req_id_o(vault_wr_req_id),
-      .wr_data_valid_o(vault_wr_data_valid),
-      .wr_data_ready_i(vault_wr_data_ready),
-      .wr_data_o(vault_wr_data),
-      .wr_mask_o(vault_wr_mask),
-      .wr_ack_valid_i(vault_wr_ack_valid),
-      .wr_ack_id_i(vault_wr_ack_id)
-  );
-
-  vt_vault_controller #(
       .DataBits(DataBits),
       .Beats(Beats),
       .Banks(Banks),
       .RowBits(RowBits),
       .ColBits(ColBits),
-      .IdBits(IdBits),
       .BankRotate(BankRotate),
       .ReadQueue(ReadQueue),
       .WriteQueue(WriteQueue),
-      .HighWater(WriteQueue - 8),
       .tRCD(tRCD),
       .tRP(tRP),
       .tCL(tCL),
@@ -604,33 +242,56 @@ module vt_node #(
       .tWR(tWR),
       .tRTP(tRTP),
       .tRFC(tRFC),
-      .tREFI(tREFI)
-  ) u_vault (
+      .tREFI(tREFI),
+      .LinkBits(LinkBits)
+  ) u_core (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
-      .rd_req_valid_i(vault_rd_req_valid),
-      .rd_req_ready_o(vault_rd_req_ready),
-      .rd_req_addr_i(vault_rd_req_addr),
-      .rd_req_id_i(vault_rd_req_id),
-      .rd_data_valid_o(vault_rd_data_valid),
-      .rd_data_o(vault_rd_data),
-      .rd_data_id_o(vault_rd_data_id),
-      .rd_data_last_o(vault_rd_data_last),
-      .wr_req_valid_i(vault_wr_req_valid),
-      .wr_req_ready_o(vault_wr_req_ready),
-      .wr_req_addr_i(vault_wr_req_addr),
-      .wr_req_id_i(vault_wr_req_id),
-      .wr_data_valid_i(vault_wr_data_valid),
-      .wr_data_ready_o(vault_wr_data_ready),
-      .wr_data_i(vault_wr_data),
-      .wr_mask_i(vault_wr_mask),
-      .wr_ack_valid_o(vault_wr_ack_valid),
-      .wr_ack_id_o(vault_wr_ack_id),
-      .ev_act_o(ev_act),
-      .ev_rd_o(ev_rd),
-      .ev_wr_o(ev_wr),
-      .ev_ref_o(ev_ref),
-      .ev_row_miss_o(ev_row_miss),
+      .my_x_i(my_x_i),
+      .my_y_i(my_y_i),
+      .last_x_i(last_x_i),
+      .last_y_i(last_y_i),
+      .reg_select_i(reg_select_i),
+      .reg_write_i(reg_write_i),
+      .reg_addr_i(reg_addr_i),
+      .reg_wdata_i(reg_wdata_i),
+      .reg_wstrb_i(reg_wstrb_i),
+      .reg_rdata_o(reg_rdata_o),
+      .reg_error_o(reg_error_o),
+      .start_i(start_i),
+      .abort_i(abort_i),
+      .busy_i(busy_i),
+      .fault_i(fault_i),
+      .done_o(done_o),
+      .error_o(error_o),
+      .error_code_o(error_code_o),
+      .error_info_o(error_info_o),
+      .mesh_error_o(mesh_error_o),
+      .data_idle_o(data_idle_o),
+      .red_idle_o(red_idle_o),
+      .host_tx_valid_i(host_tx_valid_i),
+      .host_tx_ready_o(host_tx_ready_o),
+      .host_tx_flit_i(host_tx_flit_i),
+      .host_rx_valid_o(host_rx_valid_o),
+      .host_rx_flit_o(host_rx_flit_o),
+      .inject_valid_o(inject_valid),
+      .inject_ready_i(inject_ready),
+      .inject_flit_o(inject_flit),
+      .eject_valid_i(eject_valid),
+      .eject_ready_o(eject_ready),
+      .eject_flit_i(eject_flit),
+      .data_idle_i(data_idle),
+      .data_error_i(data_error),
+      .drop_credit_o(drop_credit),
+      .dropped_i(link_out_credit_i & drop_credit),
+      .red_inject_valid_o(red_inject_valid),
+      .red_inject_ready_i(red_inject_ready),
+      .red_inject_flit_o(red_inject_flit),
+      .red_eject_valid_i(red_eject_valid),
+      .red_eject_ready_o(red_eject_ready),
+      .red_eject_flit_i(red_eject_flit),
+      .red_idle_i(red_idle),
+      .red_error_i(red_error),
       .dram_cmd_o(dram_cmd_o),
       .dram_bank_o(dram_bank_o),
       .dram_row_o(dram_row_o),

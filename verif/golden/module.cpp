@@ -137,7 +137,9 @@ ModuleResult Module::Run(std::span<const ProgramPlace> programs) {
   for (auto& queue : reductions_) queue.clear();
   for (int n = 0; n < nodes(); ++n) {
     const ProgramPlace& place = programs[static_cast<size_t>(n)];
-    node(n).Begin(place.address, place.count);
+    // A node without a program is not started.
+    ended[static_cast<size_t>(n)] = place.count == 0;
+    if (place.count > 0) node(n).Begin(place.address, place.count);
   }
   for (bool moved = true; moved;) {
     moved = false;
@@ -151,6 +153,7 @@ ModuleResult Module::Run(std::span<const ProgramPlace> programs) {
     while (ReduceReady()) moved = true;
   }
   for (int n = nodes() - 1; n >= 0; --n) {
+    if (programs[static_cast<size_t>(n)].count == 0) continue;
     RunResult result = node(n).result();
     if (!ended[static_cast<size_t>(n)]) result.fault = OrderFault::kNoTokens;
     module.counts.descriptors += result.counts.descriptors;

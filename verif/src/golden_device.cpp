@@ -60,6 +60,7 @@ class GoldenDevice : public Device {
       places.push_back(
           {node.address % vault_bytes_, static_cast<uint32_t>(node.descriptors.size())});
     }
+    places.resize(static_cast<size_t>(module_.nodes()));
     const golden::ModuleResult module = module_.Run(places);
     const golden::RunResult& result = module.result;
     if (result.fault != golden::OrderFault::kNone) {

@@ -50,7 +50,7 @@ FileTree ModelSources(const Variant& variant, const ResourcePaths& resources) {
 
 // Returns the shared object of a variant.
 fs::path BuildModel(const Variant& variant, const ResourcePaths& resources, bool trace) {
-  const FileTree sources = ModelSources(variant, resources);
+  FileTree sources = ModelSources(variant, resources);
   ProcessResult version;
   try {
     version = RunProcess({"verilator", "--version"});
@@ -60,11 +60,11 @@ fs::path BuildModel(const Variant& variant, const ResourcePaths& resources, bool
   }
   if (version.status != 0) ReportTool("verilator --version fails: {}", FirstErrorLine(version));
 
+  // Several nodes share the one core that is built, unless a trace is to show its inside.
+  const bool hierarchical = variant.vaults > 1 && !trace;
   std::vector<std::string> verilate = {"verilator",
                                        "--cc",
-                                       "-Wall",
-                                       "--default-language",
-                                       "1364-2005",
+                                       "+1364-2005ext+v",
                                        "-O3",
                                        "--x-assign",
                                        "fast",
@@ -81,28 +81,35 @@ fs::path BuildModel(const Variant& variant, const ResourcePaths& resources, bool
                                        "-y",
                                        "rtl"};
   if (trace) verilate.insert(verilate.end(), {"--trace-fst", "--trace-structs"});
+  if (hierarchical) {
+    verilate.insert(verilate.end(), {"--hierarchical", "hierarchy.vlt"});
+    sources["hierarchy.vlt"] = "`verilator_config\nhier_block -module \"vt_node_core\"\n";
+  } else {
+    verilate.push_back("-Wall");
+  }
   verilate.push_back("rtl/" + std::string(kTopModule) + ".v");
-  // One makefile of Verilator builds the module and its runtime; ours adds the shim and the dies.
+  // The makefiles of Verilator build the module and its runtime; ours adds the shim and the dies.
   const std::string flags =
       fmt::format("-std=c++20 -O2 -fPIC -march=native -I. -Iobj{}", trace ? " -DVT_TRACE" : "");
+  const std::string runtime =
+      fmt::format("verilated.o verilated_threads.o{}{}", hierarchical ? " verilated_dpi.o" : "",
+                  trace ? " verilated_fst_c.o" : "");
   const std::string make = fmt::format(
       "CCACHE := $(shell command -v ccache)\n"
       "ROOT := $(shell verilator --getenv VERILATOR_ROOT)\n"
-      "device.so: harness/device_shim.o harness/dram_die.o obj/Vmodule__ALL.a obj/verilated.o "
-      "obj/verilated_threads.o{0}\n"
-      "\t$(CXX) -shared -o $@ harness/device_shim.o harness/dram_die.o -Wl,--whole-archive "
-      "obj/Vmodule__ALL.a -Wl,--no-whole-archive "
-      "obj/verilated.o obj/verilated_threads.o{0} -lpthread{1}\n"
+      "OPTIONS := CXX='$(CCACHE) $(CXX)' OPT_FAST='-O3 -fPIC -march=native' OPT_SLOW='-O1 -fPIC' "
+      "OPT_GLOBAL='-O2 -fPIC -march=native'\n"
+      "device.so: harness/device_shim.o harness/dram_die.o obj/module\n"
+      "\t$(CXX) -shared -o $@ harness/device_shim.o harness/dram_die.o obj/Vmodule*.o "
+      "$$(ls obj/*/*.o 2>/dev/null) $(addprefix obj/,{0}) -lpthread{1}\n"
       "%.o: %.cpp\n"
       "\t$(CCACHE) $(CXX) {2} -I$(ROOT)/include -I$(ROOT)/include/vltstd -c -o $@ $<\n"
-      "obj/Vmodule__ALL.a:\n"
-      "\t$(MAKE) -C obj -f Vmodule.mk Vmodule__ALL.a verilated.o verilated_threads.o{3} "
-      "CXX='$(CCACHE) $(CXX)' "
-      "OPT_FAST='-O3 -fPIC -march=native' OPT_SLOW='-O1 -fPIC' OPT_GLOBAL='-O2 -fPIC "
-      "-march=native'\n"
-      "obj/verilated.o obj/verilated_threads.o{0}: obj/Vmodule__ALL.a\n",
-      trace ? " obj/verilated_fst_c.o" : "", trace ? " -lz" : "", flags,
-      trace ? " verilated_fst_c.o" : "");
+      "obj/module:\n"
+      "\t$(MAKE) -C obj -f {3} $(OPTIONS)\n"
+      "\t$(MAKE) -C obj -f Vmodule.mk {0} $(OPTIONS)\n"
+      "\ttouch $@\n",
+      runtime, trace ? " -lz" : "", flags,
+      hierarchical ? "Vmodule_hier.mk hier_build" : "Vmodule.mk Vmodule__ALL.a");
 
   std::string identity = version.out + ShellLine(verilate) + make;
   // -march=native binds the object to this processor.
