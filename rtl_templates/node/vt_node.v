@@ -283,7 +283,7 @@ module vt_node #(
       .data_idle_i(data_idle),
       .data_error_i(data_error),
       .drop_credit_o(drop_credit),
-      .dropped_i(link_out_credit_i & drop_credit),
+      .link_credit_i(link_out_credit_i),
       .red_inject_valid_o(red_inject_valid),
       .red_inject_ready_i(red_inject_ready),
       .red_inject_flit_o(red_inject_flit),

@@ -102,8 +102,8 @@ module vt_node_core #(
     input  wire [FlitBits-1:0]          eject_flit_i,
     input  wire                         data_idle_i,
     input  wire                         data_error_i,
-    output wire [3:0]                   drop_credit_o,
-    input  wire [3:0]                   dropped_i,
+    input  wire [3:0]                   link_credit_i,     // credits that come back
+    output wire [3:0]                   drop_credit_o,     // of which these are kept from the router
 
     // Router of the reduction mesh.
     output wire                         red_inject_valid_o,
@@ -193,7 +193,7 @@ module vt_node_core #(
       .error_info_o(error_info_o),
       .freeze_o(freeze),
       .drop_credit_o(drop_credit_o),
-      .dropped_i(dropped_i),
+      .dropped_i(link_credit_i & drop_credit_o),
       .ev_mac_cycles_i(ev_mac),
       .ev_dram_reads_i(ev_rd),
       .ev_dram_writes_i(ev_wr),
