@@ -3,6 +3,7 @@
 
 #include "vaultrain/mapper.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -31,7 +32,7 @@ struct Mapped {
 };
 
 Mapped MapChain(const std::vector<int>& widths, int batch,
-                const std::vector<std::string>& overrides) {
+                const std::vector<std::string>& overrides, const MapOptions& options = {}) {
   Mapped s;
   const fs::path root(VT_SOURCE_DIR);
   s.variant = LoadVariant("nano", overrides, {root / "generator/variants"});
@@ -41,7 +42,7 @@ Mapped MapChain(const std::vector<int>& widths, int batch,
   s.recipe = DefaultRecipe();
   s.recipe.batch = batch;
   s.graph = Differentiate(ParseOnnx(MakeFullyConnected("net", widths), "net"), batch);
-  s.program = MapNetwork(s.variant, s.dram, s.graph, s.recipe, "net");
+  s.program = MapNetwork(s.variant, s.dram, s.graph, s.recipe, "net", options);
   return s;
 }
 
@@ -113,9 +114,75 @@ TEST(Mapper, Fp32TrainsLikeTheReferenceToSixDigits) {
                             2, 1e-5);
 }
 
+// A mesh of x columns and y rows of nano's nodes.
+std::vector<std::string> Mesh(int x, int y, std::vector<std::string> more = {}) {
+  more.push_back(fmt::format("vaults={}", x * y));
+  more.push_back(fmt::format("mesh.x={}", x));
+  more.push_back(fmt::format("mesh.y={}", y));
+  return more;
+}
+
+class Partitions : public testing::TestWithParam<Partition> {};
+
+TEST_P(Partitions, TrainLikeTheReference) {
+  const MapOptions options{.partition = GetParam()};
+  ExpectTrainsLikeReference(MapChain({96, 128, 64, 10}, 32, Mesh(2, 2), options), 2, 0.07);
+  // Layers too narrow to split, ragged widths, blocks that do not divide.
+  ExpectTrainsLikeReference(MapChain({37, 192, 50, 13, 5}, 24, Mesh(3, 2), options), 2, 0.07);
+  // Blocks of weights, and rows of samples, that do not fit at once.
+  ExpectTrainsLikeReference(
+      MapChain({500, 256, 256, 17}, 200, Mesh(4, 2, {"scratchpad.kib=128"}), options), 2, 0.07);
+  ExpectTrainsLikeReference(
+      MapChain({60, 128, 10}, 16, Mesh(2, 2, {"operand_format=fp32", "array.lanes=8"}), options), 2,
+      1e-5);
+  // One row, one column: one of the axes has one part.
+  ExpectTrainsLikeReference(MapChain({64, 256, 10}, 8, Mesh(4, 1), options), 2, 0.07);
+  ExpectTrainsLikeReference(
+      MapChain({64, 256, 10}, 8, Mesh(1, 4, {"mesh.link_bits=256", "array.cols=8"}), options), 2,
+      0.07);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Partitions,
+                         testing::Values(Partition::kBatch, Partition::kOutputs,
+                                         Partition::kHybrid),
+                         [](const auto& info) { return std::string(PartitionName(info.param)); });
+
+TEST(Mapper, ABatchThatDoesNotDivideTakesThePartitionThatNeedsNone) {
+  const Mapped s = MapChain({64, 128, 10}, 7, Mesh(2, 2));
+  EXPECT_NE(s.program.partition.find("outputs"), std::string::npos) << s.program.partition;
+  ExpectTrainsLikeReference(s, 2, 0.05);
+  EXPECT_THROW(MapChain({64, 128, 10}, 7, Mesh(2, 2), {.partition = Partition::kBatch}), Error);
+}
+
+TEST(Mapper, GradientsKeptOverNodesAreThoseOfOneNode) {
+  const MapOptions keep{.keep_gradients = true, .partition = Partition::kHybrid};
+  const Mapped s = MapChain({64, 128, 64, 10}, 16, Mesh(2, 2), keep);
+  ExpectTrainsLikeReference(s, 1, 0.05);
+  const WholeTensor gradient = TensorOf(s.program, "fc2.dW");
+  EXPECT_EQ(gradient.rows, 64);
+  EXPECT_EQ(gradient.cols, 128);
+}
+
+// Every value of every tensor lies somewhere, and no parameter in two vaults of one part.
+TEST(Mapper, PartsCoverTheTensors) {
+  for (Partition partition : {Partition::kBatch, Partition::kOutputs, Partition::kHybrid}) {
+    const Mapped s = MapChain({96, 128, 64, 10}, 32, Mesh(2, 2), {.partition = partition});
+    for (const TrainingTensor& tensor : s.graph.tensors) {
+      const WholeTensor whole = TensorOf(s.program, tensor.name);
+      const bool row = tensor.kind == TensorKind::kLabel || tensor.kind == TensorKind::kLoss;
+      EXPECT_EQ(whole.rows, row ? 1 : tensor.rows) << tensor.name;
+      EXPECT_EQ(whole.cols, row ? tensor.elements() : tensor.cols) << tensor.name;
+      int64_t values = 0;
+      for (const ProgramTensor* part : whole.parts) values += part->rows * part->cols;
+      EXPECT_GE(values, tensor.elements()) << tensor.name;
+    }
+  }
+}
+
 TEST(Mapper, KeptGradientsAreWhatTheUpdateTakes) {
   const Mapped s = MapChain({40, 24, 6}, 16, {});
-  const Program kept = MapNetwork(s.variant, s.dram, s.graph, s.recipe, "net", true);
+  const Program kept =
+      MapNetwork(s.variant, s.dram, s.graph, s.recipe, "net", {.keep_gradients = true});
   auto device = MakeGoldenDevice(s.variant, s.dram);
   device->Load(kept.image);
   std::vector<float> inputs(16 * 40);

@@ -6,7 +6,9 @@
 #ifndef VAULTRAIN_MAPPER_H_
 #define VAULTRAIN_MAPPER_H_
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "vaultrain/program.h"
 #include "vaultrain/recipe.h"
@@ -20,22 +22,43 @@ namespace vaultrain {
 inline constexpr int kScalarStep = 0;  // -(learning rate / batch), changes from step to step
 inline constexpr int kScalarOne = 1;   // 1.0, scale of the loss gradient
 
-// Maps a training graph: places every tensor in the vault, tiles every operation, and writes the
+// How the nodes of a module share the work of a step.
+enum class Partition {
+  kBatch,    // every node has its samples, and all outputs
+  kOutputs,  // every node has its outputs, of all samples
+  kHybrid,   // the batch over the rows of the mesh, outputs over its columns
+};
+
+// "batch", "outputs", "hybrid".
+std::string_view PartitionName(Partition partition);
+
+struct MapOptions {
+  bool keep_gradients = false;         // also store dW and db of every layer (fp32)
+  std::optional<Partition> partition;  // absent: the cheapest
+};
+
+// Maps a training graph: places every tensor in the vaults, tiles every operation, and writes the
 // streams "train" (one step) and "infer" (feed-forward only). The image holds the starting
 // parameters and constants.
 //
-// Weights lie in the vault once, as fp32 masters; loads round them to operands on the way to the
+// Weights lie in memory once, as fp32 masters; loads round them to operands on the way to the
 // scratchpad. A step then moves 12 bytes per parameter (FF reads 4, UP reads and writes 8), as much
 // as with a separate bf16 copy (2 + 8 + 2), and in equal parts over both phases.
 //
-// With keep_gradients the program also stores dW and db of every layer (fp32), which a step
-// otherwise consumes without their leaving the module; that costs the array and the memory extra
-// work.
+// Over several nodes: nodes that share outputs share their weights, block by block of rows; the
+// owner of a block loads it and sends it to the others. Nodes that share samples share activations:
+// each sends its outputs to the others. Gradients of weights, and partial sums of BP, are summed in
+// the mesh, in the order of golden/module.h, and arrive at the owner alone. A layer whose outputs
+// do not divide into parts of 32 is computed by every node that has the samples.
+//
+// A gradient that is not kept is consumed without leaving the module; keeping it costs the array
+// and the memory extra work.
 //
 // Throws Error(kUnusableInput) that names the layer if a layer does not fit the scratchpad or the
-// network the vault.
+// network the vaults, and if the batch does not divide as the partition needs it.
 Program MapNetwork(const Variant& variant, const VaultDram& dram, const TrainingGraph& graph,
-                   const Recipe& recipe, const std::string& network, bool keep_gradients = false);
+                   const Recipe& recipe, const std::string& network,
+                   const MapOptions& options = {});
 
 // Fraction of the pins' cycles that refresh leaves: 1 - tRFC / tREFI.
 double PinAvailability(const VaultDram& dram);

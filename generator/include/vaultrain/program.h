@@ -86,6 +86,7 @@ struct Program {
   Digest variant_digest{};
   std::string variant;
   std::string network;
+  std::string partition;  // how the nodes share the work, in words
   int batch = 0;
   int classes = 0;
   uint64_t memory_bytes = 0;  // one past the highest byte used in any vault

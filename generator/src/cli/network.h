@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 
+#include "vaultrain/mapper.h"
 #include "vaultrain/program.h"
 #include "vaultrain/recipe.h"
 #include "vaultrain/training_graph.h"
@@ -31,6 +32,7 @@ struct NetworkFlags {
   std::optional<long> epochs;
   std::optional<uint64_t> seed;
   bool keep_gradients = false;
+  std::optional<Partition> partition;
 };
 
 CompiledNetwork CompileNetwork(const Variant& variant, const VaultDram& dram,

@@ -33,6 +33,22 @@ void AddKeepGradients(CLI::App& app, bool& keep) {
                "Also store dW and db, which a step otherwise consumes inside the module");
 }
 
+void AddPartition(CLI::App& app, std::optional<Partition>& partition) {
+  static const std::map<std::string, Partition> names = [] {
+    std::map<std::string, Partition> all;
+    for (Partition p : {Partition::kBatch, Partition::kOutputs, Partition::kHybrid}) {
+      all[std::string(PartitionName(p))] = p;
+    }
+    return all;
+  }();
+  app.add_option_function<std::string>(
+         "--partition", [&partition](const std::string& name) { partition = names.at(name); },
+         "What the nodes share out: samples, outputs, or samples over the rows of the mesh and "
+         "outputs over its columns [the cheapest]")
+      ->type_name("batch|outputs|hybrid")
+      ->check(CLI::IsMember({"batch", "outputs", "hybrid"}));
+}
+
 void AddEngine(CLI::App& app, Engine& engine) {
   static const std::map<std::string, Engine> names = {{"rtl", Engine::kRtl},
                                                       {"golden", Engine::kGolden}};
@@ -50,6 +66,7 @@ void AddOptions(CLI::App& app, CompileOptions& options) {
   AddNetwork(app, options.network);
   AddBatch(app, options.batch);
   AddKeepGradients(app, options.keep_gradients);
+  AddPartition(app, options.partition);
   app.add_option("--out", options.out, "Program file to write")->required()->type_name("P.vtp");
   AddOptions(app, options.json);
 }
@@ -79,6 +96,7 @@ void AddOptions(CLI::App& app, TrainOptions& options) {
   AddBatch(app, options.batch);
   AddSeed(app, options.seed);
   AddKeepGradients(app, options.keep_gradients);
+  AddPartition(app, options.partition);
   app.add_option("--trace", options.trace, "Also write the waveforms (rtl engine)")
       ->type_name("F.fst");
   AddOptions(app, options.json);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "vaultrain/mapper.h"
 
 namespace vaultrain::cli {
 
@@ -25,7 +26,8 @@ struct CompileOptions {
   std::string network;       // shipped name or ONNX file
   std::optional<int> batch;  // absent: the recipe's
   std::string out;
-  bool keep_gradients = false;  // also store dW and db
+  bool keep_gradients = false;         // also store dW and db
+  std::optional<Partition> partition;  // absent: the cheapest
 };
 void AddOptions(CLI::App& app, CompileOptions& options);
 
@@ -49,8 +51,9 @@ struct TrainOptions {
   std::optional<long> epochs;
   std::optional<int> batch;
   uint64_t seed = 1;
-  std::string trace;            // FST file; empty: none
-  bool keep_gradients = false;  // also store dW and db
+  std::string trace;                   // FST file; empty: none
+  bool keep_gradients = false;         // also store dW and db
+  std::optional<Partition> partition;  // absent: the cheapest
 };
 void AddOptions(CLI::App& app, TrainOptions& options);
 

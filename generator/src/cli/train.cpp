@@ -32,6 +32,9 @@ std::string RepeatCommand(const TrainOptions& options, int64_t steps) {
   for (const std::string& set : options.variant.overrides) argv.insert(argv.end(), {"--set", set});
   if (!options.data.empty()) argv.insert(argv.end(), {"--data", options.data});
   if (options.keep_gradients) argv.emplace_back("--keep-gradients");
+  if (options.partition) {
+    argv.insert(argv.end(), {"--partition", std::string(PartitionName(*options.partition))});
+  }
   if (options.batch) argv.insert(argv.end(), {"--batch", fmt::format("{}", *options.batch)});
   argv.insert(argv.end(),
               {"--steps", fmt::format("{}", steps), "--seed", fmt::format("{}", options.seed)});
@@ -54,16 +57,17 @@ Json Layers(const Program& program, const Variant& variant, const RunReport& run
   const bool timed = run.counters.cycles != 0;
   for (const ProgramJob& job : program.jobs) {
     const uint32_t spent = cycles[job.tag];
-    layers.push_back({{"name", job.layer},
-                      {"phase", job.phase},
-                      {"data_flow", job.data_flow},
-                      {"cycles", timed ? Json(spent) : Json()},
-                      {"macs", job.macs},
-                      {"utilisation", timed && spent > 0 ? Json(static_cast<double>(job.macs) /
-                                                                spent / variant.MacsPerCycle())
-                                                         : Json()},
-                      {"dram_bytes", job.dram_bytes},
-                      {"noc_bytes", Json()}});
+    layers.push_back(
+        {{"name", job.layer},
+         {"phase", job.phase},
+         {"data_flow", job.data_flow},
+         {"cycles", timed ? Json(spent) : Json()},
+         {"macs", job.macs},
+         {"utilisation", timed && spent > 0 ? Json(static_cast<double>(job.macs) / spent /
+                                                   (variant.MacsPerCycle() * variant.vaults))
+                                            : Json()},
+         {"dram_bytes", job.dram_bytes},
+         {"noc_bytes", job.noc_bytes}});
   }
   return layers;
 }
@@ -78,6 +82,7 @@ int RunTrain(const TrainOptions& options) {
   flags.network = options.network;
   flags.batch = options.batch;
   flags.keep_gradients = options.keep_gradients;
+  flags.partition = options.partition;
   flags.steps = options.steps;
   flags.epochs = options.epochs;
   flags.seed = options.seed;
@@ -96,6 +101,7 @@ int RunTrain(const TrainOptions& options) {
   std::unique_ptr<Device> evaluator = MakeGoldenDevice(variant, dram);
   fmt::print("{} on {} ({}), {} steps of {}, {}\n", program.network, variant.name,
              rtl ? "RTL against golden" : "golden", steps, program.batch, data.train.source);
+  if (variant.vaults > 1) fmt::print("partition           {}\n", program.partition);
   TrainReport report;
   {
     Progress progress("training", steps);
@@ -111,7 +117,7 @@ int RunTrain(const TrainOptions& options) {
 
   const double bound = UtilisationBound(program, variant, dram);
   const uint64_t last_cycles = report.last.counters.cycles;
-  const double peak = variant.MacsPerCycle();
+  const double peak = variant.MacsPerCycle() * variant.vaults;
   Json mismatch;
   if (report.mismatch) {
     const ProgramTensor& tensor = program.Tensor(report.mismatch->tensor);
@@ -158,6 +164,7 @@ int RunTrain(const TrainOptions& options) {
   WriteJson(options.json, "train",
             {{"variant", variant.name},
              {"network", program.network},
+             {"partition", program.partition},
              {"engine", rtl ? "rtl" : "golden"},
              {"data", data.train.source},
              {"batch", program.batch},

@@ -21,16 +21,23 @@ bool AnyOverlap(const std::vector<Interval>& a, const std::vector<Interval>& b) 
   return false;
 }
 
-bool Conflicts(const DramUse& a, const DramUse& b) {
-  return (a.write || b.write) && a.rect.Overlaps(b.rect);
+bool AnyConflict(const std::vector<DramUse>& a, const std::vector<DramUse>& b) {
+  for (const DramUse& one : a) {
+    for (const DramUse& other : b) {
+      if ((one.write || other.write) && one.rect.Overlaps(other.rect)) return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace
 
-Scheduler::Scheduler(uint32_t scratchpad_bytes, uint32_t word_bytes, int queue)
+Scheduler::Scheduler(uint32_t scratchpad_bytes, uint32_t word_bytes, int queue,
+                     std::vector<Place> places)
     : scratchpad_bytes_(scratchpad_bytes),
       word_bytes_(word_bytes),
-      queue_(static_cast<size_t>(queue)) {}
+      queue_(static_cast<size_t>(queue)),
+      places_(std::move(places)) {}
 
 int Scheduler::AddBuffer(uint32_t bytes, bool resident) {
   Buffer buffer;
@@ -42,17 +49,30 @@ int Scheduler::AddBuffer(uint32_t bytes, bool resident) {
 
 uint32_t Scheduler::AddressOf(int buffer) const { return buffers_[buffer].address.value(); }
 
-void Scheduler::AddTask(Task task) {
-  for (const auto* steps : {&task.loads, &task.work, &task.stores}) {
-    for (const Step& step : *steps) {
-      for (const BufferUse& use : step.buffers) ++buffers_[use.buffer].uses_left;
-    }
+namespace {
+
+// Calls `visit` for every step of a task.
+template <typename Visit>
+void ForEachStep(const Task& task, Visit visit) {
+  for (const Load& load : task.loads) {
+    for (const Step& step : load.steps) visit(step);
   }
+  for (const auto* steps : {&task.work, &task.stores}) {
+    for (const Step& step : *steps) visit(step);
+  }
+}
+
+}  // namespace
+
+void Scheduler::AddTask(Task task) {
+  ForEachStep(task, [this](const Step& step) {
+    for (const BufferUse& use : step.buffers) ++buffers_[use.buffer].uses_left;
+  });
   loaded_.emplace_back(task.loads.size(), false);
   tasks_.push_back(std::move(task));
 }
 
-bool Scheduler::Place(Buffer& buffer) {
+bool Scheduler::PlaceBuffer(Buffer& buffer) {
   std::vector<Interval> live;
   for (const Buffer& other : buffers_) {
     if (other.address && other.uses_left > 0) {
@@ -82,31 +102,28 @@ bool Scheduler::Place(Buffer& buffer) {
 bool Scheduler::PlaceTask(size_t task) {
   std::vector<int> placed;
   const uint32_t next_fit = next_fit_;
-  for (const auto* steps : {&tasks_[task].loads, &tasks_[task].work, &tasks_[task].stores}) {
-    for (const Step& step : *steps) {
-      for (const BufferUse& use : step.buffers) {
-        Buffer& buffer = buffers_[use.buffer];
-        if (buffer.address) continue;
-        if (!Place(buffer)) {
-          for (int undo : placed) buffers_[undo].address.reset();
-          next_fit_ = next_fit;
-          return false;
-        }
-        placed.push_back(use.buffer);
-      }
+  bool fits = true;
+  ForEachStep(tasks_[task], [&](const Step& step) {
+    for (const BufferUse& use : step.buffers) {
+      Buffer& buffer = buffers_[use.buffer];
+      if (!fits || buffer.address) continue;
+      fits = PlaceBuffer(buffer);
+      if (fits) placed.push_back(use.buffer);
     }
+  });
+  if (!fits) {
+    for (int undo : placed) buffers_[undo].address.reset();
+    next_fit_ = next_fit;
   }
-  return true;
+  return fits;
 }
 
 // Whether every store of an earlier task that the load reads behind has been emitted.
-bool Scheduler::DataReady(const Step& load, size_t task) const {
+bool Scheduler::DataReady(const Load& load, size_t task) const {
   for (size_t t = current_; t < task; ++t) {
     for (const Step& store : tasks_[t].stores) {
-      for (const DramUse& written : store.dram) {
-        for (const DramUse& read : load.dram) {
-          if (Conflicts(written, read)) return false;
-        }
+      for (const Step& step : load.steps) {
+        if (AnyConflict(store.dram, step.dram)) return false;
       }
     }
   }
@@ -127,17 +144,14 @@ void Scheduler::HoistLoads(size_t current) {
     for (size_t l = 0; l < tasks_[t].loads.size(); ++l) {
       if (loaded_[t][l] || !DataReady(tasks_[t].loads[l], t)) continue;
       if (t > current && ++ahead > queue_) return;
-      Emit(tasks_[t].loads[l]);
+      for (const Step& step : tasks_[t].loads[l].steps) Emit(step);
       loaded_[t][l] = true;
     }
   }
 }
 
 void Scheduler::Emit(const Step& step) {
-  Emitted emitted;
-  emitted.engine = step.engine;
-  emitted.dram = step.dram;
-  emitted.descriptor = step.make();
+  Emitted emitted{step, {}, {}};
   for (const BufferUse& use : step.buffers) {
     const Buffer& buffer = buffers_[use.buffer];
     const Interval interval(*buffer.address, *buffer.address + buffer.bytes);
@@ -147,43 +161,43 @@ void Scheduler::Emit(const Step& step) {
   emitted_.push_back(std::move(emitted));
 }
 
-std::optional<std::vector<isa::Descriptor>> Scheduler::Run() {
+std::optional<std::vector<std::vector<isa::Descriptor>>> Scheduler::Run() {
   for (current_ = 0; current_ < tasks_.size(); ++current_) {
     HoistLoads(current_);
     if (placed_tasks_ <= current_) return std::nullopt;
     for (const Step& step : tasks_[current_].work) Emit(step);
     for (const Step& step : tasks_[current_].stores) Emit(step);
   }
-  AddSemaphores();
-  std::vector<isa::Descriptor> program;
-  for (const Emitted& emitted : emitted_) program.push_back(emitted.descriptor);
-  return program;
+  std::vector<std::vector<isa::Descriptor>> programs;
+  for (const Place& place : places_) programs.push_back(ProgramOf(place));
+  return programs;
 }
 
-void Scheduler::AddSemaphores() {
+std::vector<isa::Descriptor> Scheduler::ProgramOf(const Place& place) const {
   using isa::kEngines;
   // Per engine, how many of its steps are known to be done.
   using Clock = std::array<size_t, kEngines>;
-  std::array<std::vector<size_t>, kEngines> of_engine;  // emitted steps of each engine, in order
-  std::vector<Clock> clocks(emitted_.size());           // when a step starts
-  Clock none{};
-  for (size_t i = 0; i < emitted_.size(); ++i) {
-    Emitted& step = emitted_[i];
-    const int q = static_cast<int>(step.engine);
-    Clock clock = of_engine[q].empty() ? none : clocks[of_engine[q].back()];
+  struct Taken {
+    const Emitted* emitted;
+    size_t index;  // in the program
+    Clock clock;   // when it starts
+  };
+  std::array<std::vector<Taken>, kEngines> of_engine;  // steps of each engine, in order
+  std::vector<isa::Descriptor> program;
+  for (const Emitted& emitted : emitted_) {
+    if (emitted.step.only && !emitted.step.only(place)) continue;
+    const int q = static_cast<int>(emitted.step.engine);
+    Clock clock = of_engine[q].empty() ? Clock{} : of_engine[q].back().clock;
     // The latest step of each other engine that this one must come after.
     Clock needed{};
     for (int p = 0; p < kEngines; ++p) {
       if (p == q) continue;
       for (size_t n = of_engine[p].size(); n > clock[p]; --n) {
-        const Emitted& earlier = emitted_[of_engine[p][n - 1]];
-        bool conflict = AnyOverlap(earlier.writes, step.reads) ||
-                        AnyOverlap(earlier.writes, step.writes) ||
-                        AnyOverlap(earlier.reads, step.writes);
-        for (const DramUse& a : earlier.dram) {
-          for (const DramUse& b : step.dram) conflict = conflict || Conflicts(a, b);
-        }
-        if (conflict) {
+        const Emitted& earlier = *of_engine[p][n - 1].emitted;
+        if (AnyOverlap(earlier.writes, emitted.reads) ||
+            AnyOverlap(earlier.writes, emitted.writes) ||
+            AnyOverlap(earlier.reads, emitted.writes) ||
+            AnyConflict(earlier.step.dram, emitted.step.dram)) {
           needed[p] = n;
           break;
         }
@@ -192,28 +206,30 @@ void Scheduler::AddSemaphores() {
     // What one of them waited for itself needs no wait here.
     for (int p = 0; p < kEngines; ++p) {
       if (needed[p] == 0) continue;
-      const Clock& behind = clocks[of_engine[p][needed[p] - 1]];
+      const Clock& behind = of_engine[p][needed[p] - 1].clock;
       for (int other = 0; other < kEngines; ++other) {
         if (other != p && needed[other] <= behind[other]) needed[other] = 0;
       }
     }
+    isa::Descriptor descriptor = emitted.step.make(place);
     for (int p = 0; p < kEngines; ++p) {
       if (needed[p] == 0) continue;
-      const size_t source = of_engine[p][needed[p] - 1];
+      const Taken& source = of_engine[p][needed[p] - 1];
       const int64_t bit = int64_t{1}
                           << isa::SemaphoreOf(static_cast<Engine>(p), static_cast<Engine>(q));
       using isa::FieldId;
-      Descriptor& from = emitted_[source].descriptor;
+      Descriptor& from = program[source.index];
       from.Set(FieldId::kSignal, from.Get(FieldId::kSignal) | bit);
-      step.descriptor.Set(FieldId::kWait, step.descriptor.Get(FieldId::kWait) | bit);
+      descriptor.Set(FieldId::kWait, descriptor.Get(FieldId::kWait) | bit);
       for (int other = 0; other < kEngines; ++other) {
-        clock[other] = std::max(clock[other], clocks[source][other]);
+        clock[other] = std::max(clock[other], source.clock[other]);
       }
       clock[p] = std::max(clock[p], needed[p]);
     }
-    clocks[i] = clock;
-    of_engine[q].push_back(i);
+    of_engine[q].push_back({&emitted, program.size(), clock});
+    program.push_back(descriptor);
   }
+  return program;
 }
 
 }  // namespace vaultrain

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// From tile tasks to a program: places buffers in the scratchpad, hoists loads, and derives every
-// semaphore.
+// From tile tasks to the programs of all nodes: places buffers in the scratchpad, hoists loads, and
+// derives every semaphore.
+//
+// All nodes run the same steps on buffers at the same addresses; what differs from node to node is
+// which part of a tensor a step moves, and that some steps are only for the node that owns a part.
 //
 // A task is what one tile needs: loads into buffers, one job of the array or the vector unit,
 // stores. Tasks come in an order that is right when each runs after the other. The scheduler keeps
@@ -49,16 +52,33 @@ struct BufferUse {
   bool write = false;
 };
 
+// A node, and the part of every operation that it has: one of the parts of the batch, one of the
+// parts of the outputs.
+struct Place {
+  int x = 0;
+  int y = 0;
+  int batch_part = 0;
+  int output_part = 0;
+};
+
 // One descriptor to be. `make` is called once all buffers it uses have addresses.
 struct Step {
   Engine engine = Engine::kLoad;
-  std::function<isa::Descriptor()> make;
+  std::function<isa::Descriptor(const Place&)> make;
+  std::function<bool(const Place&)> only;  // nodes that have the step; empty: all
   std::vector<BufferUse> buffers;
   std::vector<DramUse> dram;
 };
 
+// Steps that bring one operand, never parted: a LOAD, or what gathers a tile from several nodes.
+struct Load {
+  Load(Step step) { steps.push_back(std::move(step)); }             // NOLINT(runtime/explicit)
+  Load(std::vector<Step> together) : steps(std::move(together)) {}  // NOLINT(runtime/explicit)
+  std::vector<Step> steps;
+};
+
 struct Task {
-  std::vector<Step> loads;
+  std::vector<Load> loads;
   std::vector<Step> work;  // COMPUTE and its VECTOR, or SOFTMAX: never parted by a load
   std::vector<Step> stores;
 };
@@ -67,7 +87,7 @@ class Scheduler {
  public:
   // Scratchpad in bytes; buffers are aligned to word_bytes. queue: descriptors that wait in front
   // of an engine.
-  Scheduler(uint32_t scratchpad_bytes, uint32_t word_bytes, int queue);
+  Scheduler(uint32_t scratchpad_bytes, uint32_t word_bytes, int queue, std::vector<Place> places);
 
   // A buffer lives from the first task that uses it to the last. Resident buffers, which many tasks
   // use, lie at the low end, so that they do not cut the room of the others.
@@ -76,8 +96,9 @@ class Scheduler {
 
   void AddTask(Task task);
 
-  // The program without END, or nothing if a task's buffers do not fit beside what must stay.
-  std::optional<std::vector<isa::Descriptor>> Run();
+  // The programs without END, one per place, or nothing if a task's buffers do not fit beside what
+  // must stay.
+  std::optional<std::vector<std::vector<isa::Descriptor>>> Run();
 
  private:
   struct Buffer {
@@ -87,23 +108,22 @@ class Scheduler {
     std::optional<uint32_t> address;
   };
   struct Emitted {
-    Engine engine;
-    std::vector<DramUse> dram;
+    Step step;
     std::vector<std::pair<uint32_t, uint32_t>> reads;  // scratchpad intervals
     std::vector<std::pair<uint32_t, uint32_t>> writes;
-    isa::Descriptor descriptor;
   };
 
-  bool Place(Buffer& buffer);
+  bool PlaceBuffer(Buffer& buffer);
   bool PlaceTask(size_t task);
-  bool DataReady(const Step& load, size_t task) const;
+  bool DataReady(const Load& load, size_t task) const;
   void HoistLoads(size_t current);
   void Emit(const Step& step);
-  void AddSemaphores();
+  std::vector<isa::Descriptor> ProgramOf(const Place& place) const;
 
   uint32_t scratchpad_bytes_;
   uint32_t word_bytes_;
   size_t queue_;
+  std::vector<Place> places_;
   uint32_t next_fit_ = 0;
   std::vector<Buffer> buffers_;
   std::vector<Task> tasks_;

@@ -84,6 +84,7 @@ std::string MakeFullyConnected(const std::string& name, const std::vector<int>& 
 std::vector<NetworkFile> MakeShippedNetworks() {
   return {
       {"mlp.onnx", MakeFullyConnected("mlp", {784, 128, 10})},
+      {"mlp-wide.onnx", MakeFullyConnected("mlp-wide", {784, 1024, 512, 10})},
       {"tiny.onnx", MakeFullyConnected("tiny", {64, 32, 10})},
   };
 }

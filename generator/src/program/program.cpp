@@ -100,6 +100,7 @@ json ToJson(const Program& program) {
   return {{"variant_digest", Binary(program.variant_digest)},
           {"variant", program.variant},
           {"network", program.network},
+          {"partition", program.partition},
           {"batch", program.batch},
           {"classes", program.classes},
           {"memory_bytes", program.memory_bytes},
@@ -188,6 +189,7 @@ Program FromJson(const std::string& file, const json& body) {
   std::copy(digest.begin(), digest.end(), program.variant_digest.begin());
   program.variant = map.Text("variant");
   program.network = map.Text("network");
+  program.partition = map.Text("partition");
   program.batch = map.Integer<int>("batch");
   program.classes = map.Integer<int>("classes");
   program.memory_bytes = map.Integer<uint64_t>("memory_bytes");

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+
+//
+// How a training graph becomes descriptors: what the parts of the mapper share.
+//
+// mapper.cpp places tensors and maps the operations in order; tiles.cpp maps a matrix product onto
+// one node; partition.cpp maps one onto all nodes of a mesh.
+
+#ifndef VAULTRAIN_SRC_MAPPER_MAPPING_H_
+#define VAULTRAIN_SRC_MAPPER_MAPPING_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mapper/schedule.h"
+#include "vaultrain/mapper.h"
+
+namespace vaultrain {
+
+inline constexpr int64_t kAccess = isa::kAccessBytes;
+
+inline int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+inline int64_t RoundUp(int64_t a, int64_t b) { return CeilDiv(a, b) * b; }
+
+// One operand of a matrix product as the PE array wants it, rows of K contiguous elements: a tensor
+// as it lies in memory, or its transpose.
+struct Operand2D {
+  int tensor = 0;
+  bool transposed = false;
+};
+
+// C[m][n] = post(sum over k of A[m][k] * B[n][k]).
+struct Gemm {
+  std::string layer;
+  int tag = 0;
+  int64_t m = 0, n = 0, k = 0;
+  Operand2D a, b;
+  int out = 0;            // tensor; with in_place also what is added to
+  bool in_place = false;  // out += scale * C
+  int bias = -1;          // tensor added to each row
+  int mask = -1;          // tensor whose sign masks the result
+  bool relu = false;
+  bool scale = false;  // multiply by scalar kScalarStep
+};
+
+// How a product is cut: rows of A and rows of B in a tile, and which operand stays while the other
+// streams.
+struct Tiling {
+  int64_t mt = 0, nt = 0;
+  bool a_stays = true;
+  bool streams_whole = false;  // the streaming operand is so small that all of it stays, too
+  double cycles = std::numeric_limits<double>::infinity();
+};
+
+// Nodes that have the same part of the outputs and different parts of the batch, or the other way
+// round.
+enum class Axis { kBatch = 0, kOutputs = 1 };
+
+// How the nodes share the work: each has one part of the batch and one part of the outputs of the
+// layers that are split. Nodes that differ in the part of the batch alone share weights.
+struct Grid {
+  struct Side {
+    int parts = 1;
+    isa::Group group = isa::Group::kAll;  // nodes along this axis
+  };
+  Side batch;
+  Side outputs;
+  std::vector<Place> places;  // per node, y * columns + x
+
+  const Side& Of(Axis axis) const { return axis == Axis::kBatch ? batch : outputs; }
+  static int PartOf(const Place& place, Axis axis) {
+    return axis == Axis::kBatch ? place.batch_part : place.output_part;
+  }
+  // The node of a part along an axis, seen from another node.
+  const Place& At(Axis axis, int part, const Place& from) const;
+};
+
+// Whether the batch can be cut as the partition needs it.
+bool Suits(const Variant& variant, const TrainingGraph& graph, Partition partition);
+// Throws Error(kUnusableInput) if the batch cannot be cut so.
+Partition CheckedPartition(const Variant& variant, const TrainingGraph& graph, Partition partition);
+// The partition with the fewest cycles by a model of array, pins and links.
+Partition ChoosePartition(const Variant& variant, const VaultDram& dram,
+                          const TrainingGraph& graph);
+
+Grid MakeGrid(Partition partition, int columns, int rows);
+
+// A number that depends on the part that a node has.
+struct Offset {
+  Offset(int64_t base) : base(base) {}  // NOLINT(runtime/explicit)
+  Offset(int64_t base, int64_t per_output_part) : base(base), per_output_part(per_output_part) {}
+  int64_t base = 0;
+  int64_t per_output_part = 0;
+  int64_t At(const Place& place) const { return base + per_output_part * place.output_part; }
+};
+
+// What a layer's matrix becomes on the nodes: rows of the weights in blocks that take turns over
+// the nodes of the batch axis.
+struct LayerPlan {
+  bool split = false;  // each part of the outputs has its own rows; else all have all rows
+  int64_t slice = 0;   // outputs of a node
+  int64_t block = 0;   // rows of a block
+
+  int64_t Blocks() const { return CeilDiv(slice, block); }
+  int64_t RowsOf(int64_t b) const { return std::min(block, slice - b * block); }
+};
+
+// One job of the array: rows of A against rows of B, bytes from the beginning of the buffers.
+struct ComputeSpec {
+  int a = 0, b = 0;  // buffers
+  int64_t a_offset = 0, a_pitch = 0;
+  int64_t b_offset = 0, b_pitch = 0;
+  int64_t m = 0, n_tiles = 0, k_words = 0;
+};
+
+// What becomes of the sums of a ComputeSpec.
+struct VectorSpec {
+  int out = 0;  // buffer
+  Offset out_offset = 0;
+  int64_t out_pitch = 0;
+  int64_t out_bytes = 4;  // of a result
+  int aux = -1;           // buffer
+  isa::Aux aux_kind = isa::Aux::kNone;
+  int64_t aux_offset = 0, aux_pitch = 0, aux_bytes = 4;
+  bool relu = false;
+  bool scale = false;  // by kScalarStep
+  bool tail = false;   // zeros fill the last word of a row
+};
+
+// Rows that a SEND moves.
+struct SendSpec {
+  isa::SendKind kind = isa::SendKind::kTokens;
+  Axis axis = Axis::kBatch;
+  int owner = -1;  // part that gets the sum, or the only one that gets a token
+  int buffer = -1;
+  Offset offset = 0;
+  int64_t rows = 0, row_bytes = 0, pitch = 0;
+  int to_buffer = -1;  // of a reduction; a put goes to the same place
+  int64_t to_offset = 0, to_pitch = 0;
+  int post = -1;  // mesh semaphores
+  struct {
+    int semaphore = 0;
+    int count = 0;
+  } take[2];
+};
+
+// Part of a tile that one node of an axis brings: its loads, and what they fill.
+struct Piece {
+  int owner = 0;
+  int64_t offset = 0, rows = 0, row_bytes = 0;
+  std::vector<Step> loads;
+};
+
+class Mapper {
+ public:
+  Mapper(const Variant& variant, const VaultDram& dram, const TrainingGraph& graph,
+         const MapOptions& options, Partition partition)
+      : v_(variant),
+        keep_gradients_(options.keep_gradients),
+        partition_(partition),
+        grid_(MakeGrid(partition, variant.mesh.x, variant.mesh.y)),
+        local_batch_(graph.batch / grid_.batch.parts),
+        graph_(graph),
+        word_(variant.WordBits() / 8),
+        operand_(variant.OperandBits() / 8),
+        word_elements_(variant.WordElements()),
+        vault_bytes_(dram.geometry.Bytes()),
+        beat_(variant.dram.data_bits / 8),
+        pin_cycles_per_byte_(8 / (dram.geometry.data_bits * 0.92)) {}
+
+  Program Map(const Recipe& recipe, const std::string& network);
+
+ private:
+  int64_t BytesOf(const ProgramTensor& t) const { return vaultrain::BytesOf(t.format); }
+  bool Converts(const ProgramTensor& t) const {
+    return t.format == ElementFormat::kFp32 && operand_ == 2;
+  }
+  int64_t KWords(int64_t k) const { return CeilDiv(k, word_elements_); }
+
+  void PlaceTensors();
+  int Allocate(std::string name, TensorRole role, ElementFormat format, int64_t rows, int64_t cols);
+  void Expand();
+  void Fill(const std::vector<std::vector<float>>& start);
+  void PlanLayers();
+  std::string PartitionText() const;
+  std::vector<std::vector<isa::Descriptor>> MapOps(bool train);
+  bool TryMapOps(bool train, double budget, std::vector<std::vector<isa::Descriptor>>& programs);
+  void AddOp(const TrainingOp& op, int tag, double budget);
+  void AddGemm(const Gemm& gemm, double budget);
+  void AddSoftmax(const TrainingOp& op, int tag);
+
+  // ---- steps
+
+  Step Compute(const ComputeSpec& spec, int tag) const;
+  Step Vector(const ComputeSpec& of, const VectorSpec& spec, int tag) const;
+  // out = in * scale + aux, or in where aux is positive; in is fp32, rows of `cols` values.
+  Step Elements(int in, int64_t in_pitch, int64_t rows, int64_t cols, const VectorSpec& spec,
+                int tag) const;
+  Step Send(const SendSpec& spec, int tag) const;
+
+  // ---- partition.cpp: operations on all nodes
+
+  void AddForward(const TrainingOp& op, int tag, double budget);
+  void AddBackward(const TrainingOp& op, int tag, double budget);
+  void AddUpdate(const TrainingOp& op, int tag, double budget);
+  // Steps after which every node of the axis has the whole tile.
+  std::vector<Step> Gather(Axis axis, int buffer, int64_t pitch, std::vector<Piece> pieces,
+                           int tag) const;
+  // Steps that sum rows over an axis into a buffer of the owner; the second part waits for the sum.
+  Step Reduce(Axis axis, int owner, int buffer, int64_t pitch, int64_t rows, int64_t row_bytes,
+              int sum, int tag) const;
+  Step Summed(Axis axis, int owner, int sum, int tag) const;
+  static Step Only(Axis axis, int part, Step step);
+  // The gradient of a parameter, summed over the batch axis, into the parameter.
+  void AddStepOf(int parameter, int64_t row, int64_t rows, int64_t col, int64_t cols, int owner,
+                 int gradient, int64_t pitch, Task& now, Task& later, int tag);
+  int64_t Scratchpad(double budget) const {
+    return static_cast<int64_t>(budget * v_.scratchpad.kib * 1024);
+  }
+
+  Tiling ChooseTiling(const Gemm& gemm, double budget) const;
+  int64_t Granularity(const ProgramTensor& t) const { return kAccess / BytesOf(t); }
+  // Words from one row to the next of an operand tile.
+  int64_t OperandPitch(const Operand2D& operand, int64_t k) const;
+  // A tensor so small that all of it may stay in the scratchpad from the operation that makes it to
+  // those that take it.
+  bool IsSmall(const ProgramTensor& t) const {
+    return t.rows * OutPitch(t, t.cols) <= v_.scratchpad.kib * 1024 / 16;
+  }
+  int64_t OutPitch(const ProgramTensor& t, int64_t cols) const {
+    return RoundUp(cols * BytesOf(t), std::max<int64_t>(kAccess, word_));
+  }
+  std::vector<Step> LoadOperand(const Operand2D& operand, int64_t row, int64_t rows,
+                                int64_t padded_rows, int64_t k, int buffer, int tag) const;
+  Step LoadPlain(int tensor, int64_t row, int64_t rows, Offset col, int64_t cols, int64_t pad_rows,
+                 int64_t pitch, bool convert, int buffer, int tag) const;
+  // Rows [row, row + rows) and `count` columns of memory from `col` on, transposed; pad_rows zeros
+  // follow the rows. They go to `offset` bytes of the buffer and on, a column of memory every
+  // `pitch` bytes.
+  std::vector<Step> LoadTransposed(int tensor, int64_t row, int64_t rows, Offset col, int64_t count,
+                                   int64_t pad_rows, int64_t pitch, int buffer, int64_t offset,
+                                   int tag) const;
+  Rect RectOf(int tensor, int64_t row, int64_t rows, Offset col, int64_t cols) const;
+  Step StorePlain(int tensor, int64_t row, int64_t rows, int64_t col, int64_t cols, int64_t pitch,
+                  int buffer, int tag) const;
+  void CountBytes(const isa::Descriptor& d);
+
+  const Variant& v_;
+  const bool keep_gradients_;
+  const Partition partition_;
+  const Grid grid_;
+  const int64_t local_batch_;  // samples of a node
+  const TrainingGraph& graph_;
+  const int64_t word_;           // bytes of a scratchpad word
+  const int64_t operand_;        // bytes of an operand
+  const int64_t word_elements_;  // operands of a word
+  const uint64_t vault_bytes_;
+  const int64_t beat_;
+  const double pin_cycles_per_byte_;
+  Scheduler* s_ = nullptr;  // of the stream at hand
+  std::vector<LayerPlan> plan_;
+  // Tensors as a node has them, at the same address in every vault.
+  std::vector<ProgramTensor> local_;
+  Program program_;
+  std::vector<int> tensor_of_;      // TrainingGraph tensor -> local_
+  std::vector<int> layer_of_;       // TrainingGraph tensor -> layer that it belongs to, or -1
+  std::map<int, int> gradient_of_;  // parameter -> its stored gradient
+  int ones_ = -1;
+  std::vector<std::string> data_flow_;  // per tag, filled while tiling
+  // Small results that a later operation takes from the scratchpad, in the layout of a plain load:
+  // tensor -> buffer.
+  std::map<int, int> resident_;
+};
+
+}  // namespace vaultrain
+
+#endif  // VAULTRAIN_SRC_MAPPER_MAPPING_H_

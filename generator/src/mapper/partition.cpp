@@ -1,0 +1,716 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+//
+// Operations on all nodes of a mesh.
+//
+// A node has its samples (its part of the batch) and, of a split layer, its rows of the weights
+// (its part of the outputs):
+//
+//   FF  Y[samples][outputs]   = X W^T     blocks of W gathered over the batch axis, Y over outputs
+//   BP  dX[samples][all]      = dZ W      W^T gathered; of a split layer the partial sums are
+//                                         summed over outputs, each part at its own node
+//   UP  dW[outputs][all]      = dZ^T X    summed over the batch axis, block by block, at the owner,
+//                                         which takes the step
+//
+// Tokens. A gather has one owner or each node of the axis as one, and a node begins the next gather
+// over an axis only after the last has arrived. With that, one semaphore per axis and purpose is
+// enough: a token can only belong to the gather under way. An owner sends once every other node
+// has said that its buffer is free. A reduction needs no such token: it cannot go on without the
+// owner's own values, which the owner sends when its buffer is free.
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "mapper/mapping.h"
+#include "vaultrain/error.h"
+
+namespace vaultrain {
+
+using isa::Aux;
+using isa::Descriptor;
+using isa::FieldId;
+using isa::Group;
+using isa::Opcode;
+using isa::SendKind;
+
+namespace {
+
+// Mesh semaphores.
+enum Purpose { kFree = 0, kArrived = 1, kSummed = 2, kPurposes = 3 };
+int SemaphoreOf(Axis axis, Purpose purpose) {
+  return static_cast<int>(axis) * kPurposes + static_cast<int>(purpose);
+}
+
+// Outputs of a part of a split layer are whole multiples of this.
+constexpr int64_t kSliceStep = 32;
+
+bool Splits(int64_t out, int parts) { return parts > 1 && out % (parts * kSliceStep) == 0; }
+
+constexpr Partition kPartitions[] = {Partition::kBatch, Partition::kOutputs, Partition::kHybrid};
+
+}  // namespace
+
+// ---- who does what
+
+std::string_view PartitionName(Partition partition) {
+  constexpr std::string_view kNames[] = {"batch", "outputs", "hybrid"};
+  return kNames[static_cast<int>(partition)];
+}
+
+Grid MakeGrid(Partition partition, int columns, int rows) {
+  Grid grid;
+  const int nodes = columns * rows;
+  if (partition == Partition::kBatch) grid.batch.parts = nodes;
+  if (partition == Partition::kOutputs) grid.outputs.parts = nodes;
+  if (partition == Partition::kHybrid) {
+    grid.batch = {rows, Group::kColumn};
+    grid.outputs = {columns, Group::kRow};
+  }
+  for (int y = 0; y < rows; ++y) {
+    for (int x = 0; x < columns; ++x) {
+      Place place{x, y, 0, 0};
+      if (partition == Partition::kBatch) place.batch_part = y * columns + x;
+      if (partition == Partition::kOutputs) place.output_part = y * columns + x;
+      if (partition == Partition::kHybrid) {
+        place.batch_part = y;
+        place.output_part = x;
+      }
+      grid.places.push_back(place);
+    }
+  }
+  return grid;
+}
+
+const Place& Grid::At(Axis axis, int part, const Place& from) const {
+  for (const Place& place : places) {
+    const Axis other = axis == Axis::kBatch ? Axis::kOutputs : Axis::kBatch;
+    if (PartOf(place, axis) == part && PartOf(place, other) == PartOf(from, other)) return place;
+  }
+  throw Error(ExitStatus::kInternal, "no node has this part");
+}
+
+bool Suits(const Variant& variant, const TrainingGraph& graph, Partition partition) {
+  const Grid grid = MakeGrid(partition, variant.mesh.x, variant.mesh.y);
+  return graph.batch % grid.batch.parts == 0;
+}
+
+Partition CheckedPartition(const Variant& variant, const TrainingGraph& graph,
+                           Partition partition) {
+  if (!Suits(variant, graph, partition)) {
+    RefuseInput("{}: partition {} of batch {} on a mesh of {} x {}; accepted: a multiple of {}",
+                graph.file, PartitionName(partition), graph.batch, variant.mesh.x, variant.mesh.y,
+                MakeGrid(partition, variant.mesh.x, variant.mesh.y).batch.parts);
+  }
+  return partition;
+}
+
+// Cycles of a step, layer by layer and phase by phase the slowest of array, pins and links of a
+// node. A link takes a payload a cycle; pins give 92 % of their beats.
+Partition ChoosePartition(const Variant& variant, const VaultDram& dram,
+                          const TrainingGraph& graph) {
+  if (variant.vaults == 1) return Partition::kBatch;
+  const double link = variant.mesh.link_bits / 8.0;
+  const double pins = 0.92 * dram.geometry.data_bits / 8.0;
+  const double operand = variant.OperandBits() / 8.0;
+  Partition best = Partition::kOutputs;
+  double fewest = std::numeric_limits<double>::infinity();
+  for (Partition partition : kPartitions) {
+    if (!Suits(variant, graph, partition)) continue;
+    const Grid grid = MakeGrid(partition, variant.mesh.x, variant.mesh.y);
+    const double batch_parts = grid.batch.parts;
+    const double output_parts = grid.outputs.parts;
+    const double samples = static_cast<double>(graph.batch) / batch_parts;
+    double cycles = 0;
+    bool split = true;
+    for (size_t l = 0; l < graph.layers.size(); ++l) {
+      const TrainingLayer& layer = graph.layers[l];
+      split = split && Splits(layer.out, grid.outputs.parts);
+      const double in = static_cast<double>(layer.in);
+      const double out = static_cast<double>(layer.out) / (split ? output_parts : 1);
+      const double array = samples * in * out / variant.MacsPerCycle();
+      const double weights = in * out;  // of a node's outputs
+      const double others = (batch_parts - 1) / batch_parts;
+      const double rows_come = split ? (output_parts - 1) / output_parts : 0;
+      const double ff_link = weights * operand * others +
+                             samples * static_cast<double>(layer.out) * operand * rows_come;
+      const double ff_pins =
+          weights * 4 / batch_parts + samples * (in + out * output_parts) * operand;
+      cycles += std::max({array, ff_link / link, ff_pins / pins});
+      if (l > 0) {
+        const double bp_link = weights * operand * others + samples * in * 4 * rows_come;
+        cycles += std::max({array, bp_link / link, weights * 4 / batch_parts / pins});
+      }
+      const double up_link = batch_parts > 1 ? weights * 4 : 0;
+      const double up_pins = weights * 8 / batch_parts + samples * (in + out) * operand;
+      cycles += std::max({array, up_link / link, up_pins / pins});
+    }
+    if (cycles < fewest) {
+      fewest = cycles;
+      best = partition;
+    }
+  }
+  return best;
+}
+
+std::string Mapper::PartitionText() const {
+  if (grid_.places.size() == 1) return "one node";
+  std::string text = fmt::format("{}: {} samples in each of {} parts", PartitionName(partition_),
+                                 local_batch_, grid_.batch.parts);
+  if (grid_.outputs.parts > 1) text += fmt::format(", outputs in {} parts", grid_.outputs.parts);
+  return text;
+}
+
+void Mapper::PlanLayers() {
+  plan_.clear();
+  for (const TrainingLayer& layer : graph_.layers) {
+    LayerPlan plan;
+    plan.split = (plan_.empty() || plan_.back().split) && Splits(layer.out, grid_.outputs.parts);
+    plan.slice = plan.split ? layer.out / grid_.outputs.parts : layer.out;
+    plan.block = plan.slice;
+    if (grid_.places.size() > 1) {
+      // As many rows as leave room for several blocks beside activations.
+      const int64_t least = std::max<int64_t>(v_.array.cols, v_.mesh.link_bits / 8 / operand_);
+      int64_t rows = kSliceStep;
+      const int64_t row_bytes = RoundUp(layer.in * operand_, kAccess);
+      while (rows / 2 >= least && rows * row_bytes > Scratchpad(1.0) / 10) rows /= 2;
+      plan.block = std::min(plan.slice, std::max(rows, least));
+    }
+    plan_.push_back(plan);
+  }
+}
+
+// ---- steps on the mesh
+
+Step Mapper::Only(Axis axis, int part, Step step) {
+  step.only = [axis, part](const Place& place) { return Grid::PartOf(place, axis) == part; };
+  return step;
+}
+
+Step Mapper::Send(const SendSpec& spec, int tag) const {
+  Step step;
+  step.engine = Engine::kSend;
+  const int64_t link = v_.mesh.link_bits / 8;
+  step.make = [=, this](const Place& place) {
+    Descriptor d(Opcode::kSend);
+    d.Set(FieldId::kTag, tag);
+    d.Set(FieldId::kSendKind, static_cast<int64_t>(spec.kind));
+    const bool to_one = spec.kind == SendKind::kPut && spec.owner >= 0;
+    if (spec.kind != SendKind::kTokens) {
+      const Group group = to_one ? Group::kOwner : grid_.Of(spec.axis).group;
+      d.Set(FieldId::kGroup, static_cast<int64_t>(group));
+    }
+    if (spec.owner >= 0) {
+      const Place& owner = grid_.At(spec.axis, spec.owner, place);
+      d.Set(FieldId::kOwnerX, owner.x);
+      d.Set(FieldId::kOwnerY, owner.y);
+    }
+    if (spec.post >= 0) {
+      d.Set(FieldId::kPost, 1);
+      d.Set(FieldId::kPostSem, spec.post);
+    }
+    for (int i = 0; i < 2; ++i) {
+      d.Set(FieldId::kTake, spec.take[i].count, i);
+      d.Set(FieldId::kTakeSem, spec.take[i].count > 0 ? spec.take[i].semaphore : 0, i);
+    }
+    if (spec.rows > 0) {
+      const int64_t from = s_->AddressOf(spec.buffer) + spec.offset.At(place);
+      const bool put = spec.to_buffer < 0;
+      d.Set(FieldId::kSendRows, spec.rows);
+      d.Set(FieldId::kRowFlits, CeilDiv(spec.row_bytes, link));
+      d.Set(FieldId::kSendAddr, from);
+      d.Set(FieldId::kSendPitch, spec.pitch);
+      d.Set(FieldId::kDstAddr, put ? from : s_->AddressOf(spec.to_buffer) + spec.to_offset);
+      d.Set(FieldId::kDstPitch, put ? spec.pitch : spec.to_pitch);
+    }
+    return d;
+  };
+  return step;
+}
+
+std::vector<Step> Mapper::Gather(Axis axis, int buffer, int64_t pitch, std::vector<Piece> pieces,
+                                 int tag) const {
+  std::vector<Step> steps;
+  const int parts = grid_.Of(axis).parts;
+  for (Piece& piece : pieces) {
+    for (Step& load : piece.loads) {
+      steps.push_back(parts > 1 ? Only(axis, piece.owner, std::move(load)) : std::move(load));
+    }
+  }
+  if (parts == 1) return steps;
+  auto send = [&](const SendSpec& spec, bool write) {
+    Step step = Send(spec, tag);
+    step.buffers = {{buffer, write}};
+    return step;
+  };
+  const bool one_owner = std::all_of(pieces.begin(), pieces.end(), [&](const Piece& piece) {
+    return piece.owner == pieces.front().owner;
+  });
+  const int owner = pieces.front().owner;
+  auto not_owner = [axis, owner](const Place& place) { return Grid::PartOf(place, axis) != owner; };
+  // "My buffer is free", to the owner or to all.
+  SendSpec free;
+  free.kind = SendKind::kPut;
+  free.axis = axis;
+  free.owner = one_owner ? owner : -1;
+  free.post = SemaphoreOf(axis, kFree);
+  steps.push_back(send(free, true));
+  if (one_owner) steps.back().only = not_owner;
+
+  for (int part = 0; part < parts; ++part) {
+    if (one_owner && part != owner) continue;
+    SendSpec put;
+    put.kind = SendKind::kPut;
+    put.axis = axis;
+    put.take[0] = {SemaphoreOf(axis, kFree), parts - 1};
+    std::vector<SendSpec> puts;
+    for (const Piece& piece : pieces) {
+      if (piece.owner != part) continue;
+      put.buffer = buffer;
+      put.offset = piece.offset;
+      put.rows = piece.rows;
+      put.row_bytes = piece.row_bytes;
+      put.pitch = pitch;
+      puts.push_back(put);
+      put.take[0] = {};
+    }
+    if (puts.empty()) puts.push_back(put);  // a token alone
+    puts.back().post = SemaphoreOf(axis, kArrived);
+    for (const SendSpec& spec : puts) steps.push_back(Only(axis, part, send(spec, false)));
+  }
+
+  SendSpec arrived;
+  arrived.axis = axis;
+  arrived.take[0] = {SemaphoreOf(axis, kArrived), one_owner ? 1 : parts - 1};
+  steps.push_back(send(arrived, true));
+  if (one_owner) steps.back().only = not_owner;
+  return steps;
+}
+
+Step Mapper::Reduce(Axis axis, int owner, int buffer, int64_t pitch, int64_t rows,
+                    int64_t row_bytes, int sum, int tag) const {
+  SendSpec spec;
+  spec.kind = SendKind::kReduce;
+  spec.axis = axis;
+  spec.owner = owner;
+  spec.buffer = buffer;
+  spec.rows = rows;
+  spec.row_bytes = row_bytes;
+  spec.pitch = pitch;
+  spec.to_buffer = sum;
+  spec.to_pitch = pitch;
+  spec.post = SemaphoreOf(axis, kSummed);
+  Step step = Send(spec, tag);
+  step.buffers = {{buffer, false}, {sum, true}};
+  return step;
+}
+
+Step Mapper::Summed(Axis axis, int owner, int sum, int tag) const {
+  SendSpec spec;
+  spec.axis = axis;
+  spec.take[0] = {SemaphoreOf(axis, kSummed), 1};
+  Step step = Send(spec, tag);
+  step.buffers = {{sum, true}};
+  return Only(axis, owner, std::move(step));
+}
+
+// ---- feed-forward
+
+void Mapper::AddForward(const TrainingOp& op, int tag, double budget) {
+  const LayerPlan& plan = plan_[op.layer];
+  const int x = tensor_of_[op.Tensor(Role::kX)];
+  const int w = tensor_of_[op.Tensor(Role::kW)];
+  const int y = tensor_of_[op.Tensor(Role::kY)];
+  const int bias = op.Tensor(Role::kB) < 0 ? -1 : tensor_of_[op.Tensor(Role::kB)];
+  const ProgramTensor& out = local_[y];
+  const int64_t cols = v_.array.cols;
+  const int64_t a_pitch = OperandPitch({x, false}, op.k);
+  const int64_t b_pitch = OperandPitch({w, false}, op.k);
+  const int64_t out_pitch = OutPitch(out, out.cols);
+  const int64_t block_bytes = RoundUp(plan.block, cols) * b_pitch;
+  const int outputs = plan.split ? grid_.outputs.parts : 1;
+
+  int64_t most = local_batch_;
+  while (most > 1 && (most > v_.AccHalfDepth() ||
+                      most * (a_pitch + out_pitch) + 3 * block_bytes > Scratchpad(budget))) {
+    most = CeilDiv(most, 2);
+  }
+  const auto kept = resident_.find(x);
+  const int kept_x = kept == resident_.end() ? -1 : kept->second;
+  if (data_flow_[tag].empty()) {
+    data_flow_[tag] = fmt::format(
+        "{} stationary in the array, blocks of {} rows {}, {} samples stay in the scratchpad{}",
+        local_[w].name, plan.block,
+        grid_.batch.parts > 1 ? fmt::format("sent to {} nodes", grid_.batch.parts) : "loaded", most,
+        outputs > 1 ? fmt::format(", results sent to {} nodes", outputs) : "");
+  }
+  for (int64_t row = 0; row < local_batch_; row += most) {
+    const int64_t rows = std::min(most, local_batch_ - row);
+    const int a = kept_x >= 0 ? kept_x : s_->AddBuffer(static_cast<uint32_t>(rows * a_pitch), true);
+    const int results = s_->AddBuffer(static_cast<uint32_t>(rows * out_pitch), true);
+    const int64_t bias_bytes = RoundUp(plan.slice * 4, std::max(kAccess, word_));
+    const int bias_buffer = bias < 0 ? -1 : s_->AddBuffer(static_cast<uint32_t>(bias_bytes), true);
+    for (int64_t b = 0; b < plan.Blocks(); ++b) {
+      const int64_t count = plan.RowsOf(b);
+      const int64_t padded = RoundUp(count, cols);
+      const bool first = b == 0;
+      const bool last = b + 1 == plan.Blocks();
+      Task task;
+      if (first && kept_x < 0) {
+        task.loads.push_back(
+            LoadPlain(x, row, rows, 0, op.k, 0, a_pitch, Converts(local_[x]), a, tag));
+      }
+      if (first && bias >= 0) {
+        Piece piece{0, 0, 1, bias_bytes, {}};
+        piece.loads.push_back(
+            LoadPlain(bias, 0, 1, 0, plan.slice, 0, bias_bytes, false, bias_buffer, tag));
+        task.loads.push_back(Gather(Axis::kBatch, bias_buffer, bias_bytes, {piece}, tag));
+      }
+      const int block = s_->AddBuffer(static_cast<uint32_t>(padded * b_pitch), false);
+      Piece piece{static_cast<int>(b % grid_.batch.parts), 0, padded, b_pitch, {}};
+      piece.loads.push_back(LoadPlain(w, b / grid_.batch.parts * plan.block, count, 0, op.k,
+                                      padded - count, b_pitch, Converts(local_[w]), block, tag));
+      task.loads.push_back(Gather(Axis::kBatch, block, b_pitch, {piece}, tag));
+
+      const ComputeSpec product{a,
+                                block,
+                                kept_x >= 0 ? row * a_pitch : 0,
+                                a_pitch,
+                                0,
+                                b_pitch,
+                                rows,
+                                padded / cols,
+                                KWords(op.k)};
+      VectorSpec vector;
+      vector.out = results;
+      vector.out_bytes = BytesOf(out);
+      vector.out_offset = {b * plan.block * BytesOf(out),
+                           plan.split ? plan.slice * BytesOf(out) : 0};
+      vector.out_pitch = out_pitch;
+      vector.relu = op.relu;
+      vector.tail = last && !plan.split;
+      if (bias >= 0) {
+        vector.aux = bias_buffer;
+        vector.aux_kind = Aux::kAdd;
+        vector.aux_offset = b * plan.block * 4;
+      }
+      auto send = [&](const SendSpec& spec, bool write) {
+        Step step = Send(spec, tag);
+        step.buffers = {{results, write}};
+        task.work.push_back(std::move(step));
+      };
+      if (outputs > 1 && first) {
+        SendSpec free;
+        free.kind = SendKind::kPut;
+        free.axis = Axis::kOutputs;
+        free.post = SemaphoreOf(Axis::kOutputs, kFree);
+        send(free, true);
+      }
+      task.work.push_back(Compute(product, tag));
+      task.work.push_back(Vector(product, vector, tag));
+      if (outputs > 1) {
+        SendSpec put;
+        put.kind = SendKind::kPut;
+        put.axis = Axis::kOutputs;
+        put.buffer = results;
+        put.offset = vector.out_offset;
+        put.rows = rows;
+        put.row_bytes = count * BytesOf(out);
+        put.pitch = out_pitch;
+        if (first) put.take[0] = {SemaphoreOf(Axis::kOutputs, kFree), outputs - 1};
+        if (last) put.post = SemaphoreOf(Axis::kOutputs, kArrived);
+        send(put, false);
+      }
+      if (outputs > 1 && last) {
+        SendSpec arrived;
+        arrived.axis = Axis::kOutputs;
+        arrived.take[0] = {SemaphoreOf(Axis::kOutputs, kArrived), outputs - 1};
+        send(arrived, true);
+      }
+      if (last) {
+        task.stores.push_back(StorePlain(y, row, rows, 0, out.cols, out_pitch, results, tag));
+      }
+      s_->AddTask(std::move(task));
+    }
+    if (most == local_batch_) resident_[y] = results;
+  }
+}
+
+// ---- back-propagation
+
+void Mapper::AddBackward(const TrainingOp& op, int tag, double budget) {
+  const LayerPlan& plan = plan_[op.layer];
+  const LayerPlan& before = plan_[op.layer - 1];
+  const int dz = tensor_of_[op.Tensor(Role::kDz)];
+  const int w = tensor_of_[op.Tensor(Role::kW)];
+  const int x = tensor_of_[op.Tensor(Role::kX)];
+  const int dx = tensor_of_[op.Tensor(Role::kDx)];
+  const ProgramTensor& out = local_[dx];
+  const int64_t cols = v_.array.cols;
+  const int64_t k = plan.slice;
+  const int64_t a_pitch = OperandPitch({dz, false}, k);
+  const int64_t b_pitch = KWords(k) * word_;
+  const int64_t out_pitch = OutPitch(out, out.cols);
+  // Every node of the outputs axis has a partial sum for all inputs; each part goes to its node.
+  const int sums = plan.split ? grid_.outputs.parts : 1;
+  const int64_t n = before.slice;
+
+  auto tile_bytes = [&](int64_t rows, int64_t columns) {
+    const int64_t wide = RoundUp(columns, cols);
+    const int64_t partial = sums > 1 ? 4 * rows * wide * 4 : 0;
+    const int64_t mask =
+        op.mask ? 3 * rows * RoundUp(wide * operand_, std::max(kAccess, word_)) : 0;
+    return 3 * wide * b_pitch + partial + mask;
+  };
+  int64_t most = std::min<int64_t>(local_batch_, v_.AccHalfDepth());
+  int64_t wide = RoundUp(n, std::max<int64_t>(cols, kSliceStep));
+  while (most * (a_pitch + out_pitch) + tile_bytes(most, wide) > Scratchpad(budget) * 3 / 4) {
+    if (wide > 64) {
+      wide = RoundUp(wide / 2, std::max<int64_t>(cols, kSliceStep));
+    } else if (most > 16) {
+      most = CeilDiv(most, 2);
+    } else if (wide > kSliceStep) {
+      wide = kSliceStep;
+    } else {
+      break;
+    }
+  }
+  const auto kept = resident_.find(dz);
+  const int kept_dz = kept == resident_.end() ? -1 : kept->second;
+  if (data_flow_[tag].empty()) {
+    data_flow_[tag] = fmt::format(
+        "{} transposed stationary in the array, tiles of {} columns{}, {} samples stay in the "
+        "scratchpad{}",
+        local_[w].name, wide,
+        grid_.batch.parts > 1 ? fmt::format(" gathered from {} nodes", grid_.batch.parts) : "",
+        most, sums > 1 ? fmt::format(", partial sums summed over {} nodes", sums) : "");
+  }
+  for (int64_t row = 0; row < local_batch_; row += most) {
+    const int64_t rows = std::min(most, local_batch_ - row);
+    const int a =
+        kept_dz >= 0 ? kept_dz : s_->AddBuffer(static_cast<uint32_t>(rows * a_pitch), true);
+    const int results = s_->AddBuffer(static_cast<uint32_t>(rows * out_pitch), true);
+    bool loaded = kept_dz >= 0;
+    std::vector<Load> late_loads;
+    std::vector<Step> late_work;
+    for (int64_t col = 0; col < n; col += wide) {
+      const int64_t count = std::min(wide, n - col);
+      const int64_t padded = RoundUp(count, cols);
+      for (int owner = 0; owner < sums; ++owner) {
+        Task task;
+        if (!loaded) {
+          task.loads.push_back(LoadPlain(dz, row, rows, 0, k, 0, a_pitch, false, a, tag));
+          loaded = true;
+        }
+        // Columns of W: of the part that the sum is for, or of the node's own.
+        const Offset from =
+            sums > 1 ? Offset(owner * n + col) : Offset(col, before.split ? before.slice : 0);
+        const int tile = s_->AddBuffer(static_cast<uint32_t>(padded * b_pitch), false);
+        std::vector<Piece> pieces;
+        for (int64_t b = 0; b < plan.Blocks(); ++b) {
+          const bool end = b + 1 == plan.Blocks();
+          const int64_t pad = end ? KWords(k) * word_elements_ - k : 0;
+          Piece piece{static_cast<int>(b % grid_.batch.parts),
+                      b * plan.block * operand_,
+                      padded,
+                      (plan.RowsOf(b) + pad) * operand_,
+                      {}};
+          piece.loads = LoadTransposed(w, b / grid_.batch.parts * plan.block, plan.RowsOf(b), from,
+                                       padded, pad, b_pitch, tile, piece.offset, tag);
+          pieces.push_back(std::move(piece));
+        }
+        task.loads.push_back(Gather(Axis::kBatch, tile, b_pitch, std::move(pieces), tag));
+        const ComputeSpec product{a,
+                                  tile,
+                                  kept_dz >= 0 ? row * a_pitch : 0,
+                                  a_pitch,
+                                  0,
+                                  b_pitch,
+                                  rows,
+                                  padded / cols,
+                                  KWords(k)};
+        const int64_t mask_pitch = OutPitch(local_[x], count);
+        const int mask =
+            op.mask ? s_->AddBuffer(static_cast<uint32_t>(rows * mask_pitch), false) : -1;
+        auto load_mask = [&] {
+          return LoadPlain(x, row, rows, from, count, 0, mask_pitch, false, mask, tag);
+        };
+        VectorSpec finish;  // what makes dX of the sums
+        finish.out = results;
+        finish.out_bytes = BytesOf(out);
+        finish.out_offset = col * BytesOf(out);
+        finish.out_pitch = out_pitch;
+        if (op.mask) {
+          finish.aux = mask;
+          finish.aux_kind = Aux::kMask;
+          finish.aux_pitch = mask_pitch;
+          finish.aux_bytes = operand_;
+        }
+        task.work.push_back(Compute(product, tag));
+        if (sums == 1) {
+          if (op.mask) task.loads.push_back(load_mask());
+          finish.tail = col + count == n;
+          task.work.push_back(Vector(product, finish, tag));
+        } else {
+          const int64_t pitch = RoundUp(padded * 4, std::max(kAccess, word_));
+          const int partial = s_->AddBuffer(static_cast<uint32_t>(rows * pitch), false);
+          const int sum = s_->AddBuffer(static_cast<uint32_t>(rows * pitch), false);
+          VectorSpec plain;
+          plain.out = partial;
+          plain.out_pitch = pitch;
+          task.work.push_back(Vector(product, plain, tag));
+          task.work.push_back(
+              Reduce(Axis::kOutputs, owner, partial, pitch, rows, padded * 4, sum, tag));
+          // The sum of the tile before is there by now.
+          for (Load& load : late_loads) task.loads.push_back(std::move(load));
+          for (Step& step : late_work) task.work.push_back(std::move(step));
+          late_loads.clear();
+          late_work.clear();
+          if (op.mask) late_loads.emplace_back(Only(Axis::kOutputs, owner, load_mask()));
+          late_work.push_back(Summed(Axis::kOutputs, owner, sum, tag));
+          late_work.push_back(
+              Only(Axis::kOutputs, owner, Elements(sum, pitch, rows, padded, finish, tag)));
+        }
+        s_->AddTask(std::move(task));
+      }
+    }
+    Task end;
+    end.loads = std::move(late_loads);
+    end.work = std::move(late_work);
+    end.stores.push_back(StorePlain(dx, row, rows, 0, out.cols, out_pitch, results, tag));
+    s_->AddTask(std::move(end));
+    if (most >= local_batch_) resident_[dx] = results;
+  }
+}
+
+// ---- weight update
+
+void Mapper::AddStepOf(int parameter, int64_t row, int64_t rows, int64_t col, int64_t cols,
+                       int owner, int gradient, int64_t pitch, Task& now, Task& later, int tag) {
+  int sum = gradient;
+  if (grid_.batch.parts > 1) {
+    sum = s_->AddBuffer(static_cast<uint32_t>(rows * pitch), false);
+    now.work.push_back(Reduce(Axis::kBatch, owner, gradient, pitch, rows,
+                              RoundUp(cols, v_.array.cols) * 4, sum, tag));
+    later.work.push_back(Summed(Axis::kBatch, owner, sum, tag));
+  }
+  const int values = s_->AddBuffer(static_cast<uint32_t>(rows * pitch), false);
+  later.loads.push_back(
+      Only(Axis::kBatch, owner,
+           LoadPlain(parameter, row, rows, col, cols, 0, pitch, false, values, tag)));
+  VectorSpec step;
+  step.out = values;
+  step.out_pitch = pitch;
+  step.aux = values;
+  step.aux_kind = Aux::kAdd;
+  step.aux_pitch = pitch;
+  step.scale = true;
+  later.work.push_back(Only(Axis::kBatch, owner, Elements(sum, pitch, rows, cols, step, tag)));
+  if (keep_gradients_) {
+    later.stores.push_back(
+        Only(Axis::kBatch, owner,
+             StorePlain(gradient_of_.at(parameter), row, rows, col, cols, pitch, sum, tag)));
+  }
+  later.stores.push_back(
+      Only(Axis::kBatch, owner, StorePlain(parameter, row, rows, col, cols, pitch, values, tag)));
+}
+
+void Mapper::AddUpdate(const TrainingOp& op, int tag, double budget) {
+  const LayerPlan& plan = plan_[op.layer];
+  const int dz = tensor_of_[op.Tensor(Role::kDz)];
+  const int w = tensor_of_[op.Tensor(Role::kW)];
+  const int x = tensor_of_[op.Tensor(Role::kX)];
+  const int bias = op.Tensor(Role::kB) < 0 ? -1 : tensor_of_[op.Tensor(Role::kB)];
+  const int64_t cols = v_.array.cols;
+  const int64_t k = local_batch_;
+  const int64_t pitch = KWords(k) * word_;
+  const int64_t n = local_[w].cols;
+  const int64_t slice = RoundUp(plan.slice, cols);
+  const int64_t block = std::min<int64_t>(plan.block, v_.AccHalfDepth());
+
+  auto sum_pitch = [&](int64_t columns) {
+    return RoundUp(RoundUp(columns, cols) * 4, std::max(kAccess, word_));
+  };
+  int64_t wide = n;
+  while (wide > kSliceStep &&
+         slice * pitch + 2 * RoundUp(wide, cols) * pitch + 8 * block * sum_pitch(wide) >
+             Scratchpad(budget) * 7 / 8) {
+    wide = RoundUp(CeilDiv(wide, 2), kSliceStep);
+  }
+  if (data_flow_[tag].empty()) {
+    data_flow_[tag] = fmt::format(
+        "{} transposed stationary in the array, tiles of {} x {}{}", local_[x].name, block, wide,
+        grid_.batch.parts > 1 ? fmt::format(", summed over {} nodes", grid_.batch.parts) : "");
+  }
+  // dZ^T of all outputs of the node stays.
+  const int a = s_->AddBuffer(static_cast<uint32_t>(slice * pitch), true);
+  bool loaded = false;
+  Task later;
+  auto begin = [&] {
+    Task now = std::move(later);
+    later = {};
+    std::vector<Step> late = std::move(now.work);
+    now.work.clear();
+    if (!loaded) {
+      for (Step& step : LoadOperand({dz, true}, 0, plan.slice, slice, k, a, tag)) {
+        now.loads.push_back(std::move(step));
+      }
+      loaded = true;
+    }
+    return std::make_pair(std::move(now), std::move(late));
+  };
+  auto end = [&](Task now, std::vector<Step> late) {
+    for (Step& step : late) now.work.push_back(std::move(step));
+    s_->AddTask(std::move(now));
+  };
+  for (int64_t col = 0; col < n; col += wide) {
+    const int64_t count = std::min(wide, n - col);
+    const int64_t padded = RoundUp(count, cols);
+    const int b = s_->AddBuffer(static_cast<uint32_t>(padded * pitch), true);
+    for (int64_t blk = 0; blk < plan.Blocks(); ++blk) {
+      // A block that is longer than the accumulators goes in pieces.
+      for (int64_t at = 0; at < plan.RowsOf(blk); at += block) {
+        const int64_t rows = std::min(block, plan.RowsOf(blk) - at);
+        const int owner = static_cast<int>(blk % grid_.batch.parts);
+        auto [now, late] = begin();
+        if (blk == 0 && at == 0) {
+          for (Step& step : LoadOperand({x, true}, col, count, padded, k, b, tag)) {
+            now.loads.push_back(std::move(step));
+          }
+        }
+        const int64_t out_pitch = sum_pitch(count);
+        const int gradient = s_->AddBuffer(static_cast<uint32_t>(rows * out_pitch), false);
+        const ComputeSpec product{
+            a, b, (blk * plan.block + at) * pitch, pitch, 0, pitch, rows, padded / cols, KWords(k)};
+        VectorSpec plain;
+        plain.out = gradient;
+        plain.out_pitch = out_pitch;
+        now.work.push_back(Compute(product, tag));
+        now.work.push_back(Vector(product, plain, tag));
+        AddStepOf(w, blk / grid_.batch.parts * plan.block + at, rows, col, count, owner, gradient,
+                  out_pitch, now, later, tag);
+        end(std::move(now), std::move(late));
+      }
+    }
+  }
+  if (bias >= 0) {
+    auto [now, late] = begin();
+    const int64_t one_pitch = OperandPitch({ones_, false}, k);
+    const int ones = s_->AddBuffer(static_cast<uint32_t>(one_pitch), false);
+    now.loads.push_back(LoadPlain(ones_, 0, 1, 0, k, 0, one_pitch, false, ones, tag));
+    const int64_t out_pitch = sum_pitch(plan.slice);
+    const int gradient = s_->AddBuffer(static_cast<uint32_t>(out_pitch), false);
+    const ComputeSpec product{ones, a, 0, one_pitch, 0, pitch, 1, slice / cols, KWords(k)};
+    VectorSpec plain;
+    plain.out = gradient;
+    plain.out_pitch = out_pitch;
+    now.work.push_back(Compute(product, tag));
+    now.work.push_back(Vector(product, plain, tag));
+    AddStepOf(bias, 0, 1, 0, plan.slice, 0, gradient, out_pitch, now, later, tag);
+    end(std::move(now), std::move(late));
+  }
+  auto [now, late] = begin();
+  end(std::move(now), std::move(late));
+}
+
+}  // namespace vaultrain
