@@ -25,7 +25,7 @@ module vt_credit_counter #(
 
   generate
     if (Depth < 1 || Depth >= (1 << CountBits)) begin : gen_bad_depth
-      vt_error_CountBits_must_hold_Depth u_error ();
+      vt_error_Depth_must_be_1_or_more_and_fit_CountBits u_error ();
     end
   endgenerate
 

@@ -205,6 +205,16 @@ TEST_F(Mesh, IdleOnlyWithoutFlitsAndWithAllCreditsHome) {
   EXPECT_EQ(mesh_.idle, LowBits(kNodes));
 }
 
+TEST_F(Mesh, AFlitThatWaitsAtItsSinkIsNotIdle) {
+  mesh_.eject_ready = 0;
+  Inject(0, To(0, 0));
+  Wait(10);
+  EXPECT_EQ(mesh_.idle, LowBits(kNodes) & ~Bit(0));
+  mesh_.eject_ready = LowBits(kNodes);
+  Wait(2);
+  EXPECT_EQ(mesh_.idle, LowBits(kNodes));
+}
+
 TEST_F(Mesh, ACreditTooManyIsReportedAndChangesNothing) {
   if (kShape.columns < 2) GTEST_SKIP() << "no link";
   PutBits(dut_.forge_credit_i, kEast, 1, 1);

@@ -1,0 +1,11 @@
+# Illegal parameters of the mesh modules.
+vt_refuses(vt_router Depth 1 Depth_must_be_2_or_more)
+vt_refuses(vt_router FlitBits 8 FlitBits_must_exceed_the_header)
+vt_refuses(vt_reduce_router Depth 1 Depth_must_be_2_or_more)
+vt_refuses(vt_reduce_router LinkBits 48 LinkBits_must_be_a_multiple_of_32)
+vt_refuses(vt_reduce_router FlitBits 128 FlitBits_must_be_LinkBits_and_UserBits_and_the_header)
+vt_refuses(vt_credit_counter Depth 0 Depth_must_be_1_or_more)
+vt_refuses(vt_round_robin Clients 0 Clients_must_be_1_or_more)
+vt_refuses(vt_mesh Columns 9 Columns_and_Rows_must_be_1_to_8)
+vt_refuses(vt_reduce_mesh Rows 0 Columns_and_Rows_must_be_1_to_8)
+vt_refuses(vt_window_check EndBits 40 EndBits_must_exceed_AddrBits_and_be_63_at_most)
