@@ -359,11 +359,11 @@ TEST(DrainEngine, TakesAnElementEveryCycleAndOneOfTwoOperandsEveryOther) {
     Job job;
     job.elements = true;
     job.aux = aux;
-    job.bound = {20, 5, 2, 1, 1, 1};
+    job.bound = {20, 5, 1, 1, 1, 1};
     job.src_base = kSpadBytes / 2;
     job.aux_base = kSpadBytes / 2;
     for (int k = 0; k < kLoops; ++k) job.out_inc[k] = job.OutBytes();
-    const int entries = 200;
+    const int entries = 100;
     EXPECT_LE(bench.Run(job), (aux == isa::Aux::kNone ? 1 : 2) * entries + 15);
     ASSERT_FALSE(HasFailure());
   }

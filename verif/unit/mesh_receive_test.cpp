@@ -62,8 +62,8 @@ class Bench {
       }
     }
     for (int m = 0; m < kMeshes; ++m) {
-      EXPECT_TRUE(open_[m].empty()) << open_[m].size() << " tokens are missing, mesh " << m
-                                    << Where();
+      EXPECT_TRUE(open_[m].empty())
+          << open_[m].size() << " tokens are missing, mesh " << m << Where();
     }
     for (uint32_t i = 0; i < kSpadBytes; ++i) {
       if (rtl_[i] == model_[i]) continue;

@@ -119,7 +119,8 @@ class Bench {
     dut_.red_tx_ready_i = go_red_.Go();
     dut_.rd_data_valid_i = read_.has_value();
     for (int w = 0; w < kWordBytes / 4; ++w) PutBits(dut_.rd_data_i, 32 * w, 32, random_());
-    if (read_) PutBytes(dut_.rd_data_i, 0, std::span(spad_).subspan(*read_ * kWordBytes, kWordBytes));
+    if (read_)
+      PutBytes(dut_.rd_data_i, 0, std::span(spad_).subspan(*read_ * kWordBytes, kWordBytes));
     Settle(dut_);
     read_.reset();
     if (dut_.rd_valid_o && dut_.rd_ready_i) read_ = static_cast<uint32_t>(dut_.rd_addr_o);

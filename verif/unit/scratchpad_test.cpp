@@ -74,10 +74,10 @@ class Bench {
     dut_.store_valid_i = r[7].valid;
     dut_.store_addr_i = r[7].address;
     Settle(dut_);
-    const std::array<bool, kClients> ready = {bool(dut_.a_ready_o),      bool(dut_.b_ready_o),
-                                              bool(dut_.result_ready_o), bool(dut_.aux_ready_o),
+    const std::array<bool, kClients> ready = {bool(dut_.a_ready_o),       bool(dut_.b_ready_o),
+                                              bool(dut_.result_ready_o),  bool(dut_.aux_ready_o),
                                               bool(dut_.receive_ready_o), bool(dut_.load_ready_o),
-                                              bool(dut_.send_ready_o), bool(dut_.store_ready_o)};
+                                              bool(dut_.send_ready_o),    bool(dut_.store_ready_o)};
     const std::array<bool, kClients> valid = {bool(dut_.a_data_valid_o),
                                               bool(dut_.b_data_valid_o),
                                               false,
@@ -87,7 +87,8 @@ class Bench {
                                               bool(dut_.send_data_valid_o),
                                               bool(dut_.store_data_valid_o)};
     const std::array<uint64_t, kClients> data = {
-        dut_.a_data_o, dut_.b_data_o, 0, dut_.aux_data_o, 0, 0, dut_.send_data_o, dut_.store_data_o};
+        dut_.a_data_o,    dut_.b_data_o,    0, dut_.aux_data_o, 0, 0,
+        dut_.send_data_o, dut_.store_data_o};
     std::array<bool, kClients> taken{};
     uint32_t used = 0;
     for (int c = 0; c < kClients; ++c) {
