@@ -126,6 +126,16 @@ uint32_t AccToFp32(const Accumulator& acc, int exp_zero) {
   return ScaledIntegerToFp32(acc.mantissa, static_cast<int>(acc.exponent) - exp_zero);
 }
 
+Accumulator AccumulatorOf(uint32_t value, int exp_zero) {
+  if (IsNan(value)) return {true, 0, 0};
+  if (IsZero(value)) return {};
+  // Infinity is 2^128 here, which overflows back to infinity.
+  const Parts parts = Unpack(value);
+  const auto mantissa = static_cast<int64_t>(IsInfinity(value) ? 1u << 23 : parts.mantissa);
+  return {false, static_cast<uint32_t>(parts.exponent + exp_zero),
+          (value & kSign) != 0 ? -mantissa : mantissa};
+}
+
 VectorLaneOutput VectorLane(const VectorLaneInput& in, int exp_zero) {
   uint32_t y = AccToFp32(in.acc, exp_zero);
   if (in.use_scale) y = Fp32Mul(y, in.scale);

@@ -48,6 +48,10 @@ struct Accumulator {
 
 uint32_t AccToFp32(const Accumulator& acc, int exp_zero);
 
+// The accumulator that is worth an fp32 value: AccToFp32 gives it back, zero and subnormals as +0,
+// any NaN as the one NaN.
+Accumulator AccumulatorOf(uint32_t value, int exp_zero);
+
 struct VectorLaneInput {
   Accumulator acc;
   bool use_scale = false;

@@ -31,8 +31,7 @@ bool IsMultiple(int64_t value, int64_t of) { return value % of == 0; }
 std::array<uint8_t, isa::kDescriptorBytes> UsedBits(char group) {
   std::array<uint8_t, isa::kDescriptorBytes> used{};
   for (const isa::Field& field : isa::Fields()) {
-    const bool header = group == 'E' ? field.lsb == 0 : field.opcodes == 'A';
-    if (!header && field.opcodes != group) continue;
+    if (!isa::HasField(group, field)) continue;
     for (int i = 0; i < field.count; ++i) {
       for (int b = 0; b < field.bits; ++b) {
         const int bit = field.lsb + i * field.stride + b;
@@ -46,7 +45,7 @@ std::array<uint8_t, isa::kDescriptorBytes> UsedBits(char group) {
 bool SetsReservedBits(const Descriptor& d, char group) {
   static const std::array<std::array<uint8_t, isa::kDescriptorBytes>, 26> kUsed = [] {
     std::array<std::array<uint8_t, isa::kDescriptorBytes>, 26> all{};
-    for (char g : {'M', 'C', 'V', 'S', 'E'}) all[g - 'A'] = UsedBits(g);
+    for (char g : {'M', 'C', 'V', 'W', 'S', 'N', 'E'}) all[g - 'A'] = UsedBits(g);
     return all;
   }();
   const auto& used = kUsed[group - 'A'];
@@ -206,6 +205,10 @@ ErrorCode Machine::Check(const Descriptor& d) const {
       return CheckVector(d);
     case Opcode::kSoftmax:
       return CheckSoftmax(d);
+    case Opcode::kElements:
+      return CheckElements(d);
+    case Opcode::kSend:
+      return CheckSend(d);
     case Opcode::kEnd:
       break;
   }
@@ -294,6 +297,70 @@ ErrorCode Machine::CheckVector(const Descriptor& d) const {
   return ErrorCode::kNone;
 }
 
+ErrorCode Machine::CheckElements(const Descriptor& d) const {
+  if (AnyZero(d, FieldId::kVBound)) return ErrorCode::kZeroCount;
+  const int aux_kind = static_cast<int>(d.Get(FieldId::kAuxKind));
+  if (aux_kind > static_cast<int>(isa::Aux::kMask)) return ErrorCode::kUnsupported;
+  for (int k = 3; k < kLoops; ++k) {
+    if (d.Get(FieldId::kVBound, k) != 1) return ErrorCode::kLevel;
+  }
+  const bool use_aux = aux_kind != static_cast<int>(isa::Aux::kNone);
+  const int64_t wide_bytes = config_.cols * 4;
+  const int64_t operand_bytes = config_.cols * config_.OperandBytes();
+  const int64_t out_bytes = d.Get(FieldId::kOutFp32) ? wide_bytes : operand_bytes;
+  const int64_t aux_bytes =
+      aux_kind == static_cast<int>(isa::Aux::kAdd) ? wide_bytes : operand_bytes;
+  bool aligned = IsMultiple(d.Get(FieldId::kOutBase), out_bytes) &&
+                 IsMultiple(d.Get(FieldId::kSrcBase), wide_bytes) &&
+                 (!use_aux || IsMultiple(d.Get(FieldId::kAuxBase), aux_bytes));
+  for (int k = 0; k < 3; ++k) {
+    aligned = aligned && IsMultiple(d.Get(FieldId::kEOutInc, k), out_bytes) &&
+              IsMultiple(d.Get(FieldId::kSrcInc, k), wide_bytes) &&
+              (!use_aux || IsMultiple(d.Get(FieldId::kEAuxInc, k), aux_bytes));
+  }
+  if (!aligned) return ErrorCode::kAlignment;
+  if (Unsigned(d, FieldId::kOutBase) >= scratchpad_.size() ||
+      Unsigned(d, FieldId::kSrcBase) >= scratchpad_.size() ||
+      (use_aux && Unsigned(d, FieldId::kAuxBase) >= scratchpad_.size())) {
+    return ErrorCode::kScratchpad;
+  }
+  return ErrorCode::kNone;
+}
+
+ErrorCode Machine::CheckSend(const Descriptor& d) const {
+  using isa::Group;
+  using isa::SendKind;
+  const auto kind = static_cast<SendKind>(d.Get(FieldId::kSendKind));
+  const auto group = static_cast<Group>(d.Get(FieldId::kGroup));
+  const int64_t rows = d.Get(FieldId::kSendRows);
+  if ((kind == SendKind::kReduce && rows == 0) || (rows != 0 && d.Get(FieldId::kRowFlits) == 0)) {
+    return ErrorCode::kZeroCount;
+  }
+  const int64_t x = d.Get(FieldId::kOwnerX);
+  const int64_t y = d.Get(FieldId::kOwnerY);
+  const bool to_owner =
+      kind == SendKind::kReduce || (kind == SendKind::kPut && group == Group::kOwner);
+  if (kind > SendKind::kReduce ||
+      (kind == SendKind::kTokens && (rows != 0 || d.Get(FieldId::kPost))) ||
+      (kind == SendKind::kReduce &&
+       (group == Group::kOwner || (group == Group::kRow && y != config_.y) ||
+        (group == Group::kColumn && x != config_.x))) ||
+      (to_owner && (x > config_.last_x || y > config_.last_y)) ||
+      (d.Get(FieldId::kTake, 0) != 0 && d.Get(FieldId::kTake, 1) != 0 &&
+       d.Get(FieldId::kTakeSem, 0) == d.Get(FieldId::kTakeSem, 1))) {
+    return ErrorCode::kUnsupported;
+  }
+  for (FieldId id :
+       {FieldId::kSendAddr, FieldId::kSendPitch, FieldId::kDstAddr, FieldId::kDstPitch}) {
+    if (!IsMultiple(d.Get(id), config_.link_bytes)) return ErrorCode::kAlignment;
+  }
+  if (rows != 0 && (Unsigned(d, FieldId::kSendAddr) >= scratchpad_.size() ||
+                    Unsigned(d, FieldId::kDstAddr) >= scratchpad_.size())) {
+    return ErrorCode::kScratchpad;
+  }
+  return ErrorCode::kNone;
+}
+
 ErrorCode Machine::CheckSoftmax(const Descriptor& d) const {
   if (d.Get(FieldId::kSRows) == 0 || d.Get(FieldId::kClasses) == 0) return ErrorCode::kZeroCount;
   if (d.Get(FieldId::kClasses) > config_.softmax_classes) return ErrorCode::kUnsupported;
@@ -314,60 +381,78 @@ ErrorCode Machine::CheckSoftmax(const Descriptor& d) const {
 // ---- run
 
 RunResult Machine::Run(uint64_t program_address, uint32_t count) {
-  RunResult result;
+  Begin(program_address, count);
+  if (!Continue()) result_.fault = OrderFault::kNoTokens;
+  return result_;
+}
+
+void Machine::Begin(uint64_t program_address, uint32_t count) {
+  program_address_ = program_address;
+  count_ = count;
+  result_ = {};
   semaphores_.fill(0);
+  tokens_.fill(0);
   sets_.clear();
-  for (uint32_t i = 0; i < count; ++i) {
-    result.index = i;
+  messages_.clear();
+}
+
+bool Machine::Continue() {
+  for (; result_.index < count_; ++result_.index) {
     Descriptor d;
-    Read(program_address + uint64_t{isa::kDescriptorBytes} * i, d.bytes());
-    result.error = Check(d);
-    if (result.error != ErrorCode::kNone) return result;
+    Read(program_address_ + uint64_t{isa::kDescriptorBytes} * result_.index, d.bytes());
+    result_.error = Check(d);
+    if (result_.error != ErrorCode::kNone) return true;
+    const Opcode opcode = static_cast<Opcode>(d.Get(FieldId::kOpcode));
+    if (opcode == Opcode::kSend && !TakeTokens(d)) return false;
 
     const uint64_t wait = Unsigned(d, FieldId::kWait);
     for (int s = 0; s < isa::kSemaphores; ++s) {
       if (!(wait >> s & 1)) continue;
       if (semaphores_[s] == 0) {
-        result.fault = OrderFault::kSemaphoreZero;
-        return result;
+        result_.fault = OrderFault::kSemaphoreZero;
+        return true;
       }
       --semaphores_[s];
     }
-    const Opcode opcode = static_cast<Opcode>(d.Get(FieldId::kOpcode));
     switch (opcode) {
       case Opcode::kLoad:
-        Load(d, result.counts);
+        Load(d, result_.counts);
         break;
       case Opcode::kStore:
-        Store(d, result.counts);
+        Store(d, result_.counts);
         break;
       case Opcode::kCompute:
-        Compute(d, result.counts);
+        Compute(d, result_.counts);
         break;
       case Opcode::kVector:
-        result.fault = Vector(d);
+        result_.fault = Vector(d);
+        break;
+      case Opcode::kElements:
+        Elements(d);
         break;
       case Opcode::kSoftmax:
         Softmax(d);
         break;
+      case Opcode::kSend:
+        Send(d, result_.counts);
+        break;
       case Opcode::kEnd:
         break;
     }
-    if (result.fault != OrderFault::kNone) return result;
+    if (result_.fault != OrderFault::kNone) return true;
     const uint64_t signal = Unsigned(d, FieldId::kSignal);
     for (int s = 0; s < isa::kSemaphores; ++s) {
       if (!(signal >> s & 1)) continue;
       if (++semaphores_[s] >= 1 << isa::kSemaphoreBits) {
-        result.error = ErrorCode::kSemaphore;
-        return result;
+        result_.error = ErrorCode::kSemaphore;
+        return true;
       }
     }
-    ++result.counts.descriptors;
-    if (opcode == Opcode::kEnd) return result;
+    ++result_.counts.descriptors;
+    if (opcode == Opcode::kEnd) return true;
   }
-  result.index = count;
-  result.error = ErrorCode::kNoEnd;
-  return result;
+  result_.error = ErrorCode::kNoEnd;
+  return true;
 }
 
 // ---- load and store
@@ -542,6 +627,110 @@ OrderFault Machine::Vector(const Descriptor& d) {
     out_address = (out_address + Unsigned(d, FieldId::kOutInc, advanced)) & kScratchpadAddressMask;
     aux_address = (aux_address + Unsigned(d, FieldId::kAuxInc, advanced)) & kScratchpadAddressMask;
   }
+}
+
+// As VECTOR, with fp32 values of the scratchpad in place of sums.
+void Machine::Elements(const Descriptor& d) {
+  const isa::Aux aux_kind = static_cast<isa::Aux>(d.Get(FieldId::kAuxKind));
+  const int tail_loop = static_cast<int>(d.Get(FieldId::kTailLoop));
+  const int cols = config_.cols;
+  const int operand_bytes = config_.OperandBytes();
+  const int out_bytes = d.Get(FieldId::kOutFp32) ? 4 : operand_bytes;
+  const int aux_bytes = aux_kind == isa::Aux::kAdd ? 4 : operand_bytes;
+  const int exp_zero = 254 + config_.align_bits - 2;
+  VectorLaneInput in;
+  in.use_scale = d.Get(FieldId::kUseScale);
+  in.add_aux = aux_kind == isa::Aux::kAdd;
+  in.relu = d.Get(FieldId::kRelu);
+  in.mask = aux_kind == isa::Aux::kMask;
+  in.scale = scalars_[Unsigned(d, FieldId::kScalar)];
+
+  uint64_t out_address = Unsigned(d, FieldId::kOutBase);
+  uint64_t src_address = Unsigned(d, FieldId::kSrcBase);
+  uint64_t aux_address = Unsigned(d, FieldId::kAuxBase);
+  std::vector<uint8_t> source(static_cast<size_t>(cols * 4));
+  std::vector<uint8_t> aux(static_cast<size_t>(cols * aux_bytes));
+  std::vector<uint8_t> out(static_cast<size_t>(cols * out_bytes));
+  const std::vector<uint8_t> zeros(config_.WordBytes());
+  Nest nest(d, FieldId::kVBound);
+  for (;;) {
+    ReadScratchpad(src_address, source);
+    if (aux_kind != isa::Aux::kNone) ReadScratchpad(aux_address, aux);
+    for (int c = 0; c < cols; ++c) {
+      in.acc = AccumulatorOf(Get32(source.data() + 4 * c), exp_zero);
+      const uint8_t* operand = aux.data() + c * aux_bytes;
+      if (in.add_aux) in.aux = Get32(operand);
+      if (in.mask) {
+        in.positive =
+            config_.bf16 ? Bf16IsPositive(Get16(operand)) : Fp32IsPositive(Get32(operand));
+      }
+      const VectorLaneOutput result = VectorLane(in, exp_zero);
+      Put(out.data() + c * out_bytes, out_bytes == 4 ? result.y : result.y_bf16, out_bytes);
+    }
+    WriteScratchpad(out_address, out);
+    if (tail_loop < kLoops && nest.index[tail_loop] + 1 == nest.bound[tail_loop]) {
+      const uint64_t end = out_address + out.size();
+      const uint64_t word = config_.WordBytes();
+      WriteScratchpad(end, std::span(zeros).first((word - end % word) % word));
+    }
+    const int advanced = nest.Advance(0);
+    if (advanced == kLoops) return;
+    out_address = (out_address + Unsigned(d, FieldId::kEOutInc, advanced)) & kScratchpadAddressMask;
+    src_address = (src_address + Unsigned(d, FieldId::kSrcInc, advanced)) & kScratchpadAddressMask;
+    aux_address = (aux_address + Unsigned(d, FieldId::kEAuxInc, advanced)) & kScratchpadAddressMask;
+  }
+}
+
+// ---- mesh
+
+bool Message::Matches(const Message& other) const {
+  return kind == other.kind && group == other.group && owner_x == other.owner_x &&
+         owner_y == other.owner_y && post == other.post && post_semaphore == other.post_semaphore &&
+         address == other.address && pitch == other.pitch && rows == other.rows &&
+         row_bytes == other.row_bytes;
+}
+
+bool Machine::TakeTokens(const Descriptor& d) {
+  for (int i = 0; i < 2; ++i) {
+    if (tokens_[Unsigned(d, FieldId::kTakeSem, i)] < Unsigned(d, FieldId::kTake, i)) return false;
+  }
+  for (int i = 0; i < 2; ++i) {
+    uint8_t& tokens = tokens_[Unsigned(d, FieldId::kTakeSem, i)];
+    tokens = static_cast<uint8_t>(tokens - Unsigned(d, FieldId::kTake, i));
+  }
+  return true;
+}
+
+void Machine::Send(const Descriptor& d, Counts& counts) {
+  Message message;
+  message.kind = static_cast<isa::SendKind>(d.Get(FieldId::kSendKind));
+  if (message.kind == isa::SendKind::kTokens) return;
+  message.group = static_cast<isa::Group>(d.Get(FieldId::kGroup));
+  message.owner_x = static_cast<int>(d.Get(FieldId::kOwnerX));
+  message.owner_y = static_cast<int>(d.Get(FieldId::kOwnerY));
+  message.post = d.Get(FieldId::kPost);
+  message.post_semaphore = static_cast<int>(d.Get(FieldId::kPostSem));
+  message.address = Unsigned(d, FieldId::kDstAddr);
+  message.pitch = Unsigned(d, FieldId::kDstPitch);
+  message.rows = Unsigned(d, FieldId::kSendRows);
+  message.row_bytes = Unsigned(d, FieldId::kRowFlits) * static_cast<uint64_t>(config_.link_bytes);
+  message.bytes.resize(message.rows * message.row_bytes);
+  for (uint64_t r = 0; r < message.rows; ++r) {
+    ReadScratchpad(Unsigned(d, FieldId::kSendAddr) + r * Unsigned(d, FieldId::kSendPitch),
+                   std::span(message.bytes).subspan(r * message.row_bytes, message.row_bytes));
+  }
+  counts.noc_bytes += message.bytes.size();
+  messages_.push_back(std::move(message));
+}
+
+void Machine::Receive(const Message& message) {
+  for (uint64_t r = 0; r < message.rows; ++r) {
+    WriteScratchpad(message.address + r * message.pitch,
+                    std::span(message.bytes).subspan(r * message.row_bytes, message.row_bytes));
+  }
+  if (!message.post) return;
+  uint8_t& tokens = tokens_[message.post_semaphore];
+  if (++tokens >= 1 << isa::kSemaphoreBits) result_.fault = OrderFault::kTooManyTokens;
 }
 
 // ---- softmax

@@ -20,6 +20,7 @@
 #include <memory>
 #include <span>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "golden/dot.h"
@@ -37,9 +38,12 @@ struct MachineConfig {
   int softmax_classes = 256;
   uint32_t scratchpad_bytes = 262144;
   uint64_t dram_bytes = uint64_t{1} << 32;
-  int data_bits = 64;     // of a beat between the vault and the DMA
-  int access_bytes = 64;  // of a vault access
-  int turn_beats = 32;    // of a row that a transposed LOAD can take
+  int data_bits = 64;          // of a beat between the vault and the DMA
+  int access_bytes = 64;       // of a vault access
+  int turn_beats = 32;         // of a row that a transposed LOAD can take
+  int link_bytes = 16;         // payload of a flit of the mesh
+  int x = 0, y = 0;            // of the node
+  int last_x = 0, last_y = 0;  // of the mesh
 
   int OperandBytes() const { return bf16 ? 2 : 4; }
   // A scratchpad word: what the PE array takes of one operand in a cycle.
@@ -56,6 +60,9 @@ enum class OrderFault : uint8_t {
   kSemaphoreZero,  // waits for a semaphore that is zero in program order
   kNoSums,         // VECTOR finds no set of sums
   kFewSums,        // VECTOR reads more entries than the set of sums has
+  kNoTokens,       // SEND waits for tokens that nobody gives
+  kTooManyTokens,  // a mesh semaphore passes 63
+  kMismatch,       // nodes of a group reduce different things
 };
 
 struct Counts {
@@ -63,6 +70,24 @@ struct Counts {
   uint64_t macs = 0;              // issued, with padding: rows * cols * lanes a step of COMPUTE
   uint64_t dram_read_bytes = 0;   // by LOAD
   uint64_t dram_write_bytes = 0;  // by STORE
+  uint64_t noc_bytes = 0;         // payloads that SEND gave to the mesh
+};
+
+// What a SEND hands to the mesh: rows as they were when it ran.
+struct Message {
+  isa::SendKind kind = isa::SendKind::kPut;
+  isa::Group group = isa::Group::kOwner;
+  int owner_x = 0, owner_y = 0;
+  bool post = false;
+  int post_semaphore = 0;
+  uint64_t address = 0;  // at the receivers
+  uint64_t pitch = 0;
+  uint64_t rows = 0;
+  uint64_t row_bytes = 0;
+  std::vector<uint8_t> bytes;  // rows of row_bytes
+
+  // Whether two nodes mean the same reduction.
+  bool Matches(const Message& other) const;
 };
 
 struct RunResult {
@@ -110,9 +135,20 @@ class Machine {
   // The first broken rule, for a node of this configuration with this window.
   isa::ErrorCode Check(const isa::Descriptor& descriptor) const;
 
-  // Runs descriptors from vault memory up to END. Semaphores and sums start empty; the scratchpad
-  // keeps what it had. Throws std::out_of_range if descriptors lie beyond the vault.
+  // Runs descriptors from vault memory up to END. Semaphores, tokens and sums start empty; the
+  // scratchpad keeps what it had. Throws std::out_of_range if descriptors lie beyond the vault. A
+  // SEND that waits for tokens is a fault, for a lone node has nobody to give them.
   RunResult Run(uint64_t program_address, uint32_t count);
+
+  // The same in parts, for a node among others (golden/module.h): Continue returns true at the end
+  // of the program (result() tells how) and false where a SEND waits for tokens.
+  void Begin(uint64_t program_address, uint32_t count);
+  bool Continue();
+  const RunResult& result() const { return result_; }
+  // What SENDs handed over since the last call, in order.
+  std::vector<Message> TakeMessages() { return std::exchange(messages_, {}); }
+  // What comes from the mesh: rows for the scratchpad, then the token if the message has one.
+  void Receive(const Message& message);
 
   // Scratchpad bytes, zero at first; addresses wrap at its size.
   void ReadScratchpad(uint64_t address, std::span<uint8_t> bytes) const;
@@ -129,7 +165,12 @@ class Machine {
   void Store(const isa::Descriptor& d, Counts& counts);
   void Compute(const isa::Descriptor& d, Counts& counts);
   OrderFault Vector(const isa::Descriptor& d);
+  void Elements(const isa::Descriptor& d);
   void Softmax(const isa::Descriptor& d);
+  isa::ErrorCode CheckElements(const isa::Descriptor& d) const;
+  isa::ErrorCode CheckSend(const isa::Descriptor& d) const;
+  bool TakeTokens(const isa::Descriptor& d);
+  void Send(const isa::Descriptor& d, Counts& counts);
 
   MachineConfig config_;
   SparseMemory memory_;
@@ -141,6 +182,11 @@ class Machine {
   std::array<uint8_t, isa::kSemaphores> semaphores_{};
   std::vector<Sum> sums_;              // what COMPUTE accumulates, [entry][column]
   std::deque<std::vector<Sum>> sets_;  // handed over to VECTOR, oldest first
+  std::array<uint8_t, isa::kMeshSemaphores> tokens_{};
+  std::vector<Message> messages_;
+  uint64_t program_address_ = 0;
+  uint32_t count_ = 0;
+  RunResult result_;  // index: the next descriptor while the program runs
 };
 
 }  // namespace vaultrain::golden

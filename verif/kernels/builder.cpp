@@ -70,6 +70,7 @@ int Builder::AddTensor(const std::string& name, ElementFormat format, int64_t ro
                        int64_t gap) {
   ProgramTensor tensor;
   tensor.name = name;
+  tensor.tensor = name;
   tensor.format = format;
   tensor.address = next_address_;
   tensor.rows = rows;
@@ -484,17 +485,15 @@ KernelProgram Builder::Finish(const std::string& name) {
   AddSemaphores();
   ProgramStream stream;
   stream.name = "train";
-  stream.address = next_address_;
-  std::vector<uint8_t> bytes;
-  for (const Step& step : steps_) stream.descriptors.push_back(step.descriptor);
-  stream.descriptors.emplace_back(Opcode::kEnd);
-  for (const Descriptor& d : stream.descriptors) {
-    bytes.insert(bytes.end(), d.bytes().begin(), d.bytes().end());
-  }
+  NodeProgram& node = stream.nodes.emplace_back();
+  node.address = next_address_;
+  for (const Step& step : steps_) node.descriptors.push_back(step.descriptor);
+  node.descriptors.emplace_back(Opcode::kEnd);
+  std::vector<uint8_t> bytes = DescriptorBytes(node);
   Program& program = result_.program;
   program.network = name;
-  program.memory_bytes = stream.address + bytes.size();
-  program.image.push_back({stream.address, std::move(bytes)});
+  program.memory_bytes = node.address + bytes.size();
+  program.image.push_back({node.address, std::move(bytes)});
   program.streams.push_back(std::move(stream));
   return std::move(result_);
 }

@@ -64,33 +64,25 @@ std::optional<std::string> Difference(const Program& program, Pair& pair, uint64
   return std::nullopt;
 }
 
-std::vector<uint8_t> Bytes(const std::vector<Descriptor>& descriptors) {
-  std::vector<uint8_t> bytes;
-  for (const Descriptor& d : descriptors)
-    bytes.insert(bytes.end(), d.bytes().begin(), d.bytes().end());
-  return bytes;
-}
-
 // Whether the engines differ after the first `count` descriptors: memory, then the scratchpad,
 // which a second program stores behind everything else.
 std::optional<std::string> DifferenceAfter(const KernelSetup& setup, const KernelProgram& p,
                                            size_t count) {
-  const std::vector<Descriptor>& all = p.program.Stream("train").descriptors;
+  const std::vector<Descriptor>& all = p.program.Stream("train").nodes[0].descriptors;
   const uint64_t begin = (p.program.memory_bytes + 4095) / 4096 * 4096;
-  ProgramStream stream{
-      "prefix", begin, {all.begin(), all.begin() + static_cast<std::ptrdiff_t>(count)}};
-  stream.descriptors.emplace_back(Opcode::kEnd);
+  NodeProgram prefix{begin, {all.begin(), all.begin() + static_cast<std::ptrdiff_t>(count)}};
+  prefix.descriptors.emplace_back(Opcode::kEnd);
   Pair pair(setup);
   pair.Load(p);
-  auto run = [&pair](const ProgramStream& s) {
-    const std::vector<uint8_t> bytes = Bytes(s.descriptors);
-    const ProgramSegment segment{s.address, bytes};
+  auto run = [&pair](const NodeProgram& node) {
+    const ProgramSegment segment{node.address, DescriptorBytes(node)};
     for (Device* device : {pair.rtl.get(), pair.golden.get()}) device->Load({&segment, 1});
-    pair.golden->Run(s);
-    return pair.rtl->Run(s);
+    const ProgramStream stream{"part", {node}};
+    pair.golden->Run(stream);
+    return pair.rtl->Run(stream);
   };
   try {
-    const RunReport report = run(stream);
+    const RunReport report = run(prefix);
     if (report.error != isa::ErrorCode::kNone) {
       return fmt::format("RTL stops with error code {} at descriptor {}",
                          static_cast<int>(report.error), report.error_index);
@@ -99,7 +91,7 @@ std::optional<std::string> DifferenceAfter(const KernelSetup& setup, const Kerne
     ProgramTensor dump;
     dump.name = "scratchpad, KiB";
     dump.format = ElementFormat::kU16;
-    dump.address = begin + (stream.descriptors.size() * isa::kDescriptorBytes + 4095) / 4096 * 4096;
+    dump.address = begin + (prefix.descriptors.size() * isa::kDescriptorBytes + 4095) / 4096 * 4096;
     dump.rows = setup.variant.scratchpad.kib;
     dump.cols = 512;
     dump.pitch_bytes = 1024;
@@ -110,7 +102,7 @@ std::optional<std::string> DifferenceAfter(const KernelSetup& setup, const Kerne
     store.Set(FieldId::kRowAccesses, 1024 / isa::kAccessBytes);
     store.Set(FieldId::kDramPitch, 1024);
     store.Set(FieldId::kSpadPitch, 1024);
-    run({"dump", begin, {store, Descriptor(Opcode::kEnd)}});
+    run({begin, {store, Descriptor(Opcode::kEnd)}});
     Program only;
     only.tensors = {dump};
     return Difference(only, pair, report.counters.cycles);
@@ -122,7 +114,8 @@ std::optional<std::string> DifferenceAfter(const KernelSetup& setup, const Kerne
 // Bisects for the descriptor that makes the engines differ. A prefix never ends between COMPUTE and
 // its VECTOR, whose sums have nowhere to go.
 std::string Bisect(const KernelSetup& setup, const KernelProgram& p) {
-  const std::vector<Descriptor>& all = p.program.Stream("train").descriptors;
+  if (p.program.Stream("train").nodes.size() > 1) return "several nodes, not bisected";
+  const std::vector<Descriptor>& all = p.program.Stream("train").nodes[0].descriptors;
   std::vector<size_t> cuts;
   for (size_t i = 0; i + 1 < all.size(); ++i) {
     if (static_cast<Opcode>(all[i].Get(FieldId::kOpcode)) != Opcode::kCompute)

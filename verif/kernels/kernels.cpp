@@ -14,6 +14,7 @@
 #include "vaultrain/mapper.h"
 #include "vaultrain/networks.h"
 #include "vaultrain/tensors.h"
+#include "vaultrain/trainer.h"
 
 namespace vaultrain::kernels {
 namespace {
@@ -409,8 +410,6 @@ KernelResult TrainStep(const KernelSetup& setup) {
     p.program = MapNetwork(setup.variant, setup.dram, graph, recipe, "");
     p.scalars = {{kScalarStep, -0.1f / static_cast<float>(batch)}, {kScalarOne, 1.0f}};
     p.macs = p.program.macs_needed;
-    const ProgramTensor& input = TensorOf(p.program, TensorRole::kInput);
-    const ProgramTensor& label = TensorOf(p.program, TensorRole::kLabel);
     // The second step starts from what the golden model holds after the first.
     const std::unique_ptr<Device> golden = MakeGoldenDevice(setup.variant, setup.dram);
     golden->Load(p.program.image);
@@ -423,8 +422,9 @@ KernelResult TrainStep(const KernelSetup& setup) {
         l = static_cast<uint8_t>(random.Below(static_cast<uint64_t>(classes)));
       p.program.network =
           fmt::format("net {} of batch {}, step {}", fmt::join(widths, "-"), batch, step);
-      p.program.image.push_back({input.address, EncodeTensor(input, inputs)});
-      p.program.image.push_back({label.address, EncodeLabels(label, labels)});
+      for (ProgramSegment& segment : BatchSegments(p.program, {inputs, labels})) {
+        p.program.image.push_back(std::move(segment));
+      }
       if (!RunProgram(setup, p, result)) return result;
       golden->Load(p.program.image);
       golden->Run(p.program.Stream("train"));
@@ -457,8 +457,7 @@ Descriptor Spoil(const std::vector<Descriptor>& good, Random& random) {
       const auto fields = isa::Fields();
       const char group = isa::FieldGroup(static_cast<int>(d.Get(FieldId::kOpcode)));
       size_t f = random.Below(fields.size());
-      while (fields[f].opcodes != 'A' && fields[f].opcodes != group)
-        f = random.Below(fields.size());
+      while (!isa::HasField(group, fields[f])) f = random.Below(fields.size());
       const isa::Field& field = fields[f];
       const int64_t high = (int64_t{1} << (field.bits - (field.is_signed ? 1 : 0))) - 1;
       const int64_t low = field.is_signed ? -high - 1 : 0;
@@ -482,7 +481,7 @@ class GarbageRun {
     GemmBp(builder, random_);
     KSplit(builder, random_);
     Loss(builder, random_, 16, false);
-    good_ = builder.Finish("good").program.Stream("train").descriptors;
+    good_ = builder.Finish("good").program.Stream("train").nodes[0].descriptors;
     good_.pop_back();
     // What runs before a bad descriptor must end by itself.
     Descriptor load(Opcode::kLoad);
@@ -584,12 +583,10 @@ class GarbageRun {
   }
 
   RunReport RunOn(Device& device, const std::vector<Descriptor>& program) {
-    ProgramSegment segment{kProgram, {}};
-    for (const Descriptor& d : program) {
-      segment.bytes.insert(segment.bytes.end(), d.bytes().begin(), d.bytes().end());
-    }
+    const NodeProgram node{kProgram, program};
+    const ProgramSegment segment{kProgram, DescriptorBytes(node)};
     device.Load({&segment, 1});
-    return device.Run({"train", kProgram, program});
+    return device.Run({"train", {node}});
   }
 
   void Fail(std::string message) {

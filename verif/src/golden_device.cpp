@@ -5,7 +5,7 @@
 
 #include <bit>
 
-#include "golden/machine.h"
+#include "golden/module.h"
 #include "golden/variant_config.h"
 #include "vaultrain/device.h"
 #include "vaultrain/error.h"
@@ -27,6 +27,7 @@ golden::MachineConfig MachineConfigOf(const Variant& variant, const VaultDram& d
   config.data_bits = variant.dram.data_bits;
   config.access_bytes = isa::kAccessBytes;
   config.turn_beats = isa::kTurnBeats;
+  config.link_bytes = variant.mesh.link_bits / 8;
   return config;
 }
 
@@ -35,38 +36,63 @@ namespace {
 class GoldenDevice : public Device {
  public:
   GoldenDevice(const Variant& variant, const VaultDram& dram)
-      : machine_(MachineConfigOf(variant, dram)) {}
+      : vault_bytes_(dram.geometry.Bytes()),
+        module_(MachineConfigOf(variant, dram), variant.mesh.x, variant.mesh.y) {}
 
   void Load(std::span<const ProgramSegment> image) override {
-    for (const ProgramSegment& segment : image) machine_.Write(segment.address, segment.bytes);
+    for (const ProgramSegment& segment : image) Write(segment.address, segment.bytes);
   }
   void Write(uint64_t address, std::span<const uint8_t> bytes) override {
-    machine_.Write(address, bytes);
+    NodeAt(address).Write(address % vault_bytes_, bytes);
   }
-  void Read(uint64_t address, std::span<uint8_t> bytes) override { machine_.Read(address, bytes); }
+  void Read(uint64_t address, std::span<uint8_t> bytes) override {
+    NodeAt(address).Read(address % vault_bytes_, bytes);
+  }
   void SetScalar(int index, float value) override {
-    machine_.SetScalar(index, std::bit_cast<uint32_t>(value));
+    for (int n = 0; n < module_.nodes(); ++n) {
+      module_.node(n).SetScalar(index, std::bit_cast<uint32_t>(value));
+    }
   }
 
   RunReport Run(const ProgramStream& stream) override {
-    const golden::RunResult result =
-        machine_.Run(stream.address, static_cast<uint32_t>(stream.descriptors.size()));
+    std::vector<golden::ProgramPlace> places;
+    for (const NodeProgram& node : stream.nodes) {
+      places.push_back(
+          {node.address % vault_bytes_, static_cast<uint32_t>(node.descriptors.size())});
+    }
+    const golden::ModuleResult module = module_.Run(places);
+    const golden::RunResult& result = module.result;
     if (result.fault != golden::OrderFault::kNone) {
+      const auto& descriptors = stream.nodes[static_cast<size_t>(module.node)].descriptors;
       throw Error(
           ExitStatus::kInternal,
-          fmt::format("stream {}: descriptor {} needs what no descriptor before it gives: {}",
-                      stream.name, result.index, isa::ToText(stream.descriptors[result.index])));
+          fmt::format("stream {}, node {}: descriptor {} needs what no descriptor before "
+                      "it gives (fault {}): {}",
+                      stream.name, module.node, result.index, static_cast<int>(result.fault),
+                      result.index < descriptors.size() ? isa::ToText(descriptors[result.index])
+                                                        : "the end"));
     }
     RunReport report;
     report.error = result.error;
     report.error_index = result.index;
-    report.counters.dram_reads = result.counts.dram_read_bytes / isa::kAccessBytes;
-    report.counters.dram_writes = result.counts.dram_write_bytes / isa::kAccessBytes;
+    report.error_node = static_cast<uint32_t>(module.node);
+    report.counters.dram_reads = module.counts.dram_read_bytes / isa::kAccessBytes;
+    report.counters.dram_writes = module.counts.dram_write_bytes / isa::kAccessBytes;
     return report;
   }
 
  private:
-  golden::Machine machine_;
+  // Throws std::out_of_range beyond the last vault.
+  golden::Machine& NodeAt(uint64_t address) {
+    const uint64_t vault = address / vault_bytes_;
+    if (vault >= static_cast<uint64_t>(module_.nodes())) {
+      throw std::out_of_range("address beyond the module's memory");
+    }
+    return module_.node(static_cast<int>(vault));
+  }
+
+  uint64_t vault_bytes_;
+  golden::Module module_;
 };
 
 }  // namespace

@@ -208,9 +208,10 @@ class RtlDevice : public Device {
   }
 
   RunReport Run(const ProgramStream& stream) override {
-    SetRegister("PROG_ADDR_LO", static_cast<uint32_t>(stream.address));
-    SetRegister("PROG_ADDR_HI", static_cast<uint32_t>(stream.address >> 32));
-    SetRegister("PROG_COUNT", static_cast<uint32_t>(stream.descriptors.size()));
+    const NodeProgram& node = stream.nodes.at(0);
+    SetRegister("PROG_ADDR_LO", static_cast<uint32_t>(node.address));
+    SetRegister("PROG_ADDR_HI", static_cast<uint32_t>(node.address >> 32));
+    SetRegister("PROG_COUNT", static_cast<uint32_t>(node.descriptors.size()));
     SetRegister("IRQ_STATUS", 3);
     SetRegister("CTRL", 1);
     Check(run_(device_, options_.max_cycles, options_.disturb, options_.seed), "run");

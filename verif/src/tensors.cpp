@@ -3,6 +3,7 @@
 
 #include "vaultrain/tensors.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -33,17 +34,12 @@ std::vector<uint8_t> EncodeTensor(const ProgramTensor& tensor, std::span<const f
       if (tensor.format == ElementFormat::kFp32) {
         std::memcpy(row + 4 * c, &value, 4);
       } else {
-        const uint16_t narrow = ToBf16(value);
+        const uint16_t narrow =
+            tensor.format == ElementFormat::kU16 ? static_cast<uint16_t>(value) : ToBf16(value);
         std::memcpy(row + 2 * c, &narrow, 2);
       }
     }
   }
-  return bytes;
-}
-
-std::vector<uint8_t> EncodeLabels(const ProgramTensor& tensor, std::span<const uint8_t> labels) {
-  std::vector<uint8_t> bytes(TensorBytes(tensor));
-  for (size_t i = 0; i < labels.size(); ++i) bytes[2 * i] = labels[i];
   return bytes;
 }
 
@@ -70,11 +66,57 @@ std::vector<float> DecodeTensor(const ProgramTensor& tensor, std::span<const uin
   return values;
 }
 
-const ProgramTensor& TensorOf(const Program& program, TensorRole role) {
-  for (const ProgramTensor& tensor : program.tensors) {
-    if (tensor.role == role) return tensor;
+namespace {
+
+template <typename Wanted>
+WholeTensor PartsThat(const Program& program, Wanted wanted) {
+  WholeTensor whole;
+  for (const ProgramTensor& part : program.tensors) {
+    if (!wanted(part)) continue;
+    whole.parts.push_back(&part);
+    whole.rows = std::max(whole.rows, part.row + part.rows);
+    whole.cols = std::max(whole.cols, part.col + part.cols);
   }
-  throw std::out_of_range("no tensor in this role");
+  if (whole.parts.empty()) throw std::out_of_range("no such tensor");
+  return whole;
+}
+
+}  // namespace
+
+WholeTensor TensorOf(const Program& program, TensorRole role) {
+  return PartsThat(program, [role](const ProgramTensor& part) { return part.role == role; });
+}
+
+WholeTensor TensorOf(const Program& program, const std::string& name) {
+  return PartsThat(program, [&name](const ProgramTensor& part) { return part.tensor == name; });
+}
+
+std::vector<ProgramSegment> Scatter(const WholeTensor& tensor, std::span<const float> values) {
+  std::vector<ProgramSegment> segments;
+  std::vector<float> part_values;
+  for (const ProgramTensor* part : tensor.parts) {
+    part_values.clear();
+    for (int64_t r = 0; r < part->rows; ++r) {
+      const auto row = values.begin() + (part->row + r) * tensor.cols + part->col;
+      part_values.insert(part_values.end(), row, row + part->cols);
+    }
+    segments.push_back({part->address, EncodeTensor(*part, part_values)});
+  }
+  return segments;
+}
+
+std::vector<float> Gather(const WholeTensor& tensor, Device& device) {
+  std::vector<float> values(static_cast<size_t>(tensor.rows * tensor.cols));
+  for (const ProgramTensor* part : tensor.parts) {
+    std::vector<uint8_t> bytes(TensorBytes(*part));
+    device.Read(part->address, bytes);
+    const std::vector<float> part_values = DecodeTensor(*part, bytes);
+    for (int64_t r = 0; r < part->rows; ++r) {
+      std::copy_n(part_values.begin() + r * part->cols, part->cols,
+                  values.begin() + (part->row + r) * tensor.cols + part->col);
+    }
+  }
+  return values;
 }
 
 }  // namespace vaultrain

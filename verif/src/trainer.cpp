@@ -14,22 +14,15 @@
 namespace vaultrain {
 namespace {
 
-std::vector<float> ReadTensor(const ProgramTensor& tensor, Device& device) {
-  std::vector<uint8_t> bytes(TensorBytes(tensor));
-  device.Read(tensor.address, bytes);
-  return DecodeTensor(tensor, bytes);
-}
-
 void WriteBatch(const Program& program, const StepData& data, Device& device) {
-  const ProgramTensor& input = TensorOf(program, TensorRole::kInput);
-  const ProgramTensor& label = TensorOf(program, TensorRole::kLabel);
-  device.Write(input.address, EncodeTensor(input, data.inputs));
-  device.Write(label.address, EncodeLabels(label, data.labels));
+  for (const ProgramSegment& segment : BatchSegments(program, data)) {
+    device.Write(segment.address, segment.bytes);
+  }
 }
 
 // Share of test samples whose largest logit, the first if several, is the label's.
 double Accuracy(const Program& program, const Recipe& recipe, const Dataset& test, Device& device) {
-  const ProgramTensor& logits = TensorOf(program, TensorRole::kLogits);
+  const WholeTensor logits = TensorOf(program, TensorRole::kLogits);
   const ProgramStream& infer = program.Stream("infer");
   int64_t right = 0;
   for (int64_t begin = 0; begin < test.size(); begin += program.batch) {
@@ -40,7 +33,7 @@ double Accuracy(const Program& program, const Recipe& recipe, const Dataset& tes
     const StepData data = GatherStep(test, recipe, samples);
     WriteBatch(program, data, device);
     device.Run(infer);
-    const std::vector<float> values = ReadTensor(logits, device);
+    const std::vector<float> values = Gather(logits, device);
     for (int64_t i = 0; i < count; ++i) {
       const auto row = values.begin() + i * logits.cols;
       right += std::max_element(row, row + logits.cols) - row == data.labels[i];
@@ -51,8 +44,18 @@ double Accuracy(const Program& program, const Recipe& recipe, const Dataset& tes
 
 }  // namespace
 
+std::vector<ProgramSegment> BatchSegments(const Program& program, const StepData& data) {
+  std::vector<ProgramSegment> segments =
+      Scatter(TensorOf(program, TensorRole::kInput), data.inputs);
+  const std::vector<float> labels(data.labels.begin(), data.labels.end());
+  for (ProgramSegment& segment : Scatter(TensorOf(program, TensorRole::kLabel), labels)) {
+    segments.push_back(std::move(segment));
+  }
+  return segments;
+}
+
 double MeanLoss(const Program& program, Device& device) {
-  const std::vector<float> losses = ReadTensor(TensorOf(program, TensorRole::kLoss), device);
+  const std::vector<float> losses = Gather(TensorOf(program, TensorRole::kLoss), device);
   return std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(losses.size());
 }
 

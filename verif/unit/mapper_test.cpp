@@ -9,13 +9,13 @@
 #include <cmath>
 #include <filesystem>
 
-#include "golden/machine.h"
 #include "vaultrain/device.h"
 #include "vaultrain/error.h"
 #include "vaultrain/networks.h"
 #include "vaultrain/random.h"
 #include "vaultrain/reference.h"
 #include "vaultrain/tensors.h"
+#include "vaultrain/trainer.h"
 
 namespace vaultrain {
 namespace {
@@ -45,56 +45,36 @@ Mapped MapChain(const std::vector<int>& widths, int batch,
   return s;
 }
 
-golden::MachineConfig ConfigOf(const Mapped& s) {
-  golden::MachineConfig config;
-  config.rows = s.variant.array.rows;
-  config.cols = s.variant.array.cols;
-  config.lanes = s.variant.array.lanes;
-  config.bf16 = s.variant.operand_format == NumberFormat::kBf16;
-  config.align_bits = s.variant.array.align_bits;
-  config.acc_depth = s.variant.array.acc_depth;
-  config.softmax_classes = s.variant.vector.softmax_classes;
-  config.scratchpad_bytes = static_cast<uint32_t>(s.variant.scratchpad.kib) * 1024;
-  config.dram_bytes = s.dram.geometry.Bytes();
-  config.data_bits = s.variant.dram.data_bits;
-  return config;
-}
-
 // Trains a few steps on the golden machine beside the double-precision reference and compares every
 // tensor.
 void ExpectTrainsLikeReference(const Mapped& s, int steps, double tolerance) {
-  golden::Machine machine(ConfigOf(s));
-  for (const ProgramSegment& segment : s.program.image)
-    machine.Write(segment.address, segment.bytes);
+  const std::unique_ptr<Device> device = MakeGoldenDevice(s.variant, s.dram);
+  device->Load(s.program.image);
   Reference reference(s.graph, StartingParameters(s.graph, s.recipe));
   Random random(7, "mapper");
-  const ProgramTensor& input = TensorOf(s.program, TensorRole::kInput);
-  const ProgramTensor& label = TensorOf(s.program, TensorRole::kLabel);
-  const ProgramStream& train = s.program.Stream("train");
   for (int step = 0; step < steps; ++step) {
-    std::vector<float> inputs(s.graph.batch * s.graph.features);
-    for (float& x : inputs) x = static_cast<float>(random.Normal());
-    std::vector<uint8_t> labels;
-    for (int64_t i = 0; i < s.graph.batch; ++i) labels.push_back(random.Below(s.graph.classes));
+    StepData batch;
+    batch.inputs.resize(static_cast<size_t>(s.graph.batch * s.graph.features));
+    for (float& x : batch.inputs) x = static_cast<float>(random.Normal());
+    for (int64_t i = 0; i < s.graph.batch; ++i) {
+      batch.labels.push_back(random.Below(s.graph.classes));
+    }
     const float step_size = 0.1f / static_cast<float>(s.graph.batch);
 
-    machine.Write(input.address, EncodeTensor(input, inputs));
-    machine.Write(label.address, EncodeLabels(label, labels));
-    machine.SetScalar(kScalarStep, std::bit_cast<uint32_t>(-step_size));
-    machine.SetScalar(kScalarOne, std::bit_cast<uint32_t>(1.0f));
-    const golden::RunResult run = machine.Run(train.address, train.descriptors.size());
-    ASSERT_TRUE(run.ok()) << "error " << static_cast<int>(run.error) << " fault "
-                          << static_cast<int>(run.fault) << " at descriptor " << run.index << ": "
-                          << isa::ToText(train.descriptors[run.index]);
-    reference.Step(inputs, labels, step_size);
+    for (const ProgramSegment& segment : BatchSegments(s.program, batch)) {
+      device->Write(segment.address, segment.bytes);
+    }
+    device->SetScalar(kScalarStep, -step_size);
+    device->SetScalar(kScalarOne, 1.0f);
+    const RunReport run = device->Run(s.program.Stream("train"));
+    ASSERT_EQ(run.error, isa::ErrorCode::kNone)
+        << "node " << run.error_node << " at descriptor " << run.error_index;
+    reference.Step(batch.inputs, batch.labels, step_size);
 
     for (size_t t = 0; t < s.graph.tensors.size(); ++t) {
       const TrainingTensor& tensor = s.graph.tensors[t];
       if (tensor.kind == TensorKind::kInput || tensor.kind == TensorKind::kLabel) continue;
-      const ProgramTensor& placed = s.program.Tensor(tensor.name);
-      std::vector<uint8_t> bytes(TensorBytes(placed));
-      machine.Read(placed.address, bytes);
-      const std::vector<float> got = DecodeTensor(placed, bytes);
+      const std::vector<float> got = Gather(TensorOf(s.program, tensor.name), *device);
       const std::vector<double>& want = reference.tensor(static_cast<int>(t));
       ASSERT_EQ(got.size(), want.size()) << tensor.name;
       // In the mean: a single activation near 0 may fall on either side of ReLU.
@@ -141,8 +121,8 @@ TEST(Mapper, KeptGradientsAreWhatTheUpdateTakes) {
   std::vector<float> inputs(16 * 40);
   Random random(3, "kept");
   for (float& x : inputs) x = static_cast<float>(random.Normal());
-  const ProgramTensor& input = TensorOf(kept, TensorRole::kInput);
-  device->Write(input.address, EncodeTensor(input, inputs));
+  const WholeTensor input = TensorOf(kept, TensorRole::kInput);
+  device->Load(Scatter(input, inputs));
   device->SetScalar(kScalarStep, -0.25f);
   device->SetScalar(kScalarOne, 1.0f);
   auto read = [&](const std::string& name) {
@@ -155,7 +135,7 @@ TEST(Mapper, KeptGradientsAreWhatTheUpdateTakes) {
     std::string gradient = name;
     gradient.insert(gradient.rfind('.') + 1, "d");
     device->Load(kept.image);
-    device->Write(input.address, EncodeTensor(input, inputs));
+    device->Load(Scatter(input, inputs));
     const std::vector<float> before = read(name);
     ASSERT_EQ(device->Run(kept.Stream("train")).error, isa::ErrorCode::kNone);
     const std::vector<float> after = read(name);

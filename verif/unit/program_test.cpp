@@ -17,16 +17,20 @@
 
 namespace vaultrain {
 
+bool operator==(const NodeProgram& a, const NodeProgram& b) {
+  return a.address == b.address && a.descriptors == b.descriptors;
+}
 bool operator==(const ProgramTensor& a, const ProgramTensor& b) {
-  return a.name == b.name && a.role == b.role && a.format == b.format && a.address == b.address &&
-         a.rows == b.rows && a.cols == b.cols && a.pitch_bytes == b.pitch_bytes;
+  return a.name == b.name && a.tensor == b.tensor && a.role == b.role && a.format == b.format &&
+         a.address == b.address && a.row == b.row && a.col == b.col && a.rows == b.rows &&
+         a.cols == b.cols && a.pitch_bytes == b.pitch_bytes;
 }
 bool operator==(const ProgramStream& a, const ProgramStream& b) {
-  return a.name == b.name && a.address == b.address && a.descriptors == b.descriptors;
+  return a.name == b.name && a.nodes == b.nodes;
 }
 bool operator==(const ProgramJob& a, const ProgramJob& b) {
   return a.tag == b.tag && a.layer == b.layer && a.phase == b.phase && a.data_flow == b.data_flow &&
-         a.macs == b.macs && a.dram_bytes == b.dram_bytes;
+         a.macs == b.macs && a.dram_bytes == b.dram_bytes && a.noc_bytes == b.noc_bytes;
 }
 bool operator==(const ProgramSegment& a, const ProgramSegment& b) {
   return a.address == b.address && a.bytes == b.bytes;
@@ -50,14 +54,16 @@ Program Example() {
   program.memory_bytes = 1 << 20;
   program.macs_needed = uint64_t{1} << 40;
   program.bound_bytes = 123456789;
-  program.tensors = {{"x", TensorRole::kInput, ElementFormat::kBf16, 0, 32, 784, 1600},
-                     {"y", TensorRole::kLabel, ElementFormat::kU16, 65536, 32, 1, 64},
-                     {"loss", TensorRole::kLoss, ElementFormat::kFp32, 70000, 32, 1, 4}};
+  program.tensors = {
+      {"x[0:32,0:784]@1", "x", TensorRole::kInput, ElementFormat::kBf16, 0, 32, 784, 1600, 32, 64},
+      {"y", "y", TensorRole::kLabel, ElementFormat::kU16, 65536, 32, 1, 64},
+      {"loss", "loss", TensorRole::kLoss, ElementFormat::kFp32, 70000, 32, 1, 4}};
   isa::Descriptor load(isa::Opcode::kLoad);
   load.Set(isa::FieldId::kDramAddr, 0x123456789);
-  program.streams = {{"train", 4096, {load, isa::Descriptor(isa::Opcode::kEnd)}},
-                     {"infer", 8192, {}}};
-  program.jobs = {{63, "fc1", "FF", "W stationary, batch streamed", 25690112, 777}};
+  program.streams = {
+      {"train", {{4096, {load, isa::Descriptor(isa::Opcode::kEnd)}}, {1 << 20, {load}}}},
+      {"infer", {{8192, {}}}}};
+  program.jobs = {{63, "fc1", "FF", "W stationary, batch streamed", 25690112, 777, 99}};
   program.image = {{128, {1, 2, 3, 0, 255}}, {uint64_t{1} << 39, {}}};
   program.recipe = {{"learning_rate", 0.1}, {"loss", "cross_entropy"}, {"seed", 1}};
   return program;
@@ -150,7 +156,7 @@ TEST_F(ProgramFile, HeaderIsTheDocumentedOne) {
   const Bytes bytes = Content();
   ASSERT_GT(bytes.size(), kHeaderBytes);
   EXPECT_EQ(std::string(bytes.begin(), bytes.begin() + 8), "VTPROG\r\n");
-  EXPECT_EQ(bytes[8], 1);
+  EXPECT_EQ(bytes[8], 2);
   EXPECT_EQ(bytes[16] | bytes[17] << 8, static_cast<int>(bytes.size() - kHeaderBytes));
   const Digest digest = Example().variant_digest;
   EXPECT_TRUE(std::equal(digest.begin(), digest.end(), bytes.begin() + 24));
@@ -195,8 +201,8 @@ TEST_F(ProgramFile, RefusalNamesTheRule) {
   };
   with(0, 'X');
   ExpectRefusal("not a program file");
-  with(8, 2);
-  ExpectRefusal("version 2; this release reads version 1");
+  with(8, 3);
+  ExpectRefusal("version 3; this release reads version 2");
   with(bytes.size() - 1, static_cast<uint8_t>(bytes.back() + 1));
   ExpectRefusal("CRC-32");
   with(60, 1);
@@ -236,7 +242,7 @@ TEST_F(ProgramFile, ABodyOfAnotherShapeIsRefused) {
   expect("'role' in tensor 0", [](json& j) { j["tensors"][0]["role"] = "bias"; });
   expect("'format' in tensor 1", [](json& j) { j["tensors"][1]["format"] = "fp16"; });
   expect("64 bytes each",
-         [](json& j) { j["streams"][0]["descriptors"] = json::binary(Bytes(65)); });
+         [](json& j) { j["streams"][0]["nodes"][0]["descriptors"] = json::binary(Bytes(65)); });
   expect("not bytes", [](json& j) { j["image"][0]["bytes"] = "abc"; });
   expect("below 64", [](json& j) { j["jobs"][0]["tag"] = 64; });
   expect("job 0 is not a map", [](json& j) { j["jobs"][0] = 3; });
@@ -252,7 +258,7 @@ TEST_F(ProgramFile, AFailedWriteLeavesNothingBehind) {
 TEST(Program, FindsByName) {
   const Program program = Example();
   EXPECT_EQ(program.Tensor("y").address, 65536u);
-  EXPECT_EQ(program.Stream("infer").address, 8192u);
+  EXPECT_EQ(program.Stream("infer").nodes[0].address, 8192u);
   EXPECT_THROW(program.Tensor("z"), std::out_of_range);
   EXPECT_THROW(program.Stream("z"), std::out_of_range);
 }

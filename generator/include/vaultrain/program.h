@@ -34,33 +34,47 @@ enum class TensorRole {
   kLoss,        // fp32, one value a sample
 };
 
-// A tensor in vault memory, row-major, rows `pitch_bytes` apart; the bytes between cols and pitch
-// are zero.
+// A tensor in memory, or the part of one that lies in one vault: row-major, rows `pitch_bytes`
+// apart; the bytes between cols and pitch are zero. Parts of a tensor may cover each other: then
+// they hold the same values.
 struct ProgramTensor {
-  std::string name;
+  std::string name;    // unique: the tensor's, or "fc1.W[0:32,0:784]@5" for a part in vault 5
+  std::string tensor;  // of which it is a part
   TensorRole role = TensorRole::kActivation;
   ElementFormat format = ElementFormat::kFp32;
-  uint64_t address = 0;  // bytes from the start of the vault
+  uint64_t address =
+      0;  // bytes from the start of the module's memory: vault * vault bytes + offset
   int64_t rows = 0;
   int64_t cols = 0;
   int64_t pitch_bytes = 0;
+  int64_t row = 0;  // of the tensor, where the part begins
+  int64_t col = 0;
 };
 
-// A descriptor sequence in vault memory.
+// The descriptors of one node, in the memory of its vault.
+struct NodeProgram {
+  uint64_t address = 0;  // of the module's memory
+  std::vector<isa::Descriptor> descriptors;
+};
+
+// The descriptors as they lie in memory.
+std::vector<uint8_t> DescriptorBytes(const NodeProgram& node);
+
+// Descriptor sequences that run together, one per node: node y * mesh.x + x.
 struct ProgramStream {
   std::string name;  // "train" or "infer"
-  uint64_t address = 0;
-  std::vector<isa::Descriptor> descriptors;
+  std::vector<NodeProgram> nodes;
 };
 
 // What the descriptors with one tag do together.
 struct ProgramJob {
   int tag = 0;
   std::string layer;
-  std::string phase;      // FF, BP, UP
-  std::string data_flow;  // how the mapper placed it, in words
-  uint64_t macs = 0;      // needed MACs
-  uint64_t dram_bytes = 0;
+  std::string phase;        // FF, BP, UP
+  std::string data_flow;    // how the mapper placed it, in words
+  uint64_t macs = 0;        // needed MACs
+  uint64_t dram_bytes = 0;  // of all vaults
+  uint64_t noc_bytes = 0;   // that nodes send
 };
 
 struct ProgramSegment {
@@ -74,7 +88,7 @@ struct Program {
   std::string network;
   int batch = 0;
   int classes = 0;
-  uint64_t memory_bytes = 0;  // one past the highest byte used
+  uint64_t memory_bytes = 0;  // one past the highest byte used in any vault
   uint64_t macs_needed = 0;   // of one training step
   uint64_t bound_bytes = 0;   // bytes of a step in the definition of `bound`
   std::vector<ProgramTensor> tensors;

@@ -42,12 +42,12 @@ int RunCompile(const CompileOptions& options) {
       "{}: {} at batch {} for {}: {} descriptors a step, {} bytes of memory, utilisation at most "
       "{:.3f}\n",
       options.out, program.network, program.batch, variant.name,
-      program.Stream("train").descriptors.size(), program.memory_bytes, bound);
+      program.Stream("train").nodes[0].descriptors.size(), program.memory_bytes, bound);
   WriteJson(options.json, "compile",
             {{"variant", variant.name},
              {"network", program.network},
              {"batch", program.batch},
-             {"descriptors", program.Stream("train").descriptors.size()},
+             {"descriptors", program.Stream("train").nodes[0].descriptors.size()},
              {"memory_bytes", program.memory_bytes},
              {"macs_needed", program.macs_needed},
              {"bound", bound},

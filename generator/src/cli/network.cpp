@@ -14,6 +14,7 @@
 #include "vaultrain/paths.h"
 #include "vaultrain/random.h"
 #include "vaultrain/tensors.h"
+#include "vaultrain/trainer.h"
 
 namespace vaultrain::cli {
 
@@ -42,10 +43,9 @@ void AddFirstBatch(CompiledNetwork& network) {
   DataOrder order(static_cast<uint32_t>(data.train.size()), static_cast<uint32_t>(program.batch),
                   network.recipe.seed);
   const StepData batch = GatherStep(data.train, network.recipe, order.Batch(0));
-  const ProgramTensor& input = TensorOf(program, TensorRole::kInput);
-  const ProgramTensor& label = TensorOf(program, TensorRole::kLabel);
-  program.image.push_back({input.address, EncodeTensor(input, batch.inputs)});
-  program.image.push_back({label.address, EncodeLabels(label, batch.labels)});
+  for (ProgramSegment& segment : BatchSegments(program, batch)) {
+    program.image.push_back(std::move(segment));
+  }
   program.recipe["step_size"] =
       StepSize(network.recipe, 0, StepCount(network.recipe, data.train.size()));
 }

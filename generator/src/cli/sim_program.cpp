@@ -67,9 +67,9 @@ std::string RunLines(const ProgramStream& stream, uint64_t window, float step_si
   write(RegisterOffset("SCALAR0"), "SCALAR0, -(learning rate / batch)",
         std::bit_cast<uint32_t>(-step_size));
   write(RegisterOffset("SCALAR1"), "SCALAR1, 1.0", std::bit_cast<uint32_t>(1.0f));
-  write(RegisterOffset("PROG_ADDR_LO"), "PROG_ADDR_LO", low(stream.address));
-  write(RegisterOffset("PROG_ADDR_HI"), "PROG_ADDR_HI", high(stream.address));
-  write(RegisterOffset("PROG_COUNT"), "PROG_COUNT", low(stream.descriptors.size()));
+  write(RegisterOffset("PROG_ADDR_LO"), "PROG_ADDR_LO", low(stream.nodes[0].address));
+  write(RegisterOffset("PROG_ADDR_HI"), "PROG_ADDR_HI", high(stream.nodes[0].address));
+  write(RegisterOffset("PROG_COUNT"), "PROG_COUNT", low(stream.nodes[0].descriptors.size()));
   write(RegisterOffset("CTRL"), "CTRL, START", RegisterFieldOf("CTRL", "START").mask());
   text += fmt::format("run {}\n", kMaxCycles);
   text += fmt::format("expect {:#05x} {:#010x}  # STATUS: DONE and no error\n",

@@ -132,6 +132,7 @@ class Mapper {
 int Mapper::Allocate(std::string name, TensorRole role, ElementFormat format, int64_t rows,
                      int64_t cols) {
   ProgramTensor t;
+  t.tensor = name;
   t.name = std::move(name);
   t.role = role;
   t.format = format;
@@ -839,12 +840,13 @@ Program Mapper::Map(const Recipe& recipe, const std::string& network) {
   for (bool train : {false, true}) {
     ProgramStream stream;
     stream.name = train ? "train" : "infer";
-    stream.descriptors = MapOps(train);
-    stream.address = program_.memory_bytes;
-    program_.memory_bytes += stream.descriptors.size() * isa::kDescriptorBytes;
+    NodeProgram& node = stream.nodes.emplace_back();
+    node.descriptors = MapOps(train);
+    node.address = program_.memory_bytes;
+    program_.memory_bytes += node.descriptors.size() * isa::kDescriptorBytes;
     program_.streams.push_back(std::move(stream));
   }
-  for (const Descriptor& d : program_.streams.back().descriptors) CountBytes(d);
+  for (const Descriptor& d : program_.streams.back().nodes[0].descriptors) CountBytes(d);
   for (size_t i = 0; i < program_.jobs.size(); ++i) {
     program_.jobs[i].data_flow =
         data_flow_[i].empty() ? "rows through the vector unit" : data_flow_[i];
@@ -857,12 +859,9 @@ Program Mapper::Map(const Recipe& recipe, const std::string& network) {
         graph_.file, program_.memory_bytes, graph_.batch, memory_bytes_, v_.name);
   }
   for (const ProgramStream& stream : program_.streams) {
-    ProgramSegment segment;
-    segment.address = stream.address;
-    for (const Descriptor& d : stream.descriptors) {
-      segment.bytes.insert(segment.bytes.end(), d.bytes().begin(), d.bytes().end());
+    for (const NodeProgram& node : stream.nodes) {
+      program_.image.push_back({node.address, DescriptorBytes(node)});
     }
-    program_.image.push_back(std::move(segment));
   }
 
   // Bytes of the bound: inputs and labels once, parameters as the definition counts them;

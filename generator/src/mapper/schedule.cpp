@@ -161,7 +161,7 @@ std::optional<std::vector<isa::Descriptor>> Scheduler::Run() {
 }
 
 void Scheduler::AddSemaphores() {
-  constexpr int kEngines = 4;
+  using isa::kEngines;
   // Per engine, how many of its steps are known to be done.
   using Clock = std::array<size_t, kEngines>;
   std::array<std::vector<size_t>, kEngines> of_engine;  // emitted steps of each engine, in order
@@ -200,7 +200,8 @@ void Scheduler::AddSemaphores() {
     for (int p = 0; p < kEngines; ++p) {
       if (needed[p] == 0) continue;
       const size_t source = of_engine[p][needed[p] - 1];
-      const int64_t bit = int64_t{1} << (p * kEngines + q);
+      const int64_t bit = int64_t{1}
+                          << isa::SemaphoreOf(static_cast<Engine>(p), static_cast<Engine>(q));
       using isa::FieldId;
       Descriptor& from = emitted_[source].descriptor;
       from.Set(FieldId::kSignal, from.Get(FieldId::kSignal) | bit);

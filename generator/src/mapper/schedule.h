@@ -25,7 +25,7 @@
 
 namespace vaultrain {
 
-enum class Engine { kLoad = 0, kStore = 1, kCompute = 2, kVector = 3 };
+using isa::Engine;
 
 // Part of a tensor in memory.
 struct Rect {

@@ -25,7 +25,7 @@ namespace {
 using nlohmann::json;
 
 constexpr char kMagic[] = {'V', 'T', 'P', 'R', 'O', 'G', '\r', '\n'};
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 
 // Offsets in the header.
 constexpr size_t kVersionAt = 8;
@@ -65,23 +65,23 @@ json ToJson(const Program& program) {
   json tensors = json::array();
   for (const ProgramTensor& t : program.tensors) {
     tensors.push_back({{"name", t.name},
+                       {"tensor", t.tensor},
                        {"role", kRoleNames[static_cast<int>(t.role)]},
                        {"format", kFormatNames[static_cast<int>(t.format)]},
                        {"address", t.address},
                        {"rows", t.rows},
                        {"cols", t.cols},
-                       {"pitch_bytes", t.pitch_bytes}});
+                       {"pitch_bytes", t.pitch_bytes},
+                       {"row", t.row},
+                       {"col", t.col}});
   }
   json streams = json::array();
   for (const ProgramStream& s : program.streams) {
-    std::vector<uint8_t> bytes;
-    bytes.reserve(s.descriptors.size() * isa::kDescriptorBytes);
-    for (const isa::Descriptor& d : s.descriptors) {
-      bytes.insert(bytes.end(), d.bytes().begin(), d.bytes().end());
+    json nodes = json::array();
+    for (const NodeProgram& node : s.nodes) {
+      nodes.push_back({{"address", node.address}, {"descriptors", Binary(DescriptorBytes(node))}});
     }
-    streams.push_back({{"name", s.name},
-                       {"address", s.address},
-                       {"descriptors", json::binary(std::move(bytes))}});
+    streams.push_back({{"name", s.name}, {"nodes", std::move(nodes)}});
   }
   json jobs = json::array();
   for (const ProgramJob& j : program.jobs) {
@@ -90,7 +90,8 @@ json ToJson(const Program& program) {
                     {"phase", j.phase},
                     {"data_flow", j.data_flow},
                     {"macs", j.macs},
-                    {"dram_bytes", j.dram_bytes}});
+                    {"dram_bytes", j.dram_bytes},
+                    {"noc_bytes", j.noc_bytes}});
   }
   json image = json::array();
   for (const ProgramSegment& s : program.image) {
@@ -196,25 +197,36 @@ Program FromJson(const std::string& file, const json& body) {
     Map from(file, fmt::format("tensor {}", program.tensors.size()), entry);
     ProgramTensor& tensor = program.tensors.emplace_back();
     tensor.name = from.Text("name");
+    tensor.tensor = from.Text("tensor");
     tensor.role = from.Choice<TensorRole>("role", kRoleNames);
     tensor.format = from.Choice<ElementFormat>("format", kFormatNames);
     tensor.address = from.Integer<uint64_t>("address");
     tensor.rows = from.Integer<int64_t>("rows");
     tensor.cols = from.Integer<int64_t>("cols");
     tensor.pitch_bytes = from.Integer<int64_t>("pitch_bytes");
+    tensor.row = from.Integer<int64_t>("row");
+    tensor.col = from.Integer<int64_t>("col");
     from.Close();
   }
   for (const json& entry : map.List("streams")) {
     Map from(file, fmt::format("stream {}", program.streams.size()), entry);
     ProgramStream& stream = program.streams.emplace_back();
     stream.name = from.Text("name");
-    stream.address = from.Integer<uint64_t>("address");
-    const std::vector<uint8_t>& bytes = from.Bytes("descriptors");
-    if (bytes.size() % isa::kDescriptorBytes != 0) from.Refuse("descriptors", "64 bytes each");
-    stream.descriptors.resize(bytes.size() / isa::kDescriptorBytes);
-    for (size_t i = 0; i < stream.descriptors.size(); ++i) {
-      std::copy_n(bytes.begin() + static_cast<ptrdiff_t>(i * isa::kDescriptorBytes),
-                  isa::kDescriptorBytes, stream.descriptors[i].bytes().begin());
+    for (const json& node_entry : from.List("nodes")) {
+      Map node_from(file, fmt::format("node {} of stream {}", stream.nodes.size(), stream.name),
+                    node_entry);
+      NodeProgram& node = stream.nodes.emplace_back();
+      node.address = node_from.Integer<uint64_t>("address");
+      const std::vector<uint8_t>& bytes = node_from.Bytes("descriptors");
+      if (bytes.size() % isa::kDescriptorBytes != 0) {
+        node_from.Refuse("descriptors", "64 bytes each");
+      }
+      node.descriptors.resize(bytes.size() / isa::kDescriptorBytes);
+      for (size_t i = 0; i < node.descriptors.size(); ++i) {
+        std::copy_n(bytes.begin() + static_cast<ptrdiff_t>(i * isa::kDescriptorBytes),
+                    isa::kDescriptorBytes, node.descriptors[i].bytes().begin());
+      }
+      node_from.Close();
     }
     from.Close();
   }
@@ -228,6 +240,7 @@ Program FromJson(const std::string& file, const json& body) {
     job.data_flow = from.Text("data_flow");
     job.macs = from.Integer<uint64_t>("macs");
     job.dram_bytes = from.Integer<uint64_t>("dram_bytes");
+    job.noc_bytes = from.Integer<uint64_t>("noc_bytes");
     from.Close();
   }
   for (const json& entry : map.List("image")) {
@@ -310,6 +323,15 @@ const T& Named(const std::vector<T>& list, const char* kind, const std::string& 
 }
 
 }  // namespace
+
+std::vector<uint8_t> DescriptorBytes(const NodeProgram& node) {
+  std::vector<uint8_t> bytes;
+  bytes.reserve(node.descriptors.size() * isa::kDescriptorBytes);
+  for (const isa::Descriptor& d : node.descriptors) {
+    bytes.insert(bytes.end(), d.bytes().begin(), d.bytes().end());
+  }
+  return bytes;
+}
 
 int BytesOf(ElementFormat format) { return format == ElementFormat::kFp32 ? 4 : 2; }
 

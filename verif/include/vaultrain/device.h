@@ -43,6 +43,7 @@ struct RunCounters {
 struct RunReport {
   isa::ErrorCode error = isa::ErrorCode::kNone;
   uint32_t error_index = 0;  // descriptor
+  uint32_t error_node = 0;
   RunCounters counters;
   std::array<uint32_t, isa::kTags> job_cycles{};  // when the last vector job of each tag completed
 };

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "vaultrain/dataset.h"
+#include "vaultrain/device.h"
 #include "vaultrain/program.h"
 
 namespace vaultrain {
@@ -18,16 +19,31 @@ namespace vaultrain {
 // Bytes that a tensor occupies, padding included: rows * pitch.
 uint64_t TensorBytes(const ProgramTensor& tensor);
 
-// Values [rows][cols], row-major, as the host writes them; bf16 rounds to nearest even. Padding is
-// zero.
+// Values [rows][cols] of a part, row-major, as the host writes them; bf16 rounds to nearest even,
+// labels are whole numbers. Padding is zero.
 std::vector<uint8_t> EncodeTensor(const ProgramTensor& tensor, std::span<const float> values);
-std::vector<uint8_t> EncodeLabels(const ProgramTensor& tensor, std::span<const uint8_t> labels);
 
 // Values [rows][cols] of a tensor's bytes.
 std::vector<float> DecodeTensor(const ProgramTensor& tensor, std::span<const uint8_t> bytes);
 
-// The only tensor in a role; throws std::out_of_range if there is none.
-const ProgramTensor& TensorOf(const Program& program, TensorRole role);
+// The only tensor in a role, whole: its parts, and the rows and columns that they cover together.
+struct WholeTensor {
+  std::vector<const ProgramTensor*> parts;
+  int64_t rows = 0;
+  int64_t cols = 0;
+};
+
+// Throws std::out_of_range if no tensor has the role.
+WholeTensor TensorOf(const Program& program, TensorRole role);
+// By its name.
+WholeTensor TensorOf(const Program& program, const std::string& name);
+
+// What every part of a tensor holds, from the values [rows][cols] of the whole.
+std::vector<ProgramSegment> Scatter(const WholeTensor& tensor, std::span<const float> values);
+
+// Values [rows][cols] of the whole, read from the dies. Where parts cover each other the last one
+// counts.
+std::vector<float> Gather(const WholeTensor& tensor, Device& device);
 
 }  // namespace vaultrain
 

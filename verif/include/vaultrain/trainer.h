@@ -41,6 +41,9 @@ TrainReport Train(const Program& program, const Recipe& recipe, const TrainTest&
                   int64_t steps, Device& engine, Device* compared, Device& evaluator,
                   const std::function<void(int64_t step, double loss)>& progress);
 
+// Inputs and labels of a batch as the vaults hold them.
+std::vector<ProgramSegment> BatchSegments(const Program& program, const StepData& data);
+
 // Mean of the loss tensor.
 double MeanLoss(const Program& program, Device& device);
 
