@@ -7,7 +7,7 @@
 // The auxiliary operand (bias, master weights, the activation whose sign masks a gradient) is read from the scratchpad
 // in step with the values. In-place updates are safe: an element is read before it is written, once.
 //
-// Latency     2 + 5 cycles from the read of an entry to the write of its results; a descriptor completes when all
+// Latency     2 + 6 cycles from the read of an entry to the write of its results; a descriptor completes when all
 //             its results are written.
 // Throughput  1 entry (Cols results) per cycle; ELEMENTS with an auxiliary operand reads twice, 1 entry per 2 cycles.
 // Numerics    vt_vector_lane. An fp32 value of ELEMENTS enters the lane as the accumulator that the lane rounds back to
@@ -61,7 +61,7 @@ module vt_drain_engine #(
 );
 
   localparam Loops = `VT_LOOPS;
-  localparam LaneLatency = 5;
+  localparam LaneLatency = 6;
   localparam WordLog = $clog2(WordBits / 8);
   localparam OpSlot = Cols * OpBits;       // bits of one result in the operand format
   localparam WideSlot = Cols * 32;         // bits of one result in fp32

@@ -156,6 +156,7 @@ class Bench {
     return dut_.overflow_o;
   }
   std::mt19937& random() { return random_; }
+  size_t gifts() const { return gifts_.size(); }
   int first_flit() const { return first_flit_; }
   int last_flit() const { return last_flit_; }
   int cycle() const { return cycle_; }
@@ -305,6 +306,20 @@ TEST(MeshSend, ASemaphoreCountsTo63AndOneMoreIsAnError) {
   EXPECT_TRUE(bench.overflow());
   for (int i = 0; i < 4; ++i) bench.Cycle();
   EXPECT_TRUE(bench.overflow()) << "not sticky";
+}
+
+TEST(MeshSend, TokensThatComeInTheCycleOfATakeCount) {
+  Bench bench(1, false);
+  bench.Give(7, 60);  // one a cycle
+  Job job;
+  job.take = {1, 0};
+  job.take_sem = {7, 8};
+  for (int i = 0; i < 10; ++i) EXPECT_GT(bench.Run(job, 20), 0);
+  while (bench.gifts() > 0) bench.Cycle();
+  job.take = {50, 0};
+  EXPECT_GT(bench.Run(job, 20), 0) << "60 tokens were given and 10 taken";
+  job.take = {1, 0};
+  EXPECT_EQ(bench.Run(job, 20), 0);
 }
 
 TEST(MeshSend, SendsAFlitEveryCycle) {
