@@ -268,6 +268,7 @@ TEST(MeshReceive, TakesAFlitEveryCycleOfBothMeshesOrAWordFromEachInTurn) {
   for (int m = 0; m < kMeshes; ++m) {
     EXPECT_LE(bench.held_up(m), kFlits > 1 ? 2 : 1004) << "mesh " << m;
   }
+  EXPECT_NEAR(bench.held_up(0), bench.held_up(1), 4);
 }
 
 TEST(MeshReceive, ATokenComesFiveCyclesAfterItsFlit) {
