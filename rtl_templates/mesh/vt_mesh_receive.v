@@ -79,7 +79,8 @@ module vt_mesh_receive #(
     rx_flit_i[`VT_FLIT_TYPE] == `VT_FLIT_TYPE_PUT, rx_flit_i[`VT_FLIT_POST], rx_flit_i[`VT_FLIT_SEMAPHORE], rx_addr,
     rx_flit_i[`VT_FLIT_HEAD+:LinkBits]
   };
-  assign {red_rx_ready_o, rx_ready_o} = in_ready | {2{!rst_ni}};
+  assign rx_ready_o = in_ready[0] || !rst_ni;
+  assign red_rx_ready_o = in_ready[1] || !rst_ni;
 
   // ---- words
 

@@ -40,36 +40,40 @@ module vt_mesh_tokens #(
     end
   endgenerate
 
+  // One value is read for each of the three that may change, so that each sum is made once.
   reg  [Count*Bits-1:0] value_q;
-  wire [Count-1:0]      over_d;
   reg                   overflow_q;
   reg                   take_ready_q;
+  wire [Bits-1:0]       value0 = value_q[take0_sem_i*Bits+:Bits];
+  wire [Bits-1:0]       value1 = value_q[take1_sem_i*Bits+:Bits];
+  wire [Bits-1:0]       posted = value_q[post_sem_i*Bits+:Bits];
+  wire                  hit0 = take_i && take0_i != {Bits{1'b0}};
+  wire                  hit1 = take_i && take1_i != {Bits{1'b0}};
+  wire                  post0 = post_valid_i && post_sem_i == take0_sem_i;
+  wire                  post1 = post_valid_i && post_sem_i == take1_sem_i;
+  // A take leaves room for a token.
+  wire [Bits-1:0]       left0 = value0 - take0_i + {{(Bits - 1) {1'b0}}, post0};
+  wire [Bits-1:0]       left1 = value1 - take1_i + {{(Bits - 1) {1'b0}}, post1};
+  wire                  full = &posted;
+  wire [Bits-1:0]       raised = posted + {{(Bits - 1) {1'b0}}, !full};
 
   genvar s;
   generate
     for (s = 0; s < Count; s = s + 1) begin : gen_semaphore
-      wire            post = post_valid_i && post_sem_i == s[CountBits-1:0];
-      wire [Bits-1:0] take =
-          ((take_i && take0_sem_i == s[CountBits-1:0]) ? take0_i : {Bits{1'b0}}) |
-          ((take_i && take1_sem_i == s[CountBits-1:0]) ? take1_i : {Bits{1'b0}});
-      wire [Bits-1:0] left = value_q[s*Bits+:Bits] - take;
-      wire            full = &left;
       always @(posedge clk_i) begin
         if (!rst_ni) value_q[s*Bits+:Bits] <= {Bits{1'b0}};
-        else if (post || take_i) value_q[s*Bits+:Bits] <= left + {{(Bits - 1) {1'b0}}, post && !full};
+        else if (hit0 && take0_sem_i == s[CountBits-1:0]) value_q[s*Bits+:Bits] <= left0;
+        else if (hit1 && take1_sem_i == s[CountBits-1:0]) value_q[s*Bits+:Bits] <= left1;
+        else if (post_valid_i && post_sem_i == s[CountBits-1:0]) value_q[s*Bits+:Bits] <= raised;
       end
-      assign over_d[s] = post && full;
     end
   endgenerate
 
   // Values only grow until a take, so that what was enough still is.
-  wire enough0 = value_q[take0_sem_i*Bits+:Bits] >= take0_i;
-  wire enough1 = value_q[take1_sem_i*Bits+:Bits] >= take1_i;
-
   always @(posedge clk_i) begin
     if (!rst_ni) overflow_q <= 1'b0;
-    else if (|over_d) overflow_q <= 1'b1;
-    take_ready_q <= enough0 && enough1 && !take_i;
+    else if (post_valid_i && full && !(hit0 && post0) && !(hit1 && post1)) overflow_q <= 1'b1;
+    take_ready_q <= value0 >= take0_i && value1 >= take1_i && !take_i;
   end
 
   assign take_ready_o = take_ready_q;

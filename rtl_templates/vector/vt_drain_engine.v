@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// Runs VECTOR descriptors: takes finished sets of sums from the PE array, one entry of all columns a cycle, through the
-// vector lanes, and writes the results to the scratchpad.
+// Runs VECTOR and ELEMENTS descriptors: takes entries of Cols values through the vector lanes and writes the results to
+// the scratchpad. VECTOR has its values from finished sets of sums of the PE array, ELEMENTS from the scratchpad, as fp32.
 //
 // The auxiliary operand (bias, master weights, the activation whose sign masks a gradient) is read from the scratchpad
-// in step with the accumulators. In-place updates are safe: an element is read before it is written, once.
+// in step with the values. In-place updates are safe: an element is read before it is written, once.
 //
-// Latency     2 + 5 cycles from the read of an entry to the write of its results; a descriptor completes when all
+// Latency     2 + 6 cycles from the read of an entry to the write of its results; a descriptor completes when all
 //             its results are written.
-// Throughput  1 entry (Cols results) per cycle.
-// Numerics    vt_vector_lane.
+// Throughput  1 entry (Cols results) per cycle; ELEMENTS with an auxiliary operand reads twice, 1 entry per 2 cycles.
+// Numerics    vt_vector_lane. An fp32 value of ELEMENTS enters the lane as the accumulator that the lane rounds back to
+//             it: normal values and infinities stay what they are, subnormals and zeros of both signs are +0, a NaN is
+//             7FC00000.
 
 `default_nettype none
 `include "vt_isa.vh"
@@ -59,21 +61,28 @@ module vt_drain_engine #(
 );
 
   localparam Loops = `VT_LOOPS;
-  localparam LaneLatency = 5;
+  localparam LaneLatency = 6;
   localparam WordLog = $clog2(WordBits / 8);
   localparam OpSlot = Cols * OpBits;       // bits of one result in the operand format
   localparam WideSlot = Cols * 32;         // bits of one result in fp32
   localparam OpLog = $clog2(OpSlot / 8);
   localparam WideLog = $clog2(WideSlot / 8);
+  // The exponent of an accumulator worth an fp32 value is that of the value plus this.
+  localparam SourceShift = SumBits - 25;
+  localparam [31:0] SourceBias = ExpZero - 150 - SourceShift;
 
   generate
     if (WideSlot > WordBits || WordBits % WideSlot != 0 || OpSlot % Granule != 0) begin : gen_bad_slot
       vt_error_Cols_results_must_fit_a_word_and_fill_granules u_error ();
     end
+    if (SumBits < 29 || ExpZero < 150 + SumBits - 25 || ExpZero + 105 - SourceShift >= (1 << AccExp)) begin : gen_bad_sum
+      vt_error_an_accumulator_must_hold_every_fp32_value u_error ();
+    end
   endgenerate
 
   // ---- the job
 
+  wire                from_spad = job_i[`VT_OPCODE] == `VT_OP_ELEMENTS;
   wire [2:0]          pop_level = job_i[`VT_POP_LEVEL];
   wire [1:0]          aux_kind = job_i[`VT_AUX_KIND];
   wire                out_fp32 = job_i[`VT_OUT_FP32];
@@ -95,7 +104,8 @@ module vt_drain_engine #(
 
   // ---- issue: one entry and its auxiliary operand
 
-  wire [47:0]      addr;
+  // ELEMENTS has its three increments where VECTOR has the first three, and outer loops that run once.
+  wire [71:0]      addr;
   wire [Loops-1:0] unused_first;
   wire [Loops-1:0] at_last;
   wire             nest_done;
@@ -103,7 +113,7 @@ module vt_drain_engine #(
 
   vt_loop_nest #(
       .Loops(Loops),
-      .Streams(2),
+      .Streams(3),
       .AddrBits(24)
   ) u_nest (
       .clk_i(clk_i),
@@ -111,8 +121,8 @@ module vt_drain_engine #(
       .advance_i(issue),
       .bound_i(bound),
       .skip_i({Loops{1'b0}}),
-      .base_i({job_i[`VT_AUX_BASE], job_i[`VT_OUT_BASE]}),
-      .inc_i({job_i[`VT_AUX_INC], job_i[`VT_OUT_INC]}),
+      .base_i({job_i[`VT_SRC_BASE], job_i[`VT_AUX_BASE], job_i[`VT_OUT_BASE]}),
+      .inc_i({72'd0, job_i[`VT_SRC_INC], job_i[`VT_AUX_INC], job_i[`VT_OUT_INC]}),
       .addr_o(addr),
       .at_first_o(unused_first),
       .at_last_o(at_last),
@@ -134,12 +144,19 @@ module vt_drain_engine #(
   reg  [HalfBits-1:0] index_q;
   reg  [1:0]          free_q;
   wire                room;
-  wire                may_issue = running_q && !issued_all_q && set_full_i[half_q] && room;
+  wire                may_issue = running_q && !issued_all_q && (from_spad || set_full_i[half_q]) && room;
 
-  assign rd_valid_o = may_issue && use_aux;
-  assign rd_addr_o  = addr[24+WordLog+:WordAddr];
-  assign issue = may_issue && (!use_aux || rd_ready_i);
-  assign drain_o = issue;
+  // An entry is issued with its last read. With two reads the first is the source's.
+  reg                 source_read_q;  // the source of this entry is read, its auxiliary operand is not
+  wire                read_source = from_spad && !source_read_q;
+  wire                read_first = read_source && use_aux;
+  wire [SpadBits-1:0] read_addr = read_source ? addr[48+:SpadBits] : addr[24+:SpadBits];
+  wire                read_take = rd_valid_o && rd_ready_i;
+
+  assign rd_valid_o = may_issue && (use_aux || from_spad);
+  assign rd_addr_o  = read_addr[WordLog+:WordAddr];
+  assign issue = may_issue && !read_first && (!(use_aux || from_spad) || rd_ready_i);
+  assign drain_o = issue && !from_spad;
   assign drain_half_o = half_q;
   assign drain_index_o = index_q;
   assign set_free_o = free_q;
@@ -149,9 +166,11 @@ module vt_drain_engine #(
       half_q <= 1'b0;
       free_q <= 2'b00;
     end else begin
-      if (issue && set_end) half_q <= !half_q;
-      free_q <= (issue && set_end) ? (half_q ? 2'b10 : 2'b01) : 2'b00;
+      if (drain_o && set_end) half_q <= !half_q;
+      free_q <= (drain_o && set_end) ? (half_q ? 2'b10 : 2'b01) : 2'b00;
     end
+    if (start || issue) source_read_q <= 1'b0;
+    else if (read_take) source_read_q <= 1'b1;
     if (start) issued_all_q <= 1'b0;
     else if (issue && nest_done) issued_all_q <= 1'b1;
     if (start) index_q <= {HalfBits{1'b0}};
@@ -163,28 +182,30 @@ module vt_drain_engine #(
   localparam MetaBits = SpadBits + 1;  // {tail, result address}
   reg                 issued_q;
   reg  [MetaBits-1:0] meta_q;
-  reg  [WordLog-1:0]  aux_pos_q;       // byte in the word
+  reg  [WordLog-1:0]  read_pos_q;      // byte in the word that comes
+  reg                 source_comes_q;  // it is a source that waits for its auxiliary operand
+  reg  [WideSlot-1:0] source_q;
 
   always @(posedge clk_i) begin
     issued_q <= issue && rst_ni;
-    if (issue) begin
-      meta_q    <= {tail, addr[0+:SpadBits]};
-      aux_pos_q <= addr[24+:WordLog];
-    end
+    if (issue) meta_q <= {tail, addr[0+:SpadBits]};
+    if (read_take) read_pos_q <= read_addr[WordLog-1:0];
+    source_comes_q <= read_take && read_first;
+    if (source_comes_q) source_q <= aux_wide;
   end
 
-  // The slot of the auxiliary word that belongs to this entry.
+  // The slot of the word that belongs to this entry, as fp32 values and as operands.
   wire [WideSlot-1:0] aux_wide;
   wire [OpSlot-1:0]   aux_op;
   wire [Cols-1:0]     positive;
   generate
     if (WordLog > WideLog) begin : gen_wide_slot
-      assign aux_wide = rd_data_i[aux_pos_q[WordLog-1:WideLog]*WideSlot+:WideSlot];
+      assign aux_wide = rd_data_i[read_pos_q[WordLog-1:WideLog]*WideSlot+:WideSlot];
     end else begin : gen_wide_word
       assign aux_wide = rd_data_i;
     end
     if (WordLog > OpLog) begin : gen_op_slot
-      assign aux_op = rd_data_i[aux_pos_q[WordLog-1:OpLog]*OpSlot+:OpSlot];
+      assign aux_op = rd_data_i[read_pos_q[WordLog-1:OpLog]*OpSlot+:OpSlot];
     end else begin : gen_op_word
       assign aux_op = rd_data_i;
     end
@@ -194,6 +215,24 @@ module vt_drain_engine #(
       wire [7:0] exponent = value[OpBits-2-:8];
       wire nan = (&exponent) && (|value[OpBits-10:0]);
       assign positive[k] = !value[OpBits-1] && (|exponent) && !nan;
+    end
+  endgenerate
+
+  // Values of ELEMENTS as accumulators. A negative significand is inverted and not complemented: it is too large by one
+  // unit far below the last bit of an fp32 value, which the lane's rounding takes away.
+  wire [WideSlot-1:0]     source = use_aux ? source_q : aux_wide;
+  wire [Cols*AccBits-1:0] source_acc;
+  generate
+    for (k = 0; k < Cols; k = k + 1) begin : gen_source
+      wire        sign = source[k*32+31];
+      wire [7:0]  exponent = source[k*32+23+:8];
+      wire [22:0] fraction = source[k*32+:23];
+      wire        zero = exponent == 8'd0;
+      wire        nan = (&exponent) && (|fraction);
+      wire [SumBits-1:0] significand = {2'b01, fraction, {SourceShift{1'b0}}} ^ {SumBits{sign}};
+      assign source_acc[k*AccBits+:AccBits] = {
+        nan, {{(AccExp - 8) {1'b0}}, exponent} + SourceBias[AccExp-1:0], significand & {SumBits{!zero}}
+      };
     end
   endgenerate
 
@@ -215,7 +254,7 @@ module vt_drain_engine #(
       .rst_ni(rst_ni),
       .in_valid_i(issued_q),
       .in_ready_o(unused_queue_ready),
-      .in_data_i({meta_q, drain_data_i, aux_wide, positive}),
+      .in_data_i({meta_q, from_spad ? source_acc : drain_data_i, aux_wide, positive}),
       .out_valid_o(operand_valid),
       .out_ready_i(advance),
       .out_data_o(operand),
@@ -319,7 +358,7 @@ module vt_drain_engine #(
   assign finished = running_q && issued_all_q && in_flight_q == 16'd0;
   assign job_ready_o = finished;
 
-  wire unused_bits = &{1'b0, job_i, addr, lane_valid, result_addr, result_tail, aux_pos_q};
+  wire unused_bits = &{1'b0, job_i, addr, lane_valid, result_addr, result_tail, read_pos_q};
 
 endmodule
 

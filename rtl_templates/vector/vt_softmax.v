@@ -6,7 +6,7 @@
 // A row is read, then worked through twice from a row buffer: maximum while it comes in, exponentials and their sum,
 // gradients while it goes out. One row is inside at a time.
 //
-// Latency     a row of N classes takes 3 N + 26 cycles from its first element in to its last one out, without stalls.
+// Latency     a row of N classes takes 3 N + 27 cycles from its first element in to its last one out, without stalls.
 // Throughput  one row in that time; a new row is accepted from the cycle after the last output of the one before.
 // Bound       a row of more than MaxClasses elements is swallowed to its end, MaxClasses gradients come out for it, all
 //             of them and the loss NaN, and row_too_long_o is high from its first element too many to its last output.
@@ -395,10 +395,10 @@ module vt_softmax #(
     end
   end
 
-  // ---- gradient: bit k is with the data after stage k; stage 3 is the conversion, stage 4 the output
+  // ---- gradient: bit k is with the data after stage k; stage 3 is the conversion, stage 5 the output
 
   reg  [2:1]  emit_valid_q;
-  reg  [4:1]  emit_last_q;
+  reg  [5:1]  emit_last_q;
   reg         emit_label_q;
   reg  [30:0] p_q;
   wire [31:0] product;
@@ -412,7 +412,7 @@ module vt_softmax #(
     else if (emit_en) emit_valid_q <= {emit_valid_q[1], state_q == EMIT};
   end
   always @(posedge clk_i) begin
-    if (emit_en) emit_last_q <= {emit_last_q[3:1], read_last};
+    if (emit_en) emit_last_q <= {emit_last_q[4:1], read_last};
     if (emit_en && emit_valid_q[1]) begin
       p_q          <= scaled;
       emit_label_q <= read_label_q;
@@ -460,7 +460,7 @@ module vt_softmax #(
       .y_o(out_bf16_o)
   );
 
-  assign out_last_o = emit_last_q[4];
+  assign out_last_o = emit_last_q[5];
   assign loss_o     = loss_q;
 
 endmodule

@@ -3,7 +3,7 @@
 //
 // One lane of the vector unit: accumulator to fp32, scale, add, ReLU or its mask, result in fp32 and bf16.
 //
-// Latency     5 enabled cycles (golden::kVectorLaneLatency), at any setting.
+// Latency     6 enabled cycles (golden::kVectorLaneLatency), at any setting.
 // Throughput  1 element per enabled cycle.
 // Numerics    With r = the accumulator in fp32 (vt_acc_to_fp32):
 //               s = use_scale_i ? r * scale_i : r        (vt_fp32_mul)
@@ -21,7 +21,7 @@ module vt_vector_lane #(
     parameter ExpBits      = 9,    // bits of the accumulator's exponent, as vt_acc_to_fp32
     parameter ManBits      = 29,   // bits of the accumulator's mantissa, as vt_acc_to_fp32
     parameter ExpZero      = 276,  // exponent of a mantissa in units of one, as vt_acc_to_fp32
-    parameter LateOperands = 0     // 0: all inputs come together. 1: scale_i comes 1, aux_i and positive_i come 2
+    parameter LateOperands = 0     // 0: all inputs come together. 1: scale_i comes 1, aux_i and positive_i come 3
                                    // enabled cycles after the accumulator, which saves their delay registers
 ) (
     input  wire               clk_i,
@@ -43,7 +43,7 @@ module vt_vector_lane #(
     input  wire [31:0]        aux_i,          // fp32
     input  wire               positive_i,     // the mask operand is positive, non-zero, no NaN
 
-    // Result, 5 enabled cycles later.
+    // Result, 6 enabled cycles later.
     output wire               valid_o,
     output wire [31:0]        y_o,            // fp32
     output wire [15:0]        y_bf16_o
@@ -58,50 +58,54 @@ module vt_vector_lane #(
   wire       mul_valid;
   wire       add_valid;
   reg        use_scale1_q;
-  reg  [2:1] add_aux_q;
-  reg  [4:1] relu_q;
-  reg  [4:1] mask_q;
+  reg  [3:1] add_aux_q;
+  reg  [5:1] relu_q;
+  reg  [5:1] mask_q;
 
   always @(posedge clk_i) begin
     if (en_i) begin
       use_scale1_q <= use_scale_i;
-      add_aux_q    <= {add_aux_q[1], add_aux_i};
-      relu_q       <= {relu_q[3:1], relu_i};
-      mask_q       <= {mask_q[3:1], mask_i};
+      add_aux_q    <= {add_aux_q[2:1], add_aux_i};
+      relu_q       <= {relu_q[4:1], relu_i};
+      mask_q       <= {mask_q[4:1], mask_i};
     end
   end
 
   // ---- operands at their stage
 
   wire [31:0] scale1;
-  wire [31:0] aux2;
-  wire        positive2;
+  wire [31:0] aux3;
+  wire        positive3;
   generate
     if (LateOperands != 0) begin : gen_late
       assign scale1    = scale_i;
-      assign aux2      = aux_i;
-      assign positive2 = positive_i;
+      assign aux3      = aux_i;
+      assign positive3 = positive_i;
     end else begin : gen_together
       reg [31:0] scale1_q;
       reg [32:0] aux1_q;
       reg [32:0] aux2_q;
+      reg [32:0] aux3_q;
+      reg        valid2_q;
       always @(posedge clk_i) begin
         if (en_i && valid_i && use_scale_i) scale1_q <= scale_i;
         if (en_i && valid_i && (add_aux_i || mask_i)) aux1_q <= {positive_i, aux_i};
         if (en_i && acc_valid && (add_aux_q[1] || mask_q[1])) aux2_q <= aux1_q;
+        if (en_i) valid2_q <= acc_valid;
+        if (en_i && valid2_q && (add_aux_q[2] || mask_q[2])) aux3_q <= aux2_q;
       end
       assign scale1    = scale1_q;
-      assign aux2      = aux2_q[31:0];
-      assign positive2 = aux2_q[32];
+      assign aux3      = aux3_q[31:0];
+      assign positive3 = aux3_q[32];
     end
   endgenerate
 
-  reg [4:3] positive_q;
+  reg [5:4] positive_q;
   always @(posedge clk_i) begin
-    if (en_i) positive_q <= {positive_q[3], positive2};
+    if (en_i) positive_q <= {positive_q[4], positive3};
   end
 
-  // ---- stages 1 to 4
+  // ---- stages 1 to 5
 
   wire [31:0] converted;
   vt_acc_to_fp32 #(
@@ -139,27 +143,27 @@ module vt_vector_lane #(
       .en_i   (en_i),
       .valid_i(mul_valid),
       .a_i    (scaled),
-      .b_i    (add_aux_q[2] ? aux2 : MINUS_ZERO),
+      .b_i    (add_aux_q[3] ? aux3 : MINUS_ZERO),
       .valid_o(add_valid),
       .y_o    (total)
   );
 
-  // ---- stage 5: ReLU, mask, bf16
+  // ---- stage 6: ReLU, mask, bf16
 
   // The one NaN there is, 7FC00000, has its sign clear and so passes the ReLU.
-  wire        clear = (mask_q[4] && !positive_q[4]) || (relu_q[4] && total[31]);
+  wire        clear = (mask_q[5] && !positive_q[5]) || (relu_q[5] && total[31]);
   wire [15:0] total_bf16;
   vt_fp32_to_bf16 u_to_bf16 (
       .x_i(total),
       .y_o(total_bf16)
   );
 
-  reg        valid5_q;
+  reg        valid6_q;
   reg [31:0] y_q;
   reg [15:0] y_bf16_q;
   always @(posedge clk_i) begin
-    if (!rst_ni) valid5_q <= 1'b0;
-    else if (en_i) valid5_q <= add_valid;
+    if (!rst_ni) valid6_q <= 1'b0;
+    else if (en_i) valid6_q <= add_valid;
   end
   always @(posedge clk_i) begin
     if (en_i && add_valid) begin
@@ -167,7 +171,7 @@ module vt_vector_lane #(
       y_bf16_q <= clear ? 16'd0 : total_bf16;
     end
   end
-  assign valid_o  = valid5_q;
+  assign valid_o  = valid6_q;
   assign y_o      = y_q;
   assign y_bf16_o = y_bf16_q;
 

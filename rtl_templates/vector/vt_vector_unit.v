@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// The vector unit: one job at a time, VECTOR through the drain engine, SOFTMAX through the softmax engine, on one
-// scratchpad reader and one writer.
+// The vector unit: one job at a time, VECTOR and ELEMENTS through the drain engine, SOFTMAX through the softmax engine, on
+// one scratchpad reader and one writer.
 //
 // Latency and throughput are those of the two engines.
 

@@ -20,9 +20,9 @@ inline constexpr uint16_t kBf16Nan = 0x7FC0;
 
 // Enabled cycles through vt_fp32_add, vt_fp32_mul, vt_acc_to_fp32 and vt_vector_lane.
 inline constexpr int kFp32AddLatency = 2;
-inline constexpr int kFp32MulLatency = 1;
+inline constexpr int kFp32MulLatency = 2;
 inline constexpr int kAccToFp32Latency = 1;
-inline constexpr int kVectorLaneLatency = 5;
+inline constexpr int kVectorLaneLatency = 6;
 
 // An exact zero is -0 only if both operands are negative zeros.
 uint32_t Fp32Add(uint32_t a, uint32_t b);

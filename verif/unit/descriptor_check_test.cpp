@@ -24,6 +24,9 @@ constexpr uint64_t kDramBytes = uint64_t{1} << 32;
 constexpr uint32_t kWordBytes = VT_WordBits / 8;
 constexpr uint32_t kSpadBytes = 1u << VT_SpadBits;
 constexpr int kOpBytes = VT_OpBits / 8;
+constexpr uint32_t kFlitBytes = VT_LinkBits / 8;
+// The node and the far corner of its mesh.
+constexpr int kX = 3, kY = 1, kLastX = 5, kLastY = 2;
 
 golden::MachineConfig Config() {
   golden::MachineConfig config;
@@ -36,6 +39,11 @@ golden::MachineConfig Config() {
   config.dram_bytes = kDramBytes;
   config.data_bits = VT_BeatBits;
   config.turn_beats = VT_TurnBeats;
+  config.link_bytes = kFlitBytes;
+  config.x = kX;
+  config.y = kY;
+  config.last_x = kLastX;
+  config.last_y = kLastY;
   return config;
 }
 
@@ -43,6 +51,10 @@ class Bench {
  public:
   Bench() : golden_(Config()), dut_(&context_) {
     dut_.start_i = 0;
+    dut_.my_x_i = kX;
+    dut_.my_y_i = kY;
+    dut_.last_x_i = kLastX;
+    dut_.last_y_i = kLastY;
     Reset(dut_);
     SetWindow(0, kDramBytes);
   }
@@ -91,12 +103,12 @@ class Bench {
 
 // A descriptor that may run in the whole vault.
 Descriptor DrawLegal(std::mt19937& random) {
-  const Opcode opcode = static_cast<Opcode>(1 + random() % 6);
+  const Opcode opcode = static_cast<Opcode>(1 + random() % 8);
   Descriptor d(opcode);
   if (opcode == Opcode::kEnd) return d;
   d.Set(FieldId::kTag, random() % 64);
-  d.Set(FieldId::kWait, random() & 0xffff);
-  d.Set(FieldId::kSignal, random() & 0xffff);
+  d.Set(FieldId::kWait, random() & 0xffffff);
+  d.Set(FieldId::kSignal, random() & 0xffffff);
   const auto spad = [&](uint32_t unit) { return random() % kSpadBytes / unit * unit; };
   const auto pitch = [&] { return random() % (1 << 24) / kWordBytes * kWordBytes; };
   switch (opcode) {
@@ -154,12 +166,14 @@ Descriptor DrawLegal(std::mt19937& random) {
       d.Set(FieldId::kBColInc, static_cast<int16_t>(random()));
       break;
     }
-    case Opcode::kVector: {
+    case Opcode::kVector:
+    case Opcode::kElements: {
+      const bool elements = opcode == Opcode::kElements;
       const int aux = static_cast<int>(random() % 3);
       const bool wide = random() % 2;
       const uint32_t out_unit = VT_Cols * (wide ? 4 : kOpBytes);
       const uint32_t aux_unit = VT_Cols * (aux == 1 ? 4 : kOpBytes);
-      d.Set(FieldId::kPopLevel, 1 + random() % 6);
+      if (!elements) d.Set(FieldId::kPopLevel, 1 + random() % 6);
       d.Set(FieldId::kUseScale, random() % 2);
       d.Set(FieldId::kScalar, random() % 8);
       d.Set(FieldId::kAuxKind, aux);
@@ -169,12 +183,46 @@ Descriptor DrawLegal(std::mt19937& random) {
       d.Set(FieldId::kOutBase, spad(out_unit));
       d.Set(FieldId::kAuxBase, aux ? spad(aux_unit) : random() % (1 << 24));
       for (int k = 0; k < kLoops; ++k) {
-        d.Set(FieldId::kVBound, 1 + random() % 65535, k);
+        d.Set(FieldId::kVBound, elements && k >= 3 ? 1 : 1 + random() % 65535, k);
+        if (elements && k >= 3) continue;
         const auto inc = [&](int unit) {
           return (static_cast<int>(random() % (1 << 23)) - (1 << 22)) / unit * unit;
         };
-        d.Set(FieldId::kOutInc, inc(static_cast<int>(out_unit)), k);
-        d.Set(FieldId::kAuxInc, aux ? inc(static_cast<int>(aux_unit)) : inc(1), k);
+        d.Set(elements ? FieldId::kEOutInc : FieldId::kOutInc, inc(static_cast<int>(out_unit)), k);
+        d.Set(elements ? FieldId::kEAuxInc : FieldId::kAuxInc,
+              aux ? inc(static_cast<int>(aux_unit)) : inc(1), k);
+        if (elements) d.Set(FieldId::kSrcInc, inc(4 * VT_Cols), k);
+      }
+      if (elements) d.Set(FieldId::kSrcBase, spad(4 * VT_Cols));
+      break;
+    }
+    case Opcode::kSend: {
+      const auto kind = static_cast<isa::SendKind>(random() % 3);
+      const bool reduce = kind == isa::SendKind::kReduce;
+      const bool moves = reduce || (kind == isa::SendKind::kPut && random() % 4);
+      auto group = static_cast<isa::Group>(random() % 4);
+      if (reduce && group == isa::Group::kOwner) group = isa::Group::kAll;
+      const bool to_owner = reduce || group == isa::Group::kOwner;
+      d.Set(FieldId::kSendKind, static_cast<int>(kind));
+      d.Set(FieldId::kGroup, static_cast<int>(group));
+      d.Set(FieldId::kOwnerX, random() % (to_owner ? kLastX + 1 : 8));
+      d.Set(FieldId::kOwnerY, random() % (to_owner ? kLastY + 1 : 8));
+      if (reduce && group == isa::Group::kRow) d.Set(FieldId::kOwnerY, kY);
+      if (reduce && group == isa::Group::kColumn) d.Set(FieldId::kOwnerX, kX);
+      d.Set(FieldId::kPost, kind != isa::SendKind::kTokens && random() % 2);
+      d.Set(FieldId::kPostSem, random() % isa::kMeshSemaphores);
+      for (int i = 0; i < 2; ++i) {
+        d.Set(FieldId::kTake, random() % 3 ? random() % 64 : 0, i);
+        d.Set(FieldId::kTakeSem, random() % (isa::kMeshSemaphores / 2) * 2 + i, i);
+      }
+      const auto flits = [&](uint32_t size) { return random() % size / kFlitBytes * kFlitBytes; };
+      d.Set(FieldId::kSendAddr, flits(moves ? kSpadBytes : 1 << 24));
+      d.Set(FieldId::kDstAddr, flits(moves ? kSpadBytes : 1 << 24));
+      d.Set(FieldId::kSendPitch, flits(1 << 24));
+      d.Set(FieldId::kDstPitch, flits(1 << 24));
+      if (moves) {
+        d.Set(FieldId::kSendRows, 1 + random() % 65535);
+        d.Set(FieldId::kRowFlits, 1 + random() % 65535);
       }
       break;
     }
@@ -203,7 +251,7 @@ void Mutate(Descriptor& d, std::mt19937& random) {
   for (;;) {
     const size_t n = random() % isa::Fields().size();
     const isa::Field& field = isa::Fields()[n];
-    if (field.opcodes != group && (field.opcodes != 'A' || random() % 8)) continue;
+    if (!isa::HasField(group, field) || (field.opcodes == 'A' && random() % 8)) continue;
     const FieldId id = static_cast<FieldId>(n);
     const int index = static_cast<int>(random() % field.count);
     const int64_t old = d.Get(id, index);
@@ -219,6 +267,12 @@ void Mutate(Descriptor& d, std::mt19937& random) {
                               65535,
                               int64_t{1} << (field.bits - 1),
                               VT_MaxClasses,
+                              kX,
+                              kY,
+                              kLastX + 1,
+                              kLastY + 1,
+                              kFlitBytes,
+                              4 * VT_Cols,
                               VT_AccDepth / 2,
                               static_cast<int64_t>(random())};
     int64_t value = limits[random() % std::size(limits)];
@@ -239,7 +293,7 @@ TEST(DescriptorCheck, AcceptsWhatIsLegal) {
     ++accepted[static_cast<int>(d.Get(FieldId::kOpcode))];
     ASSERT_FALSE(HasFailure());
   }
-  EXPECT_EQ(accepted.size(), 6u);
+  EXPECT_EQ(accepted.size(), 8u);
 }
 
 TEST(DescriptorCheck, AnswersMutatedDescriptorsAsGoldenDoes) {

@@ -13,9 +13,11 @@
 namespace vaultrain {
 namespace {
 
-constexpr int kClients = 6;  // A, B, results, auxiliary, load, store, in order of precedence
-constexpr bool kWrites[kClients] = {false, false, true, false, true, false};
-constexpr const char* kNames[kClients] = {"A", "B", "results", "auxiliary", "load", "store"};
+constexpr int kClients = 8;  // in order of precedence
+constexpr int kLoad = 5;
+constexpr bool kWrites[kClients] = {false, false, true, false, true, true, false, false};
+constexpr const char* kNames[kClients] = {"A",       "B",    "results", "auxiliary",
+                                          "receive", "load", "send",    "store"};
 constexpr int kGranules = VT_WordBits / VT_Granule;
 
 // The bank of a word: its number in digits of base Banks, folded.
@@ -37,11 +39,12 @@ class Bench {
   explicit Bench(uint32_t seed) : dut_(&context_), seed_(seed), random_(seed) {
     dut_.a_valid_i = dut_.b_valid_i = dut_.result_valid_i = 0;
     dut_.aux_valid_i = dut_.load_valid_i = dut_.store_valid_i = 0;
+    dut_.receive_valid_i = dut_.send_valid_i = 0;
     Reset(dut_);
     model_.assign(VT_Words, 0);
     for (uint32_t w = 0; w < VT_Words; ++w) {
       std::array<Request, kClients> requests;
-      requests[4] = {true, w, static_cast<uint32_t>(LowBits(kGranules)), Draw()};
+      requests[kLoad] = {true, w, static_cast<uint32_t>(LowBits(kGranules)), Draw()};
       Cycle(requests);
     }
   }
@@ -58,24 +61,34 @@ class Bench {
     dut_.result_data_i = r[2].data;
     dut_.aux_valid_i = r[3].valid;
     dut_.aux_addr_i = r[3].address;
-    dut_.load_valid_i = r[4].valid;
-    dut_.load_addr_i = r[4].address;
-    dut_.load_mask_i = r[4].mask;
-    dut_.load_data_i = r[4].data;
-    dut_.store_valid_i = r[5].valid;
-    dut_.store_addr_i = r[5].address;
+    dut_.receive_valid_i = r[4].valid;
+    dut_.receive_addr_i = r[4].address;
+    dut_.receive_mask_i = r[4].mask;
+    dut_.receive_data_i = r[4].data;
+    dut_.load_valid_i = r[5].valid;
+    dut_.load_addr_i = r[5].address;
+    dut_.load_mask_i = r[5].mask;
+    dut_.load_data_i = r[5].data;
+    dut_.send_valid_i = r[6].valid;
+    dut_.send_addr_i = r[6].address;
+    dut_.store_valid_i = r[7].valid;
+    dut_.store_addr_i = r[7].address;
     Settle(dut_);
-    const std::array<bool, kClients> ready = {bool(dut_.a_ready_o),      bool(dut_.b_ready_o),
-                                              bool(dut_.result_ready_o), bool(dut_.aux_ready_o),
-                                              bool(dut_.load_ready_o),   bool(dut_.store_ready_o)};
+    const std::array<bool, kClients> ready = {bool(dut_.a_ready_o),       bool(dut_.b_ready_o),
+                                              bool(dut_.result_ready_o),  bool(dut_.aux_ready_o),
+                                              bool(dut_.receive_ready_o), bool(dut_.load_ready_o),
+                                              bool(dut_.send_ready_o),    bool(dut_.store_ready_o)};
     const std::array<bool, kClients> valid = {bool(dut_.a_data_valid_o),
                                               bool(dut_.b_data_valid_o),
                                               false,
                                               bool(dut_.aux_data_valid_o),
                                               false,
+                                              false,
+                                              bool(dut_.send_data_valid_o),
                                               bool(dut_.store_data_valid_o)};
     const std::array<uint64_t, kClients> data = {
-        dut_.a_data_o, dut_.b_data_o, 0, dut_.aux_data_o, 0, dut_.store_data_o};
+        dut_.a_data_o,    dut_.b_data_o,    0, dut_.aux_data_o, 0, 0,
+        dut_.send_data_o, dut_.store_data_o};
     std::array<bool, kClients> taken{};
     uint32_t used = 0;
     for (int c = 0; c < kClients; ++c) {
@@ -121,7 +134,7 @@ class Bench {
   int cycle_ = 0;
 };
 
-TEST(Scratchpad, ServesSixClientsInTheirPrecedenceWithoutLosingABit) {
+TEST(Scratchpad, ServesEightClientsInTheirPrecedenceWithoutLosingABit) {
   for (uint32_t seed = 1; seed <= 6; ++seed) {
     Bench bench(seed);
     std::mt19937& random = bench.random();

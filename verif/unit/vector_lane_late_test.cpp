@@ -17,7 +17,7 @@ constexpr int kExpBits = 9;
 constexpr int kExpZero = 276;
 // Enabled cycles between an element and its scale, and its aux and mask.
 constexpr size_t kScaleDelay = 1;
-constexpr size_t kAuxDelay = 2;
+constexpr size_t kAuxDelay = 3;
 
 TEST(VectorLaneWithLateOperands, EqualsTwinUnderRandomStalls) {
   VerilatedContext context;
