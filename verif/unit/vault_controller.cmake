@@ -15,7 +15,7 @@ target_compile_definitions(vault_controller_slow_test PRIVATE VT_SOURCE_DIR="${C
 
 # High bandwidth memory: 16 accesses a page, an access every 2 cycles.
 vt_block_test(NAME vault_controller_hbm TOP vt_vault_controller
-              PARAMS Banks=16 RowBits=15 ColBits=4 DataBits=256 Beats=2 ReadQueue=32 Window=32 WriteQueue=128
-                     LookStride=4 HighWater=96 LowWater=16 ReadBatch=128 WriteBatch=128 tRCD=14 tRP=14 tCL=14
+              PARAMS Banks=16 RowBits=15 ColBits=4 DataBits=256 Beats=2 ReadQueue=64 ReadWindow=32 WriteWindow=32
+                     WriteQueue=128 HighWater=96 LowWater=16 ReadBatch=128 WriteBatch=128 tRCD=14 tRP=14 tCL=14
                      tCWL=4 tRAS=34 tRRD=6 tFAW=30 tCCD=2 tWTR=8 tWR=16 tRTP=6 tRFC=260 tREFI=3900)
 target_compile_definitions(vault_controller_hbm_test PRIVATE VT_SOURCE_DIR="${CMAKE_SOURCE_DIR}")

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 
+#include <Vdut.h>
 #include <gtest/gtest.h>
 
 #include <cstdio>
 #include <fstream>
 #include <regex>
 
-#include "unit/vault_bench.h"
+#include "harness/vault_bench.h"
 #include "vaultrain/dram_timing.h"
 #include "vaultrain/vault_pins.h"
 
@@ -21,7 +22,7 @@
 // As vt_vault_controller has them by default; what a client holds between reading and writing; the
 // shares expected.
 #ifndef VT_READ_QUEUE
-#define VT_READ_QUEUE 8
+#define VT_READ_QUEUE 32
 #define VT_BATCH 32
 #define VT_SLACK 64
 #define VT_LEAST_1_TO_1 0.91
@@ -31,6 +32,8 @@
 
 namespace vaultrain {
 namespace {
+
+using Bench = VaultBench<Vdut>;
 
 const std::string kSource = VT_SOURCE_DIR;
 
@@ -54,7 +57,7 @@ double Share(const Vault& vault, uint64_t accesses, uint64_t cycles) {
 void ExpectShare(const char* name, const std::vector<ReadJob>& reads,
                  const std::vector<WriteJob>& writes, double least) {
   Vault vault;
-  VaultBench bench(vault.timing, vault.geometry, 1);
+  Bench bench(vault.timing, vault.geometry, 1);
   ASSERT_EQ(bench.Run(reads, writes, {}, 4000000), "") << name;
   double share = Share(vault, reads.size() + writes.size(), bench.cycles());
   std::printf(
@@ -161,6 +164,25 @@ struct RandomCase {
   Stalls stalls;
 };
 
+// Accesses drawn over the whole vault.
+void Random(const char* name, bool writes, double least) {
+  Vault vault;
+  std::mt19937 random(7);
+  const uint64_t all = vault.geometry.Bytes() / uint64_t(vault.geometry.AccessBytes());
+  std::vector<ReadJob> read_jobs;
+  std::vector<WriteJob> write_jobs;
+  for (uint64_t i = 0; i < kMany; ++i) {
+    read_jobs.push_back({random() % all, 0});
+    if (writes) write_jobs.push_back({random() % all, 0});
+  }
+  ExpectShare(name, read_jobs, write_jobs, least);
+}
+
+TEST(VaultController, RandomAccessesReachTheirBound) {
+  Random("random reads", false, 0.4);
+  Random("random 1:1", true, 0.3);
+}
+
 TEST(VaultController, RandomTrafficKeepsOrderAndTiming) {
   Vault vault;
   auto page = static_cast<uint64_t>(vault.geometry.Columns());
@@ -188,7 +210,7 @@ TEST(VaultController, RandomTrafficKeepsOrderAndTiming) {
         reads.push_back({read_at % test.accesses * test.stride, 0});
         writes.push_back({write_at % test.accesses * test.stride, 0});
       }
-      VaultBench bench(vault.timing, vault.geometry, seed);
+      Bench bench(vault.timing, vault.geometry, seed);
       ASSERT_EQ(bench.Run(reads, writes, test.stalls, 4000000), "")
           << test.name << ", seed " << seed;
       EXPECT_LE(bench.longest_read(), LongestRead(vault.timing, vault.geometry.beats))
@@ -206,7 +228,7 @@ TEST(VaultController, ReadAfterAcknowledgementSeesTheWrite) {
     writes.push_back({access, i});
     reads.push_back({access, i + 1});
   }
-  VaultBench bench(vault.timing, vault.geometry, 5);
+  Bench bench(vault.timing, vault.geometry, 5);
   EXPECT_EQ(bench.Run(reads, writes, {}, 400000), "");
 }
 
@@ -215,7 +237,7 @@ TEST(VaultController, WriteIsNotStarvedByReadsOfAnOpenRow) {
   std::vector<ReadJob> reads;
   for (uint64_t i = 0; i < 4000; ++i) reads.push_back({i % 2, 0});
   for (uint64_t bank_row : {0, 1}) {  // another page of another bank, another row of the same bank
-    VaultBench bench(vault.timing, vault.geometry, 1);
+    Bench bench(vault.timing, vault.geometry, 1);
     uint64_t page = static_cast<uint64_t>(vault.geometry.Columns());
     uint64_t banks = static_cast<uint64_t>(vault.geometry.banks);
     uint64_t access = bank_row != 0 ? (banks + banks - 1) * page : page;
@@ -231,7 +253,7 @@ TEST(VaultController, ReadIsNotStarvedByWritesOfAnOpenRow) {
   for (uint64_t i = 0; i < 4000; ++i) writes.push_back({i % 2, 0});
   uint64_t page = static_cast<uint64_t>(vault.geometry.Columns());
   uint64_t banks = static_cast<uint64_t>(vault.geometry.banks);
-  VaultBench bench(vault.timing, vault.geometry, 1);
+  Bench bench(vault.timing, vault.geometry, 1);
   ASSERT_EQ(bench.Run({{(banks + banks - 1) * page, 100}, {page, 1000}}, writes, {}, 100000), "");
   EXPECT_LE(bench.longest_read(), 1500u);
 }
@@ -242,14 +264,14 @@ TEST(VaultController, LastWritesComeOutWhileReadsGoOn) {
   for (uint64_t i = 0; i < 6000; ++i) reads.push_back({i * 5, 0});
   std::vector<WriteJob> writes;
   for (uint64_t i = 0; i < 4; ++i) writes.push_back({900000 + i * 1000, 100});
-  VaultBench bench(vault.timing, vault.geometry, 1);
+  Bench bench(vault.timing, vault.geometry, 1);
   ASSERT_EQ(bench.Run(reads, writes, {}, 1000000), "");
   EXPECT_LE(bench.longest_write(), 1024u + 1000u);
 }
 
 TEST(VaultController, RefreshComesInEveryIntervalIdleOrBusy) {
   Vault vault;
-  VaultBench bench(vault.timing, vault.geometry, 1);
+  Bench bench(vault.timing, vault.geometry, 1);
   bench.die().Record(true);
   ASSERT_EQ(bench.Wait(3 * vault.timing.tREFI), "");
   std::vector<ReadJob> reads;
@@ -270,7 +292,7 @@ TEST(VaultController, RefreshComesInEveryIntervalIdleOrBusy) {
 // An access in the fewest cycles, command by command.
 TEST(VaultController, LoneReadTakesActivateAndRead) {
   Vault vault;
-  VaultBench bench(vault.timing, vault.geometry, 1);
+  Bench bench(vault.timing, vault.geometry, 1);
   bench.die().Record(true);
   uint64_t row = static_cast<uint64_t>(vault.geometry.Columns() * vault.geometry.banks);
   // Two accesses of a page, then another row of that bank.
