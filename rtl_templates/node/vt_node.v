@@ -29,8 +29,12 @@ module vt_node #(
     parameter RowBits       = 16,
     parameter ColBits       = 2,
     parameter BankRotate    = 1,
-    parameter ReadQueue     = 8,
+    parameter BankLow       = 0,
+    parameter ClosePage     = 0,
+    parameter ReadQueue     = 32,
+    parameter ReadWindow    = 16,
     parameter WriteQueue    = 32,
+    parameter WriteWindow   = 8,
     parameter tRCD          = 14,
     parameter tRP           = 14,
     parameter tCL           = 14,
@@ -146,6 +150,7 @@ module vt_node #(
   wire                     ev_wr;
   wire                     ev_ref;
   wire                     ev_row_miss;
+  wire                     unused_ev_refresh_late;
   wire [31:0]              cycle;
   wire [5:0]               job_index;
   wire [31:0]              job_cycle;
@@ -437,8 +442,12 @@ module vt_node #(
       .ColBits(ColBits),
       .IdBits(IdBits),
       .BankRotate(BankRotate),
+      .BankLow(BankLow),
+      .ClosePage(ClosePage),
       .ReadQueue(ReadQueue),
+      .ReadWindow(ReadWindow),
       .WriteQueue(WriteQueue),
+      .WriteWindow(WriteWindow),
       .HighWater(WriteQueue - 8),
       .tRCD(tRCD),
       .tRP(tRP),
@@ -479,6 +488,7 @@ module vt_node #(
       .ev_wr_o(ev_wr),
       .ev_ref_o(ev_ref),
       .ev_row_miss_o(ev_row_miss),
+      .ev_refresh_late_o(unused_ev_refresh_late),
       .dram_cmd_o(dram_cmd_o),
       .dram_bank_o(dram_bank_o),
       .dram_row_o(dram_row_o),

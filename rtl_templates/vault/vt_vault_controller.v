@@ -47,7 +47,7 @@ module vt_vault_controller #(
     parameter ReadQueue   = 32,    // reads under way, a power of two
     parameter ReadWindow  = 16,    // of these, reads that wait for the pins
     parameter WriteQueue  = 32,    // writes held, a power of two
-    parameter WriteWindow = 16,    // of these, writes that wait for the pins with their data
+    parameter WriteWindow = 8,     // of these, writes that wait for the pins with their data
     parameter Bypass      = 16,    // accesses of its direction that may pass the oldest
     parameter HighWater   = 24,    // writes with data that end a turn of reads
     parameter LowWater    = 4,     // writes left that end a turn of writes
@@ -109,6 +109,7 @@ module vt_vault_controller #(
     output reg                   ev_wr_o,
     output reg                   ev_ref_o,
     output reg                   ev_row_miss_o,
+    output reg                   ev_refresh_late_o,  // tREFI has passed since the last REF, which is an error
 
     // Vault pins.
     output reg  [2:0]            dram_cmd_o,
@@ -143,7 +144,7 @@ module vt_vault_controller #(
   localparam BatchBits = $clog2(larger(ReadBatch, WriteBatch) + 1);
   localparam IdleBits  = $clog2(IdleCycles + 1);
   localparam AgeBits   = $clog2(AgeCycles + 1);
-  localparam RefiBits  = $clog2(tREFI + 1);
+  localparam RefiBits  = $clog2(tREFI + 2);
   // Accesses between their command and their last beat.
   localparam Flights   = (larger(tCL, tCWL) + 2 + Beats) / larger(tCCD, Beats) + 2;
 
@@ -153,6 +154,7 @@ module vt_vault_controller #(
   localparam [31:0] WrBatch    = WriteBatch;
   localparam [31:0] Idle       = IdleCycles;
   localparam [31:0] Age        = AgeCycles;
+  localparam [31:0] Refi       = tREFI;
   localparam [31:0] LoadRefi   = tREFI - RefLead;
   localparam [31:0] LastBeat   = Beats - 1;
 
@@ -420,6 +422,14 @@ module vt_vault_controller #(
   always @(posedge clk_i) begin
     if (!rst_ni || do_ref) refi_q <= LoadRefi[RefiBits-1:0];
     else if (!ref_due) refi_q <= refi_q - 1'b1;
+  end
+
+  // A second count, from the REF on the pins, tells whether the first one keeps its promise.
+  reg [RefiBits-1:0] since_q;
+  always @(posedge clk_i) begin
+    if (!rst_ni || ev_ref_o) since_q <= {{(RefiBits - 1) {1'b0}}, 1'b1};
+    else if (since_q != {RefiBits{1'b1}}) since_q <= since_q + 1'b1;
+    ev_refresh_late_o <= rst_ni && !ev_ref_o && since_q == Refi[RefiBits-1:0];
   end
 
   // ---- the command of this cycle

@@ -130,6 +130,15 @@ FileTree GenerateRtl(const Variant& variant, const ResourcePaths& resources) {
   return tree;
 }
 
+FileTree VaultRtl(const ResourcePaths& resources) {
+  FileTree tree;
+  const std::string user = fmt::format("{} u_vault ();", kVaultModule);
+  for (auto& [name, text] : rtl::TemplateClosure(user, resources.templates)) {
+    tree["rtl/" + name] = std::move(text);
+  }
+  return tree;
+}
+
 FileTree HarnessSources(const ResourcePaths& resources) {
   FileTree sources;
   for (const char* name :

@@ -60,8 +60,12 @@ std::vector<Parameter> NodeParameters(const Variant& v, const VaultDram& dram) {
       {"RowBits", IndexBits(dram.geometry.rows), "bits of a row"},
       {"ColBits", IndexBits(dram.geometry.Columns()), "bits of a column, counted in accesses"},
       {"BankRotate", dram.geometry.bank_rotate, "digits of the row added to the bank"},
-      {"ReadQueue", v.dram.read_queue, "reads held by the vault controller"},
+      {"BankLow", dram.geometry.bank_low, "1: neighbouring accesses lie in neighbouring banks"},
+      {"ClosePage", v.dram.page == "closed", "1: a row closes as soon as no access needs it"},
+      {"ReadQueue", v.dram.read_queue, "reads under way in the vault controller"},
+      {"ReadWindow", v.dram.read_window, "of these, reads that wait for the pins"},
       {"WriteQueue", v.dram.write_queue, "writes held by the vault controller"},
+      {"WriteWindow", v.dram.write_window, "of these, writes that wait for the pins"},
       {"HostAddrBits", v.AddressBits(), "bits of a byte address of the host"},
       {"HostIdBits", v.host.id_bits, "bits of an AXI identifier"},
       // As many digits as the registers show.
