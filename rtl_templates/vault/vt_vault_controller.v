@@ -586,6 +586,7 @@ module vt_vault_controller #(
       end
     end else begin : gen_send_now
       reg [WSlotBits-1:0] slot_q;
+      wire unused = wr_send_last;
       assign wr_send      = wr_pop;
       assign wr_send_slot = wr_pop ? wr_issue_slot : slot_q;
       always @(posedge clk_i) slot_q <= wr_send_slot;

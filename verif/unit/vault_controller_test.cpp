@@ -332,6 +332,30 @@ TEST(VaultController, RowHitsGoFirst) {
   EXPECT_LE(bench.longest_read(), LongestRead(vault.timing, vault.geometry.beats));
 }
 
+// One access of another row among those of an open one.
+TEST(VaultController, OldestAccessIsPassedByFew) {
+  constexpr int kBypass = 16;  // Bypass of vt_vault_controller
+  Vault vault;
+  Bench bench(vault.timing, vault.geometry, 1);
+  bench.die().Record(true);
+  const auto access_bytes = static_cast<uint64_t>(vault.geometry.AccessBytes());
+  std::vector<ReadJob> reads;
+  for (int i = 0; i < 100; ++i) {
+    const int row = i == 8 ? 2 : 1;
+    reads.push_back(
+        {bench.die().AddressOf(3, row, i % vault.geometry.Columns()) / access_bytes, 0});
+  }
+  ASSERT_EQ(bench.Run(reads, {}, {}, 100000), "");
+  int before = 0;
+  for (const DramCommandRecord& record : bench.die().recorded()) {
+    if (record.command != DramCommand::kRd) continue;
+    if (record.row == 2) break;
+    ++before;
+  }
+  EXPECT_GT(before, 8);
+  EXPECT_LE(before, 8 + kBypass);
+}
+
 #if defined(VT_HMC1_AT_1_NS) && VT_ReadQueue == 32
 std::string ControllerText() {
   std::ifstream file(kSource + "/rtl_templates/vault/vt_vault_controller.v");
