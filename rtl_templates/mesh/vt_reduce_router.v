@@ -31,6 +31,7 @@ module vt_reduce_router #(
     parameter LinkBits = 128,  // bits of a flit that are summed, a multiple of 32
     parameter UserBits = 8,    // bits that go with the sum, at least 1
     parameter Depth    = 4,    // flits in a queue, the same in all routers, at least 2
+    parameter LinkRegisters = 1,  // 0: link_out_* and link_in_credit_o come a cycle early, for registers outside
     parameter FlitBits = LinkBits + UserBits + 8  // {values, user, header}
 ) (
     input  wire                  clk_i,
@@ -253,8 +254,6 @@ module vt_reduce_router #(
   wire [3:0]          credits_home;
   wire [3:0]          credit_error;
   wire [1:0]          unused_eject_level;
-  reg  [3:0]          link_out_valid_q;
-  reg  [FlitBits-1:0] link_out_flit_q;
 
   generate
     for (p = 0; p < 4; p = p + 1) begin : gen_credits
@@ -272,15 +271,24 @@ module vt_reduce_router #(
     end
   endgenerate
 
-  always @(posedge clk_i) begin
-    if (!run_n) link_out_valid_q <= 4'd0;
-    else link_out_valid_q <= out_valid[3:0];
-  end
-  always @(posedge clk_i) begin
-    if (|out_valid[3:0]) link_out_flit_q <= out_flit;
-  end
-  assign link_out_valid_o = link_out_valid_q;
-  assign link_out_flit_o  = {4{link_out_flit_q}};
+  generate
+    if (LinkRegisters != 0) begin : gen_link_register
+      reg [3:0]          link_out_valid_q;
+      reg [FlitBits-1:0] link_out_flit_q;
+      always @(posedge clk_i) begin
+        if (!run_n) link_out_valid_q <= 4'd0;
+        else link_out_valid_q <= out_valid[3:0];
+      end
+      always @(posedge clk_i) begin
+        if (|out_valid[3:0]) link_out_flit_q <= out_flit;
+      end
+      assign link_out_valid_o = link_out_valid_q;
+      assign link_out_flit_o  = {4{link_out_flit_q}};
+    end else begin : gen_link_early
+      assign link_out_valid_o = out_valid[3:0];
+      assign link_out_flit_o  = {4{out_flit}};
+    end
+  endgenerate
 
   vt_fifo #(
       .Width(FlitBits),
@@ -299,22 +307,28 @@ module vt_reduce_router #(
 
   // ---- credits back, state
 
-  reg [3:0] link_in_credit_q;
-  reg       error_q;
+  reg error_q;
 
-  assign link_in_credit_o = link_in_credit_q;
+  generate
+    if (LinkRegisters != 0) begin : gen_credit_register
+      reg [3:0] link_in_credit_q;
+      always @(posedge clk_i) begin
+        if (!run_n) link_in_credit_q <= 4'd0;
+        else link_in_credit_q <= pop[3:0];
+      end
+      assign link_in_credit_o = link_in_credit_q;
+    end else begin : gen_credit_early
+      assign link_in_credit_o = pop[3:0];
+    end
+  endgenerate
+
   assign error_o = error_q;
   // A flit between two routers is a credit that is not home.
   assign idle_o = head_valid == {Ports{1'b0}} && empty && !eject_valid_o && (credits_home | ~present) == 4'b1111;
 
   always @(posedge clk_i) begin
-    if (!run_n) begin
-      link_in_credit_q <= 4'd0;
-      error_q          <= 1'b0;
-    end else begin
-      link_in_credit_q <= pop[3:0];
-      error_q          <= mismatch || drop || |credit_error || |(link_in_valid_i & ~in_ready[3:0]);
-    end
+    if (!run_n) error_q <= 1'b0;
+    else error_q <= mismatch || drop || |credit_error || |(link_in_valid_i & ~in_ready[3:0]);
   end
 
   wire unused = &{1'b0, unused_sum_valid, unused_eject_level, level[`VT_PORT_LOCAL*LevelBits+:LevelBits]};

@@ -24,7 +24,8 @@
 
 module vt_router #(
     parameter FlitBits = 144,  // header and what the router does not look at, at least 9
-    parameter Depth    = 8     // flits in the queue of a link, the same in all routers, at least 2
+    parameter Depth    = 8,    // flits in the queue of a link, the same in all routers, at least 2
+    parameter LinkRegisters = 1  // 0: link_out_* and link_in_credit_o come a cycle early, for registers outside
 ) (
     input  wire                  clk_i,
     input  wire                  rst_ni,
@@ -170,7 +171,6 @@ module vt_router #(
   wire [3:0]       credits_home;
   wire [3:0]       credit_error;
   wire             eject_room;
-  reg  [3:0]       link_out_valid_q;
   wire [1:0]       unused_eject_level;
 
   generate
@@ -226,39 +226,51 @@ module vt_router #(
             .overflow_o(credit_error[o])
         );
 
-        reg [FlitBits-1:0] link_out_flit_q;
-        always @(posedge clk_i) begin
-          if (!rst_ni) link_out_valid_q[o] <= 1'b0;
-          else link_out_valid_q[o] <= out_valid[o];
+        if (LinkRegisters != 0) begin : gen_register
+          reg                link_out_valid_q;
+          reg [FlitBits-1:0] link_out_flit_q;
+          always @(posedge clk_i) begin
+            if (!rst_ni) link_out_valid_q <= 1'b0;
+            else link_out_valid_q <= out_valid[o];
+          end
+          always @(posedge clk_i) begin
+            if (out_valid[o]) link_out_flit_q <= flit;
+          end
+          assign link_out_valid_o[o] = link_out_valid_q;
+          assign link_out_flit_o[o*FlitBits+:FlitBits] = link_out_flit_q;
+        end else begin : gen_early
+          assign link_out_valid_o[o] = out_valid[o];
+          assign link_out_flit_o[o*FlitBits+:FlitBits] = flit;
         end
-        always @(posedge clk_i) begin
-          if (out_valid[o]) link_out_flit_q <= flit;
-        end
-        assign link_out_flit_o[o*FlitBits+:FlitBits] = link_out_flit_q;
       end
     end
   endgenerate
 
-  assign link_out_valid_o = link_out_valid_q;
 
   // ---- credits back, state
 
-  reg [3:0] link_in_credit_q;
-  reg       error_q;
+  reg error_q;
 
-  assign link_in_credit_o = link_in_credit_q;
+  generate
+    if (LinkRegisters != 0) begin : gen_credit_register
+      reg [3:0] link_in_credit_q;
+      always @(posedge clk_i) begin
+        if (!rst_ni) link_in_credit_q <= 4'd0;
+        else link_in_credit_q <= pop[3:0];
+      end
+      assign link_in_credit_o = link_in_credit_q;
+    end else begin : gen_credit_early
+      assign link_in_credit_o = pop[3:0];
+    end
+  endgenerate
+
   assign error_o = error_q;
   // A flit between two routers is a credit that is not home.
   assign idle_o = head_valid == {Ports{1'b0}} && !eject_valid_o && (credits_home | ~present[3:0]) == 4'b1111;
 
   always @(posedge clk_i) begin
-    if (!rst_ni) begin
-      link_in_credit_q <= 4'd0;
-      error_q          <= 1'b0;
-    end else begin
-      link_in_credit_q <= pop[3:0];
-      error_q          <= |credit_error || |nowhere || |(link_in_valid_i & ~in_ready[3:0]);
-    end
+    if (!rst_ni) error_q <= 1'b0;
+    else error_q <= |credit_error || |nowhere || |(link_in_valid_i & ~in_ready[3:0]);
   end
 
   wire unused = &{1'b0, unused_eject_level};

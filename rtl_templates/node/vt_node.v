@@ -1,28 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// One node of the memory module: PE cluster, vault controller, routers of both meshes, registers, target of the host.
+// One node of the memory module: a core, and the registers of the links that leave it.
 //
-//                       links of the data mesh                 links of the reduction mesh
-//                                 |                                         |
-//   host (node 0) <──> +──────────────────────+                   +───────────────────+
-//                      |        router        |                   |   reduce router   |
-//                      +──────────────────────+                   +───────────────────+
-//                         |               |                                 |
-//                  +─────────────+  +───────────────────────────────────────────────+
-//                  | host target |  |                  PE cluster                   | <── registers
-//                  +─────────────+  +───────────────────────────────────────────────+
-//                         |               |
-//                      +──────────────────────+
-//                      |   vault controller   | <──> vault pins
-//                      +──────────────────────+
-//
-// All nodes of a module are the same module: where a node stands comes in by ports. What arrives from the data mesh is
-// always taken, by its type: the cluster, the target and the host's port have room for it.
+// All nodes of a module are the same module: where a node stands comes in by ports. Everything that leaves for another
+// node comes from a register here.
 
 `default_nettype none
 `include "vt_regs.vh"
-`include "vt_mesh.vh"
 `include "vt_mesh_flit.vh"
 
 module vt_node #(
@@ -135,82 +120,59 @@ module vt_node #(
     input  wire [DataBits-1:0]          dram_rdata_i
 );
 
-  // ---- data mesh
+  // ---- links
 
-  wire                inject_valid;
-  wire                inject_ready;
-  wire [FlitBits-1:0] inject_flit;
-  wire                eject_valid;
-  wire                eject_ready;
-  wire [FlitBits-1:0] eject_flit;
-  wire                data_idle;
-  wire                data_error;
-  wire [3:0]          drop_credit;
+  wire [3:0]            link_valid;
+  wire [4*FlitBits-1:0] link_flit;
+  wire [3:0]            link_credit;
+  wire [3:0]            red_valid;
+  wire [4*RedBits-1:0]  red_flit;
+  wire [3:0]            red_credit;
 
-  vt_router #(
-      .FlitBits(FlitBits),
-      .Depth(LinkDepth)
-  ) u_router (
-      .clk_i(clk_i),
-      .rst_ni(rst_ni),
-      .my_x_i(my_x_i),
-      .my_y_i(my_y_i),
-      .last_x_i(last_x_i),
-      .last_y_i(last_y_i),
-      .inject_valid_i(inject_valid),
-      .inject_ready_o(inject_ready),
-      .inject_flit_i(inject_flit),
-      .eject_valid_o(eject_valid),
-      .eject_ready_i(eject_ready),
-      .eject_flit_o(eject_flit),
-      .link_out_valid_o(link_out_valid_o),
-      .link_out_flit_o(link_out_flit_o),
-      .link_out_credit_i(link_out_credit_i & ~drop_credit),
-      .link_in_valid_i(link_in_valid_i),
-      .link_in_flit_i(link_in_flit_i),
-      .link_in_credit_o(link_in_credit_o),
-      .idle_o(data_idle),
-      .error_o(data_error)
-  );
+  reg [3:0]            link_valid_q;
+  reg [4*FlitBits-1:0] link_flit_q;
+  reg [3:0]            link_credit_q;
+  reg [3:0]            red_valid_q;
+  reg [RedBits-1:0]    red_flit_q;
+  reg [3:0]            red_credit_q;
 
-  // ---- reduction mesh
+  always @(posedge clk_i) begin
+    if (!rst_ni) begin
+      link_valid_q  <= 4'd0;
+      link_credit_q <= 4'd0;
+    end else begin
+      link_valid_q  <= link_valid;
+      link_credit_q <= link_credit;
+    end
+    // Outside a run the reduction mesh is kept empty.
+    if (!rst_ni || !busy_i) begin
+      red_valid_q  <= 4'd0;
+      red_credit_q <= 4'd0;
+    end else begin
+      red_valid_q  <= red_valid;
+      red_credit_q <= red_credit;
+    end
+    // The reduction router sends one flit a cycle, the same to all its links.
+    if (|red_valid) red_flit_q <= red_flit[RedBits-1:0];
+  end
 
-  wire               red_inject_valid;
-  wire               red_inject_ready;
-  wire [RedBits-1:0] red_inject_flit;
-  wire               red_eject_valid;
-  wire               red_eject_ready;
-  wire [RedBits-1:0] red_eject_flit;
-  wire               red_idle;
-  wire               red_error;
+  genvar d;
+  generate
+    for (d = 0; d < 4; d = d + 1) begin : gen_link
+      always @(posedge clk_i) begin
+        if (link_valid[d]) link_flit_q[d*FlitBits+:FlitBits] <= link_flit[d*FlitBits+:FlitBits];
+      end
+    end
+  endgenerate
 
-  vt_reduce_router #(
-      .LinkBits(LinkBits),
-      .UserBits(`VT_RED_HEAD - `VT_MESH_HEADER_BITS),
-      .Depth(LinkDepth)
-  ) u_reduce_router (
-      .clk_i(clk_i),
-      .rst_ni(rst_ni),
-      .clear_i(!busy_i),
-      .my_x_i(my_x_i),
-      .my_y_i(my_y_i),
-      .last_x_i(last_x_i),
-      .last_y_i(last_y_i),
-      .inject_valid_i(red_inject_valid),
-      .inject_ready_o(red_inject_ready),
-      .inject_flit_i(red_inject_flit),
-      .eject_valid_o(red_eject_valid),
-      .eject_ready_i(red_eject_ready),
-      .eject_flit_o(red_eject_flit),
-      .link_out_valid_o(red_out_valid_o),
-      .link_out_flit_o(red_out_flit_o),
-      .link_out_credit_i(red_out_credit_i),
-      .link_in_valid_i(red_in_valid_i),
-      .link_in_flit_i(red_in_flit_i),
-      .link_in_credit_o(red_in_credit_o),
-      .idle_o(red_idle),
-      .error_o(red_error)
-  );
+  wire unused_red = &{1'b0, red_flit[4*RedBits-1:RedBits]};
+
+  assign link_out_valid_o = link_valid_q;
+  assign link_out_flit_o  = link_flit_q;
+  assign link_in_credit_o = link_credit_q;
+  assign red_out_valid_o  = red_valid_q;
+  assign red_out_flit_o   = {4{red_flit_q}};
+  assign red_in_credit_o  = red_credit_q;
 
   // ---- the rest
 
@@ -251,7 +213,8 @@ module vt_node #(
       .tRTP(tRTP),
       .tRFC(tRFC),
       .tREFI(tREFI),
-      .LinkBits(LinkBits)
+      .LinkBits(LinkBits),
+      .LinkDepth(LinkDepth)
   ) u_core (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
@@ -282,24 +245,18 @@ module vt_node #(
       .host_tx_flit_i(host_tx_flit_i),
       .host_rx_valid_o(host_rx_valid_o),
       .host_rx_flit_o(host_rx_flit_o),
-      .inject_valid_o(inject_valid),
-      .inject_ready_i(inject_ready),
-      .inject_flit_o(inject_flit),
-      .eject_valid_i(eject_valid),
-      .eject_ready_o(eject_ready),
-      .eject_flit_i(eject_flit),
-      .data_idle_i(data_idle),
-      .data_error_i(data_error),
-      .drop_credit_o(drop_credit),
-      .link_credit_i(link_out_credit_i),
-      .red_inject_valid_o(red_inject_valid),
-      .red_inject_ready_i(red_inject_ready),
-      .red_inject_flit_o(red_inject_flit),
-      .red_eject_valid_i(red_eject_valid),
-      .red_eject_ready_o(red_eject_ready),
-      .red_eject_flit_i(red_eject_flit),
-      .red_idle_i(red_idle),
-      .red_error_i(red_error),
+      .link_out_valid_o(link_valid),
+      .link_out_flit_o(link_flit),
+      .link_out_credit_i(link_out_credit_i),
+      .link_in_valid_i(link_in_valid_i),
+      .link_in_flit_i(link_in_flit_i),
+      .link_in_credit_o(link_credit),
+      .red_out_valid_o(red_valid),
+      .red_out_flit_o(red_flit),
+      .red_out_credit_i(red_out_credit_i),
+      .red_in_valid_i(red_in_valid_i),
+      .red_in_flit_i(red_in_flit_i),
+      .red_in_credit_o(red_credit),
       .dram_cmd_o(dram_cmd_o),
       .dram_bank_o(dram_bank_o),
       .dram_row_o(dram_row_o),

@@ -1,16 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// A node without its routers: PE cluster, vault controller, registers, target of the host.
+// A node but for the registers of its links: PE cluster, vault controller, routers of both meshes, registers, target of
+// the host.
 //
-// What arrives from the data mesh goes by its type to the cluster, the target or the host's port, all of which have room
-// for it; cluster, target and port take turns to send. Outputs may depend on inputs of the same cycle; those of the
-// routers come from registers, so that no path crosses two nodes. Large modules are Verilated with the core as a block of
-// its own, which is built once.
+//                       links of the data mesh                 links of the reduction mesh
+//                                 |                                         |
+//   host (node 0) <──> +──────────────────────+                   +───────────────────+
+//                      |        router        |                   |   reduce router   |
+//                      +──────────────────────+                   +───────────────────+
+//                         |               |                                 |
+//                  +─────────────+  +───────────────────────────────────────────────+
+//                  | host target |  |                  PE cluster                   | <── registers
+//                  +─────────────+  +───────────────────────────────────────────────+
+//                         |               |
+//                      +──────────────────────+
+//                      |   vault controller   | <──> vault pins
+//                      +──────────────────────+
+//
+// What arrives from the data mesh is always taken, by its type: the cluster, the target and the host's port have room for
+// it. What leaves on links comes a cycle early, for the registers in vt_node: tools that take the core as one block, and
+// cannot see which outputs depend on which inputs, then find no loop from node to node.
 
 `default_nettype none
 `include "vt_isa.vh"
 `include "vt_regs.vh"
+`include "vt_mesh.vh"
 `include "vt_mesh_flit.vh"
 `include "vt_host_flit.vh"
 
@@ -55,6 +70,7 @@ module vt_node_core #(
     parameter tREFI         = 7491,
     // Mesh.
     parameter LinkBits      = 128,  // payload of a flit
+    parameter LinkDepth     = 8,    // flits in the queue of a link
     parameter FlitBits      = `VT_FLIT_HEAD + LinkBits,
     parameter RedBits       = `VT_RED_HEAD + LinkBits,
     parameter BankBits      = $clog2(Banks)
@@ -97,27 +113,21 @@ module vt_node_core #(
     output wire                         host_rx_valid_o,
     output wire [FlitBits-1:0]          host_rx_flit_o,
 
-    // Router of the data mesh, and its credits as a fault spoils them.
-    output wire                         inject_valid_o,
-    input  wire                         inject_ready_i,
-    output wire [FlitBits-1:0]          inject_flit_o,
-    input  wire                         eject_valid_i,
-    output wire                         eject_ready_o,
-    input  wire [FlitBits-1:0]          eject_flit_i,
-    input  wire                         data_idle_i,
-    input  wire                         data_error_i,
-    input  wire [3:0]                   link_credit_i,     // credits that come back
-    output wire [3:0]                   drop_credit_o,     // of which these are kept from the router
+    // Links of the data mesh: north, east, south, west from bit 0. Outputs are to be registered.
+    output wire [3:0]                   link_out_valid_o,
+    output wire [4*FlitBits-1:0]        link_out_flit_o,
+    input  wire [3:0]                   link_out_credit_i,
+    input  wire [3:0]                   link_in_valid_i,
+    input  wire [4*FlitBits-1:0]        link_in_flit_i,
+    output wire [3:0]                   link_in_credit_o,
 
-    // Router of the reduction mesh.
-    output wire                         red_inject_valid_o,
-    input  wire                         red_inject_ready_i,
-    output wire [RedBits-1:0]           red_inject_flit_o,
-    input  wire                         red_eject_valid_i,
-    output wire                         red_eject_ready_o,
-    input  wire [RedBits-1:0]           red_eject_flit_i,
-    input  wire                         red_idle_i,
-    input  wire                         red_error_i,
+    // Links of the reduction mesh, likewise.
+    output wire [3:0]                   red_out_valid_o,
+    output wire [4*RedBits-1:0]         red_out_flit_o,
+    input  wire [3:0]                   red_out_credit_i,
+    input  wire [3:0]                   red_in_valid_i,
+    input  wire [4*RedBits-1:0]         red_in_flit_i,
+    output wire [3:0]                   red_in_credit_o,
 
     // Vault pins (vaultrain/vault_pins.h).
     output wire [2:0]                   dram_cmd_o,
@@ -128,6 +138,7 @@ module vt_node_core #(
     output wire [DataBits/8-1:0]        dram_wmask_o,
     input  wire [DataBits-1:0]          dram_rdata_i
 );
+
   localparam AccessAddr = RowBits + BankBits + ColBits;
   localparam AccessLog = $clog2(Beats * DataBits / 8);
   localparam MemBits = AccessAddr + AccessLog;
@@ -136,6 +147,8 @@ module vt_node_core #(
 
   wire                      running;
   wire                      freeze;
+  wire [3:0]                drop_credit;
+  wire [3:0]                dropped;
   wire [63:0]               prog_addr;
   wire [31:0]               prog_count;
   wire [63:0]               window_base;
@@ -196,8 +209,8 @@ module vt_node_core #(
       .error_code_o(error_code_o),
       .error_info_o(error_info_o),
       .freeze_o(freeze),
-      .drop_credit_o(drop_credit_o),
-      .dropped_i(link_credit_i & drop_credit_o),
+      .drop_credit_o(drop_credit),
+      .dropped_i(dropped),
       .ev_mac_cycles_i(ev_mac),
       .ev_dram_reads_i(ev_rd),
       .ev_dram_writes_i(ev_wr),
@@ -255,7 +268,7 @@ module vt_node_core #(
 
   assign rd_req_valid[0] = seq_req_valid && !freeze;
 
-  // ---- flits: the cluster, the target and the host's port take turns
+  // ---- data mesh: the cluster, the target and the host's port take turns
 
   wire                tx_valid;
   wire                tx_ready;
@@ -263,14 +276,20 @@ module vt_node_core #(
   wire                target_valid;
   wire                target_ready;
   wire [FlitBits-1:0] target_flit;
+  wire                inject_ready;
   wire [2:0]          inject_grant;
+  wire                eject_valid;
+  wire                eject_ready;
+  wire [FlitBits-1:0] eject_flit;
+  wire                data_idle;
+  wire                data_error;
 
   vt_round_robin #(
       .Clients(3)
   ) u_turns (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
-      .request_i({host_tx_valid_i, target_valid, tx_valid} & {3{inject_ready_i}}),
+      .request_i({host_tx_valid_i, target_valid, tx_valid} & {3{inject_ready}}),
       .grant_o(inject_grant)
   );
 
@@ -278,18 +297,86 @@ module vt_node_core #(
   assign target_ready    = inject_grant[1];
   assign host_tx_ready_o = inject_grant[2];
 
-  assign inject_valid_o = |inject_grant;
-  assign inject_flit_o = ({FlitBits{inject_grant[0]}} & tx_flit) |
+  wire [FlitBits-1:0] inject_flit = ({FlitBits{inject_grant[0]}} & tx_flit) |
        ({FlitBits{inject_grant[1]}} & target_flit) | ({FlitBits{inject_grant[2]}} & host_tx_flit_i);
 
-  wire [2:0] eject_type = eject_flit_i[`VT_FLIT_TYPE];
+  assign dropped = link_out_credit_i & drop_credit;
+
+  vt_router #(
+      .FlitBits(FlitBits),
+      .Depth(LinkDepth),
+      .LinkRegisters(0)
+  ) u_router (
+      .clk_i(clk_i),
+      .rst_ni(rst_ni),
+      .my_x_i(my_x_i),
+      .my_y_i(my_y_i),
+      .last_x_i(last_x_i),
+      .last_y_i(last_y_i),
+      .inject_valid_i(|inject_grant),
+      .inject_ready_o(inject_ready),
+      .inject_flit_i(inject_flit),
+      .eject_valid_o(eject_valid),
+      .eject_ready_i(eject_ready),
+      .eject_flit_o(eject_flit),
+      .link_out_valid_o(link_out_valid_o),
+      .link_out_flit_o(link_out_flit_o),
+      .link_out_credit_i(link_out_credit_i & ~drop_credit),
+      .link_in_valid_i(link_in_valid_i),
+      .link_in_flit_i(link_in_flit_i),
+      .link_in_credit_o(link_in_credit_o),
+      .idle_o(data_idle),
+      .error_o(data_error)
+  );
+
+  wire [2:0] eject_type = eject_flit[`VT_FLIT_TYPE];
   wire       to_cluster = eject_type == `VT_FLIT_TYPE_PUT || eject_type == `VT_FLIT_TYPE_POST;
   wire       to_host    = eject_type == `VT_HOST_DATA || eject_type == `VT_HOST_ACK;
   wire       rx_ready;
 
-  assign eject_ready_o   = to_cluster ? rx_ready : 1'b1;
-  assign host_rx_valid_o = eject_valid_i && to_host;
-  assign host_rx_flit_o  = eject_flit_i;
+  assign eject_ready     = to_cluster ? rx_ready : 1'b1;
+  assign host_rx_valid_o = eject_valid && to_host;
+  assign host_rx_flit_o  = eject_flit;
+
+  // ---- reduction mesh
+
+  wire               red_tx_valid;
+  wire               red_tx_ready;
+  wire [RedBits-1:0] red_tx_flit;
+  wire               red_rx_valid;
+  wire               red_rx_ready;
+  wire [RedBits-1:0] red_rx_flit;
+  wire               red_idle;
+  wire               red_error;
+
+  vt_reduce_router #(
+      .LinkBits(LinkBits),
+      .UserBits(`VT_RED_HEAD - `VT_MESH_HEADER_BITS),
+      .Depth(LinkDepth),
+      .LinkRegisters(0)
+  ) u_reduce_router (
+      .clk_i(clk_i),
+      .rst_ni(rst_ni),
+      .clear_i(!busy_i),
+      .my_x_i(my_x_i),
+      .my_y_i(my_y_i),
+      .last_x_i(last_x_i),
+      .last_y_i(last_y_i),
+      .inject_valid_i(red_tx_valid),
+      .inject_ready_o(red_tx_ready),
+      .inject_flit_i(red_tx_flit),
+      .eject_valid_o(red_rx_valid),
+      .eject_ready_i(red_rx_ready),
+      .eject_flit_o(red_rx_flit),
+      .link_out_valid_o(red_out_valid_o),
+      .link_out_flit_o(red_out_flit_o),
+      .link_out_credit_i(red_out_credit_i),
+      .link_in_valid_i(red_in_valid_i),
+      .link_in_flit_i(red_in_flit_i),
+      .link_in_credit_o(red_in_credit_o),
+      .idle_o(red_idle),
+      .error_o(red_error)
+  );
 
   // ---- the host's accesses
 
@@ -303,8 +390,8 @@ module vt_node_core #(
   ) u_target (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
-      .rx_valid_i(eject_valid_i && !to_cluster && !to_host),
-      .rx_flit_i(eject_flit_i),
+      .rx_valid_i(eject_valid && !to_cluster && !to_host),
+      .rx_flit_i(eject_flit),
       .tx_valid_o(target_valid),
       .tx_ready_i(target_ready),
       .tx_flit_o(target_flit),
@@ -334,7 +421,7 @@ module vt_node_core #(
   reg [7:0] fault_code_q;
 
   wire at_origin  = my_x_i == 3'd0 && my_y_i == 3'd0;
-  wire mesh_error = data_error_i || red_error_i || target_error || (host_rx_valid_o && !at_origin);
+  wire mesh_error = data_error || red_error || target_error || (host_rx_valid_o && !at_origin);
 
   always @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -343,8 +430,8 @@ module vt_node_core #(
       mesh_error_q <= 1'b0;
       fault_q      <= 1'b0;
     end else begin
-      data_idle_q  <= data_idle_i;
-      red_idle_q   <= red_idle_i;
+      data_idle_q  <= data_idle;
+      red_idle_q   <= red_idle;
       mesh_error_q <= mesh_error;
       fault_q      <= running && (ev_ecc_uncorrectable || ev_refresh_late || mesh_error || fault_i);
     end
@@ -400,15 +487,15 @@ module vt_node_core #(
       .tx_valid_o(tx_valid),
       .tx_ready_i(tx_ready),
       .tx_flit_o(tx_flit),
-      .rx_valid_i(eject_valid_i && to_cluster),
+      .rx_valid_i(eject_valid && to_cluster),
       .rx_ready_o(rx_ready),
-      .rx_flit_i(eject_flit_i),
-      .red_tx_valid_o(red_inject_valid_o),
-      .red_tx_ready_i(red_inject_ready_i),
-      .red_tx_flit_o(red_inject_flit_o),
-      .red_rx_valid_i(red_eject_valid_i),
-      .red_rx_ready_o(red_eject_ready_o),
-      .red_rx_flit_i(red_eject_flit_i),
+      .rx_flit_i(eject_flit),
+      .red_tx_valid_o(red_tx_valid),
+      .red_tx_ready_i(red_tx_ready),
+      .red_tx_flit_o(red_tx_flit),
+      .red_rx_valid_i(red_rx_valid),
+      .red_rx_ready_o(red_rx_ready),
+      .red_rx_flit_i(red_rx_flit),
       .rd_req_valid_o({rd_req_valid[1], seq_req_valid}),
       .rd_req_ready_i({rd_req_ready[1], rd_req_ready[0] && !freeze}),
       .rd_req_addr_o(rd_req_addr[0+:2*AccessAddr]),
