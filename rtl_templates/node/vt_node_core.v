@@ -49,8 +49,12 @@ module vt_node_core #(
     parameter RowBits       = 16,
     parameter ColBits       = 2,
     parameter BankRotate    = 1,
-    parameter ReadQueue     = 8,
+    parameter BankLow       = 0,
+    parameter ClosePage     = 0,
+    parameter ReadQueue     = 32,
+    parameter ReadWindow    = 16,
     parameter WriteQueue    = 32,
+    parameter WriteWindow   = 8,
     parameter tRCD          = 14,
     parameter tRP           = 14,
     parameter tCL           = 14,
@@ -170,7 +174,7 @@ module vt_node_core #(
   wire                      ev_row_miss;
   wire                      ev_ecc_corrected = 1'b0;
   wire                      ev_ecc_uncorrectable = 1'b0;
-  wire                      ev_refresh_late = 1'b0;
+  wire                      ev_refresh_late;
   wire [31:0]               cycle;
   wire [5:0]                job_index;
   wire [31:0]               job_cycle;
@@ -593,8 +597,12 @@ module vt_node_core #(
       .ColBits(ColBits),
       .IdBits(IdBits),
       .BankRotate(BankRotate),
+      .BankLow(BankLow),
+      .ClosePage(ClosePage),
       .ReadQueue(ReadQueue),
+      .ReadWindow(ReadWindow),
       .WriteQueue(WriteQueue),
+      .WriteWindow(WriteWindow),
       .HighWater(WriteQueue - 8),
       .tRCD(tRCD),
       .tRP(tRP),
@@ -635,6 +643,7 @@ module vt_node_core #(
       .ev_wr_o(ev_wr),
       .ev_ref_o(ev_ref),
       .ev_row_miss_o(ev_row_miss),
+      .ev_refresh_late_o(ev_refresh_late),
       .dram_cmd_o(dram_cmd_o),
       .dram_bank_o(dram_bank_o),
       .dram_row_o(dram_row_o),

@@ -3,11 +3,11 @@
 //
 // State and timers of the banks of one vault, and of the rules that hold across banks.
 //
-// The command that the controller decides on in a cycle enters on cmd_*; every *_ok_o and lookup of the next cycle
-// counts it. A counter loaded with N - 1 at a command allows the next one N cycles later. Across banks: tRRD, tFAW, the
+// The command that the controller decides on in a cycle enters on cmd_*; every output of the next cycle counts
+// it. A counter loaded with N - 1 at a command allows the next one N cycles later. Across banks: tRRD, tFAW, the
 // gaps between accesses, tRFC. All data of the vault share one bus without a turnaround cycle of their own.
 //
-// Latency     lookups are combinational; a command shows in them one cycle later.
+// Latency     lookups are combinational; a command shows in the outputs one cycle later.
 
 `default_nettype none
 
@@ -42,19 +42,18 @@ module vt_vault_banks #(
     input  wire [BankBits-1:0] cmd_bank_i,
     input  wire [RowBits-1:0]  cmd_row_i,
 
-    // Lookup of the access whose turn it is: its row is open; and tRCD has passed.
-    input  wire [BankBits-1:0] head_bank_i,
-    input  wire [RowBits-1:0]  head_row_i,
-    output wire                head_hit_o,
-    output wire                head_ready_o,
+    // State of each bank.
+    output wire [Banks-1:0]    open_o,
+    output wire [Banks-1:0]    ready_o,   // tRCD has passed since it was opened, or tRP since it was closed
+    output wire [Banks-1:0]    pre_ok_o,  // tRAS, tRTP and tWR have passed
 
-    // Lookup of the access looked at ahead.
-    input  wire [BankBits-1:0] look_bank_i,
-    input  wire [RowBits-1:0]  look_row_i,
-    output wire                look_open_o,
-    output wire                look_hit_o,
-    output wire                look_ready_o,   // tRP or tRCD has passed
-    output wire                look_pre_ok_o,  // tRAS, tRTP and tWR have passed
+    // Lookups of accesses that come in: the row is open.
+    input  wire [BankBits-1:0] rd_bank_i,
+    input  wire [RowBits-1:0]  rd_row_i,
+    output wire                rd_hit_o,
+    input  wire [BankBits-1:0] wr_bank_i,
+    input  wire [RowBits-1:0]  wr_row_i,
+    output wire                wr_hit_o,
 
     // Rules across banks.
     output wire                act_ok_o,
@@ -77,7 +76,7 @@ module vt_vault_banks #(
   localparam RdToWr  = larger(tCCD, tCL + Beats - tCWL);
   localparam WrToRdAll = larger(WrToRd, tCWL + Beats - tCL);
 
-  localparam PreMax  = larger(larger(WrToPre, tRAS), tRTP);
+  localparam PreMax  = larger(larger(WrToPre, larger(tRAS, 2)), tRTP);
   localparam PreBits = $clog2(PreMax + 1);
   localparam GapMax  = larger(tRP, tRCD);
   localparam GapBits = $clog2(GapMax + 1);
@@ -86,7 +85,8 @@ module vt_vault_banks #(
   localparam RfcBits = $clog2(tRFC + 1);
 
   // Loads of the counters, each the gap less one.
-  localparam [31:0] LoadRas  = tRAS - 1;
+  // A row stays open until the windows know that it is.
+  localparam [31:0] LoadRas  = larger(tRAS, 2) - 1;
   localparam [31:0] LoadRtp  = tRTP - 1;
   localparam [31:0] LoadWr   = WrToPre - 1;
   localparam [31:0] LoadRp   = tRP - 1;
@@ -153,15 +153,14 @@ module vt_vault_banks #(
     end
   endgenerate
 
-  assign head_hit_o    = open_q[head_bank_i] && row_q[head_bank_i*RowBits+:RowBits] == head_row_i;
-  assign head_ready_o  = gap_over[head_bank_i];
-  assign look_open_o   = open_q[look_bank_i];
-  assign look_hit_o    = look_open_o && row_q[look_bank_i*RowBits+:RowBits] == look_row_i;
-  assign look_ready_o  = gap_over[look_bank_i];
-  assign look_pre_ok_o = pre_over[look_bank_i];
-  assign prea_ok_o     = &pre_over;
-  assign none_open_o   = open_q == {Banks{1'b0}};
-  assign closed_o      = none_open_o && &gap_over;
+  assign open_o      = open_q;
+  assign ready_o     = gap_over;
+  assign pre_ok_o    = pre_over;
+  assign rd_hit_o    = open_q[rd_bank_i] && row_q[rd_bank_i*RowBits+:RowBits] == rd_row_i;
+  assign wr_hit_o    = open_q[wr_bank_i] && row_q[wr_bank_i*RowBits+:RowBits] == wr_row_i;
+  assign prea_ok_o   = &pre_over;
+  assign none_open_o = open_q == {Banks{1'b0}};
+  assign closed_o    = none_open_o && &gap_over;
 
   // ---- across banks
 

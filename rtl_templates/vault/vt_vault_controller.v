@@ -3,25 +3,32 @@
 //
 // Controller of one vault: reads and writes of whole accesses become commands to the dies under a timing set.
 //
-// Order. Reads return their data in the order of their requests; writes are issued in theirs. A read requested after
-// wr_ack sees the write. Between a read and a write that is not acknowledged yet there is no order: a client that wants
-// one waits for the read data or the acknowledgement.
+// Order. Reads return their data, and writes their acknowledgements, in the order of their requests. A read requested
+// after wr_ack sees the write; writes of one address keep their order. Between a read and a write that is not
+// acknowledged yet there is no order: a client that wants one waits for the read data or the acknowledgement.
 //
-// Pages stay open. The accesses of each direction are issued in order, but rows are opened and closed ahead for up to
-// ReadQueue reads or Window writes, of which every LookStride-th is looked at, as long as no earlier access needs the
-// bank. Reads are served until HighWater writes wait and ReadBatch reads have had their turn, or no read has come for
+// Row hits first. ReadWindow reads and WriteWindow writes wait for the pins, and of the direction whose turn it is the
+// oldest one that hits an open row goes next; rows are opened for the oldest first. After Bypass accesses past the
+// oldest one its bank serves no other. Data of reads waits in vt_vault_reorder for that of older ones: ReadQueue reads
+// are under way at most, so that no read is passed by more than ReadQueue others, nor a write by WriteQueue.
+//
+// Turns. Reads are served until HighWater writes wait and ReadBatch reads have had their turn, or no read has come for
 // IdleCycles, or a write has waited AgeCycles; then writes until reads wait and LowWater or fewer are left (none, if
 // age gave the turn) or WriteBatch have been served. Before a change of direction the rows of the other are opened
-// while the last prepared accesses of this one go out.
+// while the accesses of this one whose rows are open go out.
+//
+// Pages stay open until another row of the bank is needed, or, with ClosePage, until no access that waits needs it.
 //
 // Refresh closes all banks and starts so early that two REF are never more than tREFI apart; none is ever postponed.
 //
 // Cycles. A command stands on the pins for one cycle, c. Read data of a RD: beat k on dram_rdata_i in cycle
 // c + tCL + k, sampled by the edge that ends it. Write data of a WR: beat k on dram_wdata_o in cycle c + tCWL + k;
-// dram_wmask_o is zero in all other cycles. dram_row_o repeats the row at RD and WR. wr_ack comes in cycle c.
+// dram_wmask_o is zero in all other cycles. dram_row_o repeats the row at RD and WR. wr_ack comes once all beats of
+// the write are on their way.
 //
-// Address     {row, bank, column}, counted in accesses; the bank is rotated by BankRotate digits of the row.
-// Latency     read of an open row: RD on the pins 2 cycles after the request, data 2 + tCL + 1 cycles after it.
+// Address     {row, bank, column}, or {row, column, bank} with BankLow, counted in accesses; BankRotate digits of the
+//             row, from the lowest on, are added to the bank.
+// Latency     read of an open row: RD on the pins 2 cycles after the request, data 2 + tCL + 3 cycles after it.
 // Throughput  1 access every max(Beats, tCCD) cycles.
 // Bound       README.md of this folder gives the longest wait of a read and of a write.
 
@@ -35,10 +42,13 @@ module vt_vault_controller #(
     parameter ColBits     = 2,     // a page holds 2^ColBits accesses
     parameter IdBits      = 4,
     parameter BankRotate  = 1,     // digits of the row, from the lowest on, that are added to the bank: 0, 1 or 2
-    parameter ReadQueue   = 8,     // reads held, all looked at ahead, a power of two
-    parameter WriteQueue  = 32,    // writes held, a power of two, more than Window
-    parameter Window      = 8,     // oldest writes looked at ahead, a power of two
-    parameter LookStride  = 1,     // places from one access looked at to the next, a power of two below both windows
+    parameter BankLow     = 0,     // 1: neighbouring accesses lie in neighbouring banks
+    parameter ClosePage   = 0,     // 1: a row closes as soon as no access that waits needs it
+    parameter ReadQueue   = 32,    // reads under way, a power of two
+    parameter ReadWindow  = 16,    // of these, reads that wait for the pins
+    parameter WriteQueue  = 32,    // writes held, a power of two
+    parameter WriteWindow = 8,     // of these, writes that wait for the pins with their data
+    parameter Bypass      = 16,    // accesses of its direction that may pass the oldest
     parameter HighWater   = 24,    // writes with data that end a turn of reads
     parameter LowWater    = 4,     // writes left that end a turn of writes
     parameter ReadBatch   = 32,    // reads of a turn before writes can end it
@@ -72,8 +82,8 @@ module vt_vault_controller #(
     input  wire [IdBits-1:0]     rd_req_id_i,
 
     // Read data, Beats beats a request, in the order of the requests. The client has room for it.
-    output reg                   rd_data_valid_o,
-    output reg  [DataBits-1:0]   rd_data_o,
+    output wire                  rd_data_valid_o,
+    output wire [DataBits-1:0]   rd_data_o,
     output wire [IdBits-1:0]     rd_data_id_o,
     output wire                  rd_data_last_o,
 
@@ -90,8 +100,8 @@ module vt_vault_controller #(
     input  wire [DataBits/8-1:0] wr_mask_i,       // 1: the byte is written
 
     // One pulse for each write, in order.
-    output reg                   wr_ack_valid_o,
-    output reg  [IdBits-1:0]     wr_ack_id_o,
+    output wire                  wr_ack_valid_o,
+    output wire [IdBits-1:0]     wr_ack_id_o,
 
     // Events for counters. A row miss is a PRE that closes a row for another row of its bank.
     output reg                   ev_act_o,
@@ -99,6 +109,7 @@ module vt_vault_controller #(
     output reg                   ev_wr_o,
     output reg                   ev_ref_o,
     output reg                   ev_row_miss_o,
+    output reg                   ev_refresh_late_o,  // tREFI has passed since the last REF, which is an error
 
     // Vault pins.
     output reg  [2:0]            dram_cmd_o,
@@ -122,10 +133,9 @@ module vt_vault_controller #(
     larger = (a > b) ? a : b;
   endfunction
 
-  localparam EntryBits = IdBits + AddrBits;
-  localparam LookBits  = $clog2(larger(ReadQueue, Window));
-  localparam RLookBits = $clog2(ReadQueue);
-  localparam WLookBits = $clog2(Window);
+  localparam RSlotBits = $clog2(ReadQueue);
+  localparam WSlotBits = $clog2(WriteQueue);
+  localparam PlaceBits = BankBits + RowBits + ColBits;
   localparam LevelBits = $clog2(WriteQueue + 1);
   localparam BeatBits  = $clog2(Beats);
   localparam MaskBits  = DataBits / 8;
@@ -134,18 +144,17 @@ module vt_vault_controller #(
   localparam BatchBits = $clog2(larger(ReadBatch, WriteBatch) + 1);
   localparam IdleBits  = $clog2(IdleCycles + 1);
   localparam AgeBits   = $clog2(AgeCycles + 1);
-  localparam RefiBits  = $clog2(tREFI + 1);
-  localparam Flights   = (tCL + 2 + Beats) / larger(tCCD, Beats) + 2;
+  localparam RefiBits  = $clog2(tREFI + 2);
+  // Accesses between their command and their last beat.
+  localparam Flights   = (larger(tCL, tCWL) + 2 + Beats) / larger(tCCD, Beats) + 2;
 
-  localparam [31:0] Stride     = LookStride;
-  localparam [31:0] LastRead   = ReadQueue - LookStride;
-  localparam [31:0] LastWrite  = Window - LookStride;
   localparam [31:0] High       = HighWater;
   localparam [31:0] Low        = LowWater;
   localparam [31:0] RdBatch    = ReadBatch;
   localparam [31:0] WrBatch    = WriteBatch;
   localparam [31:0] Idle       = IdleCycles;
   localparam [31:0] Age        = AgeCycles;
+  localparam [31:0] Refi       = tREFI;
   localparam [31:0] LoadRefi   = tREFI - RefLead;
   localparam [31:0] LastBeat   = Beats - 1;
 
@@ -159,72 +168,55 @@ module vt_vault_controller #(
     if (BankRotate > 2 || RowBits < 2 * BankBits) begin : gen_bad_rotate
       vt_error_BankRotate_is_0_to_2_and_RowBits_at_least_twice_BankBits u_error ();
     end
-    if (LookStride < 1 || LookStride >= ReadQueue || LookStride >= Window) begin : gen_bad_stride
-      vt_error_LookStride_must_be_below_both_windows u_error ();
+    if (BankLow > 1 || ClosePage > 1) begin : gen_bad_choice
+      vt_error_BankLow_and_ClosePage_are_0_or_1 u_error ();
     end
-    if (ReadQueue < 2 || Window < 2 || ReadBatch < 1 || WriteBatch < 1) begin : gen_bad_queue
-      vt_error_queues_and_batches_must_hold_entries u_error ();
+    if (ReadWindow > ReadQueue || WriteWindow > WriteQueue || ReadBatch < 1 || WriteBatch < 1) begin : gen_bad_queue
+      vt_error_queues_must_hold_their_windows_and_batches_an_access u_error ();
     end
   endgenerate
 
   // ---- requests in
 
-  // Neighbouring rows begin in neighbouring banks, so that streams a power of two apart meet in few banks and a long
-  // stream still comes back to a bank after most others only.
-  function [AddrBits-1:0] rotate(input [AddrBits-1:0] addr);
-    reg [BankBits-1:0] digits;
+  // {column, row, bank} of an access. Neighbouring rows begin in neighbouring banks, so that streams a power of two
+  // apart meet in few banks and a long stream still comes back to a bank after most others only.
+  function [PlaceBits-1:0] place(input [AddrBits-1:0] addr);
+    reg [BankBits-1:0] bank;
+    reg [ColBits-1:0]  col;
     begin
-      digits = {BankBits{1'b0}};
-      if (BankRotate > 0) digits = addr[ColBits+BankBits+:BankBits];
-      if (BankRotate > 1) digits = digits + addr[ColBits+2*BankBits+:BankBits];
-      rotate = addr;
-      rotate[ColBits+:BankBits] = addr[ColBits+:BankBits] + digits;
+      bank  = (BankLow != 0) ? addr[0+:BankBits] : addr[ColBits+:BankBits];
+      col   = (BankLow != 0) ? addr[BankBits+:ColBits] : addr[0+:ColBits];
+      if (BankRotate > 0) bank = bank + addr[ColBits+BankBits+:BankBits];
+      if (BankRotate > 1) bank = bank + addr[ColBits+2*BankBits+:BankBits];
+      place = {col, addr[ColBits+BankBits+:RowBits], bank};
     end
   endfunction
 
-  wire [EntryBits-1:0] rd_entry = {rd_req_id_i, rotate(rd_req_addr_i)};
-  wire [EntryBits-1:0] wr_entry = {wr_req_id_i, rotate(wr_req_addr_i)};
+  wire [PlaceBits-1:0] rd_place = place(rd_req_addr_i);
+  wire [RSlotBits-1:0] rd_slot;
+  wire                 rd_room;
+  wire                 rd_slot_ready;
+  assign rd_req_ready_o = rd_room && rd_slot_ready;
 
-  reg  [LookBits-1:0]  look_q;  // place of the access looked at ahead
-  wire                 unused_spare;
-  wire                 rd_pop;
-  wire                 wr_pop;
-  wire                 rd_head_valid;
-  wire                 wr_head_valid;
-  wire [EntryBits-1:0] rd_head;
-  wire [EntryBits-1:0] wr_head;
-  wire                 rd_look_valid;
-  wire                 wr_look_valid;
-  wire [EntryBits-1:0] rd_look;
-  wire [EntryBits-1:0] wr_look;
+  wire                 wr_in_valid;
+  wire [AddrBits-1:0]  wr_in_addr;
+  wire [WSlotBits-1:0] wr_in_slot;
+  wire [PlaceBits-1:0] wr_place = place(wr_in_addr);
+  wire                 wr_room;
+  wire                 wr_spare;
   wire [LevelBits-1:0] wr_level;
+  wire                 wr_pop;
   wire                 wr_send;
-  wire                 wr_out_valid;
-  wire [DataBits-1:0]  wr_out_data;
-  wire [MaskBits-1:0]  wr_out_mask;
-
-  vt_vault_window #(
-      .Width(EntryBits),
-      .Depth(ReadQueue)
-  ) u_reads (
-      .clk_i(clk_i),
-      .rst_ni(rst_ni),
-      .in_valid_i(rd_req_valid_i),
-      .in_ready_o(rd_req_ready_o),
-      .in_spare_o(unused_spare),
-      .in_data_i(rd_entry),
-      .head_valid_o(rd_head_valid),
-      .head_data_o(rd_head),
-      .pop_i(rd_pop),
-      .look_i(look_q[RLookBits-1:0]),
-      .look_valid_o(rd_look_valid),
-      .look_data_o(rd_look)
-  );
+  wire                 wr_send_last;
+  wire [WSlotBits-1:0] wr_send_slot;
+  wire                 wr_beat_valid;
+  wire [DataBits-1:0]  wr_beat_data;
+  wire [MaskBits-1:0]  wr_beat_mask;
 
   vt_vault_write_queue #(
       .Entries(WriteQueue),
-      .Window(Window),
-      .EntryBits(EntryBits),
+      .AddrBits(AddrBits),
+      .IdBits(IdBits),
       .DataBits(DataBits),
       .Beats(Beats)
   ) u_writes (
@@ -232,59 +224,166 @@ module vt_vault_controller #(
       .rst_ni(rst_ni),
       .req_valid_i(wr_req_valid_i),
       .req_ready_o(wr_req_ready_o),
-      .req_data_i(wr_entry),
+      .req_addr_i(wr_req_addr_i),
+      .req_id_i(wr_req_id_i),
       .data_valid_i(wr_data_valid_i),
       .data_ready_o(wr_data_ready_o),
       .data_i(wr_data_i),
       .mask_i(wr_mask_i),
-      .head_valid_o(wr_head_valid),
-      .head_data_o(wr_head),
-      .pop_i(wr_pop),
-      .look_i(look_q[WLookBits-1:0]),
-      .look_valid_o(wr_look_valid),
-      .look_data_o(wr_look),
+      .out_valid_o(wr_in_valid),
+      .out_addr_o(wr_in_addr),
+      .out_slot_o(wr_in_slot),
+      .room_i(wr_room),
+      .spare_i(wr_spare),
+      .issued_i(wr_pop),
       .level_o(wr_level),
       .send_i(wr_send),
-      .out_valid_o(wr_out_valid),
-      .out_data_o(wr_out_data),
-      .out_mask_o(wr_out_mask)
+      .send_slot_i(wr_send_slot),
+      .send_last_o(wr_send_last),
+      .beat_valid_o(wr_beat_valid),
+      .beat_data_o(wr_beat_data),
+      .beat_mask_o(wr_beat_mask),
+      .ack_valid_o(wr_ack_valid_o),
+      .ack_id_o(wr_ack_id_o)
+  );
+
+  // ---- the windows
+
+  wire [Banks-1:0]    open;
+  wire [Banks-1:0]    ready;
+  wire [Banks-1:0]    pre_ok;
+  wire                rd_hit;
+  wire                wr_hit;
+  wire [Banks-1:0]    closes;  // banks that close in this cycle
+  wire [Banks-1:0]    rd_hits;
+  wire [Banks-1:0]    wr_hits;
+  reg                 write_q;  // the turn is the writes'
+
+  wire                rd_any;
+  wire                rd_pop;
+  wire                rd_valid;
+  wire [BankBits-1:0] rd_bank;
+  wire [RowBits-1:0]  rd_row;
+  wire [ColBits-1:0]  rd_col;
+  wire [RSlotBits-1:0] rd_issue_slot;
+  wire                rd_act;
+  wire [BankBits-1:0] rd_act_bank;
+  wire [RowBits-1:0]  rd_act_row;
+  wire                rd_pre;
+  wire [BankBits-1:0] rd_pre_bank;
+  wire                unused_spare;
+
+  // The direction in turn closes a row that only the other one needs, not the other way round.
+  wire [Banks-1:0] close_ok = open & pre_ok;
+
+  vt_vault_window #(
+      .Width(RSlotBits + ColBits),
+      .Depth(ReadWindow),
+      .Banks(Banks),
+      .RowBits(RowBits),
+      .Bypass(Bypass)
+  ) u_read_window (
+      .clk_i(clk_i),
+      .rst_ni(rst_ni),
+      .in_valid_i(rd_req_valid_i && rd_req_ready_o),
+      .in_ready_o(rd_room),
+      .in_spare_o(unused_spare),
+      .in_bank_i(rd_place[0+:BankBits]),
+      .in_row_i(rd_place[BankBits+:RowBits]),
+      .in_hit_i(rd_hit && !closes[rd_place[0+:BankBits]]),
+      .in_data_i({rd_slot, rd_place[BankBits+RowBits+:ColBits]}),
+      .access_ok_i(ready),
+      .open_ok_i(~open & ready),
+      .close_ok_i(close_ok & ~(wr_hits & {Banks{write_q}})),
+      .closes_i(closes),
+      .opened_i(ev_act_o),
+      .opened_bank_i(dram_bank_o),
+      .opened_row_i(dram_row_o),
+      .any_o(rd_any),
+      .hits_o(rd_hits),
+      .access_valid_o(rd_valid),
+      .access_bank_o(rd_bank),
+      .access_row_o(rd_row),
+      .access_data_o({rd_issue_slot, rd_col}),
+      .access_taken_i(rd_pop),
+      .act_valid_o(rd_act),
+      .act_bank_o(rd_act_bank),
+      .act_row_o(rd_act_row),
+      .pre_valid_o(rd_pre),
+      .pre_bank_o(rd_pre_bank)
+  );
+
+  wire                wr_any;
+  wire                wr_valid;
+  wire [BankBits-1:0] wr_bank;
+  wire [RowBits-1:0]  wr_row;
+  wire [ColBits-1:0]  wr_col;
+  wire [WSlotBits-1:0] wr_issue_slot;
+  wire                wr_act;
+  wire [BankBits-1:0] wr_act_bank;
+  wire [RowBits-1:0]  wr_act_row;
+  wire                wr_pre;
+  wire [BankBits-1:0] wr_pre_bank;
+
+  vt_vault_window #(
+      .Width(WSlotBits + ColBits),
+      .Depth(WriteWindow),
+      .Banks(Banks),
+      .RowBits(RowBits),
+      .Bypass(Bypass)
+  ) u_write_window (
+      .clk_i(clk_i),
+      .rst_ni(rst_ni),
+      .in_valid_i(wr_in_valid),
+      .in_ready_o(wr_room),
+      .in_spare_o(wr_spare),
+      .in_bank_i(wr_place[0+:BankBits]),
+      .in_row_i(wr_place[BankBits+:RowBits]),
+      .in_hit_i(wr_hit && !closes[wr_place[0+:BankBits]]),
+      .in_data_i({wr_in_slot, wr_place[BankBits+RowBits+:ColBits]}),
+      .access_ok_i(ready),
+      .open_ok_i(~open & ready),
+      .close_ok_i(close_ok & ~(rd_hits & {Banks{!write_q}})),
+      .closes_i(closes),
+      .opened_i(ev_act_o),
+      .opened_bank_i(dram_bank_o),
+      .opened_row_i(dram_row_o),
+      .any_o(wr_any),
+      .hits_o(wr_hits),
+      .access_valid_o(wr_valid),
+      .access_bank_o(wr_bank),
+      .access_row_o(wr_row),
+      .access_data_o({wr_issue_slot, wr_col}),
+      .access_taken_i(wr_pop),
+      .act_valid_o(wr_act),
+      .act_bank_o(wr_act_bank),
+      .act_row_o(wr_act_row),
+      .pre_valid_o(wr_pre),
+      .pre_bank_o(wr_pre_bank)
   );
 
   // ---- whose turn
 
-  reg                 write_q;   // the turn is the writes'
-  reg                 change_q;  // it is to change
-  reg                 other_q;   // the first access of the other direction can be issued
+  reg                 change_q;  // the turn is to change
   reg [3:0]           grace_q;   // accesses issued while it is to change, saturating; all ones force it
   reg [BatchBits-1:0] batch_q;   // accesses issued in this turn, saturating
   reg [IdleBits-1:0]  idle_q;    // cycles without a read
   reg [AgeBits-1:0]   age_q;     // cycles in which a write has waited
   reg                 drain_q;   // the turn came by age: it leaves no write behind
 
-  wire head_hit;
-  wire head_ready;
-  wire head_valid = write_q ? wr_head_valid : rd_head_valid;
-  wire [AddrBits-1:0] head = write_q ? wr_head[AddrBits-1:0] : rd_head[AddrBits-1:0];
-  wire [ColBits-1:0]  head_col  = head[0+:ColBits];
-  wire [BankBits-1:0] head_bank = head[ColBits+:BankBits];
-  wire [RowBits-1:0]  head_row  = head[ColBits+BankBits+:RowBits];
-  wire [BankBits-1:0] other_bank = write_q ? rd_head[ColBits+:BankBits] : wr_head[ColBits+:BankBits];
-
-  wire wr_any = wr_level != {LevelBits{1'b0}};
-  wire wr_high   = wr_level >= High[LevelBits-1:0] && (batch_q >= RdBatch[BatchBits-1:0] || !rd_head_valid);
+  wire wr_high   = wr_level >= High[LevelBits-1:0] && (batch_q >= RdBatch[BatchBits-1:0] || !rd_any);
   wire wr_aged   = age_q == Age[AgeBits-1:0];
   wire wr_low    = !wr_any || (wr_level <= Low[LevelBits-1:0] && !drain_q);
   wire to_writes = wr_any && (wr_high || wr_aged || idle_q == Idle[IdleBits-1:0]);
-  wire to_reads  = rd_head_valid && (wr_low || batch_q >= WrBatch[BatchBits-1:0]);
-  wire turn = change_q && (other_q || !head_valid || !head_hit || &grace_q);
+  wire to_reads  = rd_any && (wr_low || batch_q >= WrBatch[BatchBits-1:0]);
+  wire hits_left = |(write_q ? wr_hits : rd_hits);
+  wire turn = change_q && (!hits_left || &grace_q);
   wire access;
-  wire look_is_other_ready;
 
   always @(posedge clk_i) begin
     if (!rst_ni) begin
       write_q  <= 1'b0;
       change_q <= 1'b0;
-      other_q  <= 1'b0;
       grace_q  <= 4'd0;
       drain_q  <= 1'b0;
       batch_q  <= {BatchBits{1'b0}};
@@ -293,7 +392,6 @@ module vt_vault_controller #(
     end else begin
       if (turn) write_q <= !write_q;
       change_q <= !turn && (change_q || (write_q ? to_reads : to_writes));
-      other_q  <= !turn && (other_q || look_is_other_ready);
 
       if (turn) drain_q <= wr_aged;
 
@@ -303,7 +401,7 @@ module vt_vault_controller #(
       if (turn) batch_q <= {BatchBits{1'b0}};
       else if (access && batch_q != {BatchBits{1'b1}}) batch_q <= batch_q + 1'b1;
 
-      if (rd_head_valid || write_q) idle_q <= {IdleBits{1'b0}};
+      if (rd_any || write_q) idle_q <= {IdleBits{1'b0}};
       else if (idle_q != Idle[IdleBits-1:0]) idle_q <= idle_q + 1'b1;
 
       if (!wr_any || write_q) age_q <= {AgeBits{1'b0}};
@@ -318,7 +416,6 @@ module vt_vault_controller #(
   wire none_open;
   wire closed;
   wire prea_ok;
-  wire ref_over;
   wire do_ref  = ref_due && closed;
   wire do_prea = ref_due && !none_open && prea_ok;
 
@@ -327,93 +424,55 @@ module vt_vault_controller #(
     else if (!ref_due) refi_q <= refi_q - 1'b1;
   end
 
-  // ---- access in turn
+  // A second count, from the REF on the pins, tells whether the first one keeps its promise.
+  reg [RefiBits-1:0] since_q;
+  always @(posedge clk_i) begin
+    if (!rst_ni || ev_ref_o) since_q <= {{(RefiBits - 1) {1'b0}}, 1'b1};
+    else if (since_q != {RefiBits{1'b1}}) since_q <= since_q + 1'b1;
+    ev_refresh_late_o <= rst_ni && !ev_ref_o && since_q == Refi[RefiBits-1:0];
+  end
+
+  // ---- the command of this cycle
 
   wire rd_ok;
   wire wr_ok;
-  assign access = head_valid && head_hit && head_ready && (write_q ? wr_ok : rd_ok) && !ref_due;
-  assign rd_pop = access && !write_q;
-  assign wr_pop = access && write_q;
-
-  // ---- rows ahead: one access is looked at in each cycle, from the oldest on
-
-  // While the direction is to change, the other's accesses follow this direction's, and this direction leaves the bank
-  // that the other needs first: its accesses from the first one on that would open a row there are passed over.
-  reg                look_write_q;
-  reg                seen_valid_q;
-  reg                seen_write_q;
-  reg                seen_head_q;
-  reg                seen_first_q;
-  reg [BankBits-1:0] seen_bank_q;
-  reg [RowBits-1:0]  seen_row_q;
-  reg [Banks-1:0]    guard_q;   // banks that older accesses need
-  reg                prefix_q;  // no access of this direction so far has to leave its bank to the other
-
-  wire look_valid = look_write_q ? wr_look_valid : rd_look_valid;
-  wire [BankBits+RowBits-1:0] look = look_write_q ? wr_look[ColBits+:BankBits+RowBits]
-                                                  : rd_look[ColBits+:BankBits+RowBits];
-  wire look_last = look_q >= (look_write_q ? LastWrite[LookBits-1:0] : LastRead[LookBits-1:0]);
-  wire look_popped = look_write_q ? wr_pop : rd_pop;
-  wire look_end = !look_valid || look_last;
-  wire look_first = look_write_q == write_q && look_q == {LookBits{1'b0}};
-
-  wire see_open;
-  wire see_hit;
-  wire see_ready;
-  wire see_pre_ok;
   wire act_ok;
-  wire see_other   = seen_write_q != write_q;
-  wire see_yields  = change_q && !see_other && seen_bank_q == other_bank && !see_hit;
-  wire prefix      = (seen_first_q || prefix_q) && !see_yields;
-  wire see_guarded = guard_q[seen_bank_q] && !seen_first_q;
-  wire see_acts    = seen_valid_q && (see_other ? change_q : prefix) && !see_guarded && !ref_due;
-  wire want_act    = see_acts && !see_open && see_ready && act_ok && ref_over;
-  wire want_pre    = see_acts && see_open && !see_hit && see_pre_ok;
-  wire do_act      = want_act && !access;
-  wire do_pre      = want_pre && !access;
-  wire hold        = (want_act || want_pre) && access;
+  wire ref_over;
+  assign rd_pop = !write_q && rd_valid && rd_ok && !ref_due;
+  assign wr_pop = write_q && wr_valid && wr_ok && !ref_due;
+  assign access = rd_pop || wr_pop;
 
-  // A change to reads waits for tWTR anyway, which covers tRCD of a row that is being opened.
-  wire see_other_head = change_q && seen_valid_q && see_other && seen_head_q;
-  assign look_is_other_ready = see_other_head && see_hit && (see_ready || write_q);
+  // Rows are opened and closed for the direction in turn, before a change for the other one.
+  wire prepare = write_q != change_q;  // the writes' rows
+  wire do_act  = (prepare ? wr_act : rd_act) && act_ok && ref_over && !access && !ref_due;
+  wire do_pre  = (prepare ? wr_pre : rd_pre) && !access && !do_act && !ref_due;
 
-  wire guards = seen_valid_q && (see_other || prefix);
-  wire [Banks-1:0] seen_one = {{(Banks - 1) {1'b0}}, guards} << seen_bank_q;
+  // Rows that nobody needs.
+  wire [Banks-1:0]    idle = (ClosePage != 0) ? close_ok & ~rd_hits & ~wr_hits : {Banks{1'b0}};
+  wire [Banks-1:0]    idle_one = idle & (~idle + 1'b1);
+  wire [BankBits-1:0] idle_bank;
+  wire                do_idle_pre = |idle && !do_pre && !do_act && !access && !ref_due;
 
-  always @(posedge clk_i) begin
-    if (!rst_ni) begin
-      look_q       <= {LookBits{1'b0}};
-      look_write_q <= 1'b0;
-      seen_valid_q <= 1'b0;
-      guard_q      <= {Banks{1'b0}};
-      prefix_q     <= 1'b0;
-    end else if (!hold) begin
-      seen_valid_q <= look_valid;
-      guard_q      <= (seen_first_q ? {Banks{1'b0}} : guard_q) | seen_one;
-      prefix_q     <= prefix;
-      if (turn) begin
-        look_q       <= {LookBits{1'b0}};
-        look_write_q <= !write_q;
-      end else if (look_end) begin
-        look_q       <= {LookBits{1'b0}};
-        look_write_q <= (look_write_q == write_q && change_q) ? !write_q : write_q;
-      end else begin
-        look_q <= look_q + Stride[LookBits-1:0] - {{(LookBits - 1) {1'b0}}, look_popped};
+  genvar b;
+  genvar k;
+  generate
+    for (b = 0; b < BankBits; b = b + 1) begin : gen_idle
+      wire [Banks-1:0] here;
+      for (k = 0; k < Banks; k = k + 1) begin : gen_bank
+        localparam [31:0] Me = k;
+        assign here[k] = idle_one[k] && Me[b];
       end
-    end else if (look_popped && look_q != {LookBits{1'b0}}) begin
-      look_q <= look_q - 1'b1;
+      assign idle_bank[b] = |here;
     end
-  end
+  endgenerate
 
-  always @(posedge clk_i) begin
-    if (!hold) begin
-      seen_write_q <= look_write_q;
-      seen_head_q  <= look_q == {LookBits{1'b0}};
-      seen_first_q <= look_first;
-      seen_bank_q  <= look[0+:BankBits];
-      seen_row_q   <= look[BankBits+:RowBits];
-    end
-  end
+  wire [BankBits-1:0] act_bank    = prepare ? wr_act_bank : rd_act_bank;
+  wire [RowBits-1:0]  act_row     = prepare ? wr_act_row : rd_act_row;
+  wire [BankBits-1:0] pre_bank    = do_idle_pre ? idle_bank : prepare ? wr_pre_bank : rd_pre_bank;
+  wire [BankBits-1:0] access_bank = write_q ? wr_bank : rd_bank;
+  wire                close_one   = do_pre || do_idle_pre;
+  wire [BankBits-1:0] cmd_bank    = access ? access_bank : do_act ? act_bank : pre_bank;
+  assign closes = ({{(Banks - 1) {1'b0}}, close_one} << pre_bank) | {Banks{do_prea}};
 
   vt_vault_banks #(
       .Banks(Banks),
@@ -437,21 +496,20 @@ module vt_vault_controller #(
       .cmd_act_i(do_act),
       .cmd_rd_i(rd_pop),
       .cmd_wr_i(wr_pop),
-      .cmd_pre_i(do_pre),
+      .cmd_pre_i(close_one),
       .cmd_prea_i(do_prea),
       .cmd_ref_i(do_ref),
-      .cmd_bank_i(access ? head_bank : seen_bank_q),
-      .cmd_row_i(seen_row_q),
-      .head_bank_i(head_bank),
-      .head_row_i(head_row),
-      .head_hit_o(head_hit),
-      .head_ready_o(head_ready),
-      .look_bank_i(seen_bank_q),
-      .look_row_i(seen_row_q),
-      .look_open_o(see_open),
-      .look_hit_o(see_hit),
-      .look_ready_o(see_ready),
-      .look_pre_ok_o(see_pre_ok),
+      .cmd_bank_i(cmd_bank),
+      .cmd_row_i(act_row),
+      .open_o(open),
+      .ready_o(ready),
+      .pre_ok_o(pre_ok),
+      .rd_bank_i(rd_place[0+:BankBits]),
+      .rd_row_i(rd_place[BankBits+:RowBits]),
+      .rd_hit_o(rd_hit),
+      .wr_bank_i(wr_place[0+:BankBits]),
+      .wr_row_i(wr_place[BankBits+:RowBits]),
+      .wr_hit_o(wr_hit),
       .act_ok_o(act_ok),
       .rd_ok_o(rd_ok),
       .wr_ok_o(wr_ok),
@@ -461,108 +519,154 @@ module vt_vault_controller #(
       .ref_over_o(ref_over)
   );
 
-  // ---- pins, acknowledgements and events
+  // ---- pins and events
 
   always @(posedge clk_i) begin
     if (!rst_ni) begin
-      dram_cmd_o     <= NOP;
-      dram_wmask_o   <= {MaskBits{1'b0}};
-      wr_ack_valid_o <= 1'b0;
-      ev_act_o       <= 1'b0;
-      ev_rd_o        <= 1'b0;
-      ev_wr_o        <= 1'b0;
-      ev_ref_o       <= 1'b0;
-      ev_row_miss_o  <= 1'b0;
+      dram_cmd_o    <= NOP;
+      dram_wmask_o  <= {MaskBits{1'b0}};
+      ev_act_o      <= 1'b0;
+      ev_rd_o       <= 1'b0;
+      ev_wr_o       <= 1'b0;
+      ev_ref_o      <= 1'b0;
+      ev_row_miss_o <= 1'b0;
     end else begin
-      dram_cmd_o     <= do_ref ? REF : do_prea ? PREA : wr_pop ? WR : rd_pop ? RD :
-                        do_act ? ACT : do_pre ? PRE : NOP;
-      dram_wmask_o   <= wr_out_mask & {MaskBits{wr_out_valid}};
-      wr_ack_valid_o <= wr_pop;
-      ev_act_o       <= do_act;
-      ev_rd_o        <= rd_pop;
-      ev_wr_o        <= wr_pop;
-      ev_ref_o       <= do_ref;
-      ev_row_miss_o  <= do_pre;
+      dram_cmd_o    <= do_ref ? REF : do_prea ? PREA : wr_pop ? WR : rd_pop ? RD :
+                       do_act ? ACT : close_one ? PRE : NOP;
+      dram_wmask_o  <= wr_beat_mask & {MaskBits{wr_beat_valid}};
+      ev_act_o      <= do_act;
+      ev_rd_o       <= rd_pop;
+      ev_wr_o       <= wr_pop;
+      ev_ref_o      <= do_ref;
+      ev_row_miss_o <= do_pre;
     end
   end
 
   always @(posedge clk_i) begin
-    if (access || do_act || do_pre) begin
-      dram_bank_o <= access ? head_bank : seen_bank_q;
-      dram_row_o  <= access ? head_row : seen_row_q;
-    end
-    if (access) dram_col_o <= head_col;
-    if (wr_pop) wr_ack_id_o <= wr_head[AddrBits+:IdBits];
-    if (wr_out_valid) dram_wdata_o <= wr_out_data;
+    dram_bank_o <= cmd_bank;
+    dram_row_o  <= wr_pop ? wr_row : rd_pop ? rd_row : act_row;
+    dram_col_o  <= write_q ? wr_col : rd_col;
+    if (wr_beat_valid) dram_wdata_o <= wr_beat_data;
   end
 
   // ---- write data: out of memory and the pin register, tCWL after the command
 
   generate
-    if (tCWL > 2) begin : gen_send
-      reg [tCWL-2:0] send_q;
-      assign wr_send = send_q[tCWL-2];
-      always @(posedge clk_i) begin
-        if (!rst_ni) send_q <= {(tCWL - 1) {1'b0}};
-        else send_q <= {send_q[tCWL-3:0], wr_pop};
+    if (tCWL > 1) begin : gen_send
+      wire unused_ready;
+      wire unused_valid;
+      wire [$clog2(Flights + 1)-1:0] unused_level;
+      vt_fifo #(
+          .Width(WSlotBits),
+          .Depth(Flights)
+      ) u_slots (
+          .clk_i(clk_i),
+          .rst_ni(rst_ni),
+          .in_valid_i(wr_pop),
+          .in_ready_o(unused_ready),
+          .in_data_i(wr_issue_slot),
+          .out_valid_o(unused_valid),
+          .out_ready_i(wr_send_last),
+          .out_data_o(wr_send_slot),
+          .level_o(unused_level)
+      );
+      wire unused = &{1'b0, unused_ready, unused_valid, unused_level};
+
+      if (tCWL > 2) begin : gen_later
+        reg [tCWL-2:0] send_q;
+        assign wr_send = send_q[tCWL-2];
+        always @(posedge clk_i) begin
+          if (!rst_ni) send_q <= {(tCWL - 1) {1'b0}};
+          else send_q <= {send_q[tCWL-3:0], wr_pop};
+        end
+      end else begin : gen_next
+        reg send_q;
+        assign wr_send = send_q;
+        always @(posedge clk_i) send_q <= rst_ni && wr_pop;
       end
-    end else if (tCWL == 2) begin : gen_send_next
-      reg send_q;
-      assign wr_send = send_q;
-      always @(posedge clk_i) send_q <= rst_ni && wr_pop;
     end else begin : gen_send_now
-      assign wr_send = wr_pop;
+      reg [WSlotBits-1:0] slot_q;
+      wire unused = wr_send_last;
+      assign wr_send      = wr_pop;
+      assign wr_send_slot = wr_pop ? wr_issue_slot : slot_q;
+      always @(posedge clk_i) slot_q <= wr_send_slot;
     end
   endgenerate
 
-  // ---- read data: the pin register, tCL after the command
+  // ---- read data: the pin register, tCL after the command, and the reorder buffer
 
-  reg  [tCL:0]         come_q;
-  reg  [BeatBits-1:0]  beat_q;  // beats that are still to come
+  reg  [tCL:0]        come_q;
+  reg  [BeatBits-1:0] beat_q;  // beats that are still to come
+  reg                 in_valid_q;
+  reg                 in_first_q;
+  reg  [DataBits-1:0] in_data_q;
+  reg                 in_last_q;
   wire come_first = come_q[tCL];
   wire come = come_first || beat_q != {BeatBits{1'b0}};
-  reg                  last_q;
-  wire [$clog2(Flights + 1)-1:0] unused_level;
-  wire unused_ready;
-  wire unused_valid;
+  wire [RSlotBits-1:0] in_slot;
 
   always @(posedge clk_i) begin
     if (!rst_ni) begin
-      come_q          <= {(tCL + 1) {1'b0}};
-      beat_q          <= {BeatBits{1'b0}};
-      rd_data_valid_o <= 1'b0;
-      last_q          <= 1'b0;
+      come_q     <= {(tCL + 1) {1'b0}};
+      beat_q     <= {BeatBits{1'b0}};
+      in_valid_q <= 1'b0;
+      in_first_q <= 1'b0;
+      in_last_q  <= 1'b0;
     end else begin
       come_q <= {come_q[tCL-1:0], rd_pop};
       if (come_first) beat_q <= LastBeat[BeatBits-1:0];
       else if (come) beat_q <= beat_q - 1'b1;
-      rd_data_valid_o <= come;
-      last_q          <= !come_first && beat_q == {{(BeatBits - 1) {1'b0}}, 1'b1};
+      in_valid_q <= come;
+      in_first_q <= come_first;
+      in_last_q  <= !come_first && beat_q == {{(BeatBits - 1) {1'b0}}, 1'b1};
     end
   end
 
   always @(posedge clk_i) begin
-    if (come) rd_data_o <= dram_rdata_i;
+    if (come) in_data_q <= dram_rdata_i;
   end
 
-  assign rd_data_last_o = last_q;
-
+  wire unused_ready;
+  wire unused_valid;
+  wire [$clog2(Flights + 1)-1:0] unused_level;
   vt_fifo #(
-      .Width(IdBits),
+      .Width(RSlotBits),
       .Depth(Flights)
-  ) u_ids (
+  ) u_flights (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
       .in_valid_i(rd_pop),
       .in_ready_o(unused_ready),
-      .in_data_i(rd_head[AddrBits+:IdBits]),
+      .in_data_i(rd_issue_slot),
       .out_valid_o(unused_valid),
-      .out_ready_i(last_q),
-      .out_data_o(rd_data_id_o),
+      .out_ready_i(in_last_q),
+      .out_data_o(in_slot),
       .level_o(unused_level)
   );
 
-  wire unused = &{1'b0, unused_level, unused_ready, unused_valid, unused_spare, wr_look, rd_look};
+  vt_vault_reorder #(
+      .Entries(ReadQueue),
+      .IdBits(IdBits),
+      .DataBits(DataBits),
+      .Beats(Beats)
+  ) u_reorder (
+      .clk_i(clk_i),
+      .rst_ni(rst_ni),
+      .req_valid_i(rd_req_valid_i && rd_room),
+      .req_ready_o(rd_slot_ready),
+      .req_id_i(rd_req_id_i),
+      .req_slot_o(rd_slot),
+      .in_valid_i(in_valid_q),
+      .in_first_i(in_first_q),
+      .in_slot_i(in_slot),
+      .in_data_i(in_data_q),
+      .out_valid_o(rd_data_valid_o),
+      .out_last_o(rd_data_last_o),
+      .out_id_o(rd_data_id_o),
+      .out_data_o(rd_data_o)
+  );
+
+  wire unused = &{1'b0, unused_level, unused_ready, unused_valid, unused_spare};
 
 endmodule
 

@@ -68,8 +68,14 @@ uint64_t DramDie::AddressOf(int bank, int row, int col) const {
     rest /= geometry_.banks;
   }
   straight &= geometry_.banks - 1;
-  return (uint64_t(row) * geometry_.banks + straight) * geometry_.page_bytes +
-         uint64_t(col) * geometry_.AccessBytes();
+  const auto banks = static_cast<uint64_t>(geometry_.banks);
+  const auto columns = static_cast<uint64_t>(geometry_.Columns());
+  const uint64_t in_row =
+      geometry_.bank_low != 0
+          ? static_cast<uint64_t>(col) * banks + static_cast<uint64_t>(straight)
+          : static_cast<uint64_t>(straight) * columns + static_cast<uint64_t>(col);
+  return (static_cast<uint64_t>(row) * banks * columns + in_row) *
+         static_cast<uint64_t>(geometry_.AccessBytes());
 }
 
 uint8_t* DramDie::Chunk(uint64_t address) {

@@ -3,7 +3,7 @@
 //
 // Border of the shared object of a Verilated vt_mesh of VT_NODES nodes.
 
-#include <Vmesh.h>
+#include <Vmodule.h>
 
 #include "harness/verilated_mesh.h"
 
@@ -11,10 +11,10 @@ namespace {
 
 struct OwnMesh {
   VerilatedContext context;
-  Vmesh dut{&context};
+  Vmodule dut{&context};
 };
 
-class SharedMesh : private OwnMesh, public vaultrain::VerilatedMesh<Vmesh> {
+class SharedMesh : private OwnMesh, public vaultrain::VerilatedMesh<Vmodule> {
  public:
   SharedMesh() : VerilatedMesh(dut, VT_NODES) {}
 };

@@ -3,18 +3,10 @@
 
 #include "vaultrain/mesh_bench.h"
 
-#include <dlfcn.h>
 #include <fmt/format.h>
 
-#include <cstdlib>
-#include <memory>
-
 #include "harness/mesh_traffic.h"
-#include "vaultrain/digest.h"
-#include "vaultrain/error.h"
-#include "vaultrain/output.h"
-#include "vaultrain/process.h"
-#include "vaultrain/progress.h"
+#include "model_build.h"
 
 namespace vaultrain {
 namespace {
@@ -25,108 +17,43 @@ constexpr uint64_t kWarmUp = 2000;
 constexpr uint64_t kCycles = 10000;
 constexpr double kLightLoad = 0.02;
 
-fs::path CacheRoot() {
-  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache != '\0')
-    return cache;
-  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0')
-    return fs::path(home) / ".cache";
-  return fs::temp_directory_path();
-}
-
-void RunStep(const std::vector<std::string>& argv, const fs::path& folder) {
-  const ProcessResult result = RunProcess(argv, folder);
-  if (result.status == 0) return;
-  throw Error(ExitStatus::kToolMissing, fmt::format("{} fails on the mesh: {}", argv[0],
-                                                    result.err.substr(0, result.err.find('\n'))));
-}
-
 // The shared object of a mesh; cycles do not depend on the width of a flit.
 fs::path BuildMesh(MeshShape shape, const ResourcePaths& resources) {
-  FileTree sources;
+  ModelPlan plan;
+  plan.label = fmt::format("a mesh of {}x{}", shape.columns, shape.rows);
   for (const char* name :
        {"common/vt_fifo.v", "common/vt_round_robin.v", "mesh/vt_credit_counter.v",
         "mesh/vt_router.v", "mesh/vt_mesh.v", "mesh/vt_mesh.vh"}) {
-    sources["rtl/" + fs::path(name).filename().string()] = ReadFile(resources.templates / name);
+    plan.sources["rtl/" + fs::path(name).filename().string()] =
+        ReadFile(resources.templates / name);
   }
-  for (const char* name : {"mesh_shim.cpp", "mesh_traffic.h", "verilated_mesh.h"})
-    sources[std::string("harness/") + name] = ReadFile(resources.harness / name);
-  const std::vector<std::string> verilate = {"verilator",
-                                             "--cc",
-                                             "-Wall",
-                                             "--default-language",
-                                             "1364-2005",
-                                             "-O3",
-                                             "--x-assign",
-                                             "fast",
-                                             "--noassert",
-                                             "--prefix",
-                                             "Vmesh",
-                                             "-Mdir",
-                                             "obj",
-                                             "-Irtl",
-                                             "-y",
-                                             "rtl",
-                                             fmt::format("-GColumns={}", shape.columns),
-                                             fmt::format("-GRows={}", shape.rows),
-                                             "rtl/vt_mesh.v"};
-  const std::string make = fmt::format(
-      "CCACHE := $(shell command -v ccache)\n"
-      "ROOT := $(shell verilator --getenv VERILATOR_ROOT)\n"
-      "mesh.so: obj/Vmesh__ALL.a\n"
-      "\t$(CXX) -std=c++20 -O2 -fPIC -shared -DVT_NODES={} -I. -Iobj -I$(ROOT)/include "
-      "-I$(ROOT)/include/vltstd -o $@ harness/mesh_shim.cpp -Wl,--whole-archive $< "
-      "-Wl,--no-whole-archive obj/verilated.o obj/verilated_threads.o -lpthread\n"
-      "obj/Vmesh__ALL.a:\n"
-      "\t$(MAKE) -C obj -f Vmesh.mk Vmesh__ALL.a verilated.o verilated_threads.o "
-      "CXX='$(CCACHE) $(CXX)' OPT_FAST='-O2 -fPIC' OPT_SLOW='-O1 -fPIC' OPT_GLOBAL='-O2 -fPIC'\n",
-      shape.Nodes());
-
-  std::string identity = ShellLine(verilate) + make + RunProcess({"verilator", "--version"}).out;
-  for (const auto& [name, bytes] : sources) identity += name + '\0' + bytes;
-  const fs::path folder =
-      CacheRoot() / "vaultrain" / "models" / ToHex(Sha256(identity)).substr(0, 32);
-  fs::path object = folder / "mesh.so";
-  if (fs::exists(object)) return object;
-
-  Progress progress(fmt::format("Verilating a mesh of {}x{}", shape.columns, shape.rows), 2);
-  ScratchFolder scratch;
-  for (const auto& [name, bytes] : sources) {
-    fs::create_directories((scratch.path() / name).parent_path());
-    WriteFile(scratch.path() / name, bytes);
+  for (const char* name : {"mesh_shim.cpp", "mesh_traffic.h", "verilated_mesh.h"}) {
+    plan.sources[std::string("harness/") + name] = ReadFile(resources.harness / name);
   }
-  WriteFile(scratch.path() / "Makefile", make);
-  progress.Show(0, "verilator");
-  RunStep(verilate, scratch.path());
-  progress.Show(1, "compiler");
-  RunStep({"make", "-s", "-j2", "mesh.so"}, scratch.path());
-  fs::create_directories(folder);
-  WriteFile(object, ReadFile(scratch.path() / "mesh.so"));
-  return object;
+  plan.top = "vt_mesh";
+  plan.parameters = {fmt::format("Columns={}", shape.columns), fmt::format("Rows={}", shape.rows)};
+  plan.harness = {"mesh_shim"};
+  plan.definitions = fmt::format("-DVT_NODES={}", shape.Nodes());
+  return BuildModel(plan);
 }
 
 // A mesh out of its shared object.
 class LoadedMesh {
  public:
-  explicit LoadedMesh(const fs::path& object) : handle_(dlopen(object.c_str(), RTLD_NOW)) {
-    if (handle_ == nullptr)
-      throw Error(ExitStatus::kInternal, fmt::format("{}: {}", object.string(), dlerror()));
-    auto create = reinterpret_cast<MeshModel* (*)()>(dlsym(handle_, "vt_mesh_create"));
-    destroy_ = reinterpret_cast<void (*)(MeshModel*)>(dlsym(handle_, "vt_mesh_destroy"));
-    if (create == nullptr || destroy_ == nullptr)
-      throw Error(ExitStatus::kInternal, fmt::format("{}: is no mesh", object.string()));
+  explicit LoadedMesh(const fs::path& object) : library_(object) {
+    MeshModel* (*create)();
+    library_.Find(create, "vt_mesh_create");
+    library_.Find(destroy_, "vt_mesh_destroy");
     mesh_ = create();
   }
-  ~LoadedMesh() {
-    destroy_(mesh_);
-    dlclose(handle_);
-  }
+  ~LoadedMesh() { destroy_(mesh_); }
   LoadedMesh(const LoadedMesh&) = delete;
   LoadedMesh& operator=(const LoadedMesh&) = delete;
 
   MeshModel& operator*() { return *mesh_; }
 
  private:
-  void* handle_;
+  ModelLibrary library_;
   void (*destroy_)(MeshModel*);
   MeshModel* mesh_;
 };

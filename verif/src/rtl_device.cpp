@@ -1,21 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 
-#include <dlfcn.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
-#include <cstdlib>
 
 #include "harness/device_abi.h"
+#include "model_build.h"
 #include "vaultrain/device.h"
 #include "vaultrain/error.h"
 #include "vaultrain/generate.h"
 #include "vaultrain/output.h"
-#include "vaultrain/process.h"
-#include "vaultrain/progress.h"
 #include "vaultrain/registers.h"
 
 namespace vaultrain {
@@ -26,21 +22,6 @@ namespace fs = std::filesystem;
 // Cycles without progress that end a program.
 constexpr uint32_t kWatchdog = 100000;
 
-fs::path CacheRoot() {
-  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache != '\0')
-    return cache;
-  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0')
-    return fs::path(home) / ".cache";
-  return fs::temp_directory_path();
-}
-
-std::string FirstErrorLine(const ProcessResult& result) {
-  const std::string& text = result.err.empty() ? result.out : result.err;
-  size_t at = text.find("rror");
-  at = at == std::string::npos ? 0 : text.rfind('\n', at) + 1;
-  return text.substr(at, text.find('\n', at) - at);
-}
-
 // Files that the shared object is built from, by name in one folder.
 FileTree ModelSources(const Variant& variant, const ResourcePaths& resources) {
   FileTree sources = GenerateRtl(variant, resources);
@@ -48,122 +29,12 @@ FileTree ModelSources(const Variant& variant, const ResourcePaths& resources) {
   return sources;
 }
 
-// Returns the shared object of a variant.
-fs::path BuildModel(const Variant& variant, const ResourcePaths& resources, bool trace) {
-  FileTree sources = ModelSources(variant, resources);
-  ProcessResult version;
-  try {
-    version = RunProcess({"verilator", "--version"});
-  } catch (const Error&) {
-    ReportTool(
-        "verilator is not in PATH; the RTL engine needs Verilator 5 (Debian package verilator)");
-  }
-  if (version.status != 0) ReportTool("verilator --version fails: {}", FirstErrorLine(version));
-
-  // Several nodes share the one core that is built, unless a trace is to show its inside.
-  const bool hierarchical = variant.vaults > 1 && !trace;
-  std::vector<std::string> verilate = {"verilator",
-                                       "--cc",
-                                       "+1364-2005ext+v",
-                                       "-O3",
-                                       "--x-assign",
-                                       "fast",
-                                       "--x-initial",
-                                       "fast",
-                                       "--noassert",
-                                       "--prefix",
-                                       "Vmodule",
-                                       "--top-module",
-                                       std::string(kTopModule),
-                                       "-Mdir",
-                                       "obj",
-                                       "-Irtl",
-                                       "-y",
-                                       "rtl"};
-  if (trace) verilate.insert(verilate.end(), {"--trace-fst", "--trace-structs"});
-  if (hierarchical) {
-    verilate.insert(verilate.end(), {"--hierarchical", "hierarchy.vlt"});
-    sources["hierarchy.vlt"] = "`verilator_config\nhier_block -module \"vt_node_core\"\n";
-  } else {
-    verilate.push_back("-Wall");
-  }
-  verilate.push_back("rtl/" + std::string(kTopModule) + ".v");
-  // The makefiles of Verilator build the module and its runtime; ours adds the shim and the dies.
-  const std::string flags =
-      fmt::format("-std=c++20 -O2 -fPIC -march=native -I. -Iobj{}", trace ? " -DVT_TRACE" : "");
-  const std::string runtime =
-      fmt::format("verilated.o verilated_threads.o{}{}", hierarchical ? " verilated_dpi.o" : "",
-                  trace ? " verilated_fst_c.o" : "");
-  const std::string make = fmt::format(
-      "CCACHE := $(shell command -v ccache)\n"
-      "ROOT := $(shell verilator --getenv VERILATOR_ROOT)\n"
-      "OPTIONS := CXX='$(CCACHE) $(CXX)' OPT_FAST='-O3 -fPIC -march=native' OPT_SLOW='-O1 -fPIC' "
-      "OPT_GLOBAL='-O2 -fPIC -march=native'\n"
-      "device.so: harness/device_shim.o harness/dram_die.o obj/module\n"
-      "\t$(CXX) -shared -o $@ harness/device_shim.o harness/dram_die.o obj/Vmodule*.o "
-      "$$(ls obj/*/*.o 2>/dev/null) $(addprefix obj/,{0}) -lpthread{1}\n"
-      "%.o: %.cpp\n"
-      "\t$(CCACHE) $(CXX) {2} -I$(ROOT)/include -I$(ROOT)/include/vltstd -c -o $@ $<\n"
-      "obj/module:\n"
-      "\t$(MAKE) -C obj -f {3} $(OPTIONS)\n"
-      "\t$(MAKE) -C obj -f Vmodule.mk {0} $(OPTIONS)\n"
-      "\ttouch $@\n",
-      runtime, trace ? " -lz" : "", flags,
-      hierarchical ? "Vmodule_hier.mk hier_build" : "Vmodule.mk Vmodule__ALL.a");
-
-  std::string identity = version.out + ShellLine(verilate) + make;
-  // -march=native binds the object to this processor.
-  try {
-    std::string cpu = ReadFile("/proc/cpuinfo");
-    const size_t begin = cpu.find("flags");
-    identity += cpu.substr(begin, cpu.find('\n', begin) - begin);
-  } catch (const Error&) {
-  }
-  for (const auto& [name, bytes] : sources) identity += name + '\0' + bytes;
-  const fs::path folder =
-      CacheRoot() / "vaultrain" / "models" / ToHex(Sha256(identity)).substr(0, 32);
-  fs::path object = folder / "device.so";
-  if (fs::exists(object)) return object;
-
-  Progress progress(fmt::format("Verilating {}", variant.name), 2);
-  ScratchFolder scratch;
-  for (const auto& [name, bytes] : sources) {
-    fs::create_directories((scratch.path() / name).parent_path());
-    WriteFile(scratch.path() / name, bytes);
-  }
-  WriteFile(scratch.path() / "Makefile", make);
-  progress.Show(0, "verilator");
-  if (ProcessResult r = RunProcess(verilate, scratch.path()); r.status != 0) {
-    ReportTool("verilator fails on variant {}: {}", variant.name, FirstErrorLine(r));
-  }
-  progress.Show(1, "compiler");
-  if (ProcessResult r = RunProcess({"make", "-s", "-j2", "device.so"}, scratch.path());
-      r.status != 0) {
-    ReportTool("the C++ compiler fails on the model of variant {}: {}", variant.name,
-               FirstErrorLine(r));
-  }
-  fs::create_directories(folder);
-  // WriteFile renames, so that another process sees the whole object or none.
-  WriteFile(object, ReadFile(scratch.path() / "device.so"));
-  return object;
-}
-
-struct Library {
-  explicit Library(const fs::path& path) : handle(dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL)) {
-    if (handle == nullptr)
-      throw Error(ExitStatus::kInternal, fmt::format("{}: {}", path.string(), dlerror()));
-  }
-  ~Library() { dlclose(handle); }
-  Library(const Library&) = delete;
-  Library& operator=(const Library&) = delete;
-
-  template <typename Function>
-  void Find(Function& function, const char* name) {
-    function = reinterpret_cast<Function>(dlsym(handle, name));
-    if (function == nullptr)
-      throw Error(ExitStatus::kInternal, fmt::format("the model lacks {}", name));
-  }
-  void* handle;
+// A register by its name, which the compiler looks up.
+struct Offset {
+  template <size_t N>
+  consteval Offset(const char (&name)[N]) : value(RegisterOffset(name)) {}
+  constexpr Offset(uint32_t offset) : value(offset) {}
+  uint32_t value;
 };
 
 class RtlDevice : public Device {
@@ -282,7 +153,7 @@ class RtlDevice : public Device {
     return value | uint64_t{Register(low + 4)} << 32;
   }
 
-  Library library_;
+  ModelLibrary library_;
   VaultDram dram_;
   RtlOptions options_;
   VtDevice* device_ = nullptr;
@@ -302,7 +173,15 @@ class RtlDevice : public Device {
 
 std::unique_ptr<Device> MakeRtlDevice(const Variant& variant, const VaultDram& dram,
                                       const ResourcePaths& resources, const RtlOptions& options) {
-  const fs::path object = BuildModel(variant, resources, !options.trace.empty());
+  ModelPlan plan;
+  plan.label = "variant " + variant.name;
+  plan.sources = ModelSources(variant, resources);
+  plan.top = std::string(kTopModule);
+  plan.harness = {"device_shim", "dram_die"};
+  plan.trace = !options.trace.empty();
+  // Several nodes share the one core that is built, unless a trace is to show its inside.
+  if (variant.vaults > 1 && !plan.trace) plan.block = "vt_node_core";
+  const fs::path object = BuildModel(plan);
   return std::make_unique<RtlDevice>(object, dram, options);
 }
 

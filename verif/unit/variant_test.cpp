@@ -120,6 +120,7 @@ TEST(Variant, EveryRuleRefusesByName) {
       {"align_bits", {"operand_format=fp32", "array.lanes=8", "array.align_bits=24"}},
       {"sum_bits", {"array.align_bits=23"}},
       {"bank_words", {"scratchpad.kib=32", "scratchpad.banks=8", "array.rows=4"}},
+      {"dram_windows", {"dram.read_queue=8", "dram.read_window=9"}},
   };
   for (const VariantRule& rule : VariantRules()) {
     if (!rule.broken) continue;  // of another test

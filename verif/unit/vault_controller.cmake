@@ -15,7 +15,14 @@ target_compile_definitions(vault_controller_slow_test PRIVATE VT_SOURCE_DIR="${C
 
 # High bandwidth memory: 16 accesses a page, an access every 2 cycles.
 vt_block_test(NAME vault_controller_hbm TOP vt_vault_controller
-              PARAMS Banks=16 RowBits=15 ColBits=4 DataBits=256 Beats=2 ReadQueue=32 Window=32 WriteQueue=128
-                     LookStride=4 HighWater=96 LowWater=16 ReadBatch=128 WriteBatch=128 tRCD=14 tRP=14 tCL=14
+              PARAMS Banks=16 RowBits=15 ColBits=4 DataBits=256 Beats=2 ReadQueue=64 ReadWindow=32 WriteWindow=32
+                     WriteQueue=128 HighWater=96 LowWater=16 ReadBatch=128 WriteBatch=128 tRCD=14 tRP=14 tCL=14
                      tCWL=4 tRAS=34 tRRD=6 tFAW=30 tCCD=2 tWTR=8 tWR=16 tRTP=6 tRFC=260 tREFI=3900)
 target_compile_definitions(vault_controller_hbm_test PRIVATE VT_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+
+# Closed pages, neighbouring accesses in neighbouring banks, two digits of rotation; few places to wait.
+vt_block_test(NAME vault_controller_closed FROM vault_controller TOP vt_vault_controller
+              PARAMS ClosePage=1 BankLow=1 BankRotate=2 ReadQueue=16 ReadWindow=6 WriteWindow=5)
+target_compile_definitions(vault_controller_closed_test PRIVATE
+                           VT_SOURCE_DIR="${CMAKE_SOURCE_DIR}" VT_LEAST_1_TO_1=0.93 VT_LEAST_2_TO_1=0.93
+                           VT_LEAST_SHORT=0.93 VT_LEAST_RANDOM=0.5 VT_LEAST_RANDOM_READS=0.7)

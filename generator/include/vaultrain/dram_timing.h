@@ -39,6 +39,7 @@ struct DramGeometry {
   int beats = 0;        // beats of an access
   int data_bits = 0;    // bits moved in one cycle: 32 to 512, power of two
   int bank_rotate = 1;  // digits of the row added to the bank, as BankRotate of vt_vault_controller
+  int bank_low = 0;     // 1: neighbouring accesses lie in neighbouring banks, as BankLow
 
   int AccessBytes() const { return beats * data_bits / 8; }
   int Columns() const { return page_bytes / AccessBytes(); }

@@ -19,10 +19,20 @@ namespace vaultrain {
 // The generated top module.
 inline constexpr std::string_view kTopModule = "vt_memory_module";
 
+// The controller of one vault.
+inline constexpr std::string_view kVaultModule = "vt_vault_controller";
+
 // rtl/ only: the generated top and the templates it needs, all in one folder. The same bytes for
 // the same variant on every machine. Throws Error(kInternal) if a template instantiates a module
 // that does not exist.
 FileTree GenerateRtl(const Variant& variant, const ResourcePaths& resources);
+
+// rtl/ of the controller of one vault alone, which is sized by its parameters.
+FileTree VaultRtl(const ResourcePaths& resources);
+
+// What compiles beside a Verilated module with dies: harness/, and the header that it shares with the
+// program.
+FileTree HarnessSources(const ResourcePaths& resources);
 
 // What compiles beside the Verilated module of a variant: harness/, and the header that it shares
 // with the program.

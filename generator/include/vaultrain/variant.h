@@ -58,8 +58,13 @@ struct Variant {
     std::string timing;  // name of a set in constraints/
     int data_bits;       // per clock cycle and vault
     int mib;             // capacity per vault
+    std::string page;    // "open", "closed"
+    std::string map;     // "row_bank_col", "row_col_bank"
+    int bank_rotate;     // digits of the row
     int read_queue;      // accesses
+    int read_window;     // accesses
     int write_queue;     // accesses
+    int write_window;    // accesses
   } dram;
 
   struct Mesh {

@@ -3,33 +3,170 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "cli/command.h"
+#include "vaultrain/error.h"
+#include "vaultrain/isa.h"
 #include "vaultrain/mesh_bench.h"
 #include "vaultrain/output.h"
 #include "vaultrain/paths.h"
 #include "vaultrain/process.h"
+#include "vaultrain/vault_traffic.h"
 
 namespace vaultrain::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct BenchOptions {
+// ---- memory
+
+// The shares that a vault controller has to reach.
+constexpr double kLeastOfPins = 0.95;
+constexpr double kLeastOfRandomBound = 0.90;
+
+struct MemoryOptions {
+  JsonOptions json;
+  VariantOptions variant;
+  uint64_t accesses = 16384;  // of a case
+};
+
+struct Case {
+  std::string name;
+  VaultTraffic traffic;
+  std::optional<double> least_of_pins;
+  std::optional<double> least_of_bound;
+  std::optional<double> bound;  // cycles of an access, without refresh
+};
+
+std::vector<Case> CasesOf(const DramTiming& timing, const DramGeometry& geometry, uint64_t count,
+                          uint64_t scale) {
+  const uint64_t span = geometry.Bytes() / static_cast<uint64_t>(geometry.AccessBytes());
+  const VaultRows rows{64, 64};
+  const uint64_t lag = 256;
+  const uint64_t slack = 128 * scale;
+  return {
+      {"sequential_reads", SequentialReads(count), kLeastOfPins, {}, {}},
+      {"sequential_writes", SequentialWrites(count), kLeastOfPins, {}, {}},
+      {"reads_2_writes_1",
+       OptimiserStep(count * 2 / 3, rows, span / 2, lag, slack),
+       kLeastOfPins,
+       {},
+       {}},
+      {"update_in_place", UpdateInPlace(count / 2, rows, lag, slack), {}, {}, {}},
+      {"random_reads",
+       RandomReads(count, span),
+       {},
+       kLeastOfRandomBound,
+       RandomAccessCycles(timing, geometry, 0)},
+      {"random_updates",
+       RandomUpdates(count, span),
+       {},
+       {},
+       RandomAccessCycles(timing, geometry, 0.5)},
+  };
+}
+
+// The controller of the variant on a set whose accesses may be shorter than its own: as many more
+// of them, up to what a variant may have.
+std::vector<std::pair<std::string, int>> ControllerOf(const Variant::Dram& dram, int scale) {
+  const int write_queue = std::min(128, dram.write_queue * scale);
+  return {{"ReadQueue", std::min(64, dram.read_queue * scale)},
+          {"ReadWindow", std::min(32, dram.read_window * scale)},
+          {"WriteQueue", write_queue},
+          {"WriteWindow", std::min(32, dram.write_window * scale)},
+          {"HighWater", write_queue - 8 * scale},
+          {"LowWater", 4 * scale},
+          {"ReadBatch", 32 * scale},
+          {"WriteBatch", 32 * scale}};
+}
+
+int RunMemory(const MemoryOptions& options) {
+  const Variant variant = options.variant.Load();
+  const std::filesystem::path folder = Resources().constraints / "dram";
+  Json list = Json::array();
+  size_t failures = 0;
+  fmt::print("{:<36} {:>10} {:>8} {:>8} {:>8} {}\n", "case", "cycles", "of pins", "bound",
+             "of bound", "passed");
+  for (const std::string& name : ListVariants({folder})) {
+    const DramSet set = ReadDramSet((folder / (name + ".toml")).string());
+    const DramTiming timing = CyclesAt(set, variant.clock_ps);
+    DramGeometry geometry = GeometryOf(set, isa::kAccessBytes * 8 / set.burst_beats);
+    geometry.bank_rotate = variant.dram.bank_rotate;
+    geometry.bank_low = variant.dram.map == "row_col_bank" ? 1 : 0;
+    const int access = AccessCycles(timing, geometry);
+    const int scale = std::max(1, 8 / access);
+    for (const bool closed : {false, true}) {
+      auto parameters = ControllerOf(variant.dram, scale);
+      parameters.emplace_back("ClosePage", closed);
+      const auto model = MakeVaultModel(timing, geometry, parameters, Resources());
+      for (const Case& one :
+           CasesOf(timing, geometry, options.accesses, static_cast<uint64_t>(scale))) {
+        const VaultReport report = model->Run(one.traffic);
+        const double cycles = static_cast<double>(report.cycles) * RefreshShare(timing) /
+                              static_cast<double>(one.traffic.Accesses());
+        const double of_pins = access / cycles;
+        const double of_bound = one.bound.value_or(0) / cycles;
+        const bool passed = of_pins >= one.least_of_pins.value_or(0) &&
+                            (!one.least_of_bound || of_bound >= *one.least_of_bound);
+        failures += passed ? 0 : 1;
+        const std::string title =
+            fmt::format("{}/{}/{}", name, closed ? "closed" : "open", one.name);
+        fmt::print("{:<36} {:>10} {:>8.4f} {:>8} {:>8} {}\n", title, report.cycles, of_pins,
+                   one.bound ? fmt::format("{:.2f}", *one.bound) : "",
+                   one.bound ? fmt::format("{:.4f}", of_bound) : "", passed ? "yes" : "NO");
+        std::fflush(stdout);
+        std::vector<std::string> repeat = {"vaultrain", "bench", "memory", options.variant.variant};
+        for (const std::string& text : options.variant.overrides)
+          repeat.insert(repeat.end(), {"--set", text});
+        repeat.insert(repeat.end(), {"--accesses", fmt::format("{}", options.accesses)});
+        list.push_back({{"case", title},
+                        {"passed", passed},
+                        {"cycles", report.cycles},
+                        {"macs", Json()},
+                        {"utilisation", Json()},
+                        {"repeat", ShellLine(repeat)},
+                        {"timing", name},
+                        {"page", closed ? "closed" : "open"},
+                        {"accesses", one.traffic.Accesses()},
+                        {"activates", report.activates},
+                        {"share_of_pins", of_pins},
+                        {"bound_cycles_per_access", one.bound ? Json(*one.bound) : Json()},
+                        {"share_of_bound", one.bound ? Json(of_bound) : Json()},
+                        {"longest_read", report.longest_read},
+                        {"longest_write", report.longest_write}});
+      }
+    }
+  }
+  fmt::print(
+      "of pins: of the accesses that the data pins carry in the time that refresh leaves.\n"
+      "bound: cycles of an access of a random row, max(beats, tCCD, tRRD, tFAW / 4, B / banks); B "
+      "is the time from ACT to ACT of a bank.\n"
+      "{} of {} cases missed\n",
+      failures, list.size());
+  WriteJson(options.json, "bench",
+            {{"variant", variant.name}, {"failures", failures}, {"rows", list}});
+  return static_cast<int>(failures == 0 ? ExitStatus::kDone : ExitStatus::kCheckFailed);
+}
+
+// ---- mesh
+
+struct MeshOptions {
   JsonOptions json;
   VariantOptions variant;
   uint32_t seed = 1;
 };
 
-std::string RepeatCommand(const BenchOptions& options) {
+std::string RepeatCommand(const MeshOptions& options) {
   std::vector<std::string> argv = {"vaultrain", "bench", "mesh", options.variant.variant};
   for (const std::string& set : options.variant.overrides) argv.insert(argv.end(), {"--set", set});
   argv.insert(argv.end(), {"--seed", fmt::format("{}", options.seed)});
   return ShellLine(argv);
 }
 
-int RunBenchMesh(const BenchOptions& options) {
+int RunMesh(const MeshOptions& options) {
   const Variant variant = options.variant.Load();
   const Variant::Mesh& mesh = variant.mesh;
   const std::vector<MeshBenchRow> rows =
@@ -66,19 +203,28 @@ int RunBenchMesh(const BenchOptions& options) {
   return passed ? 0 : 1;
 }
 
-const Command kBench(70, "bench", "Measure a part of a variant on its RTL",
-                     "  vaultrain bench mesh cube\n"
-                     "  vaultrain bench mesh quad --json mesh.json",
-                     [](CLI::App& app) -> std::function<int()> {
-                       auto options = std::make_shared<BenchOptions>();
-                       auto* mesh = app.add_subcommand(
-                           "mesh", "Latency and throughput of the data mesh's traffic patterns");
-                       AddOptions(*mesh, options->variant);
-                       mesh->add_option("--seed", options->seed, "Seed of the traffic");
-                       AddOptions(*mesh, options->json);
-                       app.require_subcommand(1);
-                       return [options] { return RunBenchMesh(*options); };
-                     });
+const Command kBench(
+    80, "bench", "Measure a part of a variant on its RTL",
+    "  vaultrain bench memory nano --json memory.json\n"
+    "  vaultrain bench mesh cube",
+    [](CLI::App& app) -> std::function<int()> {
+      app.require_subcommand(1);
+      auto memory_options = std::make_shared<MemoryOptions>();
+      CLI::App* memory =
+          app.add_subcommand("memory", "Rates of a vault controller on every timing set");
+      AddOptions(*memory, memory_options->variant);
+      memory->add_option("--accesses", memory_options->accesses, "Accesses of 64 bytes in a case")
+          ->check(CLI::Range(1000, 10000000))
+          ->capture_default_str();
+      AddOptions(*memory, memory_options->json);
+      auto mesh_options = std::make_shared<MeshOptions>();
+      CLI::App* mesh =
+          app.add_subcommand("mesh", "Latency and rates of the mesh's traffic patterns");
+      AddOptions(*mesh, mesh_options->variant);
+      mesh->add_option("--seed", mesh_options->seed, "Seed of the traffic");
+      AddOptions(*mesh, mesh_options->json);
+      return [=] { return memory->parsed() ? RunMemory(*memory_options) : RunMesh(*mesh_options); };
+    });
 
 }  // namespace
 }  // namespace vaultrain::cli

@@ -68,10 +68,21 @@ std::vector<VariantKey> MakeKeys() {
        "data of a vault per clock cycle", VT_INT(dram.data_bits)},
       {"dram.mib", kPowerOfTwo, {"128"}, 16, 1024, {}, "MiB",
        "capacity of a vault that is used", VT_INT(dram.mib)},
-      {"dram.read_queue", kPowerOfTwo, {"8"}, 4, 32, {}, "accesses",
-       "reads that a vault controller holds", VT_INT(dram.read_queue)},
-      {"dram.write_queue", kPowerOfTwo, {"32"}, 16, 64, {}, "accesses",
+      {"dram.page", kChoice, {"open"}, 0, 0, {"open", "closed"}, "",
+       "rows stay open until another is needed, or until no access waits for them",
+       VT_TEXT(dram.page)},
+      {"dram.map", kChoice, {"row_bank_col"}, 0, 0, {"row_bank_col", "row_col_bank"}, "",
+       "parts of an access's address, from its highest bits on", VT_TEXT(dram.map)},
+      {"dram.bank_rotate", kInteger, {"1"}, 0, 2, {}, "digits",
+       "digits of the row that are added to the bank", VT_INT(dram.bank_rotate)},
+      {"dram.read_queue", kPowerOfTwo, {"32"}, 8, 64, {}, "accesses",
+       "reads that a vault controller has under way", VT_INT(dram.read_queue)},
+      {"dram.read_window", kInteger, {"16"}, 4, 32, {}, "accesses",
+       "of these, reads that wait for the pins, row hits first", VT_INT(dram.read_window)},
+      {"dram.write_queue", kPowerOfTwo, {"32"}, 16, 128, {}, "accesses",
        "writes that a vault controller holds", VT_INT(dram.write_queue)},
+      {"dram.write_window", kInteger, {"8"}, 4, 32, {}, "accesses",
+       "of these, writes that wait for the pins, row hits first", VT_INT(dram.write_window)},
 
       {"mesh.x", kInteger, {"1"}, 1, 8, {}, "",
        "columns of nodes in the mesh", VT_INT(mesh.x)},
@@ -137,7 +148,11 @@ void Apply(const Setting& setting, const VariantKey& key, Variant& variant) {
     (*field)(variant) = static_cast<NumberFormat>(choice - key.choices.begin());
     return;
   }
-  if (!IsName(*value)) RefuseValue(setting, key);
+  const bool known =
+      key.type == KeyType::kChoice
+          ? std::find(key.choices.begin(), key.choices.end(), *value) != key.choices.end()
+          : IsName(*value);
+  if (!known) RefuseValue(setting, key);
   std::get<std::string& (*)(Variant&)>(key.field)(variant) = *value;
 }
 
@@ -271,6 +286,15 @@ std::vector<VariantRule> MakeRules() {
          if (v.mesh.link_bits <= v.WordBits()) return "";
          return fmt::format("mesh.link_bits {} with words of {} bits; accepted: up to {}",
                             v.mesh.link_bits, v.WordBits(), v.WordBits());
+       }},
+      {"dram_windows", "dram.read_window and dram.write_window are no more than their queues",
+       [](const Variant& v) -> std::string {
+         const Variant::Dram& d = v.dram;
+         if (d.read_window <= d.read_queue && d.write_window <= d.write_queue) return "";
+         return fmt::format(
+             "dram.read_window {} of dram.read_queue {}, dram.write_window {} of dram.write_queue "
+             "{}; accepted: no window above its queue",
+             d.read_window, d.read_queue, d.write_window, d.write_queue);
        }},
       {"dram_timing", "the set of dram.timing can serve clock_ps and dram.data_bits", nullptr},
       {"vault_access",

@@ -155,14 +155,28 @@ FileTree GenerateRtl(const Variant& variant, const ResourcePaths& resources) {
   return tree;
 }
 
-FileTree HarnessSources(const Variant& variant, const ResourcePaths& resources) {
+FileTree VaultRtl(const ResourcePaths& resources) {
+  FileTree tree;
+  const std::string user = fmt::format("{} u_vault ();", kVaultModule);
+  for (auto& [name, text] : rtl::TemplateClosure(user, resources.templates)) {
+    tree["rtl/" + name] = std::move(text);
+  }
+  return tree;
+}
+
+FileTree HarnessSources(const ResourcePaths& resources) {
   FileTree sources;
-  sources["harness/vault_ports.h"] = VaultPortsHeader(variant);
   for (const char* name :
        {"device_abi.h", "device_shim.cpp", "axi_driver.h", "dram_die.h", "dram_die.cpp"}) {
     sources[std::string("harness/") + name] = ReadFile(resources.harness / name);
   }
   sources["vaultrain/dram_timing.h"] = ReadFile(resources.include / "vaultrain/dram_timing.h");
+  return sources;
+}
+
+FileTree HarnessSources(const Variant& variant, const ResourcePaths& resources) {
+  FileTree sources = HarnessSources(resources);
+  sources["harness/vault_ports.h"] = VaultPortsHeader(variant);
   return sources;
 }
 

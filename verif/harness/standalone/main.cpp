@@ -45,7 +45,8 @@ const std::map<std::string, int DramTiming::*> kTiming = {
 const std::map<std::string, int DramGeometry::*> kGeometry = {
     {"banks", &DramGeometry::banks},           {"rows", &DramGeometry::rows},
     {"page_bytes", &DramGeometry::page_bytes}, {"beats", &DramGeometry::beats},
-    {"data_bits", &DramGeometry::data_bits},   {"bank_rotate", &DramGeometry::bank_rotate}};
+    {"data_bits", &DramGeometry::data_bits},   {"bank_rotate", &DramGeometry::bank_rotate},
+    {"bank_low", &DramGeometry::bank_low}};
 
 Bytes ReadBytes(const std::string& path) {
   std::ifstream file(path, std::ios::binary);

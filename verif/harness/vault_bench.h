@@ -5,11 +5,12 @@
 // a list starts as soon as its conditions hold, data is checked against a reference, the dies check
 // the timing.
 
-#ifndef VAULTRAIN_UNIT_VAULT_BENCH_H_
-#define VAULTRAIN_UNIT_VAULT_BENCH_H_
+#ifndef VAULTRAIN_HARNESS_VAULT_BENCH_H_
+#define VAULTRAIN_HARNESS_VAULT_BENCH_H_
 
-#include <Vdut.h>
+#include <verilated.h>
 
+#include <algorithm>
 #include <cstring>
 #include <deque>
 #include <optional>
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "harness/dram_die.h"
+#include "harness/vault_abi.h"
 
 namespace vaultrain {
 
@@ -34,16 +36,6 @@ void CopyToPort(Port& to, const void* from, size_t bytes) {
 
 using Beat = std::array<uint64_t, kVaultDataWords>;
 
-struct ReadJob {
-  uint64_t access = 0;
-  uint64_t writes_acked = 0;  // starts once that many writes are acknowledged
-};
-
-struct WriteJob {
-  uint64_t access = 0;
-  uint64_t reads_returned = 0;  // starts once that many reads have returned all data
-};
-
 // What a client does in a cycle with probability 1 / 2^stall: nothing.
 struct Stalls {
   int read_percent = 0;
@@ -52,6 +44,7 @@ struct Stalls {
   bool partial_masks = false;
 };
 
+template <typename Model>
 class VaultBench {
  public:
   VaultBench(const DramTiming& timing, const DramGeometry& geometry, uint32_t seed)
@@ -70,7 +63,7 @@ class VaultBench {
     read_sent_ = read_done_ = write_sent_ = data_sent_ = acked_ = 0;
     beat_in_ = beat_out_ = 0;
     read_valid_ = write_valid_ = data_valid_ = false;
-    expected_.clear();
+    asked_.clear();
     start_ = die_.cycle();
     while (read_done_ < reads.size() || acked_ < writes.size()) {
       if (die_.cycle() - start_ > cycle_limit) {
@@ -104,22 +97,23 @@ class VaultBench {
   uint64_t longest_read() const { return longest_read_; }
   uint64_t longest_write() const { return longest_write_; }
   DramDie& die() { return die_; }
-  Vdut& dut() { return dut_; }
+  Model& dut() { return dut_; }
 
  private:
-  struct Expected {
+  struct Read {
     uint64_t access;
     int id;
     uint64_t since;
-    // Bytes an acknowledged or later write may have left; reads race with writes under way.
-    uint64_t version;
+    bool issued = false;
+    std::vector<uint8_t> bytes{};  // what the access held at its RD
   };
-  struct Pending {
+  struct Write {
     uint64_t access;
     int id;
     uint64_t since;
-    std::vector<uint8_t> bytes;
-    std::vector<uint8_t> mask;
+    bool issued = false;
+    std::vector<uint8_t> bytes{};
+    std::vector<uint8_t> mask{};
   };
 
   std::string Where() const { return "cycle " + std::to_string(die_.cycle()) + ": "; }
@@ -169,19 +163,19 @@ class VaultBench {
     dut_.eval();
     if (read_valid_ && dut_.rd_req_ready_o) {
       uint64_t access = (*reads_)[read_sent_].access;
-      expected_.push_back({access, dut_.rd_req_id_i, die_.cycle(), 0});
+      asked_.push_back({access, dut_.rd_req_id_i, die_.cycle()});
       ++read_sent_;
       read_valid_ = false;
     }
     bool data_taken = data_valid_ && dut_.wr_data_ready_o;
     if (write_valid_ && dut_.wr_req_ready_o) {
       uint64_t access = (*writes_)[write_sent_].access;
-      pending_.push_back({access, dut_.wr_req_id_i, die_.cycle(), {}, {}});
+      pending_.push_back({access, dut_.wr_req_id_i, die_.cycle()});
       ++write_sent_;
       write_valid_ = false;
     }
     if (data_taken) {
-      Pending& write = pending_[pending_.size() - (write_sent_ - data_sent_)];
+      Write& write = pending_[pending_.size() - (write_sent_ - data_sent_)];
       const auto* bytes = reinterpret_cast<const uint8_t*>(data_.data());
       write.bytes.insert(write.bytes.end(), bytes, bytes + beat_bytes_);
       for (size_t b = 0; b < beat_bytes_; ++b) write.mask.push_back(mask_ >> b & 1);
@@ -205,44 +199,63 @@ class VaultBench {
     return Outputs();
   }
 
+  // The access that RD or WR on the pins means: the oldest one asked for that is not issued yet.
+  // What a RD returns is what the WR before it have left.
+  std::string Command() {
+    const auto command = static_cast<DramCommand>(pins_.cmd);
+    if (command != DramCommand::kRd && command != DramCommand::kWr) return "";
+    const uint64_t access = die_.AddressOf(pins_.bank, static_cast<int>(pins_.row), pins_.col) /
+                            static_cast<uint64_t>(geometry_.AccessBytes());
+    auto waits = [&](const auto& job) { return job.access == access && !job.issued; };
+    if (command == DramCommand::kRd) {
+      auto read = std::find_if(asked_.begin(), asked_.end(), waits);
+      if (read == asked_.end()) {
+        return "RD of access " + std::to_string(access) + " that nobody requested";
+      }
+      read->issued = true;
+      read->bytes = Reference(access);
+      return "";
+    }
+    auto write = std::find_if(pending_.begin(), pending_.end(), waits);
+    if (write == pending_.end()) {
+      return "WR of access " + std::to_string(access) + " that nobody requested";
+    }
+    if (write->bytes.size() != static_cast<size_t>(geometry_.AccessBytes())) {
+      return "WR of access " + std::to_string(access) + " without all its data";
+    }
+    write->issued = true;
+    std::vector<uint8_t>& now = Reference(access);
+    for (size_t b = 0; b < now.size(); ++b) {
+      if (write->mask[b]) now[b] = write->bytes[b];
+    }
+    return "";
+  }
+
   std::string Outputs() {
+    if (std::string wrong = Command(); !wrong.empty()) return wrong;
     if (dut_.wr_ack_valid_o) {
-      if (acked_ >= data_sent_) return "acknowledgement of a write without all its data";
-      Pending& write = pending_.front();
+      if (pending_.empty() || !pending_.front().issued) {
+        return "acknowledgement of a write that is not done";
+      }
+      const Write& write = pending_.front();
       if (dut_.wr_ack_id_o != write.id) {
         return "acknowledgement of id " + std::to_string(dut_.wr_ack_id_o) + ", expected " +
                std::to_string(write.id);
-      }
-      std::vector<uint8_t>& now = Reference(write.access);
-      for (size_t b = 0; b < now.size(); ++b) {
-        if (write.mask[b]) now[b] = write.bytes[b];
       }
       longest_write_ = std::max(longest_write_, die_.cycle() - write.since);
       pending_.pop_front();
       ++acked_;
     }
-    // What a RD on the pins returns is what the writes before it have left.
-    if (pins_.cmd == static_cast<uint8_t>(DramCommand::kRd)) {
-      uint64_t access = die_.AddressOf(pins_.bank, static_cast<int>(pins_.row), pins_.col) /
-                        static_cast<uint64_t>(geometry_.AccessBytes());
-      snapshots_.push_back(Reference(access));
-      read_accesses_.push_back(access);
-    }
     if (!dut_.rd_data_valid_o) return "";
-    if (expected_.empty() || snapshots_.empty()) return "read data that nobody requested";
-    const Expected& read = expected_.front();
-    if (read_accesses_.front() != read.access) {
-      return "read access " + std::to_string(read_accesses_.front()) + ", expected " +
-             std::to_string(read.access);
-    }
+    if (asked_.empty() || !asked_.front().issued) return "read data that nobody requested";
+    const Read& read = asked_.front();
     if (dut_.rd_data_id_o != read.id) {
       return "read data of id " + std::to_string(dut_.rd_data_id_o) + ", expected " +
              std::to_string(read.id);
     }
     Beat data{};
     CopyPort(data.data(), dut_.rd_data_o, beat_bytes_);
-    if (std::memcmp(data.data(), snapshots_.front().data() + beat_out_ * beat_bytes_,
-                    beat_bytes_) != 0) {
+    if (std::memcmp(data.data(), read.bytes.data() + beat_out_ * beat_bytes_, beat_bytes_) != 0) {
       return "wrong data of access " + std::to_string(read.access) + ", beat " +
              std::to_string(beat_out_);
     }
@@ -251,9 +264,7 @@ class VaultBench {
     if (last) {
       beat_out_ = 0;
       longest_read_ = std::max(longest_read_, die_.cycle() - read.since);
-      expected_.pop_front();
-      snapshots_.pop_front();
-      read_accesses_.pop_front();
+      asked_.pop_front();
       ++read_done_;
     }
     return "";
@@ -276,7 +287,7 @@ class VaultBench {
 
   DramGeometry geometry_;
   VerilatedContext context_;
-  Vdut dut_;
+  Model dut_;
   DramDie die_;
   std::mt19937 random_;
   VaultPins pins_;
@@ -289,14 +300,12 @@ class VaultBench {
   bool read_valid_ = false, write_valid_ = false, data_valid_ = false;
   Beat data_{};
   uint64_t mask_ = 0;
-  std::deque<Expected> expected_;
-  std::deque<Pending> pending_;
-  std::deque<std::vector<uint8_t>> snapshots_;
-  std::deque<uint64_t> read_accesses_;
+  std::deque<Read> asked_;
+  std::deque<Write> pending_;
   std::unordered_map<uint64_t, std::vector<uint8_t>> reference_;
   uint64_t start_ = 0, cycles_ = 0, longest_read_ = 0, longest_write_ = 0;
 };
 
 }  // namespace vaultrain
 
-#endif  // VAULTRAIN_UNIT_VAULT_BENCH_H_
+#endif  // VAULTRAIN_HARNESS_VAULT_BENCH_H_
