@@ -156,11 +156,11 @@ module vt_node #(
     if (|red_valid) red_flit_q <= red_flit[RedBits-1:0];
   end
 
-  genvar d;
+  genvar side;
   generate
-    for (d = 0; d < 4; d = d + 1) begin : gen_link
+    for (side = 0; side < 4; side = side + 1) begin : gen_link
       always @(posedge clk_i) begin
-        if (link_valid[d]) link_flit_q[d*FlitBits+:FlitBits] <= link_flit[d*FlitBits+:FlitBits];
+        if (link_valid[side]) link_flit_q[side*FlitBits+:FlitBits] <= link_flit[side*FlitBits+:FlitBits];
       end
     end
   endgenerate

@@ -46,6 +46,7 @@ class VaultModel {
   int writes() const { return writes_; }
   int acks() const { return acks_; }
   void HoldAcks(bool hold) { hold_acks_ = hold; }
+  void BreakBeat(int64_t beat) { broken_beat_ = beat; }
   // Every beat has gone to a request and every request is written.
   bool Settled() const {
     return beats_.empty() && requests_.empty() && pending_.empty() && read_queue_.empty();
@@ -57,6 +58,7 @@ class VaultModel {
     dut_.rd_data_valid_i = 0;
     dut_.rd_data_i = Wide();
     dut_.rd_data_last_i = random_() % 2;
+    dut_.rd_data_error_i = random_() % 2;  // means nothing without valid
     if (!read_queue_.empty() && read_queue_.front().due <= cycle_ &&
         (read_beat_ > 0 || !Stalls())) {
       dut_.rd_data_valid_i = 1;
@@ -64,6 +66,9 @@ class VaultModel {
       uint64_t word;
       std::memcpy(&word, &memory_[read_queue_.front().access * kAccessBytes + 8 * read_beat_], 8);
       dut_.rd_data_i = word;
+      dut_.rd_data_error_i =
+          static_cast<int64_t>(read_queue_.front().access * kBeats +
+                               static_cast<uint64_t>(read_beat_)) == broken_beat_;
       if (++read_beat_ == kBeats) {
         read_beat_ = 0;
         read_queue_.pop_front();
@@ -154,6 +159,7 @@ class VaultModel {
   std::deque<Beat> beats_;
   std::vector<Pending> pending_;
   bool hold_acks_ = false;
+  int64_t broken_beat_ = -1;  // of the memory, in words; its data come with an error
   int reads_ = 0, writes_ = 0, acks_ = 0;
   AxiHoldCheck<uint64_t> read_check_{"vault read request"};
   AxiHoldCheck<uint64_t> write_check_{"vault write request"};
@@ -437,6 +443,24 @@ TEST(AxiMemory, RefusedBurstsKeepTheirPlaceAmongOthers) {
     EXPECT_EQ(bench.axi.writes_done()[i].response, expected) << i;
   }
   EXPECT_EQ(bench.vault.writes(), 10);
+}
+
+TEST(AxiMemory, AnswersSlverrOnlyWhereABeatIsBroken) {
+  Bench bench({.seed = 5, .r = 100}, {.max_latency = 10});
+  bench.vault.BreakBeat(37);
+  for (uint64_t beat = 30; beat < 45; ++beat) {
+    bench.axi.Queue(AxiRead{.address = 8 * beat});
+    bench.axi.Queue(AxiRead{.address = 8 * beat + 1, .size = 0});
+  }
+  bench.axi.Queue(AxiRead{.address = 8 * 30, .beats = 7});
+  bench.axi.Queue(AxiRead{.address = 8 * 30, .beats = 8});
+  bench.Run();
+  for (const AxiReadDone& done : bench.axi.reads_done()) {
+    const auto first = done.request.address / 8;
+    const bool broken = first <= 37 && first + static_cast<uint64_t>(done.request.beats) > 37;
+    EXPECT_EQ(done.response, broken ? AxiResponse::kSlaveError : AxiResponse::kOkay)
+        << done.request.beats << " beats from word " << first;
+  }
 }
 
 TEST(AxiMemory, ReportsAStrayWlastAndGoesByTheLength) {

@@ -162,6 +162,35 @@ TEST(Generate, CornersOfTheRangesPassTheLintGate) {
   }
 }
 
+// Meshes that are not square, at both ends of their size.
+TEST(Generate, OddMeshesPassTheLintGate) {
+  TestPrefix prefix;
+  LintOptions options;
+  options.each_module = false;
+  for (const std::vector<std::string>& shape : std::vector<std::vector<std::string>>{
+           {"vaults=3", "mesh.x=3", "mesh.y=1"},
+           {"vaults=2", "mesh.x=1", "mesh.y=2"},
+           {"vaults=32", "mesh.x=8", "mesh.y=4", "mesh.link_bits=256"}}) {
+    SCOPED_TRACE(shape[0]);
+    ExpectAllPass(Lint(GenerateRtl(Shipped("nano", shape), prefix.resources()), options));
+  }
+}
+
+TEST(Generate, EveryVaultHasItsPinsAndANode) {
+  TestPrefix prefix;
+  const FileTree tree = GenerateTree(Shipped("quad"), prefix.resources());
+  const std::string& top = tree.at("rtl/vt_memory_module.v");
+  for (int n = 0; n < 4; ++n) {
+    EXPECT_THAT(top, HasSubstr(fmt::format("u_node_{} (", n)));
+    for (const char* pin : {"cmd_o", "wdata_o", "rdata_i"}) {
+      const std::string name = fmt::format("dram{}_{}", n, pin);
+      EXPECT_THAT(top, HasSubstr(name));
+      EXPECT_THAT(tree.at("doc/ports.md"), HasSubstr(name));
+      EXPECT_THAT(tree.at("sim/harness/vault_ports.h"), HasSubstr("module." + name));
+    }
+  }
+}
+
 TEST(Generate, DrawnVariantsPassTheLintGate) {
   TestPrefix prefix;
   LintOptions options;
