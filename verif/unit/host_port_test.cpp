@@ -89,7 +89,9 @@ class Bench {
       return;
     }
     // Reads and writes of a vault are answered each in order, in any order among them.
-    for (auto* queue : {&data_back_, &acks_back_}) {
+    std::array<std::deque<Answer>*, 2> queues = {&data_back_, &acks_back_};
+    if (random_() % 2 == 0) std::swap(queues[0], queues[1]);
+    for (auto* queue : queues) {
       if (queue->empty() || queue->front().due > cycle_ || Stalls() || dut.rx_valid_i) continue;
       dut.rx_valid_i = 1;
       PutFlit(queue->front().flit, dut.rx_flit_i);
@@ -240,6 +242,17 @@ TEST(HostPort, StreamsWithinAVault) {
     bench.Run();
     EXPECT_LE(bench.cycle() - start, kCount * (kBeats + 1) + 30u);
   }
+}
+
+TEST(HostPort, ReadsAndWritesTakeTurns) {
+  Bench bench;
+  for (uint32_t i = 0; i < 200; ++i) {
+    bench.reads.push_back(i % kAccesses);
+    bench.QueueWrite(i % kAccesses);
+  }
+  for (int i = 0; i < 500; ++i) bench.Tick();
+  EXPECT_GT(bench.reads_done, 20);
+  EXPECT_GT(bench.writes_done, 20);
 }
 
 TEST(HostPort, HoldLetsNoAccessBeginAndEveryOneEnd) {

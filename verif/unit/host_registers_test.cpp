@@ -56,7 +56,8 @@ class Bench {
     for (int n = 0; n < kNodes; ++n) {
       dut.reg_rdata_i[n] = answer_in_ == 1 ? Answer(n, last_.address) : random_();
     }
-    dut.reg_error_i = answer_in_ == 1 ? refusing & last_.nodes : random_() & kAll;
+    const uint32_t noise = random_() & kAll;
+    dut.reg_error_i = answer_in_ == 1 ? (refusing & last_.nodes) | (noise & ~last_.nodes) : noise;
     dut.eval();
     if (dut.rst_ni) axil_.Sample();
     if (answer_in_ > 0) --answer_in_;

@@ -26,12 +26,22 @@ using Json = nlohmann::ordered_json;
 // The rows of the report. What none of them holds is the row "top".
 const std::vector<SynthBlock>& Blocks() {
   static const std::vector<SynthBlock> blocks = {
-      {"PE array", "vt_pe_array"},           {"vector unit", "vt_vector_unit"},
-      {"scratchpad", "vt_scratchpad"},       {"load engine", "vt_dma_load"},
-      {"store engine", "vt_dma_store"},      {"compute engine", "vt_compute_engine"},
-      {"sequencer", "vt_sequencer"},         {"vault controller", "vt_vault_controller"},
-      {"vault multiplexer", "vt_vault_mux"}, {"host registers", "vt_host_registers"},
+      {"PE array", "vt_pe_array"},
+      {"vector unit", "vt_vector_unit"},
+      {"scratchpad", "vt_scratchpad"},
+      {"load engine", "vt_dma_load"},
+      {"store engine", "vt_dma_store"},
+      {"compute engine", "vt_compute_engine"},
+      {"sequencer", "vt_sequencer"},
+      {"vault controller", "vt_vault_controller"},
+      {"vault multiplexer", "vt_vault_mux"},
+      {"host registers", "vt_host_registers"},
+      {"node registers", "vt_node_registers"},
       {"host memory port", "vt_axi_memory"},
+      {"host mesh port", "vt_host_port"},
+      {"host mesh target", "vt_host_target"},
+      {"data router", "vt_router"},
+      {"reduction router", "vt_reduce_router"},
   };
   return blocks;
 }
