@@ -215,7 +215,8 @@ void Mapper::Fill(const std::vector<std::vector<float>>& start) {
 // ---- moves
 
 Step Mapper::LoadPlain(int tensor, int64_t row, int64_t rows, Offset col, int64_t cols,
-                       int64_t pad_rows, int64_t pitch, bool convert, int buffer, int tag) const {
+                       int64_t pad_rows, int64_t pitch, bool convert, int buffer, int tag,
+                       int64_t offset) const {
   const ProgramTensor& t = local_[tensor];
   const int64_t bytes = BytesOf(t);
   Step step;
@@ -232,7 +233,7 @@ Step Mapper::LoadPlain(int tensor, int64_t row, int64_t rows, Offset col, int64_
     d.Set(FieldId::kRows, rows);
     d.Set(FieldId::kRowAccesses, CeilDiv(cols * bytes, kAccess));
     d.Set(FieldId::kDramPitch, dram_pitch);
-    d.Set(FieldId::kSpadAddr, s_->AddressOf(buffer));
+    d.Set(FieldId::kSpadAddr, s_->AddressOf(buffer) + offset);
     d.Set(FieldId::kSpadPitch, pitch);
     d.Set(FieldId::kPadRows, pad_rows);
     return d;
@@ -247,7 +248,7 @@ Rect Mapper::RectOf(int tensor, int64_t row, int64_t rows, Offset col, int64_t c
 }
 
 Step Mapper::StorePlain(int tensor, int64_t row, int64_t rows, int64_t col, int64_t cols,
-                        int64_t pitch, int buffer, int tag) const {
+                        int64_t pitch, int buffer, int tag, int64_t offset) const {
   const ProgramTensor& t = local_[tensor];
   const int64_t bytes = BytesOf(t);
   Step step;
@@ -263,7 +264,7 @@ Step Mapper::StorePlain(int tensor, int64_t row, int64_t rows, int64_t col, int6
     d.Set(FieldId::kRows, rows);
     d.Set(FieldId::kRowAccesses, CeilDiv(cols * bytes, kAccess));
     d.Set(FieldId::kDramPitch, dram_pitch);
-    d.Set(FieldId::kSpadAddr, s_->AddressOf(buffer));
+    d.Set(FieldId::kSpadAddr, s_->AddressOf(buffer) + offset);
     d.Set(FieldId::kSpadPitch, pitch);
     return d;
   };
@@ -392,7 +393,7 @@ Step Mapper::Vector(const ComputeSpec& of, const VectorSpec& spec, int tag) cons
 }
 
 Step Mapper::Elements(int in, int64_t in_pitch, int64_t rows, int64_t cols, const VectorSpec& spec,
-                      int tag) const {
+                      int tag, int64_t in_offset) const {
   const int64_t lanes = v_.array.cols;
   Step step;
   step.engine = Engine::kVector;
@@ -419,7 +420,7 @@ Step Mapper::Elements(int in, int64_t in_pitch, int64_t rows, int64_t cols, cons
       d.Set(FieldId::kSrcInc, bounds[l] > 1 ? src_inc[l] : 0, l);
       d.Set(FieldId::kEAuxInc, bounds[l] > 1 && spec.aux >= 0 ? aux_inc[l] : 0, l);
     }
-    d.Set(FieldId::kSrcBase, s_->AddressOf(in));
+    d.Set(FieldId::kSrcBase, s_->AddressOf(in) + in_offset);
     d.Set(FieldId::kOutBase, s_->AddressOf(spec.out) + spec.out_offset.At(place));
     d.Set(FieldId::kAuxBase, spec.aux >= 0 ? s_->AddressOf(spec.aux) + spec.aux_offset : 0);
     return d;
@@ -567,6 +568,7 @@ void Mapper::AddOp(const TrainingOp& op, int tag, double budget) {
 
 bool Mapper::TryMapOps(bool train, double budget, std::vector<std::vector<Descriptor>>& programs) {
   resident_.clear();
+  late_ = {};
   Scheduler scheduler(static_cast<uint32_t>(v_.scratchpad.kib * 1024), static_cast<uint32_t>(word_),
                       v_.sequencer.queue, grid_.places);
   s_ = &scheduler;
@@ -574,6 +576,7 @@ bool Mapper::TryMapOps(bool train, double budget, std::vector<std::vector<Descri
     const TrainingOp& op = graph_.ops[i];
     if (train || op.kind == TrainingOpKind::kLinearForward) AddOp(op, static_cast<int>(i), budget);
   }
+  FlushLate();
   auto made = scheduler.Run();
   s_ = nullptr;
   if (!made) return false;

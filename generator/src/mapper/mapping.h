@@ -106,6 +106,7 @@ struct LayerPlan {
   bool split = false;  // each part of the outputs has its own rows; else all have all rows
   int64_t slice = 0;   // outputs of a node
   int64_t block = 0;   // rows of a block
+  int64_t tile = 0;    // rows that the array takes at once, whole blocks
 
   int64_t Blocks() const { return CeilDiv(slice, block); }
   int64_t RowsOf(int64_t b) const { return std::min(block, slice - b * block); }
@@ -157,6 +158,15 @@ struct Piece {
   std::vector<Step> loads;
 };
 
+// What follows a tile once its sums over the mesh have come. It runs with the next tile, so that
+// the array does not wait for them.
+struct Late {
+  std::vector<Load> loads;
+  std::vector<Step> waits;  // for the sums
+  std::vector<Step> work;
+  std::vector<Step> stores;
+};
+
 class Mapper {
  public:
   Mapper(const Variant& variant, const VaultDram& dram, const TrainingGraph& graph,
@@ -201,7 +211,7 @@ class Mapper {
   Step Vector(const ComputeSpec& of, const VectorSpec& spec, int tag) const;
   // out = in * scale + aux, or in where aux is positive; in is fp32, rows of `cols` values.
   Step Elements(int in, int64_t in_pitch, int64_t rows, int64_t cols, const VectorSpec& spec,
-                int tag) const;
+                int tag, int64_t in_offset = 0) const;
   Step Send(const SendSpec& spec, int tag) const;
 
   // ---- partition.cpp: operations on all nodes
@@ -212,14 +222,23 @@ class Mapper {
   // Steps after which every node of the axis has the whole tile.
   std::vector<Step> Gather(Axis axis, int buffer, int64_t pitch, std::vector<Piece> pieces,
                            int tag) const;
-  // Steps that sum rows over an axis into a buffer of the owner; the second part waits for the sum.
-  Step Reduce(Axis axis, int owner, int buffer, int64_t pitch, int64_t rows, int64_t row_bytes,
-              int sum, int tag) const;
+  std::vector<Step> GatherRows(int tensor, int64_t row, int64_t rows, int64_t pitch, int buffer,
+                               int tag) const;
+  // Sums rows over an axis into a buffer of the owner.
+  Step Reduce(Axis axis, int owner, int buffer, int64_t offset, int64_t pitch, int64_t rows,
+              int64_t row_bytes, int sum, int tag) const;
+  // Waits at the owner until the sum is there.
   Step Summed(Axis axis, int owner, int sum, int tag) const;
   static Step Only(Axis axis, int part, Step step);
-  // The gradient of a parameter, summed over the batch axis, into the parameter.
-  void AddStepOf(int parameter, int64_t row, int64_t rows, int64_t col, int64_t cols, int owner,
-                 int gradient, int64_t pitch, Task& now, Task& later, int tag);
+  // A product with its results in a buffer, the sums over the mesh that begin with it, and what is
+  // late from the tile before.
+  void AddTile(std::vector<Load> loads, std::vector<Step> before, Step compute, Step vector,
+               std::vector<Step> sends, std::vector<Step> stores);
+  void FlushLate();
+  // The gradient of rows of a parameter, summed over the batch axis, into the parameter. Returns
+  // the steps that begin the sum.
+  std::vector<Step> StepOf(int parameter, int64_t row, int64_t rows, int64_t col, int64_t cols,
+                           int owner, int gradient, int64_t offset, int64_t pitch, int tag);
   int64_t Scratchpad(double budget) const {
     return static_cast<int64_t>(budget * v_.scratchpad.kib * 1024);
   }
@@ -239,7 +258,7 @@ class Mapper {
   std::vector<Step> LoadOperand(const Operand2D& operand, int64_t row, int64_t rows,
                                 int64_t padded_rows, int64_t k, int buffer, int tag) const;
   Step LoadPlain(int tensor, int64_t row, int64_t rows, Offset col, int64_t cols, int64_t pad_rows,
-                 int64_t pitch, bool convert, int buffer, int tag) const;
+                 int64_t pitch, bool convert, int buffer, int tag, int64_t offset = 0) const;
   // Rows [row, row + rows) and `count` columns of memory from `col` on, transposed; pad_rows zeros
   // follow the rows. They go to `offset` bytes of the buffer and on, a column of memory every
   // `pitch` bytes.
@@ -248,7 +267,7 @@ class Mapper {
                                    int tag) const;
   Rect RectOf(int tensor, int64_t row, int64_t rows, Offset col, int64_t cols) const;
   Step StorePlain(int tensor, int64_t row, int64_t rows, int64_t col, int64_t cols, int64_t pitch,
-                  int buffer, int tag) const;
+                  int buffer, int tag, int64_t offset = 0) const;
   void CountBytes(const isa::Descriptor& d);
 
   const Variant& v_;
@@ -264,6 +283,7 @@ class Mapper {
   const int64_t beat_;
   const double pin_cycles_per_byte_;
   Scheduler* s_ = nullptr;  // of the stream at hand
+  Late late_;
   std::vector<LayerPlan> plan_;
   // Tensors as a node has them, at the same address in every vault.
   std::vector<ProgramTensor> local_;

@@ -167,14 +167,21 @@ void Mapper::PlanLayers() {
     LayerPlan plan;
     plan.split = (plan_.empty() || plan_.back().split) && Splits(layer.out, grid_.outputs.parts);
     plan.slice = plan.split ? layer.out / grid_.outputs.parts : layer.out;
+    plan.tile = plan.slice;
     plan.block = plan.slice;
     if (grid_.places.size() > 1) {
-      // As many rows as leave room for several blocks beside activations.
+      // As many rows as leave room for several tiles beside activations; a block for each node, or
+      // where it would be shorter than a flit, one for all.
       const int64_t least = std::max<int64_t>(v_.array.cols, v_.mesh.link_bits / 8 / operand_);
-      int64_t rows = kSliceStep;
       const int64_t row_bytes = RoundUp(layer.in * operand_, kAccess);
+      int64_t rows = std::max(kSliceStep, least);
       while (rows / 2 >= least && rows * row_bytes > Scratchpad(1.0) / 10) rows /= 2;
-      plan.block = std::min(plan.slice, std::max(rows, least));
+      plan.tile = std::min(plan.slice, rows);
+      plan.block = plan.tile;
+      const int64_t parts = grid_.batch.parts;
+      if (plan.tile % (parts * least) == 0 && plan.slice % plan.tile == 0) {
+        plan.block = plan.tile / parts;
+      }
     }
     plan_.push_back(plan);
   }
@@ -287,13 +294,30 @@ std::vector<Step> Mapper::Gather(Axis axis, int buffer, int64_t pitch, std::vect
   return steps;
 }
 
-Step Mapper::Reduce(Axis axis, int owner, int buffer, int64_t pitch, int64_t rows,
+// Rows of a tensor that all nodes of the outputs axis hold: each loads its share of them.
+std::vector<Step> Mapper::GatherRows(int tensor, int64_t row, int64_t rows, int64_t pitch,
+                                     int buffer, int tag) const {
+  const ProgramTensor& t = local_[tensor];
+  const int64_t share = CeilDiv(rows, grid_.outputs.parts);
+  std::vector<Piece> pieces;
+  for (int64_t at = 0; at < rows; at += share) {
+    const int64_t count = std::min(share, rows - at);
+    Piece piece{static_cast<int>(at / share), at * pitch, count, pitch, {}};
+    piece.loads.push_back(LoadPlain(tensor, row + at, count, 0, t.cols, 0, pitch, Converts(t),
+                                    buffer, tag, piece.offset));
+    pieces.push_back(std::move(piece));
+  }
+  return Gather(Axis::kOutputs, buffer, pitch, std::move(pieces), tag);
+}
+
+Step Mapper::Reduce(Axis axis, int owner, int buffer, int64_t offset, int64_t pitch, int64_t rows,
                     int64_t row_bytes, int sum, int tag) const {
   SendSpec spec;
   spec.kind = SendKind::kReduce;
   spec.axis = axis;
   spec.owner = owner;
   spec.buffer = buffer;
+  spec.offset = offset;
   spec.rows = rows;
   spec.row_bytes = row_bytes;
   spec.pitch = pitch;
@@ -314,6 +338,40 @@ Step Mapper::Summed(Axis axis, int owner, int sum, int tag) const {
   return Only(axis, owner, std::move(step));
 }
 
+// ---- tiles
+
+// The waits stand before the sends of this tile, so that the vector unit, which takes the sums of
+// the tile before in its turn, never waits behind sums that begin only now.
+void Mapper::AddTile(std::vector<Load> loads, std::vector<Step> before, Step compute, Step vector,
+                     std::vector<Step> sends, std::vector<Step> stores) {
+  Task task;
+  auto append = [](auto& to, auto& from) {
+    for (auto& one : from) to.push_back(std::move(one));
+    from.clear();
+  };
+  append(task.loads, loads);
+  append(task.loads, late_.loads);
+  append(task.work, before);
+  task.work.push_back(std::move(compute));
+  append(task.work, late_.waits);
+  task.work.push_back(std::move(vector));
+  append(task.work, late_.work);
+  append(task.work, sends);
+  append(task.stores, late_.stores);
+  append(task.stores, stores);
+  s_->AddTask(std::move(task));
+}
+
+void Mapper::FlushLate() {
+  Task task;
+  task.loads = std::move(late_.loads);
+  task.work = std::move(late_.waits);
+  for (Step& step : late_.work) task.work.push_back(std::move(step));
+  task.stores = std::move(late_.stores);
+  late_ = {};
+  if (!task.work.empty()) s_->AddTask(std::move(task));
+}
+
 // ---- feed-forward
 
 void Mapper::AddForward(const TrainingOp& op, int tag, double budget) {
@@ -327,20 +385,20 @@ void Mapper::AddForward(const TrainingOp& op, int tag, double budget) {
   const int64_t a_pitch = OperandPitch({x, false}, op.k);
   const int64_t b_pitch = OperandPitch({w, false}, op.k);
   const int64_t out_pitch = OutPitch(out, out.cols);
-  const int64_t block_bytes = RoundUp(plan.block, cols) * b_pitch;
+  const int64_t tile_bytes = RoundUp(plan.tile, cols) * b_pitch;
   const int outputs = plan.split ? grid_.outputs.parts : 1;
 
   int64_t most = local_batch_;
   while (most > 1 && (most > v_.AccHalfDepth() ||
-                      most * (a_pitch + out_pitch) + 3 * block_bytes > Scratchpad(budget))) {
+                      most * (a_pitch + out_pitch) + 3 * tile_bytes > Scratchpad(budget))) {
     most = CeilDiv(most, 2);
   }
   const auto kept = resident_.find(x);
   const int kept_x = kept == resident_.end() ? -1 : kept->second;
   if (data_flow_[tag].empty()) {
     data_flow_[tag] = fmt::format(
-        "{} stationary in the array, blocks of {} rows {}, {} samples stay in the scratchpad{}",
-        local_[w].name, plan.block,
+        "{} stationary in the array, tiles of {} rows {}, {} samples stay in the scratchpad{}",
+        local_[w].name, plan.tile,
         grid_.batch.parts > 1 ? fmt::format("sent to {} nodes", grid_.batch.parts) : "loaded", most,
         outputs > 1 ? fmt::format(", results sent to {} nodes", outputs) : "");
   }
@@ -350,30 +408,36 @@ void Mapper::AddForward(const TrainingOp& op, int tag, double budget) {
     const int results = s_->AddBuffer(static_cast<uint32_t>(rows * out_pitch), true);
     const int64_t bias_bytes = RoundUp(plan.slice * 4, std::max(kAccess, word_));
     const int bias_buffer = bias < 0 ? -1 : s_->AddBuffer(static_cast<uint32_t>(bias_bytes), true);
-    for (int64_t b = 0; b < plan.Blocks(); ++b) {
-      const int64_t count = plan.RowsOf(b);
+    for (int64_t n = 0; n < plan.slice; n += plan.tile) {
+      const int64_t count = std::min(plan.tile, plan.slice - n);
       const int64_t padded = RoundUp(count, cols);
-      const bool first = b == 0;
-      const bool last = b + 1 == plan.Blocks();
-      Task task;
-      if (first && kept_x < 0) {
-        task.loads.push_back(
-            LoadPlain(x, row, rows, 0, op.k, 0, a_pitch, Converts(local_[x]), a, tag));
-      }
+      const bool first = n == 0;
+      const bool last = n + count == plan.slice;
+      std::vector<Load> loads;
+      if (first && kept_x < 0) loads.push_back(GatherRows(x, row, rows, a_pitch, a, tag));
       if (first && bias >= 0) {
         Piece piece{0, 0, 1, bias_bytes, {}};
         piece.loads.push_back(
             LoadPlain(bias, 0, 1, 0, plan.slice, 0, bias_bytes, false, bias_buffer, tag));
-        task.loads.push_back(Gather(Axis::kBatch, bias_buffer, bias_bytes, {piece}, tag));
+        loads.push_back(Gather(Axis::kBatch, bias_buffer, bias_bytes, {piece}, tag));
       }
-      const int block = s_->AddBuffer(static_cast<uint32_t>(padded * b_pitch), false);
-      Piece piece{static_cast<int>(b % grid_.batch.parts), 0, padded, b_pitch, {}};
-      piece.loads.push_back(LoadPlain(w, b / grid_.batch.parts * plan.block, count, 0, op.k,
-                                      padded - count, b_pitch, Converts(local_[w]), block, tag));
-      task.loads.push_back(Gather(Axis::kBatch, block, b_pitch, {piece}, tag));
+      const int tile = s_->AddBuffer(static_cast<uint32_t>(padded * b_pitch), false);
+      std::vector<Piece> pieces;
+      for (int64_t at = 0; at < count; at += plan.block) {
+        const int64_t b = (n + at) / plan.block;
+        const int64_t of_block = std::min(plan.block, count - at);
+        const int64_t pad = at + of_block == count ? padded - count : 0;
+        Piece piece{
+            static_cast<int>(b % grid_.batch.parts), at * b_pitch, of_block + pad, b_pitch, {}};
+        piece.loads.push_back(LoadPlain(w, b / grid_.batch.parts * plan.block, of_block, 0, op.k,
+                                        pad, b_pitch, Converts(local_[w]), tile, tag,
+                                        piece.offset));
+        pieces.push_back(std::move(piece));
+      }
+      loads.push_back(Gather(Axis::kBatch, tile, b_pitch, std::move(pieces), tag));
 
       const ComputeSpec product{a,
-                                block,
+                                tile,
                                 kept_x >= 0 ? row * a_pitch : 0,
                                 a_pitch,
                                 0,
@@ -384,30 +448,29 @@ void Mapper::AddForward(const TrainingOp& op, int tag, double budget) {
       VectorSpec vector;
       vector.out = results;
       vector.out_bytes = BytesOf(out);
-      vector.out_offset = {b * plan.block * BytesOf(out),
-                           plan.split ? plan.slice * BytesOf(out) : 0};
+      vector.out_offset = {n * BytesOf(out), plan.split ? plan.slice * BytesOf(out) : 0};
       vector.out_pitch = out_pitch;
       vector.relu = op.relu;
       vector.tail = last && !plan.split;
       if (bias >= 0) {
         vector.aux = bias_buffer;
         vector.aux_kind = Aux::kAdd;
-        vector.aux_offset = b * plan.block * 4;
+        vector.aux_offset = n * 4;
       }
       auto send = [&](const SendSpec& spec, bool write) {
         Step step = Send(spec, tag);
         step.buffers = {{results, write}};
-        task.work.push_back(std::move(step));
+        return step;
       };
+      std::vector<Step> before;
+      std::vector<Step> sends;
       if (outputs > 1 && first) {
         SendSpec free;
         free.kind = SendKind::kPut;
         free.axis = Axis::kOutputs;
         free.post = SemaphoreOf(Axis::kOutputs, kFree);
-        send(free, true);
+        before.push_back(send(free, true));
       }
-      task.work.push_back(Compute(product, tag));
-      task.work.push_back(Vector(product, vector, tag));
       if (outputs > 1) {
         SendSpec put;
         put.kind = SendKind::kPut;
@@ -419,18 +482,18 @@ void Mapper::AddForward(const TrainingOp& op, int tag, double budget) {
         put.pitch = out_pitch;
         if (first) put.take[0] = {SemaphoreOf(Axis::kOutputs, kFree), outputs - 1};
         if (last) put.post = SemaphoreOf(Axis::kOutputs, kArrived);
-        send(put, false);
+        sends.push_back(send(put, false));
       }
       if (outputs > 1 && last) {
         SendSpec arrived;
         arrived.axis = Axis::kOutputs;
         arrived.take[0] = {SemaphoreOf(Axis::kOutputs, kArrived), outputs - 1};
-        send(arrived, true);
+        sends.push_back(send(arrived, true));
       }
-      if (last) {
-        task.stores.push_back(StorePlain(y, row, rows, 0, out.cols, out_pitch, results, tag));
-      }
-      s_->AddTask(std::move(task));
+      std::vector<Step> stores;
+      if (last) stores.push_back(StorePlain(y, row, rows, 0, out.cols, out_pitch, results, tag));
+      AddTile(std::move(loads), std::move(before), Compute(product, tag),
+              Vector(product, vector, tag), std::move(sends), std::move(stores));
     }
     if (most == local_batch_) resident_[y] = results;
   }
@@ -491,15 +554,13 @@ void Mapper::AddBackward(const TrainingOp& op, int tag, double budget) {
         kept_dz >= 0 ? kept_dz : s_->AddBuffer(static_cast<uint32_t>(rows * a_pitch), true);
     const int results = s_->AddBuffer(static_cast<uint32_t>(rows * out_pitch), true);
     bool loaded = kept_dz >= 0;
-    std::vector<Load> late_loads;
-    std::vector<Step> late_work;
     for (int64_t col = 0; col < n; col += wide) {
       const int64_t count = std::min(wide, n - col);
       const int64_t padded = RoundUp(count, cols);
       for (int owner = 0; owner < sums; ++owner) {
-        Task task;
+        std::vector<Load> loads;
         if (!loaded) {
-          task.loads.push_back(LoadPlain(dz, row, rows, 0, k, 0, a_pitch, false, a, tag));
+          loads.push_back(LoadPlain(dz, row, rows, 0, k, 0, a_pitch, false, a, tag));
           loaded = true;
         }
         // Columns of W: of the part that the sum is for, or of the node's own.
@@ -519,7 +580,7 @@ void Mapper::AddBackward(const TrainingOp& op, int tag, double budget) {
                                        padded, pad, b_pitch, tile, piece.offset, tag);
           pieces.push_back(std::move(piece));
         }
-        task.loads.push_back(Gather(Axis::kBatch, tile, b_pitch, std::move(pieces), tag));
+        loads.push_back(Gather(Axis::kBatch, tile, b_pitch, std::move(pieces), tag));
         const ComputeSpec product{a,
                                   tile,
                                   kept_dz >= 0 ? row * a_pitch : 0,
@@ -546,11 +607,11 @@ void Mapper::AddBackward(const TrainingOp& op, int tag, double budget) {
           finish.aux_pitch = mask_pitch;
           finish.aux_bytes = operand_;
         }
-        task.work.push_back(Compute(product, tag));
         if (sums == 1) {
-          if (op.mask) task.loads.push_back(load_mask());
+          if (op.mask) loads.push_back(load_mask());
           finish.tail = col + count == n;
-          task.work.push_back(Vector(product, finish, tag));
+          AddTile(std::move(loads), {}, Compute(product, tag), Vector(product, finish, tag), {},
+                  {});
         } else {
           const int64_t pitch = RoundUp(padded * 4, std::max(kAccess, word_));
           const int partial = s_->AddBuffer(static_cast<uint32_t>(rows * pitch), false);
@@ -558,44 +619,38 @@ void Mapper::AddBackward(const TrainingOp& op, int tag, double budget) {
           VectorSpec plain;
           plain.out = partial;
           plain.out_pitch = pitch;
-          task.work.push_back(Vector(product, plain, tag));
-          task.work.push_back(
-              Reduce(Axis::kOutputs, owner, partial, pitch, rows, padded * 4, sum, tag));
-          // The sum of the tile before is there by now.
-          for (Load& load : late_loads) task.loads.push_back(std::move(load));
-          for (Step& step : late_work) task.work.push_back(std::move(step));
-          late_loads.clear();
-          late_work.clear();
-          if (op.mask) late_loads.emplace_back(Only(Axis::kOutputs, owner, load_mask()));
-          late_work.push_back(Summed(Axis::kOutputs, owner, sum, tag));
-          late_work.push_back(
+          AddTile(std::move(loads), {}, Compute(product, tag), Vector(product, plain, tag),
+                  {Reduce(Axis::kOutputs, owner, partial, 0, pitch, rows, padded * 4, sum, tag)},
+                  {});
+          if (op.mask) late_.loads.emplace_back(Only(Axis::kOutputs, owner, load_mask()));
+          late_.waits.push_back(Summed(Axis::kOutputs, owner, sum, tag));
+          late_.work.push_back(
               Only(Axis::kOutputs, owner, Elements(sum, pitch, rows, padded, finish, tag)));
         }
-        s_->AddTask(std::move(task));
       }
     }
-    Task end;
-    end.loads = std::move(late_loads);
-    end.work = std::move(late_work);
-    end.stores.push_back(StorePlain(dx, row, rows, 0, out.cols, out_pitch, results, tag));
-    s_->AddTask(std::move(end));
+    late_.stores.push_back(StorePlain(dx, row, rows, 0, out.cols, out_pitch, results, tag));
     if (most >= local_batch_) resident_[dx] = results;
   }
 }
 
 // ---- weight update
 
-void Mapper::AddStepOf(int parameter, int64_t row, int64_t rows, int64_t col, int64_t cols,
-                       int owner, int gradient, int64_t pitch, Task& now, Task& later, int tag) {
+std::vector<Step> Mapper::StepOf(int parameter, int64_t row, int64_t rows, int64_t col,
+                                 int64_t cols, int owner, int gradient, int64_t offset,
+                                 int64_t pitch, int tag) {
+  std::vector<Step> begin;
   int sum = gradient;
+  int64_t sum_offset = offset;
   if (grid_.batch.parts > 1) {
     sum = s_->AddBuffer(static_cast<uint32_t>(rows * pitch), false);
-    now.work.push_back(Reduce(Axis::kBatch, owner, gradient, pitch, rows,
-                              RoundUp(cols, v_.array.cols) * 4, sum, tag));
-    later.work.push_back(Summed(Axis::kBatch, owner, sum, tag));
+    sum_offset = 0;
+    begin.push_back(Reduce(Axis::kBatch, owner, gradient, offset, pitch, rows,
+                           RoundUp(cols, v_.array.cols) * 4, sum, tag));
+    late_.waits.push_back(Summed(Axis::kBatch, owner, sum, tag));
   }
   const int values = s_->AddBuffer(static_cast<uint32_t>(rows * pitch), false);
-  later.loads.push_back(
+  late_.loads.emplace_back(
       Only(Axis::kBatch, owner,
            LoadPlain(parameter, row, rows, col, cols, 0, pitch, false, values, tag)));
   VectorSpec step;
@@ -605,14 +660,16 @@ void Mapper::AddStepOf(int parameter, int64_t row, int64_t rows, int64_t col, in
   step.aux_kind = Aux::kAdd;
   step.aux_pitch = pitch;
   step.scale = true;
-  later.work.push_back(Only(Axis::kBatch, owner, Elements(sum, pitch, rows, cols, step, tag)));
+  late_.work.push_back(
+      Only(Axis::kBatch, owner, Elements(sum, pitch, rows, cols, step, tag, sum_offset)));
   if (keep_gradients_) {
-    later.stores.push_back(
-        Only(Axis::kBatch, owner,
-             StorePlain(gradient_of_.at(parameter), row, rows, col, cols, pitch, sum, tag)));
+    late_.stores.push_back(Only(
+        Axis::kBatch, owner,
+        StorePlain(gradient_of_.at(parameter), row, rows, col, cols, pitch, sum, tag, sum_offset)));
   }
-  later.stores.push_back(
+  late_.stores.push_back(
       Only(Axis::kBatch, owner, StorePlain(parameter, row, rows, col, cols, pitch, values, tag)));
+  return begin;
 }
 
 void Mapper::AddUpdate(const TrainingOp& op, int tag, double budget) {
@@ -626,91 +683,80 @@ void Mapper::AddUpdate(const TrainingOp& op, int tag, double budget) {
   const int64_t pitch = KWords(k) * word_;
   const int64_t n = local_[w].cols;
   const int64_t slice = RoundUp(plan.slice, cols);
-  const int64_t block = std::min<int64_t>(plan.block, v_.AccHalfDepth());
+  const int64_t tile = std::min<int64_t>(plan.tile, v_.AccHalfDepth() / plan.block * plan.block);
 
   auto sum_pitch = [&](int64_t columns) {
     return RoundUp(RoundUp(columns, cols) * 4, std::max(kAccess, word_));
   };
   int64_t wide = n;
   while (wide > kSliceStep &&
-         slice * pitch + 2 * RoundUp(wide, cols) * pitch + 8 * block * sum_pitch(wide) >
+         slice * pitch + 2 * RoundUp(wide, cols) * pitch + 8 * tile * sum_pitch(wide) >
              Scratchpad(budget) * 7 / 8) {
     wide = RoundUp(CeilDiv(wide, 2), kSliceStep);
   }
   if (data_flow_[tag].empty()) {
     data_flow_[tag] = fmt::format(
-        "{} transposed stationary in the array, tiles of {} x {}{}", local_[x].name, block, wide,
+        "{} transposed stationary in the array, tiles of {} x {}{}", local_[x].name, tile, wide,
         grid_.batch.parts > 1 ? fmt::format(", summed over {} nodes", grid_.batch.parts) : "");
   }
   // dZ^T of all outputs of the node stays.
   const int a = s_->AddBuffer(static_cast<uint32_t>(slice * pitch), true);
-  bool loaded = false;
-  Task later;
-  auto begin = [&] {
-    Task now = std::move(later);
-    later = {};
-    std::vector<Step> late = std::move(now.work);
-    now.work.clear();
-    if (!loaded) {
-      for (Step& step : LoadOperand({dz, true}, 0, plan.slice, slice, k, a, tag)) {
-        now.loads.push_back(std::move(step));
-      }
-      loaded = true;
-    }
-    return std::make_pair(std::move(now), std::move(late));
-  };
-  auto end = [&](Task now, std::vector<Step> late) {
-    for (Step& step : late) now.work.push_back(std::move(step));
-    s_->AddTask(std::move(now));
-  };
+  std::vector<Load> first;
+  for (Step& step : LoadOperand({dz, true}, 0, plan.slice, slice, k, a, tag)) {
+    first.push_back(std::move(step));
+  }
   for (int64_t col = 0; col < n; col += wide) {
     const int64_t count = std::min(wide, n - col);
     const int64_t padded = RoundUp(count, cols);
     const int b = s_->AddBuffer(static_cast<uint32_t>(padded * pitch), true);
-    for (int64_t blk = 0; blk < plan.Blocks(); ++blk) {
-      // A block that is longer than the accumulators goes in pieces.
-      for (int64_t at = 0; at < plan.RowsOf(blk); at += block) {
-        const int64_t rows = std::min(block, plan.RowsOf(blk) - at);
-        const int owner = static_cast<int>(blk % grid_.batch.parts);
-        auto [now, late] = begin();
-        if (blk == 0 && at == 0) {
-          for (Step& step : LoadOperand({x, true}, col, count, padded, k, b, tag)) {
-            now.loads.push_back(std::move(step));
-          }
+    for (int64_t row = 0; row < plan.slice; row += tile) {
+      const int64_t rows = std::min(tile, plan.slice - row);
+      std::vector<Load> loads = std::move(first);
+      first.clear();
+      if (row == 0) {
+        for (Step& step : LoadOperand({x, true}, col, count, padded, k, b, tag)) {
+          loads.push_back(std::move(step));
         }
-        const int64_t out_pitch = sum_pitch(count);
-        const int gradient = s_->AddBuffer(static_cast<uint32_t>(rows * out_pitch), false);
-        const ComputeSpec product{
-            a, b, (blk * plan.block + at) * pitch, pitch, 0, pitch, rows, padded / cols, KWords(k)};
-        VectorSpec plain;
-        plain.out = gradient;
-        plain.out_pitch = out_pitch;
-        now.work.push_back(Compute(product, tag));
-        now.work.push_back(Vector(product, plain, tag));
-        AddStepOf(w, blk / grid_.batch.parts * plan.block + at, rows, col, count, owner, gradient,
-                  out_pitch, now, later, tag);
-        end(std::move(now), std::move(late));
       }
+      const int64_t out_pitch = sum_pitch(count);
+      const int gradient = s_->AddBuffer(static_cast<uint32_t>(rows * out_pitch), false);
+      const ComputeSpec product{a, b, row * pitch, pitch, 0, pitch, rows, padded / cols, KWords(k)};
+      VectorSpec plain;
+      plain.out = gradient;
+      plain.out_pitch = out_pitch;
+      Late before = std::exchange(late_, {});
+      std::vector<Step> sends;
+      for (int64_t at = 0; at < rows; at += plan.block) {
+        const int64_t block = (row + at) / plan.block;
+        for (Step& step :
+             StepOf(w, block / grid_.batch.parts * plan.block, std::min(plan.block, rows - at), col,
+                    count, static_cast<int>(block % grid_.batch.parts), gradient, at * out_pitch,
+                    out_pitch, tag)) {
+          sends.push_back(std::move(step));
+        }
+      }
+      std::swap(before, late_);
+      AddTile(std::move(loads), {}, Compute(product, tag), Vector(product, plain, tag),
+              std::move(sends), {});
+      late_ = std::move(before);
     }
   }
   if (bias >= 0) {
-    auto [now, late] = begin();
     const int64_t one_pitch = OperandPitch({ones_, false}, k);
     const int ones = s_->AddBuffer(static_cast<uint32_t>(one_pitch), false);
-    now.loads.push_back(LoadPlain(ones_, 0, 1, 0, k, 0, one_pitch, false, ones, tag));
     const int64_t out_pitch = sum_pitch(plan.slice);
     const int gradient = s_->AddBuffer(static_cast<uint32_t>(out_pitch), false);
     const ComputeSpec product{ones, a, 0, one_pitch, 0, pitch, 1, slice / cols, KWords(k)};
     VectorSpec plain;
     plain.out = gradient;
     plain.out_pitch = out_pitch;
-    now.work.push_back(Compute(product, tag));
-    now.work.push_back(Vector(product, plain, tag));
-    AddStepOf(bias, 0, 1, 0, plan.slice, 0, gradient, out_pitch, now, later, tag);
-    end(std::move(now), std::move(late));
+    Late before = std::exchange(late_, {});
+    std::vector<Step> sends = StepOf(bias, 0, 1, 0, plan.slice, 0, gradient, 0, out_pitch, tag);
+    std::swap(before, late_);
+    AddTile({LoadPlain(ones_, 0, 1, 0, k, 0, one_pitch, false, ones, tag)}, {},
+            Compute(product, tag), Vector(product, plain, tag), std::move(sends), {});
+    late_ = std::move(before);
   }
-  auto [now, late] = begin();
-  end(std::move(now), std::move(late));
 }
 
 }  // namespace vaultrain
