@@ -572,9 +572,17 @@ bool Mapper::TryMapOps(bool train, double budget, std::vector<std::vector<Descri
   Scheduler scheduler(static_cast<uint32_t>(v_.scratchpad.kib * 1024), static_cast<uint32_t>(word_),
                       v_.sequencer.queue, grid_.places);
   s_ = &scheduler;
-  for (size_t i = 0; i < graph_.ops.size(); ++i) {
-    const TrainingOp& op = graph_.ops[i];
-    if (train || op.kind == TrainingOpKind::kLinearForward) AddOp(op, static_cast<int>(i), budget);
+  // Over several nodes all gradients come before all updates: the transposed activations that an
+  // update takes then have time to come from memory. One node has no such time to win, and its
+  // memory is busy most evenly where updates stand between gradients.
+  const bool updates_last = grid_.places.size() > 1;
+  for (const bool updates : {false, true}) {
+    for (size_t i = 0; i < graph_.ops.size(); ++i) {
+      const TrainingOp& op = graph_.ops[i];
+      if (!train && op.kind != TrainingOpKind::kLinearForward) continue;
+      const bool second = updates_last && op.kind == TrainingOpKind::kLinearUpdate;
+      if (second == updates) AddOp(op, static_cast<int>(i), budget);
+    }
   }
   FlushLate();
   auto made = scheduler.Run();

@@ -219,11 +219,9 @@ class Mapper {
   void AddForward(const TrainingOp& op, int tag, double budget);
   void AddBackward(const TrainingOp& op, int tag, double budget);
   void AddUpdate(const TrainingOp& op, int tag, double budget);
-  // Steps after which every node of the axis has the whole tile.
-  std::vector<Step> Gather(Axis axis, int buffer, int64_t pitch, std::vector<Piece> pieces,
-                           int tag) const;
-  std::vector<Step> GatherRows(int tensor, int64_t row, int64_t rows, int64_t pitch, int buffer,
-                               int tag) const;
+  // What brings a tile, after which every node of the axis has the whole tile.
+  Load Gather(Axis axis, int buffer, int64_t pitch, std::vector<Piece> pieces, int tag) const;
+  Load GatherRows(int tensor, int64_t row, int64_t rows, int64_t pitch, int buffer, int tag) const;
   // Sums rows over an axis into a buffer of the owner.
   Step Reduce(Axis axis, int owner, int buffer, int64_t offset, int64_t pitch, int64_t rows,
               int64_t row_bytes, int sum, int tag) const;

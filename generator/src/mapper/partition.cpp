@@ -235,16 +235,18 @@ Step Mapper::Send(const SendSpec& spec, int tag) const {
   return step;
 }
 
-std::vector<Step> Mapper::Gather(Axis axis, int buffer, int64_t pitch, std::vector<Piece> pieces,
-                                 int tag) const {
-  std::vector<Step> steps;
+Load Mapper::Gather(Axis axis, int buffer, int64_t pitch, std::vector<Piece> pieces,
+                    int tag) const {
+  Load result;
+  std::vector<Step>& steps = result.gather;
   const int parts = grid_.Of(axis).parts;
   for (Piece& piece : pieces) {
     for (Step& load : piece.loads) {
-      steps.push_back(parts > 1 ? Only(axis, piece.owner, std::move(load)) : std::move(load));
+      result.steps.push_back(parts > 1 ? Only(axis, piece.owner, std::move(load))
+                                       : std::move(load));
     }
   }
-  if (parts == 1) return steps;
+  if (parts == 1) return result;
   auto send = [&](const SendSpec& spec, bool write) {
     Step step = Send(spec, tag);
     step.buffers = {{buffer, write}};
@@ -291,12 +293,12 @@ std::vector<Step> Mapper::Gather(Axis axis, int buffer, int64_t pitch, std::vect
   arrived.take[0] = {SemaphoreOf(axis, kArrived), one_owner ? 1 : parts - 1};
   steps.push_back(send(arrived, true));
   if (one_owner) steps.back().only = not_owner;
-  return steps;
+  return result;
 }
 
 // Rows of a tensor that all nodes of the outputs axis hold: each loads its share of them.
-std::vector<Step> Mapper::GatherRows(int tensor, int64_t row, int64_t rows, int64_t pitch,
-                                     int buffer, int tag) const {
+Load Mapper::GatherRows(int tensor, int64_t row, int64_t rows, int64_t pitch, int buffer,
+                        int tag) const {
   const ProgramTensor& t = local_[tensor];
   const int64_t share = CeilDiv(rows, grid_.outputs.parts);
   std::vector<Piece> pieces;
@@ -462,6 +464,7 @@ void Mapper::AddForward(const TrainingOp& op, int tag, double budget) {
         step.buffers = {{results, write}};
         return step;
       };
+      const int part = static_cast<int>(n / plan.tile);
       std::vector<Step> before;
       std::vector<Step> sends;
       if (outputs > 1 && first) {
@@ -483,6 +486,7 @@ void Mapper::AddForward(const TrainingOp& op, int tag, double budget) {
         if (first) put.take[0] = {SemaphoreOf(Axis::kOutputs, kFree), outputs - 1};
         if (last) put.post = SemaphoreOf(Axis::kOutputs, kArrived);
         sends.push_back(send(put, false));
+        sends.back().buffers[0].part = part;
       }
       if (outputs > 1 && last) {
         SendSpec arrived;
@@ -492,8 +496,10 @@ void Mapper::AddForward(const TrainingOp& op, int tag, double budget) {
       }
       std::vector<Step> stores;
       if (last) stores.push_back(StorePlain(y, row, rows, 0, out.cols, out_pitch, results, tag));
-      AddTile(std::move(loads), std::move(before), Compute(product, tag),
-              Vector(product, vector, tag), std::move(sends), std::move(stores));
+      Step drain = Vector(product, vector, tag);
+      drain.buffers[0].part = part;
+      AddTile(std::move(loads), std::move(before), Compute(product, tag), std::move(drain),
+              std::move(sends), std::move(stores));
     }
     if (most == local_batch_) resident_[y] = results;
   }
