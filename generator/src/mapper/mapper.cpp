@@ -340,12 +340,14 @@ Step Mapper::Compute(const ComputeSpec& spec, int tag) const {
     d.Set(FieldId::kTag, tag);
     d.Set(FieldId::kFirst, 1);
     d.Set(FieldId::kLast, 1);
-    d.Set(FieldId::kBLevel, 1);
-    d.Set(FieldId::kStoreLevel, 2);
-    const std::array<int64_t, isa::kLoops> bounds = {spec.m, spec.k_words, spec.n_tiles, 1, 1, 1};
-    const auto a_inc = isa::Increments(bounds, {spec.a_pitch / word_, 1, 0, 0, 0, 0});
-    const auto b_inc = isa::Increments({1, spec.k_words, spec.n_tiles, 1, 1, 1},
-                                       {0, 1, cols * (spec.b_pitch / word_), 0, 0, 0});
+    d.Set(FieldId::kBLevel, 2);
+    d.Set(FieldId::kStoreLevel, 3);
+    const std::array<int64_t, isa::kLoops> bounds = {spec.m,       spec.groups, spec.k_words,
+                                                     spec.n_tiles, 1,           1};
+    const auto a_inc =
+        isa::Increments(bounds, {spec.a_pitch / word_, spec.group_pitch / word_, 1, 0, 0, 0});
+    const auto b_inc = isa::Increments({1, 1, spec.k_words, spec.n_tiles, 1, 1},
+                                       {0, 0, 1, cols * (spec.b_pitch / word_), 0, 0});
     for (int l = 0; l < isa::kLoops; ++l) {
       d.Set(FieldId::kBound, bounds[l], l);
       d.Set(FieldId::kAInc, bounds[l] > 1 ? a_inc[l] : 0, l);
@@ -366,16 +368,17 @@ Step Mapper::Vector(const ComputeSpec& of, const VectorSpec& spec, int tag) cons
   step.buffers = {{spec.out, true}};
   if (spec.aux >= 0) step.buffers.push_back({spec.aux, false});
   step.make = [=, this](const Place& place) {
+    const bool has_aux = spec.aux >= 0 && (spec.aux_part < 0 || spec.aux_part == place.batch_part);
     Descriptor d(Opcode::kVector);
     d.Set(FieldId::kTag, tag);
     d.Set(FieldId::kPopLevel, 1);
     d.Set(FieldId::kUseScale, spec.scale);
     d.Set(FieldId::kScalar, spec.scale ? kScalarStep : 0);
-    d.Set(FieldId::kAuxKind, static_cast<int64_t>(spec.aux_kind));
+    d.Set(FieldId::kAuxKind, static_cast<int64_t>(has_aux ? spec.aux_kind : Aux::kNone));
     d.Set(FieldId::kRelu, spec.relu);
     d.Set(FieldId::kOutFp32, spec.out_bytes == 4 && operand_ == 2);
     d.Set(FieldId::kTailLoop, spec.tail ? 1 : isa::kNoTail);
-    const std::array<int64_t, isa::kLoops> bounds = {of.m, of.n_tiles, 1, 1, 1, 1};
+    const std::array<int64_t, isa::kLoops> bounds = {of.Rows(), of.n_tiles, 1, 1, 1, 1};
     const auto out_inc =
         isa::Increments(bounds, {spec.out_pitch, cols * spec.out_bytes, 0, 0, 0, 0});
     const auto aux_inc =
@@ -383,10 +386,10 @@ Step Mapper::Vector(const ComputeSpec& of, const VectorSpec& spec, int tag) cons
     for (int l = 0; l < isa::kLoops; ++l) {
       d.Set(FieldId::kVBound, bounds[l], l);
       d.Set(FieldId::kOutInc, bounds[l] > 1 ? out_inc[l] : 0, l);
-      d.Set(FieldId::kAuxInc, bounds[l] > 1 && spec.aux >= 0 ? aux_inc[l] : 0, l);
+      d.Set(FieldId::kAuxInc, bounds[l] > 1 && has_aux ? aux_inc[l] : 0, l);
     }
     d.Set(FieldId::kOutBase, s_->AddressOf(spec.out) + spec.out_offset.At(place));
-    d.Set(FieldId::kAuxBase, spec.aux >= 0 ? s_->AddressOf(spec.aux) + spec.aux_offset : 0);
+    d.Set(FieldId::kAuxBase, has_aux ? s_->AddressOf(spec.aux) + spec.aux_offset : 0);
     return d;
   };
   return step;

@@ -112,12 +112,16 @@ struct LayerPlan {
   int64_t RowsOf(int64_t b) const { return std::min(block, slice - b * block); }
 };
 
-// One job of the array: rows of A against rows of B, bytes from the beginning of the buffers.
+// One job of the array: rows of A against rows of B, bytes from the beginning of the buffers. The
+// rows of A come in groups.
 struct ComputeSpec {
   int a = 0, b = 0;  // buffers
   int64_t a_offset = 0, a_pitch = 0;
   int64_t b_offset = 0, b_pitch = 0;
-  int64_t m = 0, n_tiles = 0, k_words = 0;
+  int64_t m = 0, n_tiles = 0, k_words = 0;  // rows of a group of A, columns of tiles, depth
+  int64_t groups = 1, group_pitch = 0;
+
+  int64_t Rows() const { return m * groups; }
 };
 
 // What becomes of the sums of a ComputeSpec.
@@ -127,6 +131,7 @@ struct VectorSpec {
   int64_t out_pitch = 0;
   int64_t out_bytes = 4;  // of a result
   int aux = -1;           // buffer
+  int aux_part = -1;      // part of the batch whose node alone has it; -1: all
   isa::Aux aux_kind = isa::Aux::kNone;
   int64_t aux_offset = 0, aux_pitch = 0, aux_bytes = 4;
   bool relu = false;
@@ -233,10 +238,10 @@ class Mapper {
   void AddTile(std::vector<Load> loads, std::vector<Step> before, Step compute, Step vector,
                std::vector<Step> sends, std::vector<Step> stores);
   void FlushLate();
-  // The gradient of rows of a parameter, summed over the batch axis, into the parameter. Returns
-  // the steps that begin the sum.
-  std::vector<Step> StepOf(int parameter, int64_t row, int64_t rows, int64_t col, int64_t cols,
-                           int owner, int gradient, int64_t offset, int64_t pitch, int tag);
+  // Sums a product over the batch axis into rows of a parameter at their owner: the step that it
+  // takes (parameter + scale * sum), or the sum itself.
+  void AddToParameter(int parameter, int64_t row, int64_t col, int64_t cols, int owner,
+                      bool take_step, std::vector<Load> loads, const ComputeSpec& product, int tag);
   int64_t Scratchpad(double budget) const {
     return static_cast<int64_t>(budget * v_.scratchpad.kib * 1024);
   }

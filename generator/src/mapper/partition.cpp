@@ -9,8 +9,8 @@
 //   FF  Y[samples][outputs]   = X W^T     blocks of W gathered over the batch axis, Y over outputs
 //   BP  dX[samples][all]      = dZ W      W^T gathered; of a split layer the partial sums are
 //                                         summed over outputs, each part at its own node
-//   UP  dW[outputs][all]      = dZ^T X    summed over the batch axis, block by block, at the owner,
-//                                         which takes the step
+//   UP  W[outputs][all]      += dZ^T X    summed over the batch axis, tile by tile, at the owner,
+//                                         whose own values hold W as it was
 //
 // Tokens. A gather has one owner or each node of the axis as one, and a node begins the next gather
 // over an axis only after the last has arrived. With that, one semaphore per axis and purpose is
@@ -371,7 +371,7 @@ void Mapper::FlushLate() {
   for (Step& step : late_.work) task.work.push_back(std::move(step));
   task.stores = std::move(late_.stores);
   late_ = {};
-  if (!task.work.empty()) s_->AddTask(std::move(task));
+  if (!task.work.empty() || !task.stores.empty()) s_->AddTask(std::move(task));
 }
 
 // ---- feed-forward
@@ -642,40 +642,41 @@ void Mapper::AddBackward(const TrainingOp& op, int tag, double budget) {
 
 // ---- weight update
 
-std::vector<Step> Mapper::StepOf(int parameter, int64_t row, int64_t rows, int64_t col,
-                                 int64_t cols, int owner, int gradient, int64_t offset,
-                                 int64_t pitch, int tag) {
-  std::vector<Step> begin;
-  int sum = gradient;
-  int64_t sum_offset = offset;
+// The owner puts its parameter into its own values, so that the sum over the nodes is the parameter
+// after the step.
+void Mapper::AddToParameter(int parameter, int64_t row, int64_t col, int64_t cols, int owner,
+                            bool take_step, std::vector<Load> loads, const ComputeSpec& product,
+                            int tag) {
+  const int64_t rows = product.Rows();
+  const int64_t padded = RoundUp(cols, v_.array.cols);
+  const int64_t pitch = RoundUp(padded * 4, std::max(kAccess, word_));
+  const int own = s_->AddBuffer(static_cast<uint32_t>(rows * pitch), false);
+  VectorSpec values;
+  values.out = own;
+  values.out_pitch = pitch;
+  if (take_step) {
+    loads.emplace_back(Only(Axis::kBatch, owner,
+                            LoadPlain(parameter, row, rows, col, cols, 0, pitch, false, own, tag)));
+    values.aux = own;
+    values.aux_part = owner;
+    values.aux_kind = Aux::kAdd;
+    values.aux_pitch = pitch;
+    values.scale = true;
+  }
+  int sum = own;
+  std::vector<Step> sends;
+  Late after;
   if (grid_.batch.parts > 1) {
     sum = s_->AddBuffer(static_cast<uint32_t>(rows * pitch), false);
-    sum_offset = 0;
-    begin.push_back(Reduce(Axis::kBatch, owner, gradient, offset, pitch, rows,
-                           RoundUp(cols, v_.array.cols) * 4, sum, tag));
-    late_.waits.push_back(Summed(Axis::kBatch, owner, sum, tag));
+    sends.push_back(Reduce(Axis::kBatch, owner, own, 0, pitch, rows, padded * 4, sum, tag));
+    after.waits.push_back(Summed(Axis::kBatch, owner, sum, tag));
   }
-  const int values = s_->AddBuffer(static_cast<uint32_t>(rows * pitch), false);
-  late_.loads.emplace_back(
-      Only(Axis::kBatch, owner,
-           LoadPlain(parameter, row, rows, col, cols, 0, pitch, false, values, tag)));
-  VectorSpec step;
-  step.out = values;
-  step.out_pitch = pitch;
-  step.aux = values;
-  step.aux_kind = Aux::kAdd;
-  step.aux_pitch = pitch;
-  step.scale = true;
-  late_.work.push_back(
-      Only(Axis::kBatch, owner, Elements(sum, pitch, rows, cols, step, tag, sum_offset)));
-  if (keep_gradients_) {
-    late_.stores.push_back(Only(
-        Axis::kBatch, owner,
-        StorePlain(gradient_of_.at(parameter), row, rows, col, cols, pitch, sum, tag, sum_offset)));
-  }
-  late_.stores.push_back(
-      Only(Axis::kBatch, owner, StorePlain(parameter, row, rows, col, cols, pitch, values, tag)));
-  return begin;
+  const int target = take_step ? parameter : gradient_of_.at(parameter);
+  after.stores.push_back(
+      Only(Axis::kBatch, owner, StorePlain(target, row, rows, col, cols, pitch, sum, tag)));
+  AddTile(std::move(loads), {}, Compute(product, tag), Vector(product, values, tag),
+          std::move(sends), {});
+  late_ = std::move(after);
 }
 
 void Mapper::AddUpdate(const TrainingOp& op, int tag, double budget) {
@@ -689,79 +690,71 @@ void Mapper::AddUpdate(const TrainingOp& op, int tag, double budget) {
   const int64_t pitch = KWords(k) * word_;
   const int64_t n = local_[w].cols;
   const int64_t slice = RoundUp(plan.slice, cols);
-  const int64_t tile = std::min<int64_t>(plan.tile, v_.AccHalfDepth() / plan.block * plan.block);
+  const int parts = grid_.batch.parts;
+  // Blocks of one owner make a tile, as many as the accumulators hold; a longer block goes in
+  // parts.
+  const int64_t rows_of_part = std::min<int64_t>(plan.block, v_.AccHalfDepth());
+  const int64_t groups =
+      std::max<int64_t>(1, std::min<int64_t>(plan.tile, v_.AccHalfDepth()) / plan.block);
+  const int64_t tile = rows_of_part * groups;
 
-  auto sum_pitch = [&](int64_t columns) {
-    return RoundUp(RoundUp(columns, cols) * 4, std::max(kAccess, word_));
-  };
   int64_t wide = n;
   while (wide > kSliceStep &&
-         slice * pitch + 2 * RoundUp(wide, cols) * pitch + 8 * tile * sum_pitch(wide) >
+         slice * pitch + 2 * RoundUp(wide, cols) * pitch + 6 * tile * RoundUp(wide, cols) * 4 >
              Scratchpad(budget) * 7 / 8) {
     wide = RoundUp(CeilDiv(wide, 2), kSliceStep);
   }
   if (data_flow_[tag].empty()) {
-    data_flow_[tag] = fmt::format(
-        "{} transposed stationary in the array, tiles of {} x {}{}", local_[x].name, tile, wide,
-        grid_.batch.parts > 1 ? fmt::format(", summed over {} nodes", grid_.batch.parts) : "");
+    data_flow_[tag] =
+        fmt::format("{} transposed stationary in the array, tiles of {} x {}{}", local_[x].name,
+                    tile, wide, parts > 1 ? fmt::format(", summed over {} nodes", parts) : "");
   }
   // dZ^T of all outputs of the node stays.
   const int a = s_->AddBuffer(static_cast<uint32_t>(slice * pitch), true);
   std::vector<Load> first;
   for (Step& step : LoadOperand({dz, true}, 0, plan.slice, slice, k, a, tag)) {
-    first.push_back(std::move(step));
+    first.emplace_back(std::move(step));
   }
-  for (int64_t col = 0; col < n; col += wide) {
-    const int64_t count = std::min(wide, n - col);
-    const int64_t padded = RoundUp(count, cols);
-    const int b = s_->AddBuffer(static_cast<uint32_t>(padded * pitch), true);
-    for (int64_t row = 0; row < plan.slice; row += tile) {
-      const int64_t rows = std::min(tile, plan.slice - row);
-      std::vector<Load> loads = std::move(first);
-      first.clear();
-      if (row == 0) {
-        for (Step& step : LoadOperand({x, true}, col, count, padded, k, b, tag)) {
-          loads.push_back(std::move(step));
+  for (const bool take_step : {false, true}) {
+    if (!take_step && !keep_gradients_) continue;
+    for (int64_t col = 0; col < n; col += wide) {
+      const int64_t count = std::min(wide, n - col);
+      const int64_t padded = RoundUp(count, cols);
+      const int b = s_->AddBuffer(static_cast<uint32_t>(padded * pitch), true);
+      for (Step& step : LoadOperand({x, true}, col, count, padded, k, b, tag)) {
+        first.emplace_back(std::move(step));
+      }
+      // Owners take turns, so that their memories share the work.
+      for (int64_t turn = 0; turn * parts < plan.Blocks(); turn += groups) {
+        for (int owner = 0; owner < parts; ++owner) {
+          const int64_t block = turn * parts + owner;
+          if (block >= plan.Blocks()) break;
+          const int64_t blocks = std::min<int64_t>(groups, CeilDiv(plan.Blocks() - block, parts));
+          for (int64_t at = 0; at < plan.RowsOf(block); at += rows_of_part) {
+            ComputeSpec product{a,
+                                b,
+                                (block * plan.block + at) * pitch,
+                                pitch,
+                                0,
+                                pitch,
+                                std::min(rows_of_part, plan.RowsOf(block) - at),
+                                padded / cols,
+                                KWords(k)};
+            product.groups = blocks;
+            product.group_pitch = parts * plan.block * pitch;
+            AddToParameter(w, turn * plan.block + at, col, count, owner, take_step,
+                           std::exchange(first, {}), product, tag);
+          }
         }
       }
-      const int64_t out_pitch = sum_pitch(count);
-      const int gradient = s_->AddBuffer(static_cast<uint32_t>(rows * out_pitch), false);
-      const ComputeSpec product{a, b, row * pitch, pitch, 0, pitch, rows, padded / cols, KWords(k)};
-      VectorSpec plain;
-      plain.out = gradient;
-      plain.out_pitch = out_pitch;
-      Late before = std::exchange(late_, {});
-      std::vector<Step> sends;
-      for (int64_t at = 0; at < rows; at += plan.block) {
-        const int64_t block = (row + at) / plan.block;
-        for (Step& step :
-             StepOf(w, block / grid_.batch.parts * plan.block, std::min(plan.block, rows - at), col,
-                    count, static_cast<int>(block % grid_.batch.parts), gradient, at * out_pitch,
-                    out_pitch, tag)) {
-          sends.push_back(std::move(step));
-        }
-      }
-      std::swap(before, late_);
-      AddTile(std::move(loads), {}, Compute(product, tag), Vector(product, plain, tag),
-              std::move(sends), {});
-      late_ = std::move(before);
     }
-  }
-  if (bias >= 0) {
-    const int64_t one_pitch = OperandPitch({ones_, false}, k);
-    const int ones = s_->AddBuffer(static_cast<uint32_t>(one_pitch), false);
-    const int64_t out_pitch = sum_pitch(plan.slice);
-    const int gradient = s_->AddBuffer(static_cast<uint32_t>(out_pitch), false);
-    const ComputeSpec product{ones, a, 0, one_pitch, 0, pitch, 1, slice / cols, KWords(k)};
-    VectorSpec plain;
-    plain.out = gradient;
-    plain.out_pitch = out_pitch;
-    Late before = std::exchange(late_, {});
-    std::vector<Step> sends = StepOf(bias, 0, 1, 0, plan.slice, 0, gradient, 0, out_pitch, tag);
-    std::swap(before, late_);
-    AddTile({LoadPlain(ones_, 0, 1, 0, k, 0, one_pitch, false, ones, tag)}, {},
-            Compute(product, tag), Vector(product, plain, tag), std::move(sends), {});
-    late_ = std::move(before);
+    if (bias >= 0) {
+      const int64_t one_pitch = OperandPitch({ones_, false}, k);
+      const int ones = s_->AddBuffer(static_cast<uint32_t>(one_pitch), false);
+      const ComputeSpec product{ones, a, 0, one_pitch, 0, pitch, 1, slice / cols, KWords(k)};
+      AddToParameter(bias, 0, 0, plan.slice, 0, take_step,
+                     {LoadPlain(ones_, 0, 1, 0, k, 0, one_pitch, false, ones, tag)}, product, tag);
+    }
   }
 }
 
