@@ -191,6 +191,9 @@ void Mapper::PlanLayers() {
 
 Step Mapper::Only(Axis axis, int part, Step step) {
   step.only = [axis, part](const Place& place) { return Grid::PartOf(place, axis) == part; };
+  if (axis == Axis::kBatch) {
+    for (DramUse& use : step.dram) use.rect.batch_part = part;
+  }
   return step;
 }
 
@@ -533,7 +536,7 @@ void Mapper::AddBackward(const TrainingOp& op, int tag, double budget) {
   };
   int64_t most = std::min<int64_t>(local_batch_, v_.AccHalfDepth());
   int64_t wide = RoundUp(n, std::max<int64_t>(cols, kSliceStep));
-  while (most * (a_pitch + out_pitch) + tile_bytes(most, wide) > Scratchpad(budget) * 3 / 4) {
+  while (most * (a_pitch + out_pitch) + tile_bytes(most, wide) > Scratchpad(budget) / 2) {
     if (wide > 64) {
       wide = RoundUp(wide / 2, std::max<int64_t>(cols, kSliceStep));
     } else if (most > 16) {
@@ -701,7 +704,7 @@ void Mapper::AddUpdate(const TrainingOp& op, int tag, double budget) {
   int64_t wide = n;
   while (wide > kSliceStep &&
          slice * pitch + 2 * RoundUp(wide, cols) * pitch + 6 * tile * RoundUp(wide, cols) * 4 >
-             Scratchpad(budget) * 7 / 8) {
+             Scratchpad(budget) / 2) {
     wide = RoundUp(CeilDiv(wide, 2), kSliceStep);
   }
   if (data_flow_[tag].empty()) {

@@ -35,10 +35,13 @@ struct Rect {
   int tensor = 0;
   int64_t row_begin = 0, row_end = 0;
   int64_t col_begin = 0, col_end = 0;
+  int batch_part = -1;  // of the only nodes that mean it, -1: all do
 
   bool Overlaps(const Rect& other) const {
-    return tensor == other.tensor && row_begin < other.row_end && other.row_begin < row_end &&
-           col_begin < other.col_end && other.col_begin < col_end;
+    return tensor == other.tensor &&
+           (batch_part < 0 || other.batch_part < 0 || batch_part == other.batch_part) &&
+           row_begin < other.row_end && other.row_begin < row_end && col_begin < other.col_end &&
+           other.col_begin < col_end;
   }
 };
 
