@@ -26,3 +26,8 @@ vt_block_test(NAME vault_controller_closed FROM vault_controller TOP vt_vault_co
 target_compile_definitions(vault_controller_closed_test PRIVATE
                            VT_SOURCE_DIR="${CMAKE_SOURCE_DIR}" VT_LEAST_1_TO_1=0.93 VT_LEAST_2_TO_1=0.93
                            VT_LEAST_SHORT=0.93 VT_LEAST_RANDOM=0.5 VT_LEAST_RANDOM_READS=0.7)
+
+# Check bits at the dies: one word a beat, and four.
+vt_block_test(NAME vault_controller_ecc FROM vault_controller TOP vt_vault_controller PARAMS Ecc=1)
+target_compile_definitions(vault_controller_ecc_test PRIVATE VT_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+vt_refuses(vt_vault_controller Ecc 2 Ecc_is_0_or_1)
