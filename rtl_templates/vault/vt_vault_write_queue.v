@@ -9,7 +9,7 @@
 //
 // With Ecc an access leaves with all its bytes. One whose mask is not full is filled first, in its turn: once all older
 // ones have left the window it is read, and its missing bytes come in on fill_data. A scrub is an access without any
-// byte of its own, which is so written as it was read, and not acknowledged. A word that is only partly written over
+// byte of its own, which is so written as it was read, and not acknowledged; one is here at a time. A word that is only partly written over
 // one that was uncorrectable stays so: it leaves as bad.
 //
 // Latency     4 cycles from the last beat to the window, a fill not counted; data 1 cycle from send_i to its first beat.
@@ -110,6 +110,7 @@ module vt_vault_write_queue #(
   wire                merge;        // a fill has the memory
   wire                head_lacks;   // the next access for the window is to be filled
   wire                ret_scrub;    // the oldest slot is a scrub's
+  wire                scrub_room;
   wire                fill_fetch;   // the address of the next access for the window is read
   wire [SlotBits-1:0] in_slot = wptr_q[PtrBits-1:BeatBits];
 
@@ -119,8 +120,8 @@ module vt_vault_write_queue #(
   wire last_in = (beat_in && wptr_q[BeatBits-1:0] == LastBeat[BeatBits-1:0]) || skip;
   wire retire  = left_q[ret_q];
 
-  assign scrub_ready_o = Ecc != 0 && !full;
-  assign req_ready_o   = !full && !(Ecc != 0 && scrub_valid_i);
+  assign scrub_ready_o = scrub_room && !full;
+  assign req_ready_o   = !full && !scrub;
   assign data_ready_o  = lack_q != {LevelBits{1'b0}} && !skip && !merge;
   assign level_o       = level_q;
 
@@ -242,6 +243,7 @@ module vt_vault_write_queue #(
       assign merge        = 1'b0;
       assign head_lacks   = 1'b0;
       assign ret_scrub    = 1'b0;
+      assign scrub_room   = 1'b0;
       assign fill_fetch   = 1'b0;
       assign fill_wait_o  = 1'b0;
       assign fill_valid_o = 1'b0;
@@ -257,6 +259,7 @@ module vt_vault_write_queue #(
       // ---- which slots lack bytes
 
       reg [Entries-1:0] scrub_q;
+      reg               scrubs_q;   // one slot is a scrub's, no more
       reg [Entries-1:0] lacks_q;
       reg               partial_q;  // the access whose data comes has left out a byte
 
@@ -269,14 +272,17 @@ module vt_vault_write_queue #(
       assign skip       = lack_q != {LevelBits{1'b0}} && scrub_q[in_slot];
       assign head_lacks = lacks_q[get_q];
       assign ret_scrub  = scrub_q[ret_q];
+      assign scrub_room = !scrubs_q;
 
       always @(posedge clk_i) begin
         if (!rst_ni) begin
           partial_q <= 1'b0;
+          scrubs_q  <= 1'b0;
           lacks_q   <= {Entries{1'b0}};
           scrub_q   <= {Entries{1'b0}};
         end else begin
           if (beat_in) partial_q <= partial && !last_in;
+          scrubs_q <= scrub || (scrubs_q && !(retire && ret_scrub));
           lacks_q <= (lacks_q & ~get_one) | (in_one & {Entries{skip || partial}});
           scrub_q <= (scrub_q & ~put_one) | (put_one & {Entries{scrub}});
         end

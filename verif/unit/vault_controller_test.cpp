@@ -361,7 +361,7 @@ TEST(VaultController, OldestAccessIsPassedByFew) {
 }
 
 #if VT_Ecc
-constexpr int kWords = 8;  // of an access
+constexpr int kWords = 8;  // of an access of 64 bytes
 
 // Bits of a word and its check bits, by number.
 void FlipBit(Bench& bench, uint64_t access, int word, int bit) {
@@ -449,9 +449,10 @@ TEST(VaultControllerEcc, RandomTrafficOverFlipsKeepsAllOtherData) {
     for (uint64_t access = 0; access < kSpan; ++access) {
       for (int word = 0; word < kWords; ++word) {
         const int bit = static_cast<int>(random() % 72);
-        switch (random() % 16) {
+        switch (random() % 32) {
           case 0:
           case 1:
+          case 3:
             FlipBit(bench, access, word, bit);
             break;
           case 2:
@@ -472,8 +473,8 @@ TEST(VaultControllerEcc, RandomTrafficOverFlipsKeepsAllOtherData) {
     ASSERT_EQ(bench.Run(reads, writes, {stall, stall, stall / 4, true}, 4000000), "");
     EXPECT_LE(bench.longest_read(), LongestRead(vault.timing, vault.geometry.beats));
     EXPECT_GT(bench.corrected(), 100u);
-    EXPECT_GT(bench.uncorrectable(), 100u);
-    EXPECT_GT(bench.scrubs(), 10u);
+    EXPECT_GT(bench.uncorrectable(), 30u);
+    EXPECT_GT(bench.scrubs(), 2u);
     // What can be corrected is, once everything was read.
     for (uint64_t access = 0; access < kSpan; ++access) {
       ASSERT_NO_FATAL_FAILURE(ReadAlone(bench, access));
@@ -501,6 +502,7 @@ TEST(VaultControllerEcc, ScrubsBeyondTheQueueAreAskedForAgain) {
     ASSERT_EQ(bench.Wait(1000), "");
     ++passes;
   }
+  std::printf("%d passes to write %d accesses back\n", passes, static_cast<int>(kSpan));
   EXPECT_GT(passes, 1);
   EXPECT_EQ(bench.die().WrongWords(0, bytes), 0u);
   EXPECT_EQ(bench.scrubs(), kSpan);
