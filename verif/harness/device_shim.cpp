@@ -254,8 +254,7 @@ int vt_device_read_dies(VtDevice* device, uint64_t address, uint8_t* bytes, uint
 
 int vt_device_flip_bits(VtDevice* device, uint64_t address, uint64_t data, uint8_t check) {
   return Guard(device, [&] {
-    device->dies.at(address / device->vault_bytes)
-        .Flip(address % device->vault_bytes, data, check);
+    device->dies.at(address / device->vault_bytes).Flip(address % device->vault_bytes, data, check);
   });
 }
 

@@ -95,7 +95,8 @@ uint8_t* DramDie::Chunk(uint64_t address) {
     constexpr size_t kSize = size_t{1} << kChunkBits;
     chunk.reset(new uint8_t[kSize + (geometry_.ecc != 0 ? kSize / 8 : 0)]);
     std::memset(chunk.get(), fill_, kSize);
-    if (geometry_.ecc != 0) std::memset(chunk.get() + kSize, EccEncode(Word(chunk.get())), kSize / 8);
+    if (geometry_.ecc != 0)
+      std::memset(chunk.get() + kSize, EccEncode(Word(chunk.get())), kSize / 8);
   }
   return chunk.get() + (address & ((1 << kChunkBits) - 1));
 }
@@ -331,8 +332,7 @@ void DramDie::Access(const VaultPins& pins, bool write) {
   }
   if (start < bus_free_) Break("data of two accesses overlap", bank, start, bus_free_);
   bus_free_ = std::max(bus_free_, start + geometry_.beats);
-  Push(write ? writes_ : reads_, start,
-       AddressOf(bank, static_cast<int>(state.row), pins.col));
+  Push(write ? writes_ : reads_, start, AddressOf(bank, static_cast<int>(state.row), pins.col));
 }
 
 void DramDie::Move(VaultPins& pins) {
@@ -357,7 +357,8 @@ void DramDie::Move(VaultPins& pins) {
       uint8_t* to = Chunk(address);
       if (pins.wmask == full_mask_) {
         std::memcpy(to, from, beat_bytes_);
-        if (geometry_.ecc != 0) std::memcpy(Checks(to, address), from + beat_bytes_, beat_bytes_ / 8);
+        if (geometry_.ecc != 0)
+          std::memcpy(Checks(to, address), from + beat_bytes_, beat_bytes_ / 8);
       } else if (pins.wmask != 0 && geometry_.ecc != 0) {
         Break("write mask of a part of a beat with check bits", -1,
               static_cast<int64_t>(pins.wmask), static_cast<int64_t>(full_mask_));

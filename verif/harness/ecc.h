@@ -2,7 +2,8 @@
 // Copyright the Vaultrain authors
 //
 // Twin of vt_ecc_encode and vt_ecc_decode: the (72,64) code of Hsiao, "A class of optimal minimum
-// odd-weight-column SEC-DED codes", 1970, its columns made by rule. Needs the standard library only.
+// odd-weight-column SEC-DED codes", 1970, its columns made by rule. Needs the standard library
+// only.
 
 #ifndef VAULTRAIN_HARNESS_ECC_H_
 #define VAULTRAIN_HARNESS_ECC_H_

@@ -99,9 +99,9 @@ class VaultBench {
 
   // Flips bits of a word that is as it was written. Two of them make it uncorrectable.
   void Flip(uint64_t access, int word, uint64_t data, uint8_t check) {
-    die_.Flip(access * static_cast<uint64_t>(geometry_.AccessBytes()) +
-                  8 * static_cast<uint64_t>(word),
-              data, check);
+    die_.Flip(
+        access * static_cast<uint64_t>(geometry_.AccessBytes()) + 8 * static_cast<uint64_t>(word),
+        data, check);
     if (std::popcount(data) + std::popcount(check) == 2) {
       Reference(access).bad |= uint64_t{1} << word;
     }
@@ -385,8 +385,9 @@ class VaultBench {
                                      beat_bytes_) == 0;
     };
     auto& held = asked_.front().held;
-    held.erase(std::remove_if(held.begin(), held.end(), [&](const Content& c) { return !holds(c); }),
-               held.end());
+    held.erase(
+        std::remove_if(held.begin(), held.end(), [&](const Content& c) { return !holds(c); }),
+        held.end());
     if (held.empty()) {
       return "wrong data of access " + std::to_string(read.access) + ", beat " +
              std::to_string(beat_out_) + (dut_.rd_data_error_o ? ", told as an error" : "");
@@ -421,7 +422,8 @@ class VaultBench {
     std::vector<uint8_t> bytes(static_cast<size_t>(geometry_.AccessBytes()));
     for (const auto& [access, expected] : reference_) {
       die_.Read(access * bytes.size(), bytes);
-      if (!Same({bytes, expected.bad}, expected)) return "the dies hold wrong bytes in access " + std::to_string(access);
+      if (!Same({bytes, expected.bad}, expected))
+        return "the dies hold wrong bytes in access " + std::to_string(access);
     }
     return "";
   }
@@ -445,7 +447,7 @@ class VaultBench {
   std::deque<Read> asked_;
   std::deque<Write> pending_;
   std::unordered_map<uint64_t, Content> reference_;
-  std::deque<Burst> bursts_;                       // of WR whose beats are not all out
+  std::deque<Burst> bursts_;                      // of WR whose beats are not all out
   std::unordered_map<uint64_t, int> scrubs_due_;  // by access
   bool read_corrected_ = false, read_bad_ = false;
   uint64_t corrected_ = 0, uncorrectable_ = 0, scrubs_ = 0;

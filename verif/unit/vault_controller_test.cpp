@@ -485,6 +485,20 @@ TEST(VaultControllerEcc, RandomTrafficOverFlipsKeepsAllOtherData) {
   }
 }
 
+// A write that lacks bytes waits for those before it, which then do not wait for their age.
+TEST(VaultControllerEcc, PartialWritesComeOutWhileReadsGoOn) {
+  Vault vault;
+  std::vector<ReadJob> reads;
+  for (uint64_t i = 0; i < 6000; ++i) reads.push_back({i * 5, 0});
+  std::vector<WriteJob> writes;
+  for (uint64_t i = 0; i < 16; ++i) writes.push_back({900000 + i * 1000, 100});
+  Bench bench(vault.timing, vault.geometry, 1);
+  ASSERT_EQ(bench.Run(reads, writes, {0, 0, 0, true}, 1000000), "");
+  std::printf("last of 16 partial writes after %llu cycles\n",
+              static_cast<unsigned long long>(bench.longest_write()));
+  EXPECT_LE(bench.longest_write(), 16u * 800u);
+}
+
 // More errors than wait to be written back: reads go on, and later ones ask again.
 TEST(VaultControllerEcc, ScrubsBeyondTheQueueAreAskedForAgain) {
   Vault vault;
