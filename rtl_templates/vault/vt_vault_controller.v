@@ -21,8 +21,8 @@
 //
 // Refresh closes all banks and starts so early that two REF are never more than tREFI apart; none is ever postponed.
 //
-// ECC. With Ecc every word of 64 bits has 8 check bits at the dies (vt_ecc_encode), above the data on the pins: those of
-// word k of a beat at DataBits + 8 k. A wrong bit is corrected on its way in; the access that it came with is then
+// ECC. With Ecc every word of 64 bits has 8 check bits at the dies (vt_ecc_encode), above the data on the pins: those
+// of word k of a beat at DataBits + 8 k. A wrong bit is corrected on its way in; the access that it came with is then
 // written back, once all reads before it have returned: as a write of no byte, through the queue of writes. Two wrong
 // bits of a word are told by rd_data_error_o beside its beat. A write that does not have all bytes of its access reads
 // the others first, after the writes before it. A word of it that was uncorrectable stays so, unless all its bytes are

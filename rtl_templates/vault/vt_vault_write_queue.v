@@ -9,10 +9,10 @@
 //
 // With Ecc an access leaves with all its bytes. One whose mask is not full is filled first, in its turn: once all older
 // ones have left the window it is read, and its missing bytes come in on fill_data. A scrub is an access without any
-// byte of its own, which is so written as it was read, and not acknowledged; one is here at a time. A word that is only partly written over
-// one that was uncorrectable stays so: it leaves as bad.
+// byte of its own, which is so written as it was read, and not acknowledged; one is here at a time. A word that is only
+// partly written over one that was uncorrectable stays so: it leaves as bad.
 //
-// Latency     4 cycles from the last beat to the window, a fill not counted; data 1 cycle from send_i to its first beat.
+// Latency     4 cycles from the last beat to the window and a fill; data 1 cycle from send_i to its first beat.
 // Throughput  1 beat and 1 request per cycle; one access is filled at a time.
 // Bound       Entries accesses, those whose data is still on the way to the pins included.
 
