@@ -129,7 +129,10 @@ uint64_t DramDie::WrongWords(uint64_t address, uint64_t size) const {
   uint64_t wrong = 0;
   for (uint64_t at = address; geometry_.ecc != 0 && at < address + size; at += 8) {
     const auto& chunk = chunks_[at >> kChunkBits];
-    if (!chunk) continue;
+    if (!chunk) {
+      at |= (uint64_t{1} << kChunkBits) - 8;  // the last word of it
+      continue;
+    }
     uint8_t* bytes = chunk.get() + (at & ((1 << kChunkBits) - 1));
     wrong += EccEncode(Word(bytes)) != *Checks(bytes, at) ? 1 : 0;
   }
