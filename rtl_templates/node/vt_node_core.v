@@ -71,7 +71,9 @@ module vt_node_core #(
     parameter tREFI         = 7491,
     // Mesh.
     parameter LinkBits      = 128,  // payload of a flit
-    parameter LinkDepth     = 8,    // flits in the queue of a link
+    // Flits in the queue of a link. Not the default of vt_node, so that some parameter always differs: Verilator 5.006 takes
+    // an instance whose parameters are all at their defaults for no block of its own.
+    parameter LinkDepth     = 4,
     parameter FlitBits      = `VT_FLIT_HEAD + LinkBits,
     parameter RedBits       = `VT_RED_HEAD + LinkBits,
     parameter BankBits      = $clog2(Banks),

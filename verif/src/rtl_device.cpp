@@ -182,17 +182,21 @@ void Device::FlipBit(uint64_t /*address*/, int /*bit*/) {
   throw Error(ExitStatus::kInternal, "this device has no dies");
 }
 
-std::unique_ptr<Device> MakeRtlDevice(const Variant& variant, const VaultDram& dram,
-                                      const ResourcePaths& resources, const RtlOptions& options) {
+fs::path RtlModel(const Variant& variant, const ResourcePaths& resources, bool trace) {
   ModelPlan plan;
   plan.label = "variant " + variant.name;
   plan.sources = ModelSources(variant, resources);
   plan.top = std::string(kTopModule);
   plan.harness = {"device_shim", "dram_die"};
-  plan.trace = !options.trace.empty();
+  plan.trace = trace;
   // Several nodes share the one core that is built, unless a trace is to show its inside.
-  if (variant.vaults > 1 && !plan.trace) plan.block = "vt_node_core";
-  const fs::path object = BuildModel(plan);
+  if (variant.vaults > 1 && !trace) plan.block = "vt_node_core";
+  return BuildModel(plan);
+}
+
+std::unique_ptr<Device> MakeRtlDevice(const Variant& variant, const VaultDram& dram,
+                                      const ResourcePaths& resources, const RtlOptions& options) {
+  const fs::path object = RtlModel(variant, resources, !options.trace.empty());
   return std::make_unique<RtlDevice>(object, dram, options);
 }
 

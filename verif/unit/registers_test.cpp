@@ -28,14 +28,31 @@ TEST(Registers, CommittedVerilogHeaderIsTheTables) {
   EXPECT_EQ(committed.str(), text) << "VT_UPDATE=1 registers_test writes it again";
 }
 
-TEST(Registers, OffsetsAscendAndAreWords) {
+TEST(Registers, OffsetsOfAPageAscendAndAreWords) {
   uint32_t next = 0;
+  RegisterPage page = RegisterPage::kModule;
   for (const Register& reg : kRegisters) {
+    if (reg.page != page) {
+      EXPECT_EQ(reg.page, RegisterPage::kNode) << reg.name << ": the module's page stands first";
+      page = reg.page;
+      next = 0;
+    }
     EXPECT_GE(reg.offset, next) << reg.name;
     EXPECT_EQ(reg.offset % 4, 0u) << reg.name;
-    EXPECT_LT(reg.offset, 1u << kRegisterAddressBits) << reg.name;
+    EXPECT_LT(reg.offset, 1u << kRegisterPageBits) << reg.name;
     next = reg.offset + 4;
   }
+}
+
+TEST(Registers, NamesAreUniqueOverBothPages) {
+  std::set<std::string_view> names;
+  for (const Register& reg : kRegisters) EXPECT_TRUE(names.insert(reg.name).second) << reg.name;
+}
+
+TEST(Registers, PagesOfAllNodesAndTheBroadcastAreApart) {
+  EXPECT_EQ(NodePage(0), 1u << kRegisterPageBits);
+  EXPECT_LT(NodePage(kMostNodes - 1), kAllNodes);
+  EXPECT_LE(kAllNodes + (1u << kRegisterPageBits), 1u << kRegisterAddressBits);
 }
 
 TEST(Registers, FieldsOfARegisterAreApart) {
@@ -54,6 +71,7 @@ TEST(Registers, CountersAreAdjacentPairs) {
   constexpr uint32_t base = RegisterOffset("CYCLES_LO");
   int counters = 0;
   for (const Register& reg : kRegisters) {
+    if (reg.page != RegisterPage::kNode) continue;
     if (!reg.name.ends_with("_HI") || reg.access != RegisterAccess::kReadOnly) continue;
     const std::string low = std::string(reg.name.substr(0, reg.name.size() - 3)) + "_LO";
     EXPECT_EQ(RegisterOf(low).offset, base + 8 * counters) << low;

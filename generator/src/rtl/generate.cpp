@@ -195,7 +195,10 @@ FileTree GenerateTree(const Variant& variant, const ResourcePaths& resources) {
   std::string header = GeneratedHeader(variant, "#");
   header.pop_back();
   AddFolder(resources.harness / "standalone", "sim/",
-            {{"@HEADER@", header}, {"@TOP@", std::string(kTopModule)}}, tree);
+            {{"@HEADER@", header},
+             {"@TOP@", std::string(kTopModule)},
+             {"@VAULTS@", fmt::format("{}", variant.vaults)}},
+            tree);
   for (auto& [name, text] : HarnessSources(variant, resources))
     tree["sim/" + name] = std::move(text);
   return tree;

@@ -78,11 +78,14 @@ struct RtlOptions {
   uint64_t max_cycles = uint64_t{1} << 36;  // of a run, then it throws
 };
 
-// Builds the model if the cache lacks it:
+// The shared object behind harness/device_abi.h, which is built if the cache lacks it:
 // ${XDG_CACHE_HOME:-~/.cache}/vaultrain/models/DIGEST/device.so, by the digest of the RTL, the
 // harness, the Verilator version and the flags. Throws Error(kToolMissing) if Verilator or the
-// compiler is missing or fails. Runs throw Error(kInternal) if the dies see a rule broken or the
-// module does not come to an end.
+// compiler is missing or fails.
+std::filesystem::path RtlModel(const Variant& variant, const ResourcePaths& resources, bool trace);
+
+// A device on that model. Runs throw Error(kInternal) if the dies see a rule broken or the module
+// does not come to an end.
 std::unique_ptr<Device> MakeRtlDevice(const Variant& variant, const VaultDram& dram,
                                       const ResourcePaths& resources, const RtlOptions& options);
 
