@@ -36,6 +36,7 @@ module vt_node #(
     parameter ReadWindow    = 16,
     parameter WriteQueue    = 32,
     parameter WriteWindow   = 8,
+    parameter Ecc           = 0,
     parameter tRCD          = 14,
     parameter tRP           = 14,
     parameter tCL           = 14,
@@ -54,7 +55,8 @@ module vt_node #(
     parameter LinkDepth     = 8,    // flits in the queue of a link
     parameter FlitBits      = `VT_FLIT_HEAD + LinkBits,
     parameter RedBits       = `VT_RED_HEAD + LinkBits,
-    parameter BankBits      = $clog2(Banks)
+    parameter BankBits      = $clog2(Banks),
+    parameter PinBits       = (Ecc != 0) ? DataBits + DataBits / 8 : DataBits
 ) (
     input  wire                         clk_i,
     input  wire                         rst_ni,
@@ -115,9 +117,9 @@ module vt_node #(
     output wire [BankBits-1:0]          dram_bank_o,
     output wire [RowBits-1:0]           dram_row_o,
     output wire [ColBits-1:0]           dram_col_o,
-    output wire [DataBits-1:0]          dram_wdata_o,
+    output wire [PinBits-1:0]           dram_wdata_o,
     output wire [DataBits/8-1:0]        dram_wmask_o,
-    input  wire [DataBits-1:0]          dram_rdata_i
+    input  wire [PinBits-1:0]           dram_rdata_i
 );
 
   // ---- links
@@ -200,6 +202,7 @@ module vt_node #(
       .ReadWindow(ReadWindow),
       .WriteQueue(WriteQueue),
       .WriteWindow(WriteWindow),
+      .Ecc(Ecc),
       .tRCD(tRCD),
       .tRP(tRP),
       .tCL(tCL),

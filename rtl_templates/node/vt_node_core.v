@@ -55,6 +55,7 @@ module vt_node_core #(
     parameter ReadWindow    = 16,
     parameter WriteQueue    = 32,
     parameter WriteWindow   = 8,
+    parameter Ecc           = 0,
     parameter tRCD          = 14,
     parameter tRP           = 14,
     parameter tCL           = 14,
@@ -75,7 +76,8 @@ module vt_node_core #(
     parameter LinkDepth     = 4,
     parameter FlitBits      = `VT_FLIT_HEAD + LinkBits,
     parameter RedBits       = `VT_RED_HEAD + LinkBits,
-    parameter BankBits      = $clog2(Banks)
+    parameter BankBits      = $clog2(Banks),
+    parameter PinBits       = (Ecc != 0) ? DataBits + DataBits / 8 : DataBits
 ) (
     input  wire                         clk_i,
     input  wire                         rst_ni,
@@ -136,9 +138,9 @@ module vt_node_core #(
     output wire [BankBits-1:0]          dram_bank_o,
     output wire [RowBits-1:0]           dram_row_o,
     output wire [ColBits-1:0]           dram_col_o,
-    output wire [DataBits-1:0]          dram_wdata_o,
+    output wire [PinBits-1:0]           dram_wdata_o,
     output wire [DataBits/8-1:0]        dram_wmask_o,
-    input  wire [DataBits-1:0]          dram_rdata_i
+    input  wire [PinBits-1:0]           dram_rdata_i
 );
 
   localparam AccessAddr = RowBits + BankBits + ColBits;
@@ -174,8 +176,8 @@ module vt_node_core #(
   wire                      ev_wr;
   wire                      ev_ref;
   wire                      ev_row_miss;
-  wire                      ev_ecc_corrected = 1'b0;
-  wire                      ev_ecc_uncorrectable = 1'b0;
+  wire                      ev_ecc_corrected;
+  wire                      ev_ecc_uncorrectable;
   wire                      ev_refresh_late;
   wire [31:0]               cycle;
   wire [5:0]                job_index;
@@ -255,6 +257,7 @@ module vt_node_core #(
   wire [3*AccessAddr-1:0] rd_req_addr;
   wire [2:0]              rd_data_valid;
   wire [DataBits-1:0]     rd_data;
+  wire                    vault_rd_data_error;
   wire                    unused_rd_last;
   wire                    unused_rd_id;
   wire [1:0]              wr_req_valid;
@@ -402,7 +405,7 @@ module vt_node_core #(
       .rd_req_addr_o(rd_req_addr[2*AccessAddr+:AccessAddr]),
       .rd_data_valid_i(rd_data_valid[2]),
       .rd_data_i(rd_data),
-      .rd_data_error_i(1'b0),
+      .rd_data_error_i(vault_rd_data_error),
       .wr_req_valid_o(wr_req_valid[1]),
       .wr_req_ready_i(wr_req_ready[1]),
       .wr_req_addr_o(wr_req_addr[AccessAddr+:AccessAddr]),
@@ -605,6 +608,7 @@ module vt_node_core #(
       .ReadWindow(ReadWindow),
       .WriteQueue(WriteQueue),
       .WriteWindow(WriteWindow),
+      .Ecc(Ecc),
       .HighWater(WriteQueue - 8),
       .tRCD(tRCD),
       .tRP(tRP),
@@ -630,6 +634,7 @@ module vt_node_core #(
       .rd_data_o(vault_rd_data),
       .rd_data_id_o(vault_rd_data_id),
       .rd_data_last_o(vault_rd_data_last),
+      .rd_data_error_o(vault_rd_data_error),
       .wr_req_valid_i(vault_wr_req_valid),
       .wr_req_ready_o(vault_wr_req_ready),
       .wr_req_addr_i(vault_wr_req_addr),
@@ -646,6 +651,8 @@ module vt_node_core #(
       .ev_ref_o(ev_ref),
       .ev_row_miss_o(ev_row_miss),
       .ev_refresh_late_o(ev_refresh_late),
+      .ev_ecc_corrected_o(ev_ecc_corrected),
+      .ev_ecc_uncorrectable_o(ev_ecc_uncorrectable),
       .dram_cmd_o(dram_cmd_o),
       .dram_bank_o(dram_bank_o),
       .dram_row_o(dram_row_o),

@@ -21,6 +21,14 @@
 //
 // Refresh closes all banks and starts so early that two REF are never more than tREFI apart; none is ever postponed.
 //
+// ECC. With Ecc every word of 64 bits has 8 check bits at the dies (vt_ecc_encode), above the data on the pins: those
+// of word k of a beat at DataBits + 8 k. A wrong bit is corrected on its way in; the access that it came with is then
+// written back, once all reads before it have returned: as a write of no byte, through the queue of writes. Two wrong
+// bits of a word are told by rd_data_error_o beside its beat. A write that does not have all bytes of its access reads
+// the others first, after the writes before it. A word of it that was uncorrectable stays so, unless all its bytes are
+// written. Events tell each beat of a client's read, or of that of a partial write. Of scrubs ScrubQueue wait at most;
+// beyond that they are dropped, and the next read of the access asks again.
+//
 // Cycles. A command stands on the pins for one cycle, c. Read data of a RD: beat k on dram_rdata_i in cycle
 // c + tCL + k, sampled by the edge that ends it. Write data of a WR: beat k on dram_wdata_o in cycle c + tCWL + k;
 // dram_wmask_o is zero in all other cycles. dram_row_o repeats the row at RD and WR. wr_ack comes once all beats of
@@ -28,7 +36,8 @@
 //
 // Address     {row, bank, column}, or {row, column, bank} with BankLow, counted in accesses; BankRotate digits of the
 //             row, from the lowest on, are added to the bank.
-// Latency     read of an open row: RD on the pins 2 cycles after the request, data 2 + tCL + 3 cycles after it.
+// Latency     read of an open row: RD on the pins 2 cycles after the request, data 2 + tCL + 3 cycles after it, 1 more
+//             with Ecc.
 // Throughput  1 access every max(Beats, tCCD) cycles.
 // Bound       README.md of this folder gives the longest wait of a read and of a write.
 
@@ -55,6 +64,8 @@ module vt_vault_controller #(
     parameter WriteBatch  = 32,    // writes of a turn before reads can end it
     parameter IdleCycles  = 16,    // cycles without a read that give the turn to writes
     parameter AgeCycles   = 1024,  // cycles after which a write ends a turn of reads
+    parameter Ecc         = 0,     // 1: check bits at the dies; DataBits is then a multiple of 64, at most 512
+    parameter ScrubQueue  = 4,     // accesses that wait to be written back
     // Timing set, in cycles; defaults are hmc1 at 1 ns. tREFI is a maximum, all others are minimums.
     parameter tRCD        = 14,
     parameter tRP         = 14,
@@ -70,7 +81,8 @@ module vt_vault_controller #(
     parameter tRFC        = 336,
     parameter tREFI       = 7491,
     parameter BankBits    = $clog2(Banks),
-    parameter AddrBits    = RowBits + BankBits + ColBits
+    parameter AddrBits    = RowBits + BankBits + ColBits,
+    parameter PinBits     = (Ecc != 0) ? DataBits + DataBits / 8 : DataBits
 ) (
     input  wire                  clk_i,
     input  wire                  rst_ni,
@@ -86,6 +98,7 @@ module vt_vault_controller #(
     output wire [DataBits-1:0]   rd_data_o,
     output wire [IdBits-1:0]     rd_data_id_o,
     output wire                  rd_data_last_o,
+    output wire                  rd_data_error_o,  // the beat has an error that cannot be corrected
 
     // Write requests.
     input  wire                  wr_req_valid_i,
@@ -110,15 +123,17 @@ module vt_vault_controller #(
     output reg                   ev_ref_o,
     output reg                   ev_row_miss_o,
     output reg                   ev_refresh_late_o,  // tREFI has passed since the last REF, which is an error
+    output wire                  ev_ecc_corrected_o,      // a beat with a wrong bit that was corrected
+    output wire                  ev_ecc_uncorrectable_o,  // a beat with an error that cannot be corrected
 
     // Vault pins.
     output reg  [2:0]            dram_cmd_o,
     output reg  [BankBits-1:0]   dram_bank_o,
     output reg  [RowBits-1:0]    dram_row_o,
     output reg  [ColBits-1:0]    dram_col_o,
-    output reg  [DataBits-1:0]   dram_wdata_o,
+    output reg  [PinBits-1:0]    dram_wdata_o,
     output reg  [DataBits/8-1:0] dram_wmask_o,
-    input  wire [DataBits-1:0]   dram_rdata_i
+    input  wire [PinBits-1:0]    dram_rdata_i
 );
 
   localparam [2:0] NOP  = 3'd0;
@@ -139,6 +154,11 @@ module vt_vault_controller #(
   localparam LevelBits = $clog2(WriteQueue + 1);
   localparam BeatBits  = $clog2(Beats);
   localparam MaskBits  = DataBits / 8;
+  localparam Words     = (DataBits > 64) ? DataBits / 64 : 1;
+  // Beside a beat that came in: which words are bad, and whether one was corrected.
+  localparam SortBits  = (Ecc != 0) ? 1 + Words + DataBits : DataBits;
+  // What a read is known by: whether it fills a write, whether that is a scrub, its address, the client's identifier.
+  localparam TagBits   = (Ecc != 0) ? 2 + AddrBits + IdBits : IdBits;
   // From the decision for REF until it stands on the pins: the last access recovers, all banks close.
   localparam RefLead   = larger(tCWL + Beats + tWR, tRAS) + tRP + 8;
   localparam BatchBits = $clog2(larger(ReadBatch, WriteBatch) + 1);
@@ -171,6 +191,9 @@ module vt_vault_controller #(
     if (BankLow > 1 || ClosePage > 1) begin : gen_bad_choice
       vt_error_BankLow_and_ClosePage_are_0_or_1 u_error ();
     end
+    if (Ecc > 1 || ScrubQueue < 1) begin : gen_bad_ecc
+      vt_error_Ecc_is_0_or_1_and_ScrubQueue_at_least_1 u_error ();
+    end
     if (ReadWindow > ReadQueue || WriteWindow > WriteQueue || ReadBatch < 1 || WriteBatch < 1) begin : gen_bad_queue
       vt_error_queues_must_hold_their_windows_and_batches_an_access u_error ();
     end
@@ -192,14 +215,28 @@ module vt_vault_controller #(
     end
   endfunction
 
-  wire [PlaceBits-1:0] rd_place = place(rd_req_addr_i);
+  // Reads that fill a write go before those of the client.
+  wire                 fill_valid;
+  wire                 fill_scrub;
+  wire                 fill_wait;
+  wire                 scrub_valid;
+  wire                 scrub_ready;
+  wire [AddrBits-1:0]  scrub_addr;
+  wire                 fill_data_valid;
+  wire [DataBits-1:0]  fill_data;
+  wire [Words-1:0]     fill_bad;
+
+  wire [AddrBits-1:0]  wr_in_addr;
+  wire [AddrBits-1:0]  rd_addr = fill_valid ? wr_in_addr : rd_req_addr_i;
+  wire [PlaceBits-1:0] rd_place = place(rd_addr);
   wire [RSlotBits-1:0] rd_slot;
   wire                 rd_room;
   wire                 rd_slot_ready;
-  assign rd_req_ready_o = rd_room && rd_slot_ready;
+  wire                 rd_ready = rd_room && rd_slot_ready;
+  wire                 rd_put = rd_req_valid_i || fill_valid;
+  assign rd_req_ready_o = rd_ready && !fill_valid;
 
   wire                 wr_in_valid;
-  wire [AddrBits-1:0]  wr_in_addr;
   wire [WSlotBits-1:0] wr_in_slot;
   wire [PlaceBits-1:0] wr_place = place(wr_in_addr);
   wire                 wr_room;
@@ -212,13 +249,16 @@ module vt_vault_controller #(
   wire                 wr_beat_valid;
   wire [DataBits-1:0]  wr_beat_data;
   wire [MaskBits-1:0]  wr_beat_mask;
+  wire [Words-1:0]     wr_beat_bad;
+  wire                 wr_any;
 
   vt_vault_write_queue #(
       .Entries(WriteQueue),
       .AddrBits(AddrBits),
       .IdBits(IdBits),
       .DataBits(DataBits),
-      .Beats(Beats)
+      .Beats(Beats),
+      .Ecc(Ecc)
   ) u_writes (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
@@ -230,6 +270,9 @@ module vt_vault_controller #(
       .data_ready_o(wr_data_ready_o),
       .data_i(wr_data_i),
       .mask_i(wr_mask_i),
+      .scrub_valid_i(scrub_valid),
+      .scrub_ready_o(scrub_ready),
+      .scrub_addr_i(scrub_addr),
       .out_valid_o(wr_in_valid),
       .out_addr_o(wr_in_addr),
       .out_slot_o(wr_in_slot),
@@ -237,12 +280,21 @@ module vt_vault_controller #(
       .spare_i(wr_spare),
       .issued_i(wr_pop),
       .level_o(wr_level),
+      .quiet_i(!wr_any),
+      .fill_wait_o(fill_wait),
+      .fill_valid_o(fill_valid),
+      .fill_ready_i(rd_ready),
+      .fill_scrub_o(fill_scrub),
+      .fill_data_valid_i(fill_data_valid),
+      .fill_data_i(fill_data),
+      .fill_bad_i(fill_bad),
       .send_i(wr_send),
       .send_slot_i(wr_send_slot),
       .send_last_o(wr_send_last),
       .beat_valid_o(wr_beat_valid),
       .beat_data_o(wr_beat_data),
       .beat_mask_o(wr_beat_mask),
+      .beat_bad_o(wr_beat_bad),
       .ack_valid_o(wr_ack_valid_o),
       .ack_id_o(wr_ack_id_o)
   );
@@ -285,7 +337,7 @@ module vt_vault_controller #(
   ) u_read_window (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
-      .in_valid_i(rd_req_valid_i && rd_req_ready_o),
+      .in_valid_i(rd_put && rd_ready),
       .in_ready_o(rd_room),
       .in_spare_o(unused_spare),
       .in_bank_i(rd_place[0+:BankBits]),
@@ -313,7 +365,6 @@ module vt_vault_controller #(
       .pre_bank_o(rd_pre_bank)
   );
 
-  wire                wr_any;
   wire                wr_valid;
   wire [BankBits-1:0] wr_bank;
   wire [RowBits-1:0]  wr_row;
@@ -371,7 +422,9 @@ module vt_vault_controller #(
   reg [AgeBits-1:0]   age_q;     // cycles in which a write has waited
   reg                 drain_q;   // the turn came by age: it leaves no write behind
 
-  wire wr_high   = wr_level >= High[LevelBits-1:0] && (batch_q >= RdBatch[BatchBits-1:0] || !rd_any);
+  // A write that waits to be filled holds up those behind it.
+  wire wr_push   = wr_level >= High[LevelBits-1:0] || fill_wait;
+  wire wr_high   = wr_push && (batch_q >= RdBatch[BatchBits-1:0] || !rd_any);
   wire wr_aged   = age_q == Age[AgeBits-1:0];
   wire wr_low    = !wr_any || (wr_level <= Low[LevelBits-1:0] && !drain_q);
   wire to_writes = wr_any && (wr_high || wr_aged || idle_q == Idle[IdleBits-1:0]);
@@ -521,6 +574,26 @@ module vt_vault_controller #(
 
   // ---- pins and events
 
+  wire [PinBits-1:0] wr_pin_data;
+  assign wr_pin_data[DataBits-1:0] = wr_beat_data;
+
+  genvar w;
+  generate
+    if (Ecc != 0) begin : gen_encode
+      for (w = 0; w < Words; w = w + 1) begin : gen_word
+        wire [7:0] check;
+        vt_ecc_encode u_encode (
+            .data_i (wr_beat_data[w*64+:64]),
+            .check_o(check)
+        );
+        // Two wrong bits, so that it reads as uncorrectable.
+        assign wr_pin_data[DataBits+w*8+:8] = check ^ {6'd0, {2{wr_beat_bad[w]}}};
+      end
+    end else begin : gen_plain
+      wire unused_bad = &{1'b0, wr_beat_bad};
+    end
+  endgenerate
+
   always @(posedge clk_i) begin
     if (!rst_ni) begin
       dram_cmd_o    <= NOP;
@@ -546,7 +619,7 @@ module vt_vault_controller #(
     dram_bank_o <= cmd_bank;
     dram_row_o  <= wr_pop ? wr_row : rd_pop ? rd_row : act_row;
     dram_col_o  <= write_q ? wr_col : rd_col;
-    if (wr_beat_valid) dram_wdata_o <= wr_beat_data;
+    if (wr_beat_valid) dram_wdata_o <= wr_pin_data;
   end
 
   // ---- write data: out of memory and the pin register, tCWL after the command
@@ -599,7 +672,7 @@ module vt_vault_controller #(
   reg  [BeatBits-1:0] beat_q;  // beats that are still to come
   reg                 in_valid_q;
   reg                 in_first_q;
-  reg  [DataBits-1:0] in_data_q;
+  reg  [PinBits-1:0]  in_data_q;
   reg                 in_last_q;
   wire come_first = come_q[tCL];
   wire come = come_first || beat_q != {BeatBits{1'b0}};
@@ -626,6 +699,16 @@ module vt_vault_controller #(
     if (come) in_data_q <= dram_rdata_i;
   end
 
+  // What goes into the reorder buffer, and what comes out of it.
+  wire                sort_valid;
+  wire                sort_first;
+  wire                sort_last;
+  wire [SortBits-1:0] sort_data;
+  wire [TagBits-1:0]  sort_tag;
+  wire                out_valid;
+  wire [SortBits-1:0] out_data;
+  wire [TagBits-1:0]  out_tag;
+
   wire unused_ready;
   wire unused_valid;
   wire [$clog2(Flights + 1)-1:0] unused_level;
@@ -639,32 +722,137 @@ module vt_vault_controller #(
       .in_ready_o(unused_ready),
       .in_data_i(rd_issue_slot),
       .out_valid_o(unused_valid),
-      .out_ready_i(in_last_q),
+      .out_ready_i(sort_last),
       .out_data_o(in_slot),
       .level_o(unused_level)
   );
 
   vt_vault_reorder #(
       .Entries(ReadQueue),
-      .IdBits(IdBits),
-      .DataBits(DataBits),
+      .IdBits(TagBits),
+      .DataBits(SortBits),
       .Beats(Beats)
   ) u_reorder (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
-      .req_valid_i(rd_req_valid_i && rd_room),
+      .req_valid_i(rd_put && rd_room),
       .req_ready_o(rd_slot_ready),
-      .req_id_i(rd_req_id_i),
+      .req_id_i(sort_tag),
       .req_slot_o(rd_slot),
-      .in_valid_i(in_valid_q),
-      .in_first_i(in_first_q),
+      .in_valid_i(sort_valid),
+      .in_first_i(sort_first),
       .in_slot_i(in_slot),
-      .in_data_i(in_data_q),
-      .out_valid_o(rd_data_valid_o),
+      .in_data_i(sort_data),
+      .out_valid_o(out_valid),
       .out_last_o(rd_data_last_o),
-      .out_id_o(rd_data_id_o),
-      .out_data_o(rd_data_o)
+      .out_id_o(out_tag),
+      .out_data_o(out_data)
   );
+
+  assign rd_data_o    = out_data[DataBits-1:0];
+  assign rd_data_id_o = out_tag[IdBits-1:0];
+
+  // ---- errors, and what is to be written back
+
+  generate
+    if (Ecc == 0) begin : gen_unchecked
+      assign sort_valid = in_valid_q;
+      assign sort_first = in_first_q;
+      assign sort_last  = in_last_q;
+      assign sort_data  = in_data_q;
+      assign sort_tag   = rd_req_id_i;
+
+      assign rd_data_valid_o        = out_valid;
+      assign rd_data_error_o        = 1'b0;
+      assign ev_ecc_corrected_o     = 1'b0;
+      assign ev_ecc_uncorrectable_o = 1'b0;
+      assign fill_data_valid        = 1'b0;
+      assign fill_data              = {DataBits{1'b0}};
+      assign fill_bad               = {Words{1'b0}};
+      assign scrub_valid            = 1'b0;
+      assign scrub_addr             = {AddrBits{1'b0}};
+
+      wire unused_fill = &{1'b0, fill_scrub, scrub_ready};
+    end else begin : gen_checked
+      reg                 valid_q;
+      reg                 first_q;
+      reg                 last_q;
+      wire [DataBits-1:0] decoded;
+      wire [Words-1:0]    corrected;
+      wire [Words-1:0]    uncorrectable;
+
+      always @(posedge clk_i) begin
+        valid_q <= rst_ni && in_valid_q;
+        first_q <= rst_ni && in_first_q;
+        last_q  <= rst_ni && in_last_q;
+      end
+
+      for (w = 0; w < Words; w = w + 1) begin : gen_word
+        vt_ecc_decode u_decode (
+            .clk_i(clk_i),
+            .data_i(in_data_q[w*64+:64]),
+            .check_i(in_data_q[DataBits+w*8+:8]),
+            .data_o(decoded[w*64+:64]),
+            .corrected_o(corrected[w]),
+            .uncorrectable_o(uncorrectable[w])
+        );
+      end
+
+      assign sort_valid = valid_q;
+      assign sort_first = first_q;
+      assign sort_last  = last_q;
+      assign sort_data  = {|corrected, uncorrectable, decoded};
+      assign sort_tag   = {fill_valid, fill_scrub, rd_addr, rd_req_id_i};
+
+      wire             is_fill = out_tag[TagBits-1];
+      wire             is_scrub = is_fill && out_tag[TagBits-2];
+      wire             fixed = out_data[SortBits-1];
+      wire [Words-1:0] bad = out_data[DataBits+:Words];
+      wire             client = out_valid && !is_fill;
+
+      assign rd_data_valid_o        = client;
+      assign rd_data_error_o        = |bad;
+      assign ev_ecc_corrected_o     = out_valid && !is_scrub && fixed;
+      assign ev_ecc_uncorrectable_o = out_valid && !is_scrub && |bad;
+      assign fill_data_valid        = out_valid && is_fill;
+      assign fill_data              = out_data[DataBits-1:0];
+      assign fill_bad               = bad;
+
+      reg  fixed_q;  // a beat of this access before was corrected
+      reg  bad_q;    // was not to be corrected
+      wire any_fixed = fixed_q || fixed;
+      wire any_bad   = bad_q || |bad;
+      wire unused_room;
+      wire [$clog2(ScrubQueue + 1)-1:0] unused_scrubs;
+
+      always @(posedge clk_i) begin
+        if (!rst_ni || (out_valid && rd_data_last_o)) begin
+          fixed_q <= 1'b0;
+          bad_q   <= 1'b0;
+        end else if (out_valid) begin
+          fixed_q <= any_fixed;
+          bad_q   <= any_bad;
+        end
+      end
+
+      vt_fifo #(
+          .Width(AddrBits),
+          .Depth(ScrubQueue)
+      ) u_scrubs (
+          .clk_i(clk_i),
+          .rst_ni(rst_ni),
+          .in_valid_i(client && rd_data_last_o && any_fixed && !any_bad),
+          .in_ready_o(unused_room),
+          .in_data_i(out_tag[IdBits+:AddrBits]),
+          .out_valid_o(scrub_valid),
+          .out_ready_i(scrub_ready),
+          .out_data_o(scrub_addr),
+          .level_o(unused_scrubs)
+      );
+
+      wire unused_ecc = &{1'b0, unused_room, unused_scrubs};
+    end
+  endgenerate
 
   wire unused = &{1'b0, unused_level, unused_ready, unused_valid, unused_spare};
 

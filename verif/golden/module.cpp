@@ -90,7 +90,8 @@ void Module::Deliver(int from, Message message) {
 std::vector<uint32_t> Module::SumOver(const std::vector<Message>& of_node,
                                       const Message& what) const {
   auto values = [&](int x, int y) {
-    return Values(of_node[static_cast<size_t>(y * columns_ + x)]);
+    return Values(
+        of_node[static_cast<size_t>(y) * static_cast<size_t>(columns_) + static_cast<size_t>(x)]);
   };
   auto row = [&](int y) {
     std::vector<std::vector<uint32_t>> local;

@@ -42,9 +42,13 @@ int vt_device_read_register(VtDevice* device, uint32_t address, uint32_t* data);
 int vt_device_write(VtDevice* device, uint64_t address, const uint8_t* bytes, uint64_t size);
 int vt_device_read(VtDevice* device, uint64_t address, uint8_t* bytes, uint64_t size);
 
-// Straight into and out of the dies, in no time.
+// Straight into and out of the dies, in no time; with ECC, data alone, encoded and corrected.
 int vt_device_write_dies(VtDevice* device, uint64_t address, const uint8_t* bytes, uint64_t size);
 int vt_device_read_dies(VtDevice* device, uint64_t address, uint8_t* bytes, uint64_t size);
+
+// Flips bits of the 64-bit word at an address, a multiple of 8, in the dies: data bits, and check
+// bits if the geometry has ECC.
+int vt_device_flip_bits(VtDevice* device, uint64_t address, uint64_t data, uint8_t check);
 
 // Cycles until the interrupt rises, at most max_cycles; fails if it does not, or if the dies saw a
 // rule broken. With disturb, the memory port meanwhile reads at random: `disturb` in 1024 cycles

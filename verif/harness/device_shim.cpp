@@ -252,6 +252,12 @@ int vt_device_read_dies(VtDevice* device, uint64_t address, uint8_t* bytes, uint
   return Guard(device, [&] { ReadDies(device, address, bytes, size); });
 }
 
+int vt_device_flip_bits(VtDevice* device, uint64_t address, uint64_t data, uint8_t check) {
+  return Guard(device, [&] {
+    device->dies.at(address / device->vault_bytes).Flip(address % device->vault_bytes, data, check);
+  });
+}
+
 int vt_device_run(VtDevice* device, uint64_t max_cycles, uint32_t disturb, uint64_t seed) {
   return Guard(device, [&] {
     Vmodule& module = device->module;

@@ -7,11 +7,19 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "harness/ecc.h"
+
 namespace vaultrain {
 namespace {
 
 constexpr int64_t kLongAgo = -(int64_t{1} << 40);
 constexpr int64_t kNever = int64_t{1} << 62;
+
+uint64_t Word(const uint8_t* bytes) {
+  uint64_t word = 0;
+  std::memcpy(&word, bytes, 8);
+  return word;
+}
 
 }  // namespace
 
@@ -32,6 +40,9 @@ DramDie::DramDie(const DramTiming& timing, const DramGeometry& geometry, uint8_t
   if (geometry.data_bits < 8 || geometry.data_bits > 64 * kVaultDataWords || geometry.banks < 1 ||
       geometry.banks > 256 || geometry.Columns() < 1 || geometry.beats < 1) {
     throw std::invalid_argument("DramDie: geometry out of range");
+  }
+  if (geometry.ecc != 0 && geometry.data_bits % 64 != 0) {
+    throw std::invalid_argument("DramDie: check bits need beats of whole words of 64 bits");
   }
   beat_bytes_ = geometry.data_bits / 8;
   full_mask_ = beat_bytes_ == 64 ? ~uint64_t{0} : (uint64_t{1} << beat_bytes_) - 1;
@@ -81,23 +92,70 @@ uint64_t DramDie::AddressOf(int bank, int row, int col) const {
 uint8_t* DramDie::Chunk(uint64_t address) {
   std::unique_ptr<uint8_t[]>& chunk = chunks_[address >> kChunkBits];
   if (!chunk) {
-    chunk.reset(new uint8_t[size_t{1} << kChunkBits]);
-    std::memset(chunk.get(), fill_, size_t{1} << kChunkBits);
+    constexpr size_t kSize = size_t{1} << kChunkBits;
+    chunk.reset(new uint8_t[kSize + (geometry_.ecc != 0 ? kSize / 8 : 0)]);
+    std::memset(chunk.get(), fill_, kSize);
+    if (geometry_.ecc != 0)
+      std::memset(chunk.get() + kSize, EccEncode(Word(chunk.get())), kSize / 8);
   }
   return chunk.get() + (address & ((1 << kChunkBits) - 1));
 }
 
-void DramDie::Read(uint64_t address, std::span<uint8_t> bytes) const {
-  if (address > geometry_.Bytes() || bytes.size() > geometry_.Bytes() - address) {
-    throw std::out_of_range("DramDie::Read: " + std::to_string(address) + " + " +
-                            std::to_string(bytes.size()) + " leaves the vault");
+// The check byte of the word that holds an address, from where its data stands.
+uint8_t* DramDie::Checks(uint8_t* data, uint64_t address) const {
+  const uint64_t offset = address & ((1 << kChunkBits) - 1);
+  return data - offset + (1 << kChunkBits) + offset / 8;
+}
+
+void DramDie::RequireInside(const char* what, uint64_t address, uint64_t size) const {
+  if (address <= geometry_.Bytes() && size <= geometry_.Bytes() - address) return;
+  throw std::out_of_range(std::string("DramDie::") + what + ": " + std::to_string(address) + " + " +
+                          std::to_string(size) + " leaves the vault");
+}
+
+void DramDie::Flip(uint64_t address, uint64_t data, uint8_t check) {
+  RequireInside("Flip", address, 8);
+  if (address % 8 != 0 || (check != 0 && geometry_.ecc == 0)) {
+    throw std::invalid_argument("DramDie::Flip: no such bits at " + std::to_string(address));
   }
+  uint8_t* bytes = Chunk(address);
+  const uint64_t word = Word(bytes) ^ data;
+  std::memcpy(bytes, &word, 8);
+  if (check != 0) *Checks(bytes, address) ^= check;
+}
+
+uint64_t DramDie::WrongWords(uint64_t address, uint64_t size) const {
+  RequireInside("WrongWords", address, size);
+  uint64_t wrong = 0;
+  for (uint64_t at = address; geometry_.ecc != 0 && at < address + size; at += 8) {
+    const auto& chunk = chunks_[at >> kChunkBits];
+    if (!chunk) {
+      at |= (uint64_t{1} << kChunkBits) - 8;  // the last word of it
+      continue;
+    }
+    uint8_t* bytes = chunk.get() + (at & ((1 << kChunkBits) - 1));
+    wrong += EccEncode(Word(bytes)) != *Checks(bytes, at) ? 1 : 0;
+  }
+  return wrong;
+}
+
+void DramDie::Read(uint64_t address, std::span<uint8_t> bytes) const {
+  RequireInside("Read", address, bytes.size());
   for (size_t done = 0; done < bytes.size();) {
     size_t offset = (address + done) & ((1 << kChunkBits) - 1);
     size_t size = std::min(bytes.size() - done, (size_t{1} << kChunkBits) - offset);
     const auto& chunk = chunks_[(address + done) >> kChunkBits];
     if (chunk) {
       std::memcpy(bytes.data() + done, chunk.get() + offset, size);
+      // Words that are not what was written, which are few.
+      for (size_t at = offset & ~size_t{7}; geometry_.ecc != 0 && at < offset + size; at += 8) {
+        const uint64_t stored = Word(chunk.get() + at);
+        const EccWord word = EccDecode(stored, chunk[(size_t{1} << kChunkBits) + at / 8]);
+        if (word.data == stored) continue;
+        for (size_t b = std::max(at, offset); b < std::min(at + 8, offset + size); ++b) {
+          bytes[done + b - offset] = static_cast<uint8_t>(word.data >> (8 * (b - at)));
+        }
+      }
     } else {
       std::memset(bytes.data() + done, fill_, size);
     }
@@ -106,14 +164,27 @@ void DramDie::Read(uint64_t address, std::span<uint8_t> bytes) const {
 }
 
 void DramDie::Write(uint64_t address, std::span<const uint8_t> bytes) {
-  if (address > geometry_.Bytes() || bytes.size() > geometry_.Bytes() - address) {
-    throw std::out_of_range("DramDie::Write: " + std::to_string(address) + " + " +
-                            std::to_string(bytes.size()) + " leaves the vault");
-  }
+  RequireInside("Write", address, bytes.size());
   for (size_t done = 0; done < bytes.size();) {
     size_t offset = (address + done) & ((1 << kChunkBits) - 1);
     size_t size = std::min(bytes.size() - done, (size_t{1} << kChunkBits) - offset);
-    std::memcpy(Chunk(address + done), bytes.data() + done, size);
+    uint8_t* to = Chunk(address + done);
+    if (geometry_.ecc != 0) {
+      // The words that are written in part, at both ends, keep the rest of their data.
+      for (uint64_t at : {address + done, address + done + size - 1}) {
+        const uint64_t word_at = at & ~uint64_t{7};
+        uint8_t* word = Chunk(word_at);
+        const uint64_t data = EccDecode(Word(word), *Checks(word, word_at)).data;
+        std::memcpy(word, &data, 8);
+      }
+    }
+    std::memcpy(to, bytes.data() + done, size);
+    if (geometry_.ecc != 0) {
+      for (uint64_t at = (address + done) & ~uint64_t{7}; at < address + done + size; at += 8) {
+        uint8_t* word = Chunk(at);
+        *Checks(word, at) = EccEncode(Word(word));
+      }
+    }
     done += size;
   }
 }
@@ -127,12 +198,12 @@ void DramDie::RequireGap(const char* rule, int bank, int64_t since, int64_t gap)
   if (cycle_ - since < gap) Break(rule, bank, cycle_ - since, gap);
 }
 
-void DramDie::Push(BurstQueue& queue, int64_t start, uint8_t* bytes) {
+void DramDie::Push(BurstQueue& queue, int64_t start, uint64_t address) {
   // Only a stream that breaks tCCD without end fills the ring; the rule is latched, the burst is
   // dropped.
   if (queue.size == queue.ring.size()) return;
   unsigned slot = (queue.head + queue.size) % queue.ring.size();
-  queue.ring[slot] = {start, bytes};
+  queue.ring[slot] = {start, address};
   ++queue.size;
 }
 
@@ -264,15 +335,18 @@ void DramDie::Access(const VaultPins& pins, bool write) {
   }
   if (start < bus_free_) Break("data of two accesses overlap", bank, start, bus_free_);
   bus_free_ = std::max(bus_free_, start + geometry_.beats);
-  Push(write ? writes_ : reads_, start,
-       Chunk(AddressOf(bank, static_cast<int>(state.row), pins.col)));
+  Push(write ? writes_ : reads_, start, AddressOf(bank, static_cast<int>(state.row), pins.col));
 }
 
 void DramDie::Move(VaultPins& pins) {
   if (reads_.size != 0) {
     const Burst& burst = reads_.ring[reads_.head];
     if (burst.start + reads_.beat <= cycle_) {
-      std::memcpy(pins.rdata.data(), burst.bytes + reads_.beat * beat_bytes_, beat_bytes_);
+      const uint64_t address = burst.address + static_cast<uint64_t>(reads_.beat * beat_bytes_);
+      uint8_t* from = Chunk(address);
+      auto* to = reinterpret_cast<uint8_t*>(pins.rdata.data());
+      std::memcpy(to, from, beat_bytes_);
+      if (geometry_.ecc != 0) std::memcpy(to + beat_bytes_, Checks(from, address), beat_bytes_ / 8);
       if (++reads_.beat == geometry_.beats) Pop(reads_);
     }
   }
@@ -281,11 +355,17 @@ void DramDie::Move(VaultPins& pins) {
     const Burst& burst = writes_.ring[writes_.head];
     if (burst.start + writes_.beat <= cycle_) {
       moved = true;
-      uint8_t* to = burst.bytes + writes_.beat * beat_bytes_;
+      const uint64_t address = burst.address + static_cast<uint64_t>(writes_.beat * beat_bytes_);
+      const auto* from = reinterpret_cast<const uint8_t*>(pins.wdata.data());
+      uint8_t* to = Chunk(address);
       if (pins.wmask == full_mask_) {
-        std::memcpy(to, pins.wdata.data(), beat_bytes_);
+        std::memcpy(to, from, beat_bytes_);
+        if (geometry_.ecc != 0)
+          std::memcpy(Checks(to, address), from + beat_bytes_, beat_bytes_ / 8);
+      } else if (pins.wmask != 0 && geometry_.ecc != 0) {
+        Break("write mask of a part of a beat with check bits", -1,
+              static_cast<int64_t>(pins.wmask), static_cast<int64_t>(full_mask_));
       } else if (pins.wmask != 0) {
-        const auto* from = reinterpret_cast<const uint8_t*>(pins.wdata.data());
         for (int b = 0; b < beat_bytes_; ++b) {
           if (pins.wmask >> b & 1) to[b] = from[b];
         }

@@ -2,7 +2,8 @@
 // Copyright the Vaultrain authors
 //
 // The DRAM dies below one vault: storage, read data at its cycle, and a checker of every timing and
-// protocol rule.
+// protocol rule. With ECC the dies hold what the controller sends, check bits included, and know
+// nothing of the code; the backdoor encodes and corrects, so that it deals in data alone.
 //
 // Needs the standard library and the types of vaultrain/dram_timing.h only; a little-endian
 // machine. One Tick per clock cycle, after the clock edge: it takes the command and write data that
@@ -30,6 +31,7 @@ enum class DramCommand : uint8_t { kNop, kAct, kRd, kWr, kPre, kPreAll, kRef };
 const char* Name(DramCommand command);
 
 inline constexpr int kVaultDataWords = 8;  // 64-bit words of the widest beat
+inline constexpr int kVaultPinWords = 9;   // and of its check bits
 
 // The pins of one vault in one cycle, as kVaultPins of vaultrain/vault_pins.h lists them.
 struct VaultPins {
@@ -38,8 +40,8 @@ struct VaultPins {
   uint16_t col = 0;
   uint32_t row = 0;
   uint64_t wmask = 0;
-  std::array<uint64_t, kVaultDataWords> wdata{};
-  std::array<uint64_t, kVaultDataWords> rdata{};  // set by DramDie::Tick
+  std::array<uint64_t, kVaultPinWords> wdata{};
+  std::array<uint64_t, kVaultPinWords> rdata{};  // set by DramDie::Tick
 };
 
 // The first broken rule. had and needed are cycles for a timing rule, else what stood there and
@@ -80,9 +82,16 @@ class DramDie {
   void Reset();
 
   // Backdoor by byte address in the vault (access index x access bytes). Throws std::out_of_range
-  // beyond the vault.
+  // beyond the vault. With ECC, Read gives corrected words, and Write into a part of a word keeps
+  // the rest of it, corrected.
   void Read(uint64_t address, std::span<uint8_t> bytes) const;
   void Write(uint64_t address, std::span<const uint8_t> bytes);
+
+  // Flips bits of the 64-bit word at an address, a multiple of 8; check bits need ECC.
+  void Flip(uint64_t address, uint64_t data, uint8_t check);
+  // Words in `size` bytes from an address on, both multiples of 8, whose check bits are not those
+  // of their data.
+  uint64_t WrongWords(uint64_t address, uint64_t size) const;
 
   // Byte address of the first byte of an access.
   uint64_t AddressOf(int bank, int row, int col) const;
@@ -107,7 +116,7 @@ class DramDie {
   };
   struct Burst {
     int64_t start;  // cycle of the first beat
-    uint8_t* bytes;
+    uint64_t address;
   };
   struct BurstQueue {
     std::vector<Burst> ring;
@@ -124,9 +133,11 @@ class DramDie {
   void Move(VaultPins& pins);
   void Break(const char* rule, int bank, int64_t had, int64_t needed);
   void RequireGap(const char* rule, int bank, int64_t since, int64_t gap);
-  void Push(BurstQueue& queue, int64_t start, uint8_t* bytes);
+  void Push(BurstQueue& queue, int64_t start, uint64_t address);
   void Pop(BurstQueue& queue);
   uint8_t* Chunk(uint64_t address);
+  uint8_t* Checks(uint8_t* data, uint64_t address) const;
+  void RequireInside(const char* what, uint64_t address, uint64_t size) const;
 
   DramTiming timing_;
   DramGeometry geometry_;
@@ -148,7 +159,7 @@ class DramDie {
   std::vector<Bank> banks_;
   BurstQueue reads_;
   BurstQueue writes_;
-  std::vector<std::unique_ptr<uint8_t[]>> chunks_;
+  std::vector<std::unique_ptr<uint8_t[]>> chunks_;  // data, then a check byte for each 64 bits
   std::optional<DramViolation> violation_;
   DramCounters counters_;
   bool recording_ = false;

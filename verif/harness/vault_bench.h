@@ -3,7 +3,8 @@
 //
 // A Verilated vt_vault_controller on its dies, driven by lists of accesses: each read and write of
 // a list starts as soon as its conditions hold, data is checked against a reference, the dies check
-// the timing.
+// the timing. With ECC, writes are known by what they write, as the controller writes on its own
+// what it has corrected.
 
 #ifndef VAULTRAIN_HARNESS_VAULT_BENCH_H_
 #define VAULTRAIN_HARNESS_VAULT_BENCH_H_
@@ -11,6 +12,7 @@
 #include <verilated.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <deque>
 #include <optional>
@@ -20,6 +22,7 @@
 #include <vector>
 
 #include "harness/dram_die.h"
+#include "harness/ecc.h"
 #include "harness/vault_abi.h"
 
 namespace vaultrain {
@@ -50,6 +53,7 @@ class VaultBench {
   VaultBench(const DramTiming& timing, const DramGeometry& geometry, uint32_t seed)
       : geometry_(geometry), dut_(&context_), die_(timing, geometry, 0x5a), random_(seed) {
     beat_bytes_ = static_cast<size_t>(geometry.data_bits / 8);
+    pin_bytes_ = static_cast<size_t>(geometry.PinBits() / 8);
     dut_.rst_ni = 0;
     for (int cycle = 0; cycle < 3; ++cycle) Edge();
     dut_.rst_ni = 1;
@@ -93,6 +97,29 @@ class VaultBench {
     return "";
   }
 
+  // Flips bits of a word that is as it was written. Two of them make it uncorrectable.
+  void Flip(uint64_t access, int word, uint64_t data, uint8_t check) {
+    die_.Flip(
+        access * static_cast<uint64_t>(geometry_.AccessBytes()) + 8 * static_cast<uint64_t>(word),
+        data, check);
+    if (std::popcount(data) + std::popcount(check) == 2) {
+      Reference(access).bad |= uint64_t{1} << word;
+    }
+  }
+
+  // Words that cannot be corrected.
+  uint64_t BadWords() const {
+    uint64_t words = 0;
+    for (const auto& [access, content] : reference_) {
+      words += static_cast<uint64_t>(std::popcount(content.bad));
+    }
+    return words;
+  }
+  // Beats that the events told, and what was written back.
+  uint64_t corrected() const { return corrected_; }
+  uint64_t uncorrectable() const { return uncorrectable_; }
+  uint64_t scrubs() const { return scrubs_; }
+
   uint64_t cycles() const { return cycles_; }
   uint64_t longest_read() const { return longest_read_; }
   uint64_t longest_write() const { return longest_write_; }
@@ -100,12 +127,17 @@ class VaultBench {
   Model& dut() { return dut_; }
 
  private:
+  // What an access holds.
+  struct Content {
+    std::vector<uint8_t> bytes;
+    uint64_t bad = 0;  // words that are uncorrectable
+  };
   struct Read {
     uint64_t access;
     int id;
     uint64_t since;
     bool issued = false;
-    std::vector<uint8_t> bytes{};  // what the access held at its RD
+    std::vector<Content> held{};  // at its RD, or with ECC at each that may be it
   };
   struct Write {
     uint64_t access;
@@ -114,6 +146,11 @@ class VaultBench {
     bool issued = false;
     std::vector<uint8_t> bytes{};
     std::vector<uint8_t> mask{};
+  };
+
+  struct Burst {
+    uint64_t access;
+    std::vector<uint8_t> bytes{};  // of the pins
   };
 
   std::string Where() const { return "cycle " + std::to_string(die_.cycle()) + ": "; }
@@ -192,9 +229,9 @@ class VaultBench {
     pins_.row = dut_.dram_row_o;
     pins_.col = static_cast<uint16_t>(dut_.dram_col_o);
     pins_.wmask = dut_.dram_wmask_o;
-    CopyPort(pins_.wdata.data(), dut_.dram_wdata_o, beat_bytes_);
+    CopyPort(pins_.wdata.data(), dut_.dram_wdata_o, pin_bytes_);
     die_.Tick(pins_);
-    CopyToPort(dut_.dram_rdata_i, pins_.rdata.data(), beat_bytes_);
+    CopyToPort(dut_.dram_rdata_i, pins_.rdata.data(), pin_bytes_);
     if (die_.violation()) return die_.violation()->Text();
     return Outputs();
   }
@@ -207,13 +244,18 @@ class VaultBench {
     const uint64_t access = die_.AddressOf(pins_.bank, static_cast<int>(pins_.row), pins_.col) /
                             static_cast<uint64_t>(geometry_.AccessBytes());
     auto waits = [&](const auto& job) { return job.access == access && !job.issued; };
+    if (geometry_.ecc != 0) {
+      if (command == DramCommand::kRd) return CheckedRead(access);
+      bursts_.push_back({access});
+      return "";
+    }
     if (command == DramCommand::kRd) {
       auto read = std::find_if(asked_.begin(), asked_.end(), waits);
       if (read == asked_.end()) {
         return "RD of access " + std::to_string(access) + " that nobody requested";
       }
       read->issued = true;
-      read->bytes = Reference(access);
+      read->held = {Reference(access)};
       return "";
     }
     auto write = std::find_if(pending_.begin(), pending_.end(), waits);
@@ -224,15 +266,96 @@ class VaultBench {
       return "WR of access " + std::to_string(access) + " without all its data";
     }
     write->issued = true;
-    std::vector<uint8_t>& now = Reference(access);
-    for (size_t b = 0; b < now.size(); ++b) {
-      if (write->mask[b]) now[b] = write->bytes[b];
-    }
+    Content& now = Reference(access);
+    now = After(now, *write);
     return "";
+  }
+
+  static Content After(Content content, const Write& write) {
+    for (size_t b = 0; b < content.bytes.size(); ++b) {
+      if (write.mask[b]) content.bytes[b] = write.bytes[b];
+    }
+    for (size_t word = 0; word < content.bytes.size() / 8; ++word) {
+      const auto* mask = write.mask.data() + 8 * word;
+      if (std::all_of(mask, mask + 8, [](uint8_t own) { return own != 0; })) {
+        content.bad &= ~(uint64_t{1} << word);
+      }
+    }
+    return content;
+  }
+
+  // A RD of a client's read, of a write that lacks bytes or of a scrub: they are not told apart.
+  std::string CheckedRead(uint64_t access) {
+    bool known = scrubs_due_[access] > 0;
+    for (Read& read : asked_) {
+      if (read.access != access) continue;
+      read.issued = true;
+      read.held.push_back(Reference(access));
+      known = true;
+    }
+    for (const Write& write : pending_) {
+      known |= write.access == access && !write.issued &&
+               std::count(write.mask.begin(), write.mask.end(), 0) != 0;
+    }
+    return known ? "" : "RD of access " + std::to_string(access) + " that nobody requested";
+  }
+
+  // The beats of a WR with check bits: the oldest write of the access that is not done, or a scrub.
+  std::string CheckedBeat() {
+    if (geometry_.ecc == 0 || pins_.wmask == 0) return "";
+    Burst& burst = bursts_.front();
+    const auto* pins = reinterpret_cast<const uint8_t*>(pins_.wdata.data());
+    burst.bytes.insert(burst.bytes.end(), pins, pins + pin_bytes_);
+    if (burst.bytes.size() < pin_bytes_ * static_cast<size_t>(geometry_.beats)) return "";
+    const uint64_t access = burst.access;
+    Content content;
+    for (size_t beat = 0; beat < static_cast<size_t>(geometry_.beats); ++beat) {
+      const uint8_t* from = burst.bytes.data() + beat * pin_bytes_;
+      for (size_t word = 0; word < beat_bytes_ / 8; ++word) {
+        uint64_t data = 0;
+        std::memcpy(&data, from + 8 * word, 8);
+        const EccResult result = EccDecode(data, from[beat_bytes_ + word]).result;
+        if (result == EccResult::kCorrected) {
+          return "WR of access " + std::to_string(access) + " with wrong check bits";
+        }
+        if (result == EccResult::kUncorrectable) {
+          content.bad |= uint64_t{1} << (content.bytes.size() / 8);
+        }
+        content.bytes.insert(content.bytes.end(), from + 8 * word, from + 8 * word + 8);
+      }
+    }
+    bursts_.pop_front();
+    Content& now = Reference(access);
+    auto write = std::find_if(pending_.begin(), pending_.end(), [&](const Write& job) {
+      return job.access == access && !job.issued && job.bytes.size() == now.bytes.size();
+    });
+    if (write != pending_.end() && Same(content, After(now, *write))) {
+      write->issued = true;
+      now = content;
+      return "";
+    }
+    if (scrubs_due_[access] > 0 && Same(content, now)) {
+      --scrubs_due_[access];
+      ++scrubs_;
+      return "";
+    }
+    return "WR of access " + std::to_string(access) + " of what nobody wrote";
+  }
+
+  // Uncorrectable words may hold anything.
+  static bool Same(const Content& a, const Content& b) {
+    if (a.bad != b.bad) return false;
+    for (size_t byte = 0; byte < a.bytes.size(); ++byte) {
+      if ((a.bad >> (byte / 8) & 1) == 0 && a.bytes[byte] != b.bytes[byte]) return false;
+    }
+    return true;
   }
 
   std::string Outputs() {
     if (std::string wrong = Command(); !wrong.empty()) return wrong;
+    if (std::string wrong = CheckedBeat(); !wrong.empty()) return wrong;
+    corrected_ += dut_.ev_ecc_corrected_o;
+    uncorrectable_ += dut_.ev_ecc_uncorrectable_o;
     if (dut_.wr_ack_valid_o) {
       if (pending_.empty() || !pending_.front().issued) {
         return "acknowledgement of a write that is not done";
@@ -255,13 +378,27 @@ class VaultBench {
     }
     Beat data{};
     CopyPort(data.data(), dut_.rd_data_o, beat_bytes_);
-    if (std::memcmp(data.data(), read.bytes.data() + beat_out_ * beat_bytes_, beat_bytes_) != 0) {
+    auto holds = [&](const Content& held) {
+      const uint64_t bad = held.bad >> (beat_out_ * beat_bytes_ / 8) & BeatWords();
+      if (dut_.rd_data_error_o != (bad != 0)) return false;
+      return bad != 0 || std::memcmp(data.data(), held.bytes.data() + beat_out_ * beat_bytes_,
+                                     beat_bytes_) == 0;
+    };
+    auto& held = asked_.front().held;
+    held.erase(
+        std::remove_if(held.begin(), held.end(), [&](const Content& c) { return !holds(c); }),
+        held.end());
+    if (held.empty()) {
       return "wrong data of access " + std::to_string(read.access) + ", beat " +
-             std::to_string(beat_out_);
+             std::to_string(beat_out_) + (dut_.rd_data_error_o ? ", told as an error" : "");
     }
+    read_corrected_ |= dut_.ev_ecc_corrected_o != 0;
+    read_bad_ |= dut_.rd_data_error_o != 0;
     bool last = ++beat_out_ == static_cast<size_t>(geometry_.beats);
     if (dut_.rd_data_last_o != last) return "rd_data_last_o in the wrong beat";
     if (last) {
+      if (read_corrected_ && !read_bad_) ++scrubs_due_[read.access];
+      read_corrected_ = read_bad_ = false;
       beat_out_ = 0;
       longest_read_ = std::max(longest_read_, die_.cycle() - read.since);
       asked_.pop_front();
@@ -270,17 +407,23 @@ class VaultBench {
     return "";
   }
 
-  std::vector<uint8_t>& Reference(uint64_t access) {
-    std::vector<uint8_t>& bytes = reference_[access];
-    if (bytes.empty()) bytes.assign(static_cast<size_t>(geometry_.AccessBytes()), 0x5a);
-    return bytes;
+  // One bit for each word of a beat.
+  uint64_t BeatWords() const { return (uint64_t{1} << (beat_bytes_ / 8)) - 1; }
+
+  Content& Reference(uint64_t access) {
+    Content& content = reference_[access];
+    if (content.bytes.empty()) {
+      content.bytes.assign(static_cast<size_t>(geometry_.AccessBytes()), 0x5a);
+    }
+    return content;
   }
 
   std::string CheckMemory() {
     std::vector<uint8_t> bytes(static_cast<size_t>(geometry_.AccessBytes()));
     for (const auto& [access, expected] : reference_) {
       die_.Read(access * bytes.size(), bytes);
-      if (bytes != expected) return "the dies hold wrong bytes in access " + std::to_string(access);
+      if (!Same({bytes, expected.bad}, expected))
+        return "the dies hold wrong bytes in access " + std::to_string(access);
     }
     return "";
   }
@@ -292,6 +435,7 @@ class VaultBench {
   std::mt19937 random_;
   VaultPins pins_;
   size_t beat_bytes_ = 0;
+  size_t pin_bytes_ = 0;
   const std::vector<ReadJob>* reads_ = nullptr;
   const std::vector<WriteJob>* writes_ = nullptr;
   uint64_t read_sent_ = 0, read_done_ = 0, write_sent_ = 0, data_sent_ = 0, acked_ = 0;
@@ -302,7 +446,11 @@ class VaultBench {
   uint64_t mask_ = 0;
   std::deque<Read> asked_;
   std::deque<Write> pending_;
-  std::unordered_map<uint64_t, std::vector<uint8_t>> reference_;
+  std::unordered_map<uint64_t, Content> reference_;
+  std::deque<Burst> bursts_;                      // of WR whose beats are not all out
+  std::unordered_map<uint64_t, int> scrubs_due_;  // by access
+  bool read_corrected_ = false, read_bad_ = false;
+  uint64_t corrected_ = 0, uncorrectable_ = 0, scrubs_ = 0;
   uint64_t start_ = 0, cycles_ = 0, longest_read_ = 0, longest_write_ = 0;
 };
 

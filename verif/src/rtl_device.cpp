@@ -49,6 +49,7 @@ class RtlDevice : public Device {
     library_.Find(write_, "vt_device_write");
     library_.Find(write_dies_, "vt_device_write_dies");
     library_.Find(read_dies_, "vt_device_read_dies");
+    library_.Find(flip_bits_, "vt_device_flip_bits");
     library_.Find(run_, "vt_device_run");
     library_.Find(trace_, "vt_device_trace");
     device_ = create_(&dram_.timing, &dram_.geometry, 0);
@@ -72,6 +73,11 @@ class RtlDevice : public Device {
   }
   void Read(uint64_t address, std::span<uint8_t> bytes) override {
     Check(read_dies_(device_, address, bytes.data(), bytes.size()), "read");
+  }
+  void FlipBit(uint64_t address, int bit) override {
+    const uint64_t data = bit < 64 ? uint64_t{1} << bit : 0;
+    const auto check = static_cast<uint8_t>(bit < 64 ? 0 : 1 << (bit - 64));
+    Check(flip_bits_(device_, address, data, check), "flip");
   }
   void SetScalar(int index, float value) override {
     SetRegister(kAllNodes + RegisterOffset("SCALAR0") + 4 * static_cast<uint32_t>(index),
@@ -165,11 +171,16 @@ class RtlDevice : public Device {
   decltype(&vt_device_write) write_;
   decltype(&vt_device_write_dies) write_dies_;
   decltype(&vt_device_read_dies) read_dies_;
+  decltype(&vt_device_flip_bits) flip_bits_;
   decltype(&vt_device_run) run_;
   decltype(&vt_device_trace) trace_;
 };
 
 }  // namespace
+
+void Device::FlipBit(uint64_t /*address*/, int /*bit*/) {
+  throw Error(ExitStatus::kInternal, "this device has no dies");
+}
 
 fs::path RtlModel(const Variant& variant, const ResourcePaths& resources, bool trace) {
   ModelPlan plan;

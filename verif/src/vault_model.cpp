@@ -62,6 +62,7 @@ std::unique_ptr<VaultModel> MakeVaultModel(
       {"ColBits", IndexBits(g.Columns())},
       {"BankRotate", g.bank_rotate},
       {"BankLow", g.bank_low},
+      {"Ecc", g.ecc},
       {"tRCD", t.tRCD},
       {"tRP", t.tRP},
       {"tCL", t.tCL},

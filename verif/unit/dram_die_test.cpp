@@ -13,6 +13,7 @@
 #include <fstream>
 #include <functional>
 #include <numeric>
+#include <random>
 
 #include "vaultrain/error.h"
 
@@ -313,6 +314,88 @@ TEST(DramDie, BackdoorCrossesPagesAndRefusesTheEnd) {
   EXPECT_TRUE(std::equal(in.begin(), in.end(), out.begin() + 1));
   EXPECT_THROW(die.Read(Geometry().Bytes() - 1, out), std::out_of_range);
   EXPECT_THROW(die.Write(Geometry().Bytes() - 1, in), std::out_of_range);
+}
+
+DramGeometry Checked() {
+  DramGeometry geometry = Geometry();
+  geometry.ecc = 1;
+  return geometry;
+}
+
+TEST(CheckedDie, BackdoorEncodesAndCorrects) {
+  DramDie die(Timing(), Checked(), 0xee);
+  std::vector<uint8_t> expected(200000, 0xee), out(200000);
+  std::mt19937 random(3);
+  const auto area = static_cast<uint64_t>(expected.size());
+  for (int i = 0; i < 300; ++i) {
+    const uint64_t at = random() % (area - 100);
+    std::vector<uint8_t> in(1 + random() % 99);
+    for (uint8_t& byte : in) byte = static_cast<uint8_t>(random());
+    // A flip that the write covers, in part, or that stands beside it.
+    const uint64_t flip = (at + random() % 99) / 8 * 8;
+    if (die.WrongWords(flip, 8) == 0) {
+      const auto bit = static_cast<int>(random() % 72);
+      die.Flip(flip, bit < 64 ? uint64_t{1} << bit : 0,
+               static_cast<uint8_t>(bit < 64 ? 0 : 1 << (bit - 64)));
+      ASSERT_EQ(die.WrongWords(flip, 8), 1u);
+    }
+    die.Write(at, in);
+    std::copy(in.begin(), in.end(), expected.begin() + static_cast<int64_t>(at));
+    ASSERT_EQ(die.WrongWords(at / 8 * 8, (in.size() + at % 8 + 7) / 8 * 8), 0u);
+    die.Read(0, out);
+    ASSERT_EQ(out, expected) << "write " << i;
+  }
+  EXPECT_GT(die.WrongWords(0, area), 0u);
+}
+
+TEST(CheckedDie, WordWithTwoFlipsComesAsItIs) {
+  DramDie die(Timing(), Checked(), 0x11);
+  die.Flip(64, 0x8001, 0);
+  std::vector<uint8_t> out(24);
+  die.Read(56, out);
+  EXPECT_EQ(out[7], 0x11);
+  EXPECT_EQ(out[8], 0x10);
+  EXPECT_EQ(out[9], 0x91);
+  EXPECT_EQ(out[16], 0x11);
+}
+
+TEST(CheckedDie, FlipsOfBitsThatAreNotThereAreRefused) {
+  DramDie plain(Timing(), Geometry());
+  EXPECT_THROW(plain.Flip(0, 0, 1), std::invalid_argument);
+  EXPECT_THROW(plain.Flip(4, 1, 0), std::invalid_argument);
+  EXPECT_THROW(plain.Flip(Geometry().Bytes(), 1, 0), std::out_of_range);
+  DramGeometry narrow = Checked();
+  narrow.data_bits = 32;
+  EXPECT_THROW(DramDie(Timing(), narrow), std::invalid_argument);
+}
+
+// Check bits cross the pins above the data, as they came; a masked beat is a broken rule.
+TEST(CheckedDie, PinsCarryTheCheckBits) {
+  const DramTiming t = Timing();
+  for (const uint64_t mask : {uint64_t{0xff}, uint64_t{0x7f}}) {
+    DramDie die(t, Checked());
+    std::vector<uint64_t> checks;
+    for (int cycle = 1; cycle < 200; ++cycle) {
+      VaultPins pins;
+      if (cycle == 10) pins.cmd = static_cast<uint8_t>(kAct);
+      if (cycle == 40) pins.cmd = static_cast<uint8_t>(kWr);
+      if (cycle == 100) pins.cmd = static_cast<uint8_t>(kRd);
+      const int beat = cycle - 40 - t.tCWL;
+      if (beat >= 0 && beat < 8) {
+        pins.wmask = mask;
+        pins.wdata = {static_cast<uint64_t>(beat), static_cast<uint64_t>(0xa0 + beat)};
+      }
+      die.Tick(pins);
+      if (cycle >= 100 + t.tCL && cycle < 108 + t.tCL) checks.push_back(pins.rdata[1]);
+    }
+    if (mask == 0xff) {
+      ASSERT_FALSE(die.violation()) << die.violation()->Text();
+      for (uint64_t beat = 0; beat < 8; ++beat) EXPECT_EQ(checks.at(beat), 0xa0 + beat);
+    } else {
+      ASSERT_TRUE(die.violation());
+      EXPECT_EQ(die.violation()->rule, "write mask of a part of a beat with check bits");
+    }
+  }
 }
 
 TEST(DramDie, EveryAccessHasItsOwnAddress) {

@@ -29,14 +29,20 @@ inline std::string DrawValue(const VariantKey& key, std::mt19937& random) {
   return std::to_string(key.min << (random() % (steps + 1)));
 }
 
-// Overrides of every key but the name: legal each by itself, not always together.
+// Overrides of every key but the name: legal each by itself, not always together. Meshes are small,
+// as modules are built of them, and have their vaults.
 inline std::vector<std::string> DrawOverrides(std::mt19937& random) {
   std::vector<std::string> overrides;
   for (const VariantKey& key : VariantKeys()) {
-    if (key.key != "name") {
+    if (key.key != "name" && key.key != "vaults" && key.key != "mesh.x" && key.key != "mesh.y") {
       overrides.push_back(fmt::format("{}={}", key.key, DrawValue(key, random)));
     }
   }
+  const unsigned x = 1 + random() % 2;
+  const unsigned y = 1 + random() % 2;
+  overrides.push_back(fmt::format("vaults={}", x * y));
+  overrides.push_back(fmt::format("mesh.x={}", x));
+  overrides.push_back(fmt::format("mesh.y={}", y));
   return overrides;
 }
 

@@ -69,7 +69,9 @@ void ExpectTrainsLikeReference(const Mapped& s, int steps, double tolerance) {
     device->SetScalar(kScalarOne, 1.0f);
     const RunReport run = device->Run(s.program.Stream("train"));
     ASSERT_EQ(run.error, isa::ErrorCode::kNone)
-        << "node " << run.error_node << " at descriptor " << run.error_index;
+        << "node " << run.error_node << " at descriptor " << run.error_index << ": "
+        << isa::ToText(
+               s.program.Stream("train").nodes[run.error_node].descriptors[run.error_index]);
     reference.Step(batch.inputs, batch.labels, step_size);
 
     for (size_t t = 0; t < s.graph.tensors.size(); ++t) {

@@ -121,6 +121,9 @@ TEST(Variant, EveryRuleRefusesByName) {
       {"sum_bits", {"array.align_bits=23"}},
       {"bank_words", {"scratchpad.kib=32", "scratchpad.banks=8", "array.rows=4"}},
       {"dram_windows", {"dram.read_queue=8", "dram.read_window=9"}},
+      {"mesh_shape", {"vaults=4", "mesh.x=2"}},
+      {"link_bits", {"mesh.link_bits=512"}},
+      {"ecc_words", {"dram.ecc=on", "dram.data_bits=32"}},
   };
   for (const VariantRule& rule : VariantRules()) {
     if (!rule.broken) continue;  // of another test

@@ -43,6 +43,9 @@
 #ifndef VT_ClosePage
 #define VT_ClosePage 0
 #endif
+#ifndef VT_Ecc
+#define VT_Ecc 0
+#endif
 #ifndef VT_ReadQueue
 #define VT_ReadQueue 32
 #endif
@@ -65,6 +68,7 @@ struct Vault {
   static DramGeometry Mapped(DramGeometry geometry) {
     geometry.bank_low = VT_BankLow;
     geometry.bank_rotate = VT_BankRotate;
+    geometry.ecc = VT_Ecc;
     return geometry;
   }
 };
@@ -355,6 +359,170 @@ TEST(VaultController, OldestAccessIsPassedByFew) {
   EXPECT_GT(before, 8);
   EXPECT_LE(before, 8 + kBypass);
 }
+
+#if VT_Ecc
+constexpr int kWords = 8;  // of an access of 64 bytes
+
+// Bits of a word and its check bits, by number.
+void FlipBit(Bench& bench, uint64_t access, int word, int bit) {
+  bench.Flip(access, word, bit < 64 ? uint64_t{1} << bit : 0,
+             static_cast<uint8_t>(bit < 64 ? 0 : 1 << (bit - 64)));
+}
+void FlipTwo(Bench& bench, uint64_t access, int word, int one, int two) {
+  uint64_t data = 0;
+  unsigned check = 0;
+  for (int bit : {one, two}) {
+    data ^= bit < 64 ? uint64_t{1} << bit : 0;
+    check ^= bit < 64 ? 0 : 1u << (bit - 64);
+  }
+  bench.Flip(access, word, data, static_cast<uint8_t>(check));
+}
+
+// Reads one access and leaves time to write it back.
+void ReadAlone(Bench& bench, uint64_t access) {
+  ASSERT_EQ(bench.Run({{access, 0}}, {}, {}, 10000), "") << "access " << access;
+  ASSERT_EQ(bench.Wait(200), "") << "access " << access;
+}
+
+TEST(VaultControllerEcc, SingleFlipIsCorrectedCountedAndWrittenBack) {
+  Vault vault;
+  Bench bench(vault.timing, vault.geometry, 1);
+  const uint64_t size = vault.geometry.Bytes();
+  for (int bit = 0; bit < 72; ++bit) {
+    const auto access = static_cast<uint64_t>(bit) * 91;
+    FlipBit(bench, access, bit % kWords, bit);
+    ASSERT_EQ(bench.die().WrongWords(0, size), 1u) << "bit " << bit;
+    ASSERT_NO_FATAL_FAILURE(ReadAlone(bench, access));
+    ASSERT_EQ(bench.corrected(), static_cast<uint64_t>(bit) + 1) << "bit " << bit;
+    ASSERT_EQ(bench.scrubs(), static_cast<uint64_t>(bit) + 1) << "bit " << bit;
+    ASSERT_EQ(bench.die().WrongWords(0, size), 0u) << "bit " << bit;
+    ASSERT_NO_FATAL_FAILURE(ReadAlone(bench, access));
+    ASSERT_EQ(bench.corrected(), static_cast<uint64_t>(bit) + 1) << "bit " << bit;
+  }
+  EXPECT_EQ(bench.uncorrectable(), 0u);
+  EXPECT_EQ(bench.die().counters().wr, 72u);
+}
+
+TEST(VaultControllerEcc, DoubleFlipIsToldAtEveryReadUntilTheWordIsWritten) {
+  Vault vault;
+  Bench bench(vault.timing, vault.geometry, 1);
+  uint64_t told = 0;
+  for (int one = 0; one < 72; one += 5) {
+    for (int two = one + 1; two < 72; two += 9) {
+      const auto access = static_cast<uint64_t>(one * 72 + two);
+      FlipTwo(bench, access, two % kWords, one, two);
+      for (int again = 0; again < 2; ++again) {
+        ASSERT_NO_FATAL_FAILURE(ReadAlone(bench, access));
+        ASSERT_EQ(bench.uncorrectable(), ++told);
+      }
+      ASSERT_EQ(bench.Run({{access, 1}}, {{access, 0}}, {}, 10000), "");
+      ASSERT_EQ(bench.uncorrectable(), told);
+    }
+  }
+  EXPECT_EQ(bench.corrected(), 0u);
+  EXPECT_EQ(bench.scrubs(), 0u);
+}
+
+// An access with an uncorrectable word is not written back for its correctable one.
+TEST(VaultControllerEcc, NoScrubOfAnAccessWithAnUncorrectableWord) {
+  Vault vault;
+  for (int single : {0, 7}) {
+    Bench bench(vault.timing, vault.geometry, 1);
+    FlipBit(bench, 5, single, 17);
+    FlipTwo(bench, 5, 3, 1, 2);
+    ASSERT_NO_FATAL_FAILURE(ReadAlone(bench, 5));
+    EXPECT_EQ(bench.corrected(), 1u);
+    EXPECT_EQ(bench.uncorrectable(), 1u);
+    EXPECT_EQ(bench.die().counters().wr, 0u);
+  }
+}
+
+// Partial writes over words with flips: a single one is gone, a word that was uncorrectable stays
+// so unless all of it is written; random traffic around.
+TEST(VaultControllerEcc, RandomTrafficOverFlipsKeepsAllOtherData) {
+  Vault vault;
+  constexpr uint64_t kSpan = 256;
+  for (uint32_t seed = 1; seed <= 6; ++seed) {
+    SCOPED_TRACE(seed);
+    std::mt19937 random(seed);
+    Bench bench(vault.timing, vault.geometry, seed);
+    for (uint64_t access = 0; access < kSpan; ++access) {
+      for (int word = 0; word < kWords; ++word) {
+        const int bit = static_cast<int>(random() % 72);
+        switch (random() % 32) {
+          case 0:
+          case 1:
+          case 3:
+            FlipBit(bench, access, word, bit);
+            break;
+          case 2:
+            FlipTwo(bench, access, word, bit, (bit + 1 + static_cast<int>(random() % 71)) % 72);
+            break;
+          default:
+            break;
+        }
+      }
+    }
+    std::vector<ReadJob> reads;
+    std::vector<WriteJob> writes;
+    for (int i = 0; i < 1000; ++i) {
+      reads.push_back({random() % kSpan, 0});
+      if (i % 3 != 0) writes.push_back({random() % kSpan, 0});
+    }
+    const int stall = seed % 2 == 0 ? 40 : 0;
+    ASSERT_EQ(bench.Run(reads, writes, {stall, stall, stall / 4, true}, 4000000), "");
+    EXPECT_LE(bench.longest_read(), LongestRead(vault.timing, vault.geometry.beats));
+    EXPECT_GT(bench.corrected(), 100u);
+    EXPECT_GT(bench.uncorrectable(), 30u);
+    EXPECT_GT(bench.scrubs(), 2u);
+    // What can be corrected is, once everything was read.
+    for (uint64_t access = 0; access < kSpan; ++access) {
+      ASSERT_NO_FATAL_FAILURE(ReadAlone(bench, access));
+    }
+    const uint64_t bytes = kSpan * static_cast<uint64_t>(vault.geometry.AccessBytes());
+    EXPECT_GE(bench.die().WrongWords(0, bytes), bench.BadWords());
+    EXPECT_EQ(bench.die().counters().wr, writes.size() + bench.scrubs());
+  }
+}
+
+// A write that lacks bytes waits for those before it, which then do not wait for their age.
+TEST(VaultControllerEcc, PartialWritesComeOutWhileReadsGoOn) {
+  Vault vault;
+  std::vector<ReadJob> reads;
+  for (uint64_t i = 0; i < 6000; ++i) reads.push_back({i * 5, 0});
+  std::vector<WriteJob> writes;
+  for (uint64_t i = 0; i < 16; ++i) writes.push_back({900000 + i * 1000, 100});
+  Bench bench(vault.timing, vault.geometry, 1);
+  ASSERT_EQ(bench.Run(reads, writes, {0, 0, 0, true}, 1000000), "");
+  std::printf("last of 16 partial writes after %llu cycles\n",
+              static_cast<unsigned long long>(bench.longest_write()));
+  EXPECT_LE(bench.longest_write(), 16u * 800u);
+}
+
+// More errors than wait to be written back: reads go on, and later ones ask again.
+TEST(VaultControllerEcc, ScrubsBeyondTheQueueAreAskedForAgain) {
+  Vault vault;
+  Bench bench(vault.timing, vault.geometry, 1);
+  constexpr uint64_t kSpan = 128;
+  const uint64_t bytes = kSpan * static_cast<uint64_t>(vault.geometry.AccessBytes());
+  std::vector<ReadJob> reads;
+  for (uint64_t access = 0; access < kSpan; ++access) {
+    FlipBit(bench, access, static_cast<int>(access % kWords), static_cast<int>(access % 72));
+    reads.push_back({access, 0});
+  }
+  int passes = 0;
+  while (bench.die().WrongWords(0, bytes) != 0 && passes < 100) {
+    ASSERT_EQ(bench.Run(reads, {}, {}, 100000), "");
+    ASSERT_EQ(bench.Wait(1000), "");
+    ++passes;
+  }
+  std::printf("%d passes to write %d accesses back\n", passes, static_cast<int>(kSpan));
+  EXPECT_GT(passes, 1);
+  EXPECT_EQ(bench.die().WrongWords(0, bytes), 0u);
+  EXPECT_EQ(bench.scrubs(), kSpan);
+  EXPECT_EQ(bench.uncorrectable(), 0u);
+}
+#endif
 
 #if defined(VT_HMC1_AT_1_NS) && VT_ReadQueue == 32
 std::string ControllerText() {

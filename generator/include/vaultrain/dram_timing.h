@@ -40,8 +40,11 @@ struct DramGeometry {
   int data_bits = 0;    // bits moved in one cycle: 32 to 512, power of two
   int bank_rotate = 1;  // digits of the row added to the bank, as BankRotate of vt_vault_controller
   int bank_low = 0;     // 1: neighbouring accesses lie in neighbouring banks, as BankLow
+  int ecc = 0;          // 1: 8 check bits beside every 64 of data, as Ecc
 
   int AccessBytes() const { return beats * data_bits / 8; }
+  // Data pins: data_bits and the check bits above them.
+  int PinBits() const { return ecc != 0 ? data_bits + data_bits / 8 : data_bits; }
   int Columns() const { return page_bytes / AccessBytes(); }
   uint64_t Bytes() const { return uint64_t(banks) * rows * page_bytes; }
 };

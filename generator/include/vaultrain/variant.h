@@ -65,6 +65,7 @@ struct Variant {
     int read_window;     // accesses
     int write_queue;     // accesses
     int write_window;    // accesses
+    std::string ecc;     // "off", "on"
   } dram;
 
   struct Mesh {

@@ -28,12 +28,14 @@ inline constexpr VaultPin kVaultPins[] = {
     {"dram_row_o", true, "RowBits",
      "row of ACT; RD and WR repeat the row they mean, which only a checker reads"},
     {"dram_col_o", true, "ColBits", "column of RD and WR, counted in accesses"},
-    {"dram_wdata_o", true, "DataBits",
-     "write data, beat k of an access tCWL + k cycles after its WR"},
+    {"dram_wdata_o", true, "PinBits",
+     "write data, beat k of an access tCWL + k cycles after its WR; with ECC the check bits of its "
+     "words of 64 bits above it"},
     {"dram_wmask_o", true, "DataBits / 8",
-     "1 where a byte of dram_wdata_o is written; 0 outside the beats of a write"},
-    {"dram_rdata_i", false, "DataBits",
-     "read data, beat k of an access tCL + k cycles after its RD"},
+     "1 where a byte of the data of dram_wdata_o is written, all or none with ECC; 0 outside the "
+     "beats of a write"},
+    {"dram_rdata_i", false, "PinBits",
+     "read data, beat k of an access tCL + k cycles after its RD; check bits likewise"},
 };
 
 // The port of the top for a pin of a vault: "dram3_cmd_o".

@@ -96,6 +96,7 @@ int RunMemory(const MemoryOptions& options) {
     DramGeometry geometry = GeometryOf(set, isa::kAccessBytes * 8 / set.burst_beats);
     geometry.bank_rotate = variant.dram.bank_rotate;
     geometry.bank_low = variant.dram.map == "row_col_bank" ? 1 : 0;
+    geometry.ecc = variant.dram.ecc == "on" ? 1 : 0;
     const int access = AccessCycles(timing, geometry);
     const int scale = std::max(1, 8 / access);
     for (const bool closed : {false, true}) {

@@ -45,9 +45,10 @@ std::string DieLines(const VaultDram& dram) {
       {"tRTP", t.tRTP}, {"tRFC", t.tRFC}, {"tREFI", t.tREFI}};
   for (const auto& [name, cycles] : timing) text += fmt::format("timing {} {}\n", name, cycles);
   const std::pair<const char*, int> geometry[] = {
-      {"banks", g.banks},      {"rows", g.rows},           {"page_bytes", g.page_bytes},
-      {"beats", g.beats},      {"data_bits", g.data_bits}, {"bank_rotate", g.bank_rotate},
-      {"bank_low", g.bank_low}};
+      {"banks", g.banks},           {"rows", g.rows},
+      {"page_bytes", g.page_bytes}, {"beats", g.beats},
+      {"data_bits", g.data_bits},   {"bank_rotate", g.bank_rotate},
+      {"bank_low", g.bank_low},     {"ecc", g.ecc}};
   for (const auto& [name, value] : geometry) text += fmt::format("geometry {} {}\n", name, value);
   return text;
 }

@@ -192,7 +192,9 @@ int RunTrain(const TrainOptions& options) {
                                       {"stall_b", c.stall_b},
                                       {"stall_drain", c.stall_drain},
                                       {"stall_load", c.stall_load},
-                                      {"stall_store", c.stall_store}})
+                                      {"stall_store", c.stall_store},
+                                      {"stall_send", c.stall_send},
+                                      {"noc_flits", c.noc_flits}})
                               : Json()},
              {"layers", Layers(program, variant, report.last)}});
   return report.mismatch ? static_cast<int>(ExitStatus::kCheckFailed) : 0;

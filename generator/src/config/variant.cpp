@@ -83,6 +83,9 @@ std::vector<VariantKey> MakeKeys() {
        "writes that a vault controller holds", VT_INT(dram.write_queue)},
       {"dram.write_window", kInteger, {"8"}, 4, 32, {}, "accesses",
        "of these, writes that wait for the pins, row hits first", VT_INT(dram.write_window)},
+      {"dram.ecc", kChoice, {"off"}, 0, 0, {"off", "on"}, "",
+       "8 check bits for every 64 of data: one wrong bit is corrected, two are reported",
+       VT_TEXT(dram.ecc)},
 
       {"mesh.x", kInteger, {"1"}, 1, 8, {}, "",
        "columns of nodes in the mesh", VT_INT(mesh.x)},
@@ -295,6 +298,12 @@ std::vector<VariantRule> MakeRules() {
              "dram.read_window {} of dram.read_queue {}, dram.write_window {} of dram.write_queue "
              "{}; accepted: no window above its queue",
              d.read_window, d.read_queue, d.write_window, d.write_queue);
+       }},
+      {"ecc_words", "dram.data_bits is 64 or more if dram.ecc is on",
+       [](const Variant& v) -> std::string {
+         if (v.dram.ecc == "off" || v.dram.data_bits >= 64) return "";
+         return fmt::format("dram.ecc on with dram.data_bits {}; accepted: 64 or more",
+                            v.dram.data_bits);
        }},
       {"dram_timing", "the set of dram.timing can serve clock_ps and dram.data_bits", nullptr},
       {"vault_access",

@@ -27,6 +27,7 @@ VaultDram LoadVaultDram(const Variant& variant, const ResourcePaths& resources) 
   }
   dram.geometry.bank_rotate = variant.dram.bank_rotate;
   dram.geometry.bank_low = variant.dram.map == "row_col_bank" ? 1 : 0;
+  dram.geometry.ecc = variant.dram.ecc == "on" ? 1 : 0;
   if (dram.geometry.AccessBytes() != isa::kAccessBytes) {
     RefuseInput(
         "variant {}: breaks rule vault_access: set {} moves {} beats of dram.data_bits {}, {} "

@@ -215,7 +215,8 @@ void Mapper::Fill(const std::vector<std::vector<float>>& start) {
 // ---- moves
 
 Step Mapper::LoadPlain(int tensor, int64_t row, int64_t rows, Offset col, int64_t cols,
-                       int64_t pad_rows, int64_t pitch, bool convert, int buffer, int tag) const {
+                       int64_t pad_rows, int64_t pitch, bool convert, int buffer, int tag,
+                       int64_t offset) const {
   const ProgramTensor& t = local_[tensor];
   const int64_t bytes = BytesOf(t);
   Step step;
@@ -232,7 +233,7 @@ Step Mapper::LoadPlain(int tensor, int64_t row, int64_t rows, Offset col, int64_
     d.Set(FieldId::kRows, rows);
     d.Set(FieldId::kRowAccesses, CeilDiv(cols * bytes, kAccess));
     d.Set(FieldId::kDramPitch, dram_pitch);
-    d.Set(FieldId::kSpadAddr, s_->AddressOf(buffer));
+    d.Set(FieldId::kSpadAddr, s_->AddressOf(buffer) + offset);
     d.Set(FieldId::kSpadPitch, pitch);
     d.Set(FieldId::kPadRows, pad_rows);
     return d;
@@ -247,7 +248,7 @@ Rect Mapper::RectOf(int tensor, int64_t row, int64_t rows, Offset col, int64_t c
 }
 
 Step Mapper::StorePlain(int tensor, int64_t row, int64_t rows, int64_t col, int64_t cols,
-                        int64_t pitch, int buffer, int tag) const {
+                        int64_t pitch, int buffer, int tag, int64_t offset) const {
   const ProgramTensor& t = local_[tensor];
   const int64_t bytes = BytesOf(t);
   Step step;
@@ -263,7 +264,7 @@ Step Mapper::StorePlain(int tensor, int64_t row, int64_t rows, int64_t col, int6
     d.Set(FieldId::kRows, rows);
     d.Set(FieldId::kRowAccesses, CeilDiv(cols * bytes, kAccess));
     d.Set(FieldId::kDramPitch, dram_pitch);
-    d.Set(FieldId::kSpadAddr, s_->AddressOf(buffer));
+    d.Set(FieldId::kSpadAddr, s_->AddressOf(buffer) + offset);
     d.Set(FieldId::kSpadPitch, pitch);
     return d;
   };
@@ -339,12 +340,14 @@ Step Mapper::Compute(const ComputeSpec& spec, int tag) const {
     d.Set(FieldId::kTag, tag);
     d.Set(FieldId::kFirst, 1);
     d.Set(FieldId::kLast, 1);
-    d.Set(FieldId::kBLevel, 1);
-    d.Set(FieldId::kStoreLevel, 2);
-    const std::array<int64_t, isa::kLoops> bounds = {spec.m, spec.k_words, spec.n_tiles, 1, 1, 1};
-    const auto a_inc = isa::Increments(bounds, {spec.a_pitch / word_, 1, 0, 0, 0, 0});
-    const auto b_inc = isa::Increments({1, spec.k_words, spec.n_tiles, 1, 1, 1},
-                                       {0, 1, cols * (spec.b_pitch / word_), 0, 0, 0});
+    d.Set(FieldId::kBLevel, 2);
+    d.Set(FieldId::kStoreLevel, 3);
+    const std::array<int64_t, isa::kLoops> bounds = {spec.m,       spec.groups, spec.k_words,
+                                                     spec.n_tiles, 1,           1};
+    const auto a_inc =
+        isa::Increments(bounds, {spec.a_pitch / word_, spec.group_pitch / word_, 1, 0, 0, 0});
+    const auto b_inc = isa::Increments({1, 1, spec.k_words, spec.n_tiles, 1, 1},
+                                       {0, 0, 1, cols * (spec.b_pitch / word_), 0, 0});
     for (int l = 0; l < isa::kLoops; ++l) {
       d.Set(FieldId::kBound, bounds[l], l);
       d.Set(FieldId::kAInc, bounds[l] > 1 ? a_inc[l] : 0, l);
@@ -365,16 +368,17 @@ Step Mapper::Vector(const ComputeSpec& of, const VectorSpec& spec, int tag) cons
   step.buffers = {{spec.out, true}};
   if (spec.aux >= 0) step.buffers.push_back({spec.aux, false});
   step.make = [=, this](const Place& place) {
+    const bool has_aux = spec.aux >= 0 && (spec.aux_part < 0 || spec.aux_part == place.batch_part);
     Descriptor d(Opcode::kVector);
     d.Set(FieldId::kTag, tag);
     d.Set(FieldId::kPopLevel, 1);
     d.Set(FieldId::kUseScale, spec.scale);
     d.Set(FieldId::kScalar, spec.scale ? kScalarStep : 0);
-    d.Set(FieldId::kAuxKind, static_cast<int64_t>(spec.aux_kind));
+    d.Set(FieldId::kAuxKind, static_cast<int64_t>(has_aux ? spec.aux_kind : Aux::kNone));
     d.Set(FieldId::kRelu, spec.relu);
     d.Set(FieldId::kOutFp32, spec.out_bytes == 4 && operand_ == 2);
     d.Set(FieldId::kTailLoop, spec.tail ? 1 : isa::kNoTail);
-    const std::array<int64_t, isa::kLoops> bounds = {of.m, of.n_tiles, 1, 1, 1, 1};
+    const std::array<int64_t, isa::kLoops> bounds = {of.Rows(), of.n_tiles, 1, 1, 1, 1};
     const auto out_inc =
         isa::Increments(bounds, {spec.out_pitch, cols * spec.out_bytes, 0, 0, 0, 0});
     const auto aux_inc =
@@ -382,17 +386,17 @@ Step Mapper::Vector(const ComputeSpec& of, const VectorSpec& spec, int tag) cons
     for (int l = 0; l < isa::kLoops; ++l) {
       d.Set(FieldId::kVBound, bounds[l], l);
       d.Set(FieldId::kOutInc, bounds[l] > 1 ? out_inc[l] : 0, l);
-      d.Set(FieldId::kAuxInc, bounds[l] > 1 && spec.aux >= 0 ? aux_inc[l] : 0, l);
+      d.Set(FieldId::kAuxInc, bounds[l] > 1 && has_aux ? aux_inc[l] : 0, l);
     }
     d.Set(FieldId::kOutBase, s_->AddressOf(spec.out) + spec.out_offset.At(place));
-    d.Set(FieldId::kAuxBase, spec.aux >= 0 ? s_->AddressOf(spec.aux) + spec.aux_offset : 0);
+    d.Set(FieldId::kAuxBase, has_aux ? s_->AddressOf(spec.aux) + spec.aux_offset : 0);
     return d;
   };
   return step;
 }
 
 Step Mapper::Elements(int in, int64_t in_pitch, int64_t rows, int64_t cols, const VectorSpec& spec,
-                      int tag) const {
+                      int tag, int64_t in_offset) const {
   const int64_t lanes = v_.array.cols;
   Step step;
   step.engine = Engine::kVector;
@@ -419,7 +423,7 @@ Step Mapper::Elements(int in, int64_t in_pitch, int64_t rows, int64_t cols, cons
       d.Set(FieldId::kSrcInc, bounds[l] > 1 ? src_inc[l] : 0, l);
       d.Set(FieldId::kEAuxInc, bounds[l] > 1 && spec.aux >= 0 ? aux_inc[l] : 0, l);
     }
-    d.Set(FieldId::kSrcBase, s_->AddressOf(in));
+    d.Set(FieldId::kSrcBase, s_->AddressOf(in) + in_offset);
     d.Set(FieldId::kOutBase, s_->AddressOf(spec.out) + spec.out_offset.At(place));
     d.Set(FieldId::kAuxBase, spec.aux >= 0 ? s_->AddressOf(spec.aux) + spec.aux_offset : 0);
     return d;
@@ -567,13 +571,23 @@ void Mapper::AddOp(const TrainingOp& op, int tag, double budget) {
 
 bool Mapper::TryMapOps(bool train, double budget, std::vector<std::vector<Descriptor>>& programs) {
   resident_.clear();
+  late_ = {};
   Scheduler scheduler(static_cast<uint32_t>(v_.scratchpad.kib * 1024), static_cast<uint32_t>(word_),
                       v_.sequencer.queue, grid_.places);
   s_ = &scheduler;
-  for (size_t i = 0; i < graph_.ops.size(); ++i) {
-    const TrainingOp& op = graph_.ops[i];
-    if (train || op.kind == TrainingOpKind::kLinearForward) AddOp(op, static_cast<int>(i), budget);
+  // Over several nodes all gradients come before all updates: the transposed activations that an
+  // update takes then have time to come from memory. One node has no such time to win, and its
+  // memory is busy most evenly where updates stand between gradients.
+  const bool updates_last = grid_.places.size() > 1;
+  for (const bool updates : {false, true}) {
+    for (size_t i = 0; i < graph_.ops.size(); ++i) {
+      const TrainingOp& op = graph_.ops[i];
+      if (!train && op.kind != TrainingOpKind::kLinearForward) continue;
+      const bool second = updates_last && op.kind == TrainingOpKind::kLinearUpdate;
+      if (second == updates) AddOp(op, static_cast<int>(i), budget);
+    }
   }
+  FlushLate();
   auto made = scheduler.Run();
   s_ = nullptr;
   if (!made) return false;

@@ -106,17 +106,22 @@ struct LayerPlan {
   bool split = false;  // each part of the outputs has its own rows; else all have all rows
   int64_t slice = 0;   // outputs of a node
   int64_t block = 0;   // rows of a block
+  int64_t tile = 0;    // rows that the array takes at once, whole blocks
 
   int64_t Blocks() const { return CeilDiv(slice, block); }
   int64_t RowsOf(int64_t b) const { return std::min(block, slice - b * block); }
 };
 
-// One job of the array: rows of A against rows of B, bytes from the beginning of the buffers.
+// One job of the array: rows of A against rows of B, bytes from the beginning of the buffers. The
+// rows of A come in groups.
 struct ComputeSpec {
   int a = 0, b = 0;  // buffers
   int64_t a_offset = 0, a_pitch = 0;
   int64_t b_offset = 0, b_pitch = 0;
-  int64_t m = 0, n_tiles = 0, k_words = 0;
+  int64_t m = 0, n_tiles = 0, k_words = 0;  // rows of a group of A, columns of tiles, depth
+  int64_t groups = 1, group_pitch = 0;
+
+  int64_t Rows() const { return m * groups; }
 };
 
 // What becomes of the sums of a ComputeSpec.
@@ -126,6 +131,7 @@ struct VectorSpec {
   int64_t out_pitch = 0;
   int64_t out_bytes = 4;  // of a result
   int aux = -1;           // buffer
+  int aux_part = -1;      // part of the batch whose node alone has it; -1: all
   isa::Aux aux_kind = isa::Aux::kNone;
   int64_t aux_offset = 0, aux_pitch = 0, aux_bytes = 4;
   bool relu = false;
@@ -155,6 +161,15 @@ struct Piece {
   int owner = 0;
   int64_t offset = 0, rows = 0, row_bytes = 0;
   std::vector<Step> loads;
+};
+
+// What follows a tile once its sums over the mesh have come. It runs with the next tile, so that
+// the array does not wait for them.
+struct Late {
+  std::vector<Load> loads;
+  std::vector<Step> waits;  // for the sums
+  std::vector<Step> work;
+  std::vector<Step> stores;
 };
 
 class Mapper {
@@ -201,7 +216,7 @@ class Mapper {
   Step Vector(const ComputeSpec& of, const VectorSpec& spec, int tag) const;
   // out = in * scale + aux, or in where aux is positive; in is fp32, rows of `cols` values.
   Step Elements(int in, int64_t in_pitch, int64_t rows, int64_t cols, const VectorSpec& spec,
-                int tag) const;
+                int tag, int64_t in_offset = 0) const;
   Step Send(const SendSpec& spec, int tag) const;
 
   // ---- partition.cpp: operations on all nodes
@@ -209,17 +224,24 @@ class Mapper {
   void AddForward(const TrainingOp& op, int tag, double budget);
   void AddBackward(const TrainingOp& op, int tag, double budget);
   void AddUpdate(const TrainingOp& op, int tag, double budget);
-  // Steps after which every node of the axis has the whole tile.
-  std::vector<Step> Gather(Axis axis, int buffer, int64_t pitch, std::vector<Piece> pieces,
-                           int tag) const;
-  // Steps that sum rows over an axis into a buffer of the owner; the second part waits for the sum.
-  Step Reduce(Axis axis, int owner, int buffer, int64_t pitch, int64_t rows, int64_t row_bytes,
-              int sum, int tag) const;
+  // What brings a tile, after which every node of the axis has the whole tile.
+  Load Gather(Axis axis, int buffer, int64_t pitch, std::vector<Piece> pieces, int tag) const;
+  Load GatherRows(int tensor, int64_t row, int64_t rows, int64_t pitch, int buffer, int tag) const;
+  // Sums rows over an axis into a buffer of the owner.
+  Step Reduce(Axis axis, int owner, int buffer, int64_t offset, int64_t pitch, int64_t rows,
+              int64_t row_bytes, int sum, int tag) const;
+  // Waits at the owner until the sum is there.
   Step Summed(Axis axis, int owner, int sum, int tag) const;
   static Step Only(Axis axis, int part, Step step);
-  // The gradient of a parameter, summed over the batch axis, into the parameter.
-  void AddStepOf(int parameter, int64_t row, int64_t rows, int64_t col, int64_t cols, int owner,
-                 int gradient, int64_t pitch, Task& now, Task& later, int tag);
+  // A product with its results in a buffer, the sums over the mesh that begin with it, and what is
+  // late from the tile before.
+  void AddTile(std::vector<Load> loads, std::vector<Step> before, Step compute, Step vector,
+               std::vector<Step> sends, std::vector<Step> stores);
+  void FlushLate();
+  // Sums a product over the batch axis into rows of a parameter at their owner: the step that it
+  // takes (parameter + scale * sum), or the sum itself.
+  void AddToParameter(int parameter, int64_t row, int64_t col, int64_t cols, int owner,
+                      bool take_step, std::vector<Load> loads, const ComputeSpec& product, int tag);
   int64_t Scratchpad(double budget) const {
     return static_cast<int64_t>(budget * v_.scratchpad.kib * 1024);
   }
@@ -239,7 +261,7 @@ class Mapper {
   std::vector<Step> LoadOperand(const Operand2D& operand, int64_t row, int64_t rows,
                                 int64_t padded_rows, int64_t k, int buffer, int tag) const;
   Step LoadPlain(int tensor, int64_t row, int64_t rows, Offset col, int64_t cols, int64_t pad_rows,
-                 int64_t pitch, bool convert, int buffer, int tag) const;
+                 int64_t pitch, bool convert, int buffer, int tag, int64_t offset = 0) const;
   // Rows [row, row + rows) and `count` columns of memory from `col` on, transposed; pad_rows zeros
   // follow the rows. They go to `offset` bytes of the buffer and on, a column of memory every
   // `pitch` bytes.
@@ -248,7 +270,7 @@ class Mapper {
                                    int tag) const;
   Rect RectOf(int tensor, int64_t row, int64_t rows, Offset col, int64_t cols) const;
   Step StorePlain(int tensor, int64_t row, int64_t rows, int64_t col, int64_t cols, int64_t pitch,
-                  int buffer, int tag) const;
+                  int buffer, int tag, int64_t offset = 0) const;
   void CountBytes(const isa::Descriptor& d);
 
   const Variant& v_;
@@ -264,6 +286,7 @@ class Mapper {
   const int64_t beat_;
   const double pin_cycles_per_byte_;
   Scheduler* s_ = nullptr;  // of the stream at hand
+  Late late_;
   std::vector<LayerPlan> plan_;
   // Tensors as a node has them, at the same address in every vault.
   std::vector<ProgramTensor> local_;

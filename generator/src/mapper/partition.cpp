@@ -9,8 +9,8 @@
 //   FF  Y[samples][outputs]   = X W^T     blocks of W gathered over the batch axis, Y over outputs
 //   BP  dX[samples][all]      = dZ W      W^T gathered; of a split layer the partial sums are
 //                                         summed over outputs, each part at its own node
-//   UP  dW[outputs][all]      = dZ^T X    summed over the batch axis, block by block, at the owner,
-//                                         which takes the step
+//   UP  W[outputs][all]      += dZ^T X    summed over the batch axis, tile by tile, at the owner,
+//                                         whose own values hold W as it was
 //
 // Tokens. A gather has one owner or each node of the axis as one, and a node begins the next gather
 // over an axis only after the last has arrived. With that, one semaphore per axis and purpose is
@@ -167,14 +167,21 @@ void Mapper::PlanLayers() {
     LayerPlan plan;
     plan.split = (plan_.empty() || plan_.back().split) && Splits(layer.out, grid_.outputs.parts);
     plan.slice = plan.split ? layer.out / grid_.outputs.parts : layer.out;
+    plan.tile = plan.slice;
     plan.block = plan.slice;
     if (grid_.places.size() > 1) {
-      // As many rows as leave room for several blocks beside activations.
+      // As many rows as leave room for several tiles beside activations; a block for each node, or
+      // where it would be shorter than a flit, one for all.
       const int64_t least = std::max<int64_t>(v_.array.cols, v_.mesh.link_bits / 8 / operand_);
-      int64_t rows = kSliceStep;
       const int64_t row_bytes = RoundUp(layer.in * operand_, kAccess);
+      int64_t rows = std::max(kSliceStep, least);
       while (rows / 2 >= least && rows * row_bytes > Scratchpad(1.0) / 10) rows /= 2;
-      plan.block = std::min(plan.slice, std::max(rows, least));
+      plan.tile = std::min(plan.slice, rows);
+      plan.block = plan.tile;
+      const int64_t parts = grid_.batch.parts;
+      if (plan.tile % (parts * least) == 0 && plan.slice % plan.tile == 0) {
+        plan.block = plan.tile / parts;
+      }
     }
     plan_.push_back(plan);
   }
@@ -184,6 +191,9 @@ void Mapper::PlanLayers() {
 
 Step Mapper::Only(Axis axis, int part, Step step) {
   step.only = [axis, part](const Place& place) { return Grid::PartOf(place, axis) == part; };
+  if (axis == Axis::kBatch) {
+    for (DramUse& use : step.dram) use.rect.batch_part = part;
+  }
   return step;
 }
 
@@ -228,16 +238,18 @@ Step Mapper::Send(const SendSpec& spec, int tag) const {
   return step;
 }
 
-std::vector<Step> Mapper::Gather(Axis axis, int buffer, int64_t pitch, std::vector<Piece> pieces,
-                                 int tag) const {
-  std::vector<Step> steps;
+Load Mapper::Gather(Axis axis, int buffer, int64_t pitch, std::vector<Piece> pieces,
+                    int tag) const {
+  Load result;
+  std::vector<Step>& steps = result.gather;
   const int parts = grid_.Of(axis).parts;
   for (Piece& piece : pieces) {
     for (Step& load : piece.loads) {
-      steps.push_back(parts > 1 ? Only(axis, piece.owner, std::move(load)) : std::move(load));
+      result.steps.push_back(parts > 1 ? Only(axis, piece.owner, std::move(load))
+                                       : std::move(load));
     }
   }
-  if (parts == 1) return steps;
+  if (parts == 1) return result;
   auto send = [&](const SendSpec& spec, bool write) {
     Step step = Send(spec, tag);
     step.buffers = {{buffer, write}};
@@ -284,16 +296,33 @@ std::vector<Step> Mapper::Gather(Axis axis, int buffer, int64_t pitch, std::vect
   arrived.take[0] = {SemaphoreOf(axis, kArrived), one_owner ? 1 : parts - 1};
   steps.push_back(send(arrived, true));
   if (one_owner) steps.back().only = not_owner;
-  return steps;
+  return result;
 }
 
-Step Mapper::Reduce(Axis axis, int owner, int buffer, int64_t pitch, int64_t rows,
+// Rows of a tensor that all nodes of the outputs axis hold: each loads its share of them.
+Load Mapper::GatherRows(int tensor, int64_t row, int64_t rows, int64_t pitch, int buffer,
+                        int tag) const {
+  const ProgramTensor& t = local_[tensor];
+  const int64_t share = CeilDiv(rows, grid_.outputs.parts);
+  std::vector<Piece> pieces;
+  for (int64_t at = 0; at < rows; at += share) {
+    const int64_t count = std::min(share, rows - at);
+    Piece piece{static_cast<int>(at / share), at * pitch, count, pitch, {}};
+    piece.loads.push_back(LoadPlain(tensor, row + at, count, 0, t.cols, 0, pitch, Converts(t),
+                                    buffer, tag, piece.offset));
+    pieces.push_back(std::move(piece));
+  }
+  return Gather(Axis::kOutputs, buffer, pitch, std::move(pieces), tag);
+}
+
+Step Mapper::Reduce(Axis axis, int owner, int buffer, int64_t offset, int64_t pitch, int64_t rows,
                     int64_t row_bytes, int sum, int tag) const {
   SendSpec spec;
   spec.kind = SendKind::kReduce;
   spec.axis = axis;
   spec.owner = owner;
   spec.buffer = buffer;
+  spec.offset = offset;
   spec.rows = rows;
   spec.row_bytes = row_bytes;
   spec.pitch = pitch;
@@ -314,6 +343,40 @@ Step Mapper::Summed(Axis axis, int owner, int sum, int tag) const {
   return Only(axis, owner, std::move(step));
 }
 
+// ---- tiles
+
+// The waits stand before the sends of this tile, so that the vector unit, which takes the sums of
+// the tile before in its turn, never waits behind sums that begin only now.
+void Mapper::AddTile(std::vector<Load> loads, std::vector<Step> before, Step compute, Step vector,
+                     std::vector<Step> sends, std::vector<Step> stores) {
+  Task task;
+  auto append = [](auto& to, auto& from) {
+    for (auto& one : from) to.push_back(std::move(one));
+    from.clear();
+  };
+  append(task.loads, loads);
+  append(task.loads, late_.loads);
+  append(task.work, before);
+  task.work.push_back(std::move(compute));
+  append(task.work, late_.waits);
+  task.work.push_back(std::move(vector));
+  append(task.work, late_.work);
+  append(task.work, sends);
+  append(task.stores, late_.stores);
+  append(task.stores, stores);
+  s_->AddTask(std::move(task));
+}
+
+void Mapper::FlushLate() {
+  Task task;
+  task.loads = std::move(late_.loads);
+  task.work = std::move(late_.waits);
+  for (Step& step : late_.work) task.work.push_back(std::move(step));
+  task.stores = std::move(late_.stores);
+  late_ = {};
+  if (!task.work.empty() || !task.stores.empty()) s_->AddTask(std::move(task));
+}
+
 // ---- feed-forward
 
 void Mapper::AddForward(const TrainingOp& op, int tag, double budget) {
@@ -327,20 +390,20 @@ void Mapper::AddForward(const TrainingOp& op, int tag, double budget) {
   const int64_t a_pitch = OperandPitch({x, false}, op.k);
   const int64_t b_pitch = OperandPitch({w, false}, op.k);
   const int64_t out_pitch = OutPitch(out, out.cols);
-  const int64_t block_bytes = RoundUp(plan.block, cols) * b_pitch;
+  const int64_t tile_bytes = RoundUp(plan.tile, cols) * b_pitch;
   const int outputs = plan.split ? grid_.outputs.parts : 1;
 
   int64_t most = local_batch_;
   while (most > 1 && (most > v_.AccHalfDepth() ||
-                      most * (a_pitch + out_pitch) + 3 * block_bytes > Scratchpad(budget))) {
+                      most * (a_pitch + out_pitch) + 3 * tile_bytes > Scratchpad(budget))) {
     most = CeilDiv(most, 2);
   }
   const auto kept = resident_.find(x);
   const int kept_x = kept == resident_.end() ? -1 : kept->second;
   if (data_flow_[tag].empty()) {
     data_flow_[tag] = fmt::format(
-        "{} stationary in the array, blocks of {} rows {}, {} samples stay in the scratchpad{}",
-        local_[w].name, plan.block,
+        "{} stationary in the array, tiles of {} rows {}, {} samples stay in the scratchpad{}",
+        local_[w].name, plan.tile,
         grid_.batch.parts > 1 ? fmt::format("sent to {} nodes", grid_.batch.parts) : "loaded", most,
         outputs > 1 ? fmt::format(", results sent to {} nodes", outputs) : "");
   }
@@ -350,30 +413,36 @@ void Mapper::AddForward(const TrainingOp& op, int tag, double budget) {
     const int results = s_->AddBuffer(static_cast<uint32_t>(rows * out_pitch), true);
     const int64_t bias_bytes = RoundUp(plan.slice * 4, std::max(kAccess, word_));
     const int bias_buffer = bias < 0 ? -1 : s_->AddBuffer(static_cast<uint32_t>(bias_bytes), true);
-    for (int64_t b = 0; b < plan.Blocks(); ++b) {
-      const int64_t count = plan.RowsOf(b);
+    for (int64_t n = 0; n < plan.slice; n += plan.tile) {
+      const int64_t count = std::min(plan.tile, plan.slice - n);
       const int64_t padded = RoundUp(count, cols);
-      const bool first = b == 0;
-      const bool last = b + 1 == plan.Blocks();
-      Task task;
-      if (first && kept_x < 0) {
-        task.loads.push_back(
-            LoadPlain(x, row, rows, 0, op.k, 0, a_pitch, Converts(local_[x]), a, tag));
-      }
+      const bool first = n == 0;
+      const bool last = n + count == plan.slice;
+      std::vector<Load> loads;
+      if (first && kept_x < 0) loads.push_back(GatherRows(x, row, rows, a_pitch, a, tag));
       if (first && bias >= 0) {
         Piece piece{0, 0, 1, bias_bytes, {}};
         piece.loads.push_back(
             LoadPlain(bias, 0, 1, 0, plan.slice, 0, bias_bytes, false, bias_buffer, tag));
-        task.loads.push_back(Gather(Axis::kBatch, bias_buffer, bias_bytes, {piece}, tag));
+        loads.push_back(Gather(Axis::kBatch, bias_buffer, bias_bytes, {piece}, tag));
       }
-      const int block = s_->AddBuffer(static_cast<uint32_t>(padded * b_pitch), false);
-      Piece piece{static_cast<int>(b % grid_.batch.parts), 0, padded, b_pitch, {}};
-      piece.loads.push_back(LoadPlain(w, b / grid_.batch.parts * plan.block, count, 0, op.k,
-                                      padded - count, b_pitch, Converts(local_[w]), block, tag));
-      task.loads.push_back(Gather(Axis::kBatch, block, b_pitch, {piece}, tag));
+      const int tile = s_->AddBuffer(static_cast<uint32_t>(padded * b_pitch), false);
+      std::vector<Piece> pieces;
+      for (int64_t at = 0; at < count; at += plan.block) {
+        const int64_t b = (n + at) / plan.block;
+        const int64_t of_block = std::min(plan.block, count - at);
+        const int64_t pad = at + of_block == count ? padded - count : 0;
+        Piece piece{
+            static_cast<int>(b % grid_.batch.parts), at * b_pitch, of_block + pad, b_pitch, {}};
+        piece.loads.push_back(LoadPlain(w, b / grid_.batch.parts * plan.block, of_block, 0, op.k,
+                                        pad, b_pitch, Converts(local_[w]), tile, tag,
+                                        piece.offset));
+        pieces.push_back(std::move(piece));
+      }
+      loads.push_back(Gather(Axis::kBatch, tile, b_pitch, std::move(pieces), tag));
 
       const ComputeSpec product{a,
-                                block,
+                                tile,
                                 kept_x >= 0 ? row * a_pitch : 0,
                                 a_pitch,
                                 0,
@@ -384,30 +453,30 @@ void Mapper::AddForward(const TrainingOp& op, int tag, double budget) {
       VectorSpec vector;
       vector.out = results;
       vector.out_bytes = BytesOf(out);
-      vector.out_offset = {b * plan.block * BytesOf(out),
-                           plan.split ? plan.slice * BytesOf(out) : 0};
+      vector.out_offset = {n * BytesOf(out), plan.split ? plan.slice * BytesOf(out) : 0};
       vector.out_pitch = out_pitch;
       vector.relu = op.relu;
       vector.tail = last && !plan.split;
       if (bias >= 0) {
         vector.aux = bias_buffer;
         vector.aux_kind = Aux::kAdd;
-        vector.aux_offset = b * plan.block * 4;
+        vector.aux_offset = n * 4;
       }
       auto send = [&](const SendSpec& spec, bool write) {
         Step step = Send(spec, tag);
         step.buffers = {{results, write}};
-        task.work.push_back(std::move(step));
+        return step;
       };
+      const int part = static_cast<int>(n / plan.tile);
+      std::vector<Step> before;
+      std::vector<Step> sends;
       if (outputs > 1 && first) {
         SendSpec free;
         free.kind = SendKind::kPut;
         free.axis = Axis::kOutputs;
         free.post = SemaphoreOf(Axis::kOutputs, kFree);
-        send(free, true);
+        before.push_back(send(free, true));
       }
-      task.work.push_back(Compute(product, tag));
-      task.work.push_back(Vector(product, vector, tag));
       if (outputs > 1) {
         SendSpec put;
         put.kind = SendKind::kPut;
@@ -419,18 +488,21 @@ void Mapper::AddForward(const TrainingOp& op, int tag, double budget) {
         put.pitch = out_pitch;
         if (first) put.take[0] = {SemaphoreOf(Axis::kOutputs, kFree), outputs - 1};
         if (last) put.post = SemaphoreOf(Axis::kOutputs, kArrived);
-        send(put, false);
+        sends.push_back(send(put, false));
+        sends.back().buffers[0].part = part;
       }
       if (outputs > 1 && last) {
         SendSpec arrived;
         arrived.axis = Axis::kOutputs;
         arrived.take[0] = {SemaphoreOf(Axis::kOutputs, kArrived), outputs - 1};
-        send(arrived, true);
+        sends.push_back(send(arrived, true));
       }
-      if (last) {
-        task.stores.push_back(StorePlain(y, row, rows, 0, out.cols, out_pitch, results, tag));
-      }
-      s_->AddTask(std::move(task));
+      std::vector<Step> stores;
+      if (last) stores.push_back(StorePlain(y, row, rows, 0, out.cols, out_pitch, results, tag));
+      Step drain = Vector(product, vector, tag);
+      drain.buffers[0].part = part;
+      AddTile(std::move(loads), std::move(before), Compute(product, tag), std::move(drain),
+              std::move(sends), std::move(stores));
     }
     if (most == local_batch_) resident_[y] = results;
   }
@@ -464,7 +536,7 @@ void Mapper::AddBackward(const TrainingOp& op, int tag, double budget) {
   };
   int64_t most = std::min<int64_t>(local_batch_, v_.AccHalfDepth());
   int64_t wide = RoundUp(n, std::max<int64_t>(cols, kSliceStep));
-  while (most * (a_pitch + out_pitch) + tile_bytes(most, wide) > Scratchpad(budget) * 3 / 4) {
+  while (most * (a_pitch + out_pitch) + tile_bytes(most, wide) > Scratchpad(budget) / 2) {
     if (wide > 64) {
       wide = RoundUp(wide / 2, std::max<int64_t>(cols, kSliceStep));
     } else if (most > 16) {
@@ -491,15 +563,13 @@ void Mapper::AddBackward(const TrainingOp& op, int tag, double budget) {
         kept_dz >= 0 ? kept_dz : s_->AddBuffer(static_cast<uint32_t>(rows * a_pitch), true);
     const int results = s_->AddBuffer(static_cast<uint32_t>(rows * out_pitch), true);
     bool loaded = kept_dz >= 0;
-    std::vector<Load> late_loads;
-    std::vector<Step> late_work;
     for (int64_t col = 0; col < n; col += wide) {
       const int64_t count = std::min(wide, n - col);
       const int64_t padded = RoundUp(count, cols);
       for (int owner = 0; owner < sums; ++owner) {
-        Task task;
+        std::vector<Load> loads;
         if (!loaded) {
-          task.loads.push_back(LoadPlain(dz, row, rows, 0, k, 0, a_pitch, false, a, tag));
+          loads.push_back(LoadPlain(dz, row, rows, 0, k, 0, a_pitch, false, a, tag));
           loaded = true;
         }
         // Columns of W: of the part that the sum is for, or of the node's own.
@@ -519,7 +589,7 @@ void Mapper::AddBackward(const TrainingOp& op, int tag, double budget) {
                                        padded, pad, b_pitch, tile, piece.offset, tag);
           pieces.push_back(std::move(piece));
         }
-        task.loads.push_back(Gather(Axis::kBatch, tile, b_pitch, std::move(pieces), tag));
+        loads.push_back(Gather(Axis::kBatch, tile, b_pitch, std::move(pieces), tag));
         const ComputeSpec product{a,
                                   tile,
                                   kept_dz >= 0 ? row * a_pitch : 0,
@@ -546,11 +616,11 @@ void Mapper::AddBackward(const TrainingOp& op, int tag, double budget) {
           finish.aux_pitch = mask_pitch;
           finish.aux_bytes = operand_;
         }
-        task.work.push_back(Compute(product, tag));
         if (sums == 1) {
-          if (op.mask) task.loads.push_back(load_mask());
+          if (op.mask) loads.push_back(load_mask());
           finish.tail = col + count == n;
-          task.work.push_back(Vector(product, finish, tag));
+          AddTile(std::move(loads), {}, Compute(product, tag), Vector(product, finish, tag), {},
+                  {});
         } else {
           const int64_t pitch = RoundUp(padded * 4, std::max(kAccess, word_));
           const int partial = s_->AddBuffer(static_cast<uint32_t>(rows * pitch), false);
@@ -558,61 +628,58 @@ void Mapper::AddBackward(const TrainingOp& op, int tag, double budget) {
           VectorSpec plain;
           plain.out = partial;
           plain.out_pitch = pitch;
-          task.work.push_back(Vector(product, plain, tag));
-          task.work.push_back(
-              Reduce(Axis::kOutputs, owner, partial, pitch, rows, padded * 4, sum, tag));
-          // The sum of the tile before is there by now.
-          for (Load& load : late_loads) task.loads.push_back(std::move(load));
-          for (Step& step : late_work) task.work.push_back(std::move(step));
-          late_loads.clear();
-          late_work.clear();
-          if (op.mask) late_loads.emplace_back(Only(Axis::kOutputs, owner, load_mask()));
-          late_work.push_back(Summed(Axis::kOutputs, owner, sum, tag));
-          late_work.push_back(
+          AddTile(std::move(loads), {}, Compute(product, tag), Vector(product, plain, tag),
+                  {Reduce(Axis::kOutputs, owner, partial, 0, pitch, rows, padded * 4, sum, tag)},
+                  {});
+          if (op.mask) late_.loads.emplace_back(Only(Axis::kOutputs, owner, load_mask()));
+          late_.waits.push_back(Summed(Axis::kOutputs, owner, sum, tag));
+          late_.work.push_back(
               Only(Axis::kOutputs, owner, Elements(sum, pitch, rows, padded, finish, tag)));
         }
-        s_->AddTask(std::move(task));
       }
     }
-    Task end;
-    end.loads = std::move(late_loads);
-    end.work = std::move(late_work);
-    end.stores.push_back(StorePlain(dx, row, rows, 0, out.cols, out_pitch, results, tag));
-    s_->AddTask(std::move(end));
+    late_.stores.push_back(StorePlain(dx, row, rows, 0, out.cols, out_pitch, results, tag));
     if (most >= local_batch_) resident_[dx] = results;
   }
 }
 
 // ---- weight update
 
-void Mapper::AddStepOf(int parameter, int64_t row, int64_t rows, int64_t col, int64_t cols,
-                       int owner, int gradient, int64_t pitch, Task& now, Task& later, int tag) {
-  int sum = gradient;
+// The owner puts its parameter into its own values, so that the sum over the nodes is the parameter
+// after the step.
+void Mapper::AddToParameter(int parameter, int64_t row, int64_t col, int64_t cols, int owner,
+                            bool take_step, std::vector<Load> loads, const ComputeSpec& product,
+                            int tag) {
+  const int64_t rows = product.Rows();
+  const int64_t padded = RoundUp(cols, v_.array.cols);
+  const int64_t pitch = RoundUp(padded * 4, std::max(kAccess, word_));
+  const int own = s_->AddBuffer(static_cast<uint32_t>(rows * pitch), false);
+  VectorSpec values;
+  values.out = own;
+  values.out_pitch = pitch;
+  if (take_step) {
+    loads.emplace_back(Only(Axis::kBatch, owner,
+                            LoadPlain(parameter, row, rows, col, cols, 0, pitch, false, own, tag)));
+    values.aux = own;
+    values.aux_part = owner;
+    values.aux_kind = Aux::kAdd;
+    values.aux_pitch = pitch;
+    values.scale = true;
+  }
+  int sum = own;
+  std::vector<Step> sends;
+  Late after;
   if (grid_.batch.parts > 1) {
     sum = s_->AddBuffer(static_cast<uint32_t>(rows * pitch), false);
-    now.work.push_back(Reduce(Axis::kBatch, owner, gradient, pitch, rows,
-                              RoundUp(cols, v_.array.cols) * 4, sum, tag));
-    later.work.push_back(Summed(Axis::kBatch, owner, sum, tag));
+    sends.push_back(Reduce(Axis::kBatch, owner, own, 0, pitch, rows, padded * 4, sum, tag));
+    after.waits.push_back(Summed(Axis::kBatch, owner, sum, tag));
   }
-  const int values = s_->AddBuffer(static_cast<uint32_t>(rows * pitch), false);
-  later.loads.push_back(
-      Only(Axis::kBatch, owner,
-           LoadPlain(parameter, row, rows, col, cols, 0, pitch, false, values, tag)));
-  VectorSpec step;
-  step.out = values;
-  step.out_pitch = pitch;
-  step.aux = values;
-  step.aux_kind = Aux::kAdd;
-  step.aux_pitch = pitch;
-  step.scale = true;
-  later.work.push_back(Only(Axis::kBatch, owner, Elements(sum, pitch, rows, cols, step, tag)));
-  if (keep_gradients_) {
-    later.stores.push_back(
-        Only(Axis::kBatch, owner,
-             StorePlain(gradient_of_.at(parameter), row, rows, col, cols, pitch, sum, tag)));
-  }
-  later.stores.push_back(
-      Only(Axis::kBatch, owner, StorePlain(parameter, row, rows, col, cols, pitch, values, tag)));
+  const int target = take_step ? parameter : gradient_of_.at(parameter);
+  after.stores.push_back(
+      Only(Axis::kBatch, owner, StorePlain(target, row, rows, col, cols, pitch, sum, tag)));
+  AddTile(std::move(loads), {}, Compute(product, tag), Vector(product, values, tag),
+          std::move(sends), {});
+  late_ = std::move(after);
 }
 
 void Mapper::AddUpdate(const TrainingOp& op, int tag, double budget) {
@@ -626,91 +693,72 @@ void Mapper::AddUpdate(const TrainingOp& op, int tag, double budget) {
   const int64_t pitch = KWords(k) * word_;
   const int64_t n = local_[w].cols;
   const int64_t slice = RoundUp(plan.slice, cols);
-  const int64_t block = std::min<int64_t>(plan.block, v_.AccHalfDepth());
+  const int parts = grid_.batch.parts;
+  // Blocks of one owner make a tile, as many as the accumulators hold; a longer block goes in
+  // parts.
+  const int64_t rows_of_part = std::min<int64_t>(plan.block, v_.AccHalfDepth());
+  const int64_t groups =
+      std::max<int64_t>(1, std::min<int64_t>(plan.tile, v_.AccHalfDepth()) / plan.block);
+  const int64_t tile = rows_of_part * groups;
 
-  auto sum_pitch = [&](int64_t columns) {
-    return RoundUp(RoundUp(columns, cols) * 4, std::max(kAccess, word_));
-  };
   int64_t wide = n;
   while (wide > kSliceStep &&
-         slice * pitch + 2 * RoundUp(wide, cols) * pitch + 8 * block * sum_pitch(wide) >
-             Scratchpad(budget) * 7 / 8) {
+         slice * pitch + 2 * RoundUp(wide, cols) * pitch + 6 * tile * RoundUp(wide, cols) * 4 >
+             Scratchpad(budget) / 2) {
     wide = RoundUp(CeilDiv(wide, 2), kSliceStep);
   }
   if (data_flow_[tag].empty()) {
-    data_flow_[tag] = fmt::format(
-        "{} transposed stationary in the array, tiles of {} x {}{}", local_[x].name, block, wide,
-        grid_.batch.parts > 1 ? fmt::format(", summed over {} nodes", grid_.batch.parts) : "");
+    data_flow_[tag] =
+        fmt::format("{} transposed stationary in the array, tiles of {} x {}{}", local_[x].name,
+                    tile, wide, parts > 1 ? fmt::format(", summed over {} nodes", parts) : "");
   }
   // dZ^T of all outputs of the node stays.
   const int a = s_->AddBuffer(static_cast<uint32_t>(slice * pitch), true);
-  bool loaded = false;
-  Task later;
-  auto begin = [&] {
-    Task now = std::move(later);
-    later = {};
-    std::vector<Step> late = std::move(now.work);
-    now.work.clear();
-    if (!loaded) {
-      for (Step& step : LoadOperand({dz, true}, 0, plan.slice, slice, k, a, tag)) {
-        now.loads.push_back(std::move(step));
+  std::vector<Load> first;
+  for (Step& step : LoadOperand({dz, true}, 0, plan.slice, slice, k, a, tag)) {
+    first.emplace_back(std::move(step));
+  }
+  for (const bool take_step : {false, true}) {
+    if (!take_step && !keep_gradients_) continue;
+    for (int64_t col = 0; col < n; col += wide) {
+      const int64_t count = std::min(wide, n - col);
+      const int64_t padded = RoundUp(count, cols);
+      const int b = s_->AddBuffer(static_cast<uint32_t>(padded * pitch), true);
+      for (Step& step : LoadOperand({x, true}, col, count, padded, k, b, tag)) {
+        first.emplace_back(std::move(step));
       }
-      loaded = true;
-    }
-    return std::make_pair(std::move(now), std::move(late));
-  };
-  auto end = [&](Task now, std::vector<Step> late) {
-    for (Step& step : late) now.work.push_back(std::move(step));
-    s_->AddTask(std::move(now));
-  };
-  for (int64_t col = 0; col < n; col += wide) {
-    const int64_t count = std::min(wide, n - col);
-    const int64_t padded = RoundUp(count, cols);
-    const int b = s_->AddBuffer(static_cast<uint32_t>(padded * pitch), true);
-    for (int64_t blk = 0; blk < plan.Blocks(); ++blk) {
-      // A block that is longer than the accumulators goes in pieces.
-      for (int64_t at = 0; at < plan.RowsOf(blk); at += block) {
-        const int64_t rows = std::min(block, plan.RowsOf(blk) - at);
-        const int owner = static_cast<int>(blk % grid_.batch.parts);
-        auto [now, late] = begin();
-        if (blk == 0 && at == 0) {
-          for (Step& step : LoadOperand({x, true}, col, count, padded, k, b, tag)) {
-            now.loads.push_back(std::move(step));
+      // Owners take turns, so that their memories share the work.
+      for (int64_t turn = 0; turn * parts < plan.Blocks(); turn += groups) {
+        for (int owner = 0; owner < parts; ++owner) {
+          const int64_t block = turn * parts + owner;
+          if (block >= plan.Blocks()) break;
+          const int64_t blocks = std::min<int64_t>(groups, CeilDiv(plan.Blocks() - block, parts));
+          for (int64_t at = 0; at < plan.RowsOf(block); at += rows_of_part) {
+            ComputeSpec product{a,
+                                b,
+                                (block * plan.block + at) * pitch,
+                                pitch,
+                                0,
+                                pitch,
+                                std::min(rows_of_part, plan.RowsOf(block) - at),
+                                padded / cols,
+                                KWords(k)};
+            product.groups = blocks;
+            product.group_pitch = parts * plan.block * pitch;
+            AddToParameter(w, turn * plan.block + at, col, count, owner, take_step,
+                           std::exchange(first, {}), product, tag);
           }
         }
-        const int64_t out_pitch = sum_pitch(count);
-        const int gradient = s_->AddBuffer(static_cast<uint32_t>(rows * out_pitch), false);
-        const ComputeSpec product{
-            a, b, (blk * plan.block + at) * pitch, pitch, 0, pitch, rows, padded / cols, KWords(k)};
-        VectorSpec plain;
-        plain.out = gradient;
-        plain.out_pitch = out_pitch;
-        now.work.push_back(Compute(product, tag));
-        now.work.push_back(Vector(product, plain, tag));
-        AddStepOf(w, blk / grid_.batch.parts * plan.block + at, rows, col, count, owner, gradient,
-                  out_pitch, now, later, tag);
-        end(std::move(now), std::move(late));
       }
     }
+    if (bias >= 0) {
+      const int64_t one_pitch = OperandPitch({ones_, false}, k);
+      const int ones = s_->AddBuffer(static_cast<uint32_t>(one_pitch), false);
+      const ComputeSpec product{ones, a, 0, one_pitch, 0, pitch, 1, slice / cols, KWords(k)};
+      AddToParameter(bias, 0, 0, plan.slice, 0, take_step,
+                     {LoadPlain(ones_, 0, 1, 0, k, 0, one_pitch, false, ones, tag)}, product, tag);
+    }
   }
-  if (bias >= 0) {
-    auto [now, late] = begin();
-    const int64_t one_pitch = OperandPitch({ones_, false}, k);
-    const int ones = s_->AddBuffer(static_cast<uint32_t>(one_pitch), false);
-    now.loads.push_back(LoadPlain(ones_, 0, 1, 0, k, 0, one_pitch, false, ones, tag));
-    const int64_t out_pitch = sum_pitch(plan.slice);
-    const int gradient = s_->AddBuffer(static_cast<uint32_t>(out_pitch), false);
-    const ComputeSpec product{ones, a, 0, one_pitch, 0, pitch, 1, slice / cols, KWords(k)};
-    VectorSpec plain;
-    plain.out = gradient;
-    plain.out_pitch = out_pitch;
-    now.work.push_back(Compute(product, tag));
-    now.work.push_back(Vector(product, plain, tag));
-    AddStepOf(bias, 0, 1, 0, plan.slice, 0, gradient, out_pitch, now, later, tag);
-    end(std::move(now), std::move(late));
-  }
-  auto [now, late] = begin();
-  end(std::move(now), std::move(late));
 }
 
 }  // namespace vaultrain

@@ -12,15 +12,6 @@ namespace {
 using isa::Descriptor;
 using Interval = std::pair<uint32_t, uint32_t>;
 
-bool AnyOverlap(const std::vector<Interval>& a, const std::vector<Interval>& b) {
-  for (const auto& [a_begin, a_end] : a) {
-    for (const auto& [b_begin, b_end] : b) {
-      if (a_begin < b_end && b_begin < a_end) return true;
-    }
-  }
-  return false;
-}
-
 bool AnyConflict(const std::vector<DramUse>& a, const std::vector<DramUse>& b) {
   for (const DramUse& one : a) {
     for (const DramUse& other : b) {
@@ -56,6 +47,7 @@ template <typename Visit>
 void ForEachStep(const Task& task, Visit visit) {
   for (const Load& load : task.loads) {
     for (const Step& step : load.steps) visit(step);
+    for (const Step& step : load.gather) visit(step);
   }
   for (const auto* steps : {&task.work, &task.stores}) {
     for (const Step& step : *steps) visit(step);
@@ -69,6 +61,7 @@ void Scheduler::AddTask(Task task) {
     for (const BufferUse& use : step.buffers) ++buffers_[use.buffer].uses_left;
   });
   loaded_.emplace_back(task.loads.size(), false);
+  gathered_.emplace_back(task.loads.size(), false);
   tasks_.push_back(std::move(task));
 }
 
@@ -142,20 +135,26 @@ void Scheduler::HoistLoads(size_t current) {
   while (placed_tasks_ < end && PlaceTask(placed_tasks_)) ++placed_tasks_;
   for (size_t t = current; t < std::min(end, placed_tasks_); ++t) {
     for (size_t l = 0; l < tasks_[t].loads.size(); ++l) {
-      if (loaded_[t][l] || !DataReady(tasks_[t].loads[l], t)) continue;
-      if (t > current && ++ahead > queue_) return;
-      for (const Step& step : tasks_[t].loads[l].steps) Emit(step);
-      loaded_[t][l] = true;
+      const Load& load = tasks_[t].loads[l];
+      if (!loaded_[t][l]) {
+        if (!DataReady(load, t)) continue;
+        if (t > current && ++ahead > queue_) return;
+        for (const Step& step : load.steps) Emit(step);
+        loaded_[t][l] = true;
+      }
+      if (t <= current + 1 && !gathered_[t][l]) {
+        for (const Step& step : load.gather) Emit(step);
+        gathered_[t][l] = true;
+      }
     }
   }
 }
 
 void Scheduler::Emit(const Step& step) {
-  Emitted emitted{step, {}, {}};
+  Emitted emitted{step, {}};
   for (const BufferUse& use : step.buffers) {
     const Buffer& buffer = buffers_[use.buffer];
-    const Interval interval(*buffer.address, *buffer.address + buffer.bytes);
-    (use.write ? emitted.writes : emitted.reads).push_back(interval);
+    emitted.extents.push_back({*buffer.address, *buffer.address + buffer.bytes, use});
   }
   for (const BufferUse& use : step.buffers) --buffers_[use.buffer].uses_left;
   emitted_.push_back(std::move(emitted));
@@ -171,6 +170,15 @@ std::optional<std::vector<std::vector<isa::Descriptor>>> Scheduler::Run() {
   std::vector<std::vector<isa::Descriptor>> programs;
   for (const Place& place : places_) programs.push_back(ProgramOf(place));
   return programs;
+}
+
+bool Scheduler::Conflict(const Emitted& a, const Emitted& b) {
+  for (const Extent& one : a.extents) {
+    for (const Extent& other : b.extents) {
+      if (one.Meets(other)) return true;
+    }
+  }
+  return AnyConflict(a.step.dram, b.step.dram);
 }
 
 std::vector<isa::Descriptor> Scheduler::ProgramOf(const Place& place) const {
@@ -194,10 +202,7 @@ std::vector<isa::Descriptor> Scheduler::ProgramOf(const Place& place) const {
       if (p == q) continue;
       for (size_t n = of_engine[p].size(); n > clock[p]; --n) {
         const Emitted& earlier = *of_engine[p][n - 1].emitted;
-        if (AnyOverlap(earlier.writes, emitted.reads) ||
-            AnyOverlap(earlier.writes, emitted.writes) ||
-            AnyOverlap(earlier.reads, emitted.writes) ||
-            AnyConflict(earlier.step.dram, emitted.step.dram)) {
+        if (Conflict(earlier, emitted)) {
           needed[p] = n;
           break;
         }

@@ -35,10 +35,13 @@ struct Rect {
   int tensor = 0;
   int64_t row_begin = 0, row_end = 0;
   int64_t col_begin = 0, col_end = 0;
+  int batch_part = -1;  // of the only nodes that mean it, -1: all do
 
   bool Overlaps(const Rect& other) const {
-    return tensor == other.tensor && row_begin < other.row_end && other.row_begin < row_end &&
-           col_begin < other.col_end && other.col_begin < col_end;
+    return tensor == other.tensor &&
+           (batch_part < 0 || other.batch_part < 0 || batch_part == other.batch_part) &&
+           row_begin < other.row_end && other.row_begin < row_end && col_begin < other.col_end &&
+           other.col_begin < col_end;
   }
 };
 
@@ -50,6 +53,7 @@ struct DramUse {
 struct BufferUse {
   int buffer = 0;
   bool write = false;
+  int part = -1;  // uses of different parts of a buffer do not meet; -1 is all of it
 };
 
 // A node, and the part of every operation that it has: one of the parts of the batch, one of the
@@ -70,11 +74,14 @@ struct Step {
   std::vector<DramUse> dram;
 };
 
-// Steps that bring one operand, never parted: a LOAD, or what gathers a tile from several nodes.
+// Steps that bring one operand: LOADs, and what then gathers it from the nodes that loaded parts of
+// it. The second half is never parted, and stays near the task: behind it in the queue of its
+// engine stand results that other nodes wait for.
 struct Load {
-  Load(Step step) { steps.push_back(std::move(step)); }             // NOLINT(runtime/explicit)
-  Load(std::vector<Step> together) : steps(std::move(together)) {}  // NOLINT(runtime/explicit)
+  Load() = default;
+  Load(Step step) { steps.push_back(std::move(step)); }  // NOLINT(runtime/explicit)
   std::vector<Step> steps;
+  std::vector<Step> gather;
 };
 
 struct Task {
@@ -107,10 +114,21 @@ class Scheduler {
     int uses_left = 0;  // steps not yet emitted
     std::optional<uint32_t> address;
   };
+  // Part of the scratchpad.
+  struct Extent {
+    uint32_t begin = 0, end = 0;
+    BufferUse use;
+
+    bool Meets(const Extent& other) const {
+      const bool other_part = use.buffer == other.use.buffer && use.part >= 0 &&
+                              other.use.part >= 0 && use.part != other.use.part;
+      return begin < other.end && other.begin < end && !other_part &&
+             (use.write || other.use.write);
+    }
+  };
   struct Emitted {
     Step step;
-    std::vector<std::pair<uint32_t, uint32_t>> reads;  // scratchpad intervals
-    std::vector<std::pair<uint32_t, uint32_t>> writes;
+    std::vector<Extent> extents;
   };
 
   bool PlaceBuffer(Buffer& buffer);
@@ -118,6 +136,7 @@ class Scheduler {
   bool DataReady(const Load& load, size_t task) const;
   void HoistLoads(size_t current);
   void Emit(const Step& step);
+  static bool Conflict(const Emitted& a, const Emitted& b);
   std::vector<isa::Descriptor> ProgramOf(const Place& place) const;
 
   uint32_t scratchpad_bytes_;
@@ -128,6 +147,7 @@ class Scheduler {
   std::vector<Buffer> buffers_;
   std::vector<Task> tasks_;
   std::vector<std::vector<bool>> loaded_;  // per task and load
+  std::vector<std::vector<bool>> gathered_;
   size_t placed_tasks_ = 0;
   size_t current_ = 0;
   std::vector<Emitted> emitted_;

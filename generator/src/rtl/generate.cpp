@@ -167,7 +167,7 @@ FileTree VaultRtl(const ResourcePaths& resources) {
 FileTree HarnessSources(const ResourcePaths& resources) {
   FileTree sources;
   for (const char* name :
-       {"device_abi.h", "device_shim.cpp", "axi_driver.h", "dram_die.h", "dram_die.cpp"}) {
+       {"device_abi.h", "device_shim.cpp", "axi_driver.h", "dram_die.h", "dram_die.cpp", "ecc.h"}) {
     sources[std::string("harness/") + name] = ReadFile(resources.harness / name);
   }
   sources["vaultrain/dram_timing.h"] = ReadFile(resources.include / "vaultrain/dram_timing.h");

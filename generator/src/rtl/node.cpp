@@ -46,6 +46,7 @@ std::vector<Parameter> NodeParameters(const Variant& v, const VaultDram& dram) {
       {"ReadWindow", v.dram.read_window, "of these, reads that wait for the pins"},
       {"WriteQueue", v.dram.write_queue, "writes held by the vault controller"},
       {"WriteWindow", v.dram.write_window, "of these, writes that wait for the pins"},
+      {"Ecc", dram.geometry.ecc, "1: check bits at the dies"},
       {"LinkBits", v.mesh.link_bits, "payload of a flit"},
       {"tRCD", t.tRCD, "timing set in cycles, from here on"},
       {"tRP", t.tRP, ""},
@@ -71,7 +72,7 @@ PortGroup VaultPinGroup(const VaultDram& vault, int number) {
       {"BankBits", IndexBits(dram.banks)},
       {"RowBits", IndexBits(dram.rows)},
       {"ColBits", IndexBits(dram.Columns())},
-      {"DataBits", dram.data_bits},
+      {"PinBits", dram.PinBits()},
       {"DataBits / 8", dram.data_bits / 8},
   };
   PortGroup group{fmt::format("Pins of vault {}, to its dies.", number), {}};

@@ -46,7 +46,7 @@ const std::map<std::string, int DramGeometry::*> kGeometry = {
     {"banks", &DramGeometry::banks},           {"rows", &DramGeometry::rows},
     {"page_bytes", &DramGeometry::page_bytes}, {"beats", &DramGeometry::beats},
     {"data_bits", &DramGeometry::data_bits},   {"bank_rotate", &DramGeometry::bank_rotate},
-    {"bank_low", &DramGeometry::bank_low}};
+    {"bank_low", &DramGeometry::bank_low},     {"ecc", &DramGeometry::ecc}};
 
 Bytes ReadBytes(const std::string& path) {
   std::ifstream file(path, std::ios::binary);

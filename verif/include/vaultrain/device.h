@@ -63,6 +63,9 @@ class Device {
   virtual void Write(uint64_t address, std::span<const uint8_t> bytes) = 0;
   // What the dies hold.
   virtual void Read(uint64_t address, std::span<uint8_t> bytes) = 0;
+  // Flips one bit of the 64-bit word at an address, a multiple of 8, in the dies: 0 to 63 of the
+  // data, 64 to 71 of the check bits of dram.ecc. Throws Error(kInternal) where there are no dies.
+  virtual void FlipBit(uint64_t address, int bit);
   virtual void SetScalar(int index, float value) = 0;
   // Runs one stream from vault memory to its end.
   virtual RunReport Run(const ProgramStream& stream) = 0;
