@@ -30,8 +30,8 @@ FileTree GenerateRtl(const Variant& variant, const ResourcePaths& resources);
 // rtl/ of the controller of one vault alone, which is sized by its parameters.
 FileTree VaultRtl(const ResourcePaths& resources);
 
-// What compiles beside a Verilated module with dies: harness/, and the header that it shares with the
-// program.
+// What compiles beside a Verilated module with dies: harness/, and the header that it shares with
+// the program.
 FileTree HarnessSources(const ResourcePaths& resources);
 
 // What compiles beside the Verilated module of a variant: harness/, and the header that it shares
