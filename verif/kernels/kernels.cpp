@@ -390,24 +390,34 @@ void RandomProgram(Builder& b, Random& random, int64_t classes) {
   }
 }
 
-// Two steps of a small net of ragged shape, placed by the mapper.
+// Two steps of a small net of ragged shape, placed by the mapper. Over several nodes in each of the
+// partitions, the layers wide enough to be split.
 KernelResult TrainStep(const KernelSetup& setup) {
   KernelResult result;
-  for (int round = 0; round < setup.rounds; ++round) {
+  const int nodes = setup.variant.vaults;
+  const int partitions = nodes > 1 ? 3 : 1;
+  for (int round = 0; round < setup.rounds * partitions; ++round) {
     Random random(setup.seed, fmt::format("train_step/{}", round));
     const int classes =
         static_cast<int>(Draw(random, 2, std::min(17, setup.variant.vector.softmax_classes)));
-    const std::vector<int> widths = {static_cast<int>(Draw(random, 3, 70)),
-                                     static_cast<int>(Draw(random, 2, 45)),
-                                     static_cast<int>(Draw(random, 2, 30)), classes};
-    const int64_t batch = Draw(random, 1, 20);
+    std::vector<int> widths = {static_cast<int>(Draw(random, 3, 70)),
+                               static_cast<int>(Draw(random, 2, 45)),
+                               static_cast<int>(Draw(random, 2, 30)), classes};
+    int64_t batch = Draw(random, 1, 20);
+    MapOptions options;
+    if (nodes > 1) {
+      options.partition = static_cast<Partition>(round % partitions);
+      widths[1] = 32 * nodes;
+      widths[2] = 32 * nodes * static_cast<int>(Draw(random, 1, 2));
+      batch *= nodes;
+    }
     Recipe recipe = DefaultRecipe();
     recipe.batch = batch;
     recipe.seed = setup.seed;
     const TrainingGraph graph =
         Differentiate(ParseOnnx(MakeFullyConnected("net", widths), "net"), batch);
     KernelProgram p;
-    p.program = MapNetwork(setup.variant, setup.dram, graph, recipe, "");
+    p.program = MapNetwork(setup.variant, setup.dram, graph, recipe, "", options);
     p.scalars = {{kScalarStep, -0.1f / static_cast<float>(batch)}, {kScalarOne, 1.0f}};
     p.macs = p.program.macs_needed;
     // The second step starts from what the golden model holds after the first.
@@ -420,8 +430,8 @@ KernelResult TrainStep(const KernelSetup& setup) {
       std::vector<uint8_t> labels(static_cast<size_t>(batch));
       for (uint8_t& l : labels)
         l = static_cast<uint8_t>(random.Below(static_cast<uint64_t>(classes)));
-      p.program.network =
-          fmt::format("net {} of batch {}, step {}", fmt::join(widths, "-"), batch, step);
+      p.program.network = fmt::format("net {} of batch {} ({}), step {}", fmt::join(widths, "-"),
+                                      batch, p.program.partition, step);
       for (ProgramSegment& segment : BatchSegments(p.program, {inputs, labels})) {
         p.program.image.push_back(std::move(segment));
       }

@@ -59,6 +59,19 @@ INSTANTIATE_TEST_SUITE_P(
                                {"array.rows=2", "array.cols=16", "scratchpad.banks=2"}}),
     [](const testing::TestParamInfo<OddVariant>& one) { return std::string(one.param.name); });
 
+// Host reads at random, of any vault, change the timing of memory and mesh and not one bit.
+TEST(Nodes, TrainTogetherInEveryPartition) {
+  const Variant variant = LoadVariant("quad", {}, {Resources().variants});
+  const kernels::KernelSetup setup = SetupOf(variant, 3);
+  int cases = 0;
+  for (const kernels::KernelCase& one : kernels::CasesOf(variant)) {
+    if (!one.name.starts_with("train_step")) continue;
+    ExpectPasses(one, setup);
+    ++cases;
+  }
+  EXPECT_EQ(cases, 2);
+}
+
 TEST(DrawnVariants, PassTwoKernels) {
   std::mt19937 random(11);
   for (int drawn = 0; drawn < (IsFull() ? 6 : 1);) {
