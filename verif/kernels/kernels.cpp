@@ -63,8 +63,13 @@ struct Shape {
 Shape DrawShape(const Builder& b, Random& random) {
   Shape s{Draw(random, 1, std::min<int64_t>(b.max_m(), 40)), Draw(random, 1, 37),
           Draw(random, 1, 6 * b.word_elements())};
-  const int64_t k_bytes = (s.k / b.word_elements() + 2) * 2 * b.word();
-  while ((s.m + s.n + 16) * k_bytes + s.m * (s.n + 64) * 8 > b.GemmRoom()) {
+  auto room = [&] {
+    const int64_t k_bytes = (s.k / b.word_elements() + 2) * 2 * b.word();
+    return (s.m + s.n + 16) * k_bytes + s.m * (s.n + 64) * 8;
+  };
+  while (room() > b.GemmRoom() && s.m + s.n + s.k > 3) {
+    // Depth gives way last.
+    if (s.m + s.n == 2) s.k = (s.k + 1) / 2;
     s.m = (s.m + 1) / 2;
     s.n = (s.n + 1) / 2;
   }
