@@ -49,7 +49,8 @@ struct MapOptions {
 // owner of a block loads it and sends it to the others. Nodes that share samples share activations:
 // each sends its outputs to the others. Gradients of weights, and partial sums of BP, are summed in
 // the mesh, in the order of golden/module.h, and arrive at the owner alone. A layer whose outputs
-// do not divide into parts of 32 is computed by every node that has the samples.
+// do not divide into parts of 32, or that follows such a layer, is computed by every node that has
+// the samples.
 //
 // A gradient that is not kept is consumed without leaving the module; keeping it costs the array
 // and the memory extra work.

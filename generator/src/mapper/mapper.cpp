@@ -248,7 +248,7 @@ Rect Mapper::RectOf(int tensor, int64_t row, int64_t rows, Offset col, int64_t c
 }
 
 Step Mapper::StorePlain(int tensor, int64_t row, int64_t rows, int64_t col, int64_t cols,
-                        int64_t pitch, int buffer, int tag, int64_t offset) const {
+                        int64_t pitch, int buffer, int tag) const {
   const ProgramTensor& t = local_[tensor];
   const int64_t bytes = BytesOf(t);
   Step step;
@@ -264,7 +264,7 @@ Step Mapper::StorePlain(int tensor, int64_t row, int64_t rows, int64_t col, int6
     d.Set(FieldId::kRows, rows);
     d.Set(FieldId::kRowAccesses, CeilDiv(cols * bytes, kAccess));
     d.Set(FieldId::kDramPitch, dram_pitch);
-    d.Set(FieldId::kSpadAddr, s_->AddressOf(buffer) + offset);
+    d.Set(FieldId::kSpadAddr, s_->AddressOf(buffer));
     d.Set(FieldId::kSpadPitch, pitch);
     return d;
   };
@@ -396,7 +396,7 @@ Step Mapper::Vector(const ComputeSpec& of, const VectorSpec& spec, int tag) cons
 }
 
 Step Mapper::Elements(int in, int64_t in_pitch, int64_t rows, int64_t cols, const VectorSpec& spec,
-                      int tag, int64_t in_offset) const {
+                      int tag) const {
   const int64_t lanes = v_.array.cols;
   Step step;
   step.engine = Engine::kVector;
@@ -423,7 +423,7 @@ Step Mapper::Elements(int in, int64_t in_pitch, int64_t rows, int64_t cols, cons
       d.Set(FieldId::kSrcInc, bounds[l] > 1 ? src_inc[l] : 0, l);
       d.Set(FieldId::kEAuxInc, bounds[l] > 1 && spec.aux >= 0 ? aux_inc[l] : 0, l);
     }
-    d.Set(FieldId::kSrcBase, s_->AddressOf(in) + in_offset);
+    d.Set(FieldId::kSrcBase, s_->AddressOf(in));
     d.Set(FieldId::kOutBase, s_->AddressOf(spec.out) + spec.out_offset.At(place));
     d.Set(FieldId::kAuxBase, spec.aux >= 0 ? s_->AddressOf(spec.aux) + spec.aux_offset : 0);
     return d;

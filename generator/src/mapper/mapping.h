@@ -148,7 +148,7 @@ struct SendSpec {
   Offset offset = 0;
   int64_t rows = 0, row_bytes = 0, pitch = 0;
   int to_buffer = -1;  // of a reduction; a put goes to the same place
-  int64_t to_offset = 0, to_pitch = 0;
+  int64_t to_pitch = 0;
   int post = -1;  // mesh semaphores
   struct {
     int semaphore = 0;
@@ -186,8 +186,7 @@ class Mapper {
         operand_(variant.OperandBits() / 8),
         word_elements_(variant.WordElements()),
         vault_bytes_(dram.geometry.Bytes()),
-        beat_(variant.dram.data_bits / 8),
-        pin_cycles_per_byte_(8 / (dram.geometry.data_bits * 0.92)) {}
+        beat_(variant.dram.data_bits / 8) {}
 
   Program Map(const Recipe& recipe, const std::string& network);
 
@@ -216,7 +215,7 @@ class Mapper {
   Step Vector(const ComputeSpec& of, const VectorSpec& spec, int tag) const;
   // out = in * scale + aux, or in where aux is positive; in is fp32, rows of `cols` values.
   Step Elements(int in, int64_t in_pitch, int64_t rows, int64_t cols, const VectorSpec& spec,
-                int tag, int64_t in_offset = 0) const;
+                int tag) const;
   Step Send(const SendSpec& spec, int tag) const;
 
   // ---- partition.cpp: operations on all nodes
@@ -270,7 +269,7 @@ class Mapper {
                                    int tag) const;
   Rect RectOf(int tensor, int64_t row, int64_t rows, Offset col, int64_t cols) const;
   Step StorePlain(int tensor, int64_t row, int64_t rows, int64_t col, int64_t cols, int64_t pitch,
-                  int buffer, int tag, int64_t offset = 0) const;
+                  int buffer, int tag) const;
   void CountBytes(const isa::Descriptor& d);
 
   const Variant& v_;
@@ -284,7 +283,6 @@ class Mapper {
   const int64_t word_elements_;  // operands of a word
   const uint64_t vault_bytes_;
   const int64_t beat_;
-  const double pin_cycles_per_byte_;
   Scheduler* s_ = nullptr;  // of the stream at hand
   Late late_;
   std::vector<LayerPlan> plan_;

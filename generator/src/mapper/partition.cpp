@@ -230,7 +230,7 @@ Step Mapper::Send(const SendSpec& spec, int tag) const {
       d.Set(FieldId::kRowFlits, CeilDiv(spec.row_bytes, link));
       d.Set(FieldId::kSendAddr, from);
       d.Set(FieldId::kSendPitch, spec.pitch);
-      d.Set(FieldId::kDstAddr, put ? from : s_->AddressOf(spec.to_buffer) + spec.to_offset);
+      d.Set(FieldId::kDstAddr, put ? from : s_->AddressOf(spec.to_buffer));
       d.Set(FieldId::kDstPitch, put ? spec.pitch : spec.to_pitch);
     }
     return d;
