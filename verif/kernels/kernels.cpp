@@ -509,10 +509,11 @@ class GarbageRun {
 
   KernelResult Run() {
     Orders();
-    for (int i = 0; i < 60 * setup_.rounds && result_.passed; ++i) {
+    for (int i = 0; i < setup_.garbage && result_.passed;) {
       const Descriptor bad = Spoil(good_, random_);
       const ErrorCode expected = machine_.Check(bad);
       if (expected == ErrorCode::kNone) continue;
+      ++i;
       std::vector<Descriptor> program(random_.Below(4), load_);
       const auto index = static_cast<uint32_t>(program.size());
       program.push_back(bad);

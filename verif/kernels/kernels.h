@@ -34,6 +34,7 @@ struct KernelSetup {
   RtlOptions device;  // disturb and the seed of the disturbance
   uint64_t seed = 1;  // of shapes and values
   int rounds = 1;     // how often over what a quick run does
+  int garbage = 60;   // bad descriptors that the kernel of this name draws
 };
 
 struct Kernel {

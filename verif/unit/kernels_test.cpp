@@ -29,7 +29,12 @@ bool IsFull() { return std::getenv("VAULTRAIN_FULL") != nullptr; }
 kernels::KernelSetup SetupOf(const Variant& variant, uint64_t seed) {
   // Models live under the build folder, so that a run needs nothing from outside.
   setenv("XDG_CACHE_HOME", VT_CACHE, 1);
-  return {variant, LoadVaultDram(variant, Resources()), Resources(), {}, seed, IsFull() ? 4 : 1};
+  kernels::KernelSetup setup{variant, LoadVaultDram(variant, Resources()), Resources(), {}, seed};
+  if (IsFull()) {
+    setup.rounds = 4;
+    setup.garbage = 1000;
+  }
+  return setup;
 }
 
 void ExpectPasses(const kernels::KernelCase& one, const kernels::KernelSetup& setup) {

@@ -24,6 +24,7 @@ using Json = nlohmann::ordered_json;
 
 // A full run draws this many times as many programs as a quick one.
 constexpr int kFullRounds = 8;
+constexpr int kFullGarbage = 100000;
 
 struct Row {
   std::string name;
@@ -140,9 +141,11 @@ int RunVerify(const VerifyOptions& options) {
   std::vector<Case> all = LintCases(variant, scratch.path(), options.full);
   for (const kernels::KernelCase& one : kernels::CasesOf(variant)) {
     all.push_back({one.name, [&, one] {
-                     kernels::KernelSetup setup{variant,      dram,
-                                                Resources(),  {},
-                                                options.seed, options.full ? kFullRounds : 1};
+                     kernels::KernelSetup setup{variant, dram, Resources(), {}, options.seed};
+                     if (options.full) {
+                       setup.rounds = kFullRounds;
+                       setup.garbage = kFullGarbage;
+                     }
                      Row row;
                      row.kernel = kernels::RunCase(one, setup);
                      row.passed = row.kernel->passed;
