@@ -111,10 +111,10 @@ std::optional<Mismatch> CompareTensors(const Program& program, Device& rtl, Devi
     rtl.Read(tensor.address, rtl_bytes);
     golden.Read(tensor.address, golden_bytes);
     if (rtl_bytes == golden_bytes) continue;
-    // What lies behind the columns of a row is no part of the tensor.
+    // What lies between the values is no part of the tensor.
     const int64_t bytes = BytesOf(tensor.format);
     for (int64_t i = 0; i < tensor.rows * tensor.cols; ++i) {
-      const int64_t at = i / tensor.cols * tensor.pitch_bytes + i % tensor.cols * bytes;
+      const int64_t at = tensor.OffsetOf(i / tensor.cols, i % tensor.cols);
       uint32_t values[2] = {0, 0};
       for (int64_t b = 0; b < bytes; ++b) {
         values[0] |= uint32_t{rtl_bytes[at + b]} << (8 * b);

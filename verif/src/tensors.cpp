@@ -22,21 +22,21 @@ uint16_t ToBf16(float value) {
 }  // namespace
 
 uint64_t TensorBytes(const ProgramTensor& tensor) {
-  return static_cast<uint64_t>(tensor.rows * tensor.pitch_bytes);
+  return static_cast<uint64_t>(tensor.bytes());
 }
 
 std::vector<uint8_t> EncodeTensor(const ProgramTensor& tensor, std::span<const float> values) {
   std::vector<uint8_t> bytes(TensorBytes(tensor));
   for (int64_t r = 0; r < tensor.rows; ++r) {
-    uint8_t* row = bytes.data() + r * tensor.pitch_bytes;
     for (int64_t c = 0; c < tensor.cols; ++c) {
+      uint8_t* at = bytes.data() + tensor.OffsetOf(r, c);
       const float value = values[r * tensor.cols + c];
       if (tensor.format == ElementFormat::kFp32) {
-        std::memcpy(row + 4 * c, &value, 4);
+        std::memcpy(at, &value, 4);
       } else {
         const uint16_t narrow =
             tensor.format == ElementFormat::kU16 ? static_cast<uint16_t>(value) : ToBf16(value);
-        std::memcpy(row + 2 * c, &narrow, 2);
+        std::memcpy(at, &narrow, 2);
       }
     }
   }
@@ -47,14 +47,14 @@ std::vector<float> DecodeTensor(const ProgramTensor& tensor, std::span<const uin
   std::vector<float> values;
   values.reserve(static_cast<size_t>(tensor.rows * tensor.cols));
   for (int64_t r = 0; r < tensor.rows; ++r) {
-    const uint8_t* row = bytes.data() + r * tensor.pitch_bytes;
     for (int64_t c = 0; c < tensor.cols; ++c) {
+      const uint8_t* at = bytes.data() + tensor.OffsetOf(r, c);
       uint32_t bits = 0;
       if (tensor.format == ElementFormat::kFp32) {
-        std::memcpy(&bits, row + 4 * c, 4);
+        std::memcpy(&bits, at, 4);
       } else {
         uint16_t narrow = 0;
-        std::memcpy(&narrow, row + 2 * c, 2);
+        std::memcpy(&narrow, at, 2);
         bits = static_cast<uint32_t>(narrow) << 16;
         if (tensor.format == ElementFormat::kU16) {
           bits = std::bit_cast<uint32_t>(static_cast<float>(narrow));
@@ -94,11 +94,16 @@ WholeTensor TensorOf(const Program& program, const std::string& name) {
 std::vector<ProgramSegment> Scatter(const WholeTensor& tensor, std::span<const float> values) {
   std::vector<ProgramSegment> segments;
   std::vector<float> part_values;
+  const int64_t cols = static_cast<int64_t>(values.size()) / tensor.rows;
   for (const ProgramTensor* part : tensor.parts) {
     part_values.clear();
     for (int64_t r = 0; r < part->rows; ++r) {
-      const auto row = values.begin() + (part->row + r) * tensor.cols + part->col;
-      part_values.insert(part_values.end(), row, row + part->cols);
+      const auto row = values.begin() + (part->row + r) * cols + part->col;
+      if (part->source.empty()) {
+        part_values.insert(part_values.end(), row, row + part->cols);
+      } else {
+        for (const int32_t from : part->source) part_values.push_back(from < 0 ? 0.0f : row[from]);
+      }
     }
     segments.push_back({part->address, EncodeTensor(*part, part_values)});
   }

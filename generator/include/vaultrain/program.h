@@ -34,9 +34,12 @@ enum class TensorRole {
   kLoss,        // fp32, one value a sample
 };
 
-// A tensor in memory, or the part of one that lies in one vault: row-major, rows `pitch_bytes`
-// apart; the bytes between cols and pitch are zero. Parts of a tensor may cover each other: then
-// they hold the same values.
+// A tensor in memory, or the part of one that lies in one vault: rows `pitch_bytes` apart. Parts of
+// a tensor may cover each other: then they hold the same values.
+//
+// Where rows are samples that are images, columns are [channel][y][x]; the channels of a pixel lie
+// side by side, pixels x_pitch and y_pitch bytes apart, so that the samples of a pixel follow each
+// other. Bytes between values are zero: they are the zeros around an image.
 struct ProgramTensor {
   std::string name;    // unique: the tensor's, or "fc1.W[0:32,0:784]@5" for a part in vault 5
   std::string tensor;  // of which it is a part
@@ -49,6 +52,23 @@ struct ProgramTensor {
   int64_t pitch_bytes = 0;
   int64_t row = 0;  // of the tensor, where the part begins
   int64_t col = 0;
+  int64_t height = 1, width = 1;
+  int64_t x_pitch = 0, y_pitch = 0;
+  // Input whose columns are not those of a sample: which value of the sample each one holds, -1 a
+  // zero.
+  std::vector<int32_t> source;
+
+  int64_t pixels() const { return height * width; }
+  // Bytes from `address` to a value.
+  int64_t OffsetOf(int64_t r, int64_t c) const {
+    const int64_t pixel = c % pixels();
+    return r * pitch_bytes + pixel / width * y_pitch + pixel % width * x_pitch +
+           c / pixels() * BytesOf(format);
+  }
+  // From the first value to the end of the last row.
+  int64_t bytes() const {
+    return (height - 1) * y_pitch + (width - 1) * x_pitch + rows * pitch_bytes;
+  }
 };
 
 // The descriptors of one node, in the memory of its vault.

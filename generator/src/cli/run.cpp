@@ -37,13 +37,13 @@ int RunProgram(const RunOptions& options) {
   for (const ProgramTensor& tensor : program.tensors) {
     std::vector<uint8_t> bytes(TensorBytes(tensor));
     engine->Read(tensor.address, bytes);
-    // Without what lies behind the columns.
-    const size_t row_bytes =
-        static_cast<size_t>(tensor.cols) * static_cast<size_t>(BytesOf(tensor.format));
+    // Without what lies between the values.
+    const size_t size = static_cast<size_t>(BytesOf(tensor.format));
     std::string values;
-    for (int64_t r = 0; r < tensor.rows; ++r) {
-      values.append(reinterpret_cast<const char*>(bytes.data()) + r * tensor.pitch_bytes,
-                    row_bytes);
+    for (int64_t i = 0; i < tensor.rows * tensor.cols; ++i) {
+      values.append(reinterpret_cast<const char*>(bytes.data()) +
+                        tensor.OffsetOf(i / tensor.cols, i % tensor.cols),
+                    size);
     }
     const std::string hash = ToHex(Sha256(values));
     const char* format = tensor.format == ElementFormat::kBf16   ? "bf16"

@@ -53,6 +53,8 @@ void Mapper::PlaceTensors() {
   }
   const ElementFormat operand = operand_ == 2 ? ElementFormat::kBf16 : ElementFormat::kFp32;
   tensor_of_.assign(graph_.tensors.size(), -1);
+  const bool images = std::any_of(graph_.layers.begin(), graph_.layers.end(),
+                                  [](const TrainingLayer& layer) { return !layer.IsFlat(); });
   // Parameters first and side by side.
   for (int pass = 0; pass < 2; ++pass) {
     for (size_t i = 0; i < graph_.tensors.size(); ++i) {
@@ -65,6 +67,7 @@ void Mapper::PlaceTensors() {
           role = TensorRole::kInput;
           break;
         case TensorKind::kActivation:
+        case TensorKind::kIndex:
           break;
         case TensorKind::kGradient:
           role = TensorRole::kGradient;
@@ -96,14 +99,24 @@ void Mapper::PlaceTensors() {
         cols = local_batch_;
       } else if (!t.is_parameter()) {
         rows = local_batch_;
-        cols = t.kind == TensorKind::kGradient ? plan_[layer_of_[i]].slice : t.cols;
+        cols = t.kind == TensorKind::kGradient && layer_of_[i] >= 0 ? plan_[layer_of_[i]].slice
+                                                                    : t.cols;
       } else if (t.kind == TensorKind::kBias) {
         cols = plan_[layer_of_[i]].slice;
       } else {
         const LayerPlan& plan = plan_[layer_of_[i]];
         rows = std::min(plan.slice, CeilDiv(plan.Blocks(), grid_.batch.parts) * plan.block);
+        const TrainingLayer layer = Mapped(layer_of_[i]);
+        if (!layer.IsFlat()) cols = layer.window.taps() * TapWidth(layer);
+      }
+      const bool is_raster = images && !row && !t.is_parameter();
+      const Raster raster = is_raster ? RasterFor(i) : Raster();
+      if (is_raster) {
+        rows = raster.Rows();
+        cols = raster.image.channels;
       }
       tensor_of_[i] = Allocate(t.name, role, format, rows, cols);
+      if (is_raster) raster_[tensor_of_[i]] = raster;
     }
   }
   if (keep_gradients_) {
@@ -117,7 +130,8 @@ void Mapper::PlaceTensors() {
                                              parameter.rows, parameter.cols);
     }
   }
-  ones_ = Allocate("ones", TensorRole::kConstant, operand, 1, local_batch_);
+  ones_ =
+      Allocate("ones", TensorRole::kConstant, operand, 1, std::max(local_batch_, word_elements_));
 }
 
 // What a node has of the tensors becomes parts of the whole tensors, vault by vault.
@@ -163,15 +177,41 @@ void Mapper::Expand() {
       const LayerPlan* plan =
           layer_of_[found->second] < 0 ? nullptr : &plan_[layer_of_[found->second]];
       const int64_t first = plan != nullptr && plan->split ? place.output_part * plan->slice : 0;
-      if (of_samples) {
+      const auto raster = raster_.find(static_cast<int>(t));
+      if (raster != raster_.end() && raster->second.image.pixels() > 1) {
+        const Raster& r = raster->second;
+        for (int64_t g = 0; g < r.groups; ++g) {
+          const int64_t begin = g * r.samples;
+          add(local, node, r.Row(g, 0, 0), std::min(r.samples, local_batch_ - begin),
+              samples + begin, r.image.features(), 0);
+          ProgramTensor& part = program_.tensors.back();
+          part.height = r.image.height;
+          part.width = r.image.width;
+          part.x_pitch = r.samples * part.pitch_bytes;
+          part.y_pitch = r.Width() * part.x_pitch;
+          if (local.role == TensorRole::kInput && UnfoldsInput()) part.source = InputSource();
+          if (alone && r.groups > 1) {
+            part.name = fmt::format("{}[{}:{}]", local.tensor, begin, begin + part.rows);
+          }
+        }
+      } else if (of_samples) {
         const bool is_slice = tensor.kind == TensorKind::kGradient;
-        add(local, node, 0, local.rows, samples, local.cols, is_slice ? first : 0);
+        add(local, node, 0, local_batch_, samples, local.cols, is_slice ? first : 0);
       } else if (tensor.kind == TensorKind::kBias) {
         if (place.batch_part == 0) add(local, node, 0, 1, 0, local.cols, first);
       } else {
+        const TrainingLayer layer = Mapped(layer_of_[found->second]);
+        const bool by_taps = local.cols != tensor.cols;
+        const int64_t cols = by_taps ? layer.from.channels : tensor.cols;
         for (int64_t b = place.batch_part; b < plan->Blocks(); b += grid_.batch.parts) {
-          add(local, node, b / grid_.batch.parts * plan->block, plan->RowsOf(b),
-              first + b * plan->block, local.cols, 0);
+          for (int64_t col = 0; col < tensor.cols; col += cols) {
+            add(local, node, b / grid_.batch.parts * plan->block, plan->RowsOf(b),
+                first + b * plan->block, cols, col);
+            if (!by_taps) continue;
+            ProgramTensor& part = program_.tensors.back();
+            part.address += static_cast<uint64_t>(col / cols * TapWidth(layer) * 4);
+            if (alone) part.name = fmt::format("{}[tap {}]", local.tensor, col / cols);
+          }
         }
       }
     }
@@ -192,10 +232,19 @@ void Mapper::Fill(const std::vector<std::vector<float>>& start) {
       const std::vector<float>& values = start[found->second];
       const int64_t cols = graph_.tensors[found->second].cols;
       segment.bytes.resize(static_cast<size_t>(part.rows * part.pitch_bytes));
+      auto copy = [&](int64_t row, int64_t to, int64_t from, int64_t count) {
+        std::memcpy(segment.bytes.data() + row * part.pitch_bytes + 4 * to,
+                    values.data() + (part.row + row) * cols + from, static_cast<size_t>(count) * 4);
+      };
+      const TrainingLayer layer = Mapped(layer_of_[found->second]);
+      // With the first tap come all of them.
+      const bool by_taps = part.cols != cols;
+      if (by_taps && part.col > 0) continue;
       for (int64_t r = 0; r < part.rows; ++r) {
-        std::memcpy(segment.bytes.data() + r * part.pitch_bytes,
-                    values.data() + (part.row + r) * cols + part.col,
-                    static_cast<size_t>(part.cols) * 4);
+        if (!by_taps) copy(r, 0, part.col, part.cols);
+        for (int64_t tap = 0; by_taps && tap < layer.window.taps(); ++tap) {
+          copy(r, tap * TapWidth(layer), tap * part.cols, part.cols);
+        }
       }
     } else if (part.role == TensorRole::kConstant) {
       segment.bytes.resize(static_cast<size_t>(part.pitch_bytes));
@@ -209,6 +258,33 @@ void Mapper::Fill(const std::vector<std::vector<float>>& start) {
       continue;
     }
     program_.image.push_back(std::move(segment));
+  }
+  // Zeros around images, and samples that fill up a group: never written, but read.
+  for (const auto& [tensor, raster] : raster_) {
+    const int64_t pitch = local_[tensor].pitch_bytes;
+    const int64_t all = raster.Rows();
+    std::vector<std::pair<int64_t, int64_t>> zeros;  // rows
+    if (local_batch_ % raster.samples != 0) {
+      zeros.emplace_back(0, all);
+    } else if (all > raster.groups * raster.image.pixels() * raster.samples) {
+      int64_t end = 0;
+      for (int64_t g = 0; g < raster.groups; ++g) {
+        for (int64_t y = 0; y < raster.image.height; ++y) {
+          const int64_t begin = raster.Row(g, y, 0);
+          if (begin > end) zeros.emplace_back(end, begin);
+          end = begin + raster.image.width * raster.samples;
+        }
+      }
+      if (all > end) zeros.emplace_back(end, all);
+    }
+    for (size_t node = 0; node < grid_.places.size(); ++node) {
+      for (const auto& range : zeros) {
+        program_.image.push_back(
+            {local_[tensor].address + node * vault_bytes_ +
+                 static_cast<uint64_t>(range.first * pitch),
+             std::vector<uint8_t>(static_cast<size_t>((range.second - range.first) * pitch))});
+      }
+    }
   }
 }
 
@@ -248,7 +324,7 @@ Rect Mapper::RectOf(int tensor, int64_t row, int64_t rows, Offset col, int64_t c
 }
 
 Step Mapper::StorePlain(int tensor, int64_t row, int64_t rows, int64_t col, int64_t cols,
-                        int64_t pitch, int buffer, int tag) const {
+                        int64_t pitch, int buffer, int tag, int64_t offset) const {
   const ProgramTensor& t = local_[tensor];
   const int64_t bytes = BytesOf(t);
   Step step;
@@ -264,7 +340,7 @@ Step Mapper::StorePlain(int tensor, int64_t row, int64_t rows, int64_t col, int6
     d.Set(FieldId::kRows, rows);
     d.Set(FieldId::kRowAccesses, CeilDiv(cols * bytes, kAccess));
     d.Set(FieldId::kDramPitch, dram_pitch);
-    d.Set(FieldId::kSpadAddr, s_->AddressOf(buffer));
+    d.Set(FieldId::kSpadAddr, s_->AddressOf(buffer) + offset);
     d.Set(FieldId::kSpadPitch, pitch);
     return d;
   };
@@ -395,19 +471,20 @@ Step Mapper::Vector(const ComputeSpec& of, const VectorSpec& spec, int tag) cons
   return step;
 }
 
-Step Mapper::Elements(int in, int64_t in_pitch, int64_t rows, int64_t cols, const VectorSpec& spec,
-                      int tag) const {
+Step Mapper::Elements(int in, int64_t in_offset, int64_t in_pitch, int64_t rows, int64_t cols,
+                      const VectorSpec& spec, int tag) const {
   const int64_t lanes = v_.array.cols;
   Step step;
   step.engine = Engine::kVector;
   step.buffers = {{in, false}, {spec.out, true}};
   if (spec.aux >= 0) step.buffers.push_back({spec.aux, false});
   step.make = [=, this](const Place& place) {
+    const bool has_aux = spec.aux >= 0 && (spec.aux_part < 0 || spec.aux_part == place.batch_part);
     Descriptor d(Opcode::kElements);
     d.Set(FieldId::kTag, tag);
     d.Set(FieldId::kUseScale, spec.scale);
     d.Set(FieldId::kScalar, spec.scale ? kScalarStep : 0);
-    d.Set(FieldId::kAuxKind, static_cast<int64_t>(spec.aux_kind));
+    d.Set(FieldId::kAuxKind, static_cast<int64_t>(has_aux ? spec.aux_kind : Aux::kNone));
     d.Set(FieldId::kRelu, spec.relu);
     d.Set(FieldId::kOutFp32, spec.out_bytes == 4 && operand_ == 2);
     d.Set(FieldId::kTailLoop, isa::kNoTail);
@@ -421,11 +498,11 @@ Step Mapper::Elements(int in, int64_t in_pitch, int64_t rows, int64_t cols, cons
     for (int l = 0; l < 2; ++l) {
       d.Set(FieldId::kEOutInc, bounds[l] > 1 ? out_inc[l] : 0, l);
       d.Set(FieldId::kSrcInc, bounds[l] > 1 ? src_inc[l] : 0, l);
-      d.Set(FieldId::kEAuxInc, bounds[l] > 1 && spec.aux >= 0 ? aux_inc[l] : 0, l);
+      d.Set(FieldId::kEAuxInc, bounds[l] > 1 && has_aux ? aux_inc[l] : 0, l);
     }
-    d.Set(FieldId::kSrcBase, s_->AddressOf(in));
+    d.Set(FieldId::kSrcBase, s_->AddressOf(in) + in_offset);
     d.Set(FieldId::kOutBase, s_->AddressOf(spec.out) + spec.out_offset.At(place));
-    d.Set(FieldId::kAuxBase, spec.aux >= 0 ? s_->AddressOf(spec.aux) + spec.aux_offset : 0);
+    d.Set(FieldId::kAuxBase, has_aux ? s_->AddressOf(spec.aux) + spec.aux_offset : 0);
     return d;
   };
   return step;
@@ -509,6 +586,11 @@ void Mapper::CountBytes(const Descriptor& d) {
 
 void Mapper::AddOp(const TrainingOp& op, int tag, double budget) {
   if (op.kind == TrainingOpKind::kSoftmaxCrossEntropy) return AddSoftmax(op, tag);
+  if (IsWindowed(op)) {
+    if (op.kind == TrainingOpKind::kLinearForward) return AddWindowForward(op, tag, budget);
+    if (op.kind == TrainingOpKind::kLinearBackward) return AddWindowBackward(op, tag, budget);
+    return AddWindowUpdate(op, tag, budget);
+  }
   if (grid_.places.size() > 1) {
     if (op.kind == TrainingOpKind::kLinearForward) return AddForward(op, tag, budget);
     if (op.kind == TrainingOpKind::kLinearBackward) return AddBackward(op, tag, budget);
@@ -521,10 +603,11 @@ void Mapper::AddOp(const TrainingOp& op, int tag, double budget) {
   Gemm g;
   g.layer = graph_.layers[op.layer].name;
   g.tag = tag;
-  g.m = op.m;
-  g.n = op.n;
-  g.k = op.k;
+  const TrainingLayer& layer = graph_.layers[op.layer];
+  g.m = local_batch_;
   if (op.kind == TrainingOpKind::kLinearForward) {
+    g.n = layer.out;
+    g.k = layer.in;
     g.a = {tensor(Role::kX), false};
     g.b = {tensor(Role::kW), false};
     g.out = tensor(Role::kY);
@@ -533,6 +616,8 @@ void Mapper::AddOp(const TrainingOp& op, int tag, double budget) {
     return AddGemm(g, budget);
   }
   if (op.kind == TrainingOpKind::kLinearBackward) {
+    g.n = layer.in;
+    g.k = layer.out;
     g.a = {tensor(Role::kDz), false};
     g.b = {tensor(Role::kW), true};
     g.out = tensor(Role::kDx);
@@ -637,7 +722,7 @@ Program Mapper::Map(const Recipe& recipe, const std::string& network) {
     job.layer =
         op.kind == TrainingOpKind::kSoftmaxCrossEntropy ? "loss" : graph_.layers[op.layer].name;
     job.phase = std::string(PhaseName(op.phase));
-    job.macs = static_cast<uint64_t>(op.MacsNeeded());
+    job.macs = static_cast<uint64_t>(op.macs);
     program_.jobs.push_back(std::move(job));
   }
   for (bool train : {false, true}) {
@@ -689,6 +774,13 @@ Program Mapper::Map(const Recipe& recipe, const std::string& network) {
       bytes += static_cast<uint64_t>(layer.in * layer.out * operand_);
     }
   }
+  // Activations beyond what all scratchpads hold go out and come back.
+  int64_t activations = 0;
+  for (const TrainingTensor& t : graph_.tensors) {
+    if (t.kind == TensorKind::kActivation) activations += t.elements() * operand_;
+  }
+  bytes += static_cast<uint64_t>(
+      2 * std::max<int64_t>(0, activations - int64_t{v_.scratchpad.kib} * 1024 * v_.vaults));
   program_.bound_bytes = bytes;
   return std::move(program_);
 }

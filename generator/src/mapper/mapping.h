@@ -5,7 +5,8 @@
 // How a training graph becomes descriptors: what the parts of the mapper share.
 //
 // mapper.cpp places tensors and maps the operations in order; tiles.cpp maps a matrix product onto
-// one node; partition.cpp maps one onto all nodes of a mesh.
+// one node; partition.cpp maps one onto all nodes of a mesh; windows.cpp maps convolutions onto
+// either.
 
 #ifndef VAULTRAIN_SRC_MAPPER_MAPPING_H_
 #define VAULTRAIN_SRC_MAPPER_MAPPING_H_
@@ -56,6 +57,24 @@ struct Tiling {
   bool a_stays = true;
   bool streams_whole = false;  // the streaming operand is so small that all of it stays, too
   double cycles = std::numeric_limits<double>::infinity();
+};
+
+// How the samples of a node lie in memory as rows of channels: group, y, x, sample of the group.
+// The zeros around the image are there, too. Groups are as large as a word of operands, so that
+// transposed, with samples side by side, every pixel begins a word.
+struct Raster {
+  Image image;
+  int64_t samples = 0;  // of a group
+  int64_t groups = 0;
+  int64_t top = 0, left = 0, bottom = 0, right = 0;
+
+  int64_t Width() const { return left + image.width + right; }
+  int64_t Height() const { return top + image.height + bottom; }
+  int64_t Rows() const { return groups * Height() * Width() * samples; }
+  // The first sample of a group at a pixel; y and x count from the image's corner.
+  int64_t Row(int64_t group, int64_t y, int64_t x) const {
+    return ((group * Height() + y + top) * Width() + x + left) * samples;
+  }
 };
 
 // Nodes that have the same part of the outputs and different parts of the batch, or the other way
@@ -122,6 +141,21 @@ struct ComputeSpec {
   int64_t groups = 1, group_pitch = 0;
 
   int64_t Rows() const { return m * groups; }
+};
+
+// One loop of a job: bytes from an iteration to the next in both operands, the results and the
+// auxiliary operand.
+struct Loop {
+  int64_t count = 1;
+  int64_t a = 0, b = 0;
+  int64_t out = 0, aux = 0;
+};
+
+// The loops of a job, innermost first: over rows of A with one B tile, over the depth of a sum, and
+// over sets of sums.
+struct Nest {
+  std::vector<Loop> rows, depth, sets;
+  size_t columns = 0;  // which of the sets walks columns of results
 };
 
 // What becomes of the sums of a ComputeSpec.
@@ -209,13 +243,44 @@ class Mapper {
   void AddGemm(const Gemm& gemm, double budget);
   void AddSoftmax(const TrainingOp& op, int tag);
 
+  // ---- windows.cpp: convolutions
+
+  bool IsWindowed(const TrainingOp& op) const;
+  // Whether the host hands over the windows of the first layer instead of its image.
+  bool UnfoldsInput() const;
+  // The layer as it is mapped: of an unfolded input each window is a pixel.
+  TrainingLayer Mapped(int layer) const;
+  std::vector<int32_t> InputSource() const;
+  Raster RasterFor(size_t graph_tensor) const;
+  int64_t TapWidth(const TrainingLayer& layer) const {
+    return RoundUp(layer.from.channels, word_elements_);
+  }
+  void AddWindowForward(const TrainingOp& op, int tag, double budget);
+  void AddWindowBackward(const TrainingOp& op, int tag, double budget);
+  void AddWindowUpdate(const TrainingOp& op, int tag, double budget);
+  Load GatherWeights(int layer, int w, int64_t row, int64_t rows, int64_t pitch, int buffer,
+                     int tag) const;
+  Load GatherTransposed(int layer, int w, int64_t channel, int64_t channels, int64_t pitch,
+                        int buffer, int tag) const;
+  // COMPUTE and VECTOR of a nest, or several pairs of them where it has too many loops.
+  void AddJobs(std::vector<Step>& work, const ComputeSpec& spec, const VectorSpec& results,
+               Nest nest, int tag) const;
+  void AddBandLoads(std::vector<Load>& loads, int tensor, const Raster& raster, int64_t group,
+                    int64_t y, int64_t rows, int64_t col, int64_t cols, int64_t pitch, int buffer,
+                    int tag) const;
+  void AddBandStores(std::vector<Step>& stores, int tensor, const Raster& raster, int64_t group,
+                     int64_t y, int64_t rows, int64_t col, int64_t cols, int64_t pitch, int buffer,
+                     int tag) const;
+  void AddWindowStep(int parameter, int64_t row, int64_t rows, int64_t col, int64_t cols, int sums,
+                     int64_t sums_offset, int64_t sums_pitch, int owner, bool take_step, int tag);
+
   // ---- steps
 
   Step Compute(const ComputeSpec& spec, int tag) const;
   Step Vector(const ComputeSpec& of, const VectorSpec& spec, int tag) const;
   // out = in * scale + aux, or in where aux is positive; in is fp32, rows of `cols` values.
-  Step Elements(int in, int64_t in_pitch, int64_t rows, int64_t cols, const VectorSpec& spec,
-                int tag) const;
+  Step Elements(int in, int64_t in_offset, int64_t in_pitch, int64_t rows, int64_t cols,
+                const VectorSpec& spec, int tag) const;
   Step Send(const SendSpec& spec, int tag) const;
 
   // ---- partition.cpp: operations on all nodes
@@ -269,7 +334,7 @@ class Mapper {
                                    int tag) const;
   Rect RectOf(int tensor, int64_t row, int64_t rows, Offset col, int64_t cols) const;
   Step StorePlain(int tensor, int64_t row, int64_t rows, int64_t col, int64_t cols, int64_t pitch,
-                  int buffer, int tag) const;
+                  int buffer, int tag, int64_t offset = 0) const;
   void CountBytes(const isa::Descriptor& d);
 
   const Variant& v_;
@@ -288,6 +353,7 @@ class Mapper {
   std::vector<LayerPlan> plan_;
   // Tensors as a node has them, at the same address in every vault.
   std::vector<ProgramTensor> local_;
+  std::map<int, Raster> raster_;  // of local tensors whose rows are pixels
   Program program_;
   std::vector<int> tensor_of_;      // TrainingGraph tensor -> local_
   std::vector<int> layer_of_;       // TrainingGraph tensor -> layer that it belongs to, or -1

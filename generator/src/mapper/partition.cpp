@@ -110,6 +110,10 @@ Partition CheckedPartition(const Variant& variant, const TrainingGraph& graph,
 Partition ChoosePartition(const Variant& variant, const VaultDram& dram,
                           const TrainingGraph& graph) {
   if (variant.vaults == 1) return Partition::kBatch;
+  // Convolutions are not split, so that another partition would have nodes do the same work.
+  const bool images = std::any_of(graph.layers.begin(), graph.layers.end(),
+                                  [](const TrainingLayer& layer) { return !layer.IsFlat(); });
+  if (images && Suits(variant, graph, Partition::kBatch)) return Partition::kBatch;
   const double link = variant.mesh.link_bits / 8.0;
   const double pins = 0.92 * dram.geometry.data_bits / 8.0;
   const double operand = variant.OperandBits() / 8.0;
@@ -165,7 +169,8 @@ void Mapper::PlanLayers() {
   plan_.clear();
   for (const TrainingLayer& layer : graph_.layers) {
     LayerPlan plan;
-    plan.split = (plan_.empty() || plan_.back().split) && Splits(layer.out, grid_.outputs.parts);
+    plan.split = (plan_.empty() || plan_.back().split) && layer.IsFlat() &&
+                 Splits(layer.out, grid_.outputs.parts);
     plan.slice = plan.split ? layer.out / grid_.outputs.parts : layer.out;
     plan.tile = plan.slice;
     plan.block = plan.slice;
@@ -387,8 +392,9 @@ void Mapper::AddForward(const TrainingOp& op, int tag, double budget) {
   const int bias = op.Tensor(Role::kB) < 0 ? -1 : tensor_of_[op.Tensor(Role::kB)];
   const ProgramTensor& out = local_[y];
   const int64_t cols = v_.array.cols;
-  const int64_t a_pitch = OperandPitch({x, false}, op.k);
-  const int64_t b_pitch = OperandPitch({w, false}, op.k);
+  const int64_t k = graph_.layers[op.layer].in;
+  const int64_t a_pitch = OperandPitch({x, false}, k);
+  const int64_t b_pitch = OperandPitch({w, false}, k);
   const int64_t out_pitch = OutPitch(out, out.cols);
   const int64_t tile_bytes = RoundUp(plan.tile, cols) * b_pitch;
   const int outputs = plan.split ? grid_.outputs.parts : 1;
@@ -434,22 +440,15 @@ void Mapper::AddForward(const TrainingOp& op, int tag, double budget) {
         const int64_t pad = at + of_block == count ? padded - count : 0;
         Piece piece{
             static_cast<int>(b % grid_.batch.parts), at * b_pitch, of_block + pad, b_pitch, {}};
-        piece.loads.push_back(LoadPlain(w, b / grid_.batch.parts * plan.block, of_block, 0, op.k,
-                                        pad, b_pitch, Converts(local_[w]), tile, tag,
-                                        piece.offset));
+        piece.loads.push_back(LoadPlain(w, b / grid_.batch.parts * plan.block, of_block, 0, k, pad,
+                                        b_pitch, Converts(local_[w]), tile, tag, piece.offset));
         pieces.push_back(std::move(piece));
       }
       loads.push_back(Gather(Axis::kBatch, tile, b_pitch, std::move(pieces), tag));
 
-      const ComputeSpec product{a,
-                                tile,
-                                kept_x >= 0 ? row * a_pitch : 0,
-                                a_pitch,
-                                0,
-                                b_pitch,
-                                rows,
-                                padded / cols,
-                                KWords(op.k)};
+      const ComputeSpec product{
+          a,        tile, kept_x >= 0 ? row * a_pitch : 0, a_pitch, 0, b_pitch, rows, padded / cols,
+          KWords(k)};
       VectorSpec vector;
       vector.out = results;
       vector.out_bytes = BytesOf(out);
@@ -634,7 +633,7 @@ void Mapper::AddBackward(const TrainingOp& op, int tag, double budget) {
           if (op.mask) late_.loads.emplace_back(Only(Axis::kOutputs, owner, load_mask()));
           late_.waits.push_back(Summed(Axis::kOutputs, owner, sum, tag));
           late_.work.push_back(
-              Only(Axis::kOutputs, owner, Elements(sum, pitch, rows, padded, finish, tag)));
+              Only(Axis::kOutputs, owner, Elements(sum, 0, pitch, rows, padded, finish, tag)));
         }
       }
     }

@@ -25,7 +25,7 @@ namespace {
 using nlohmann::json;
 
 constexpr char kMagic[] = {'V', 'T', 'P', 'R', 'O', 'G', '\r', '\n'};
-constexpr uint32_t kVersion = 2;
+constexpr uint32_t kVersion = 3;
 
 // Offsets in the header.
 constexpr size_t kVersionAt = 8;
@@ -73,7 +73,12 @@ json ToJson(const Program& program) {
                        {"cols", t.cols},
                        {"pitch_bytes", t.pitch_bytes},
                        {"row", t.row},
-                       {"col", t.col}});
+                       {"col", t.col},
+                       {"height", t.height},
+                       {"width", t.width},
+                       {"x_pitch", t.x_pitch},
+                       {"y_pitch", t.y_pitch},
+                       {"source", t.source}});
   }
   json streams = json::array();
   for (const ProgramStream& s : program.streams) {
@@ -208,6 +213,16 @@ Program FromJson(const std::string& file, const json& body) {
     tensor.pitch_bytes = from.Integer<int64_t>("pitch_bytes");
     tensor.row = from.Integer<int64_t>("row");
     tensor.col = from.Integer<int64_t>("col");
+    tensor.height = from.Integer<int64_t>("height", 1);
+    tensor.width = from.Integer<int64_t>("width", 1);
+    tensor.x_pitch = from.Integer<int64_t>("x_pitch");
+    tensor.y_pitch = from.Integer<int64_t>("y_pitch");
+    for (const json& value : from.List("source")) {
+      if (!value.is_number_integer() || !std::in_range<int32_t>(value.get<int64_t>())) {
+        from.Refuse("source", "a list of integers");
+      }
+      tensor.source.push_back(value.get<int32_t>());
+    }
     from.Close();
   }
   for (const json& entry : map.List("streams")) {

@@ -16,7 +16,7 @@
 
 namespace vaultrain {
 
-// Bytes that a tensor occupies, padding included: rows * pitch.
+// Bytes that a tensor occupies, padding included.
 uint64_t TensorBytes(const ProgramTensor& tensor);
 
 // Values [rows][cols] of a part, row-major, as the host writes them; bf16 rounds to nearest even,
@@ -38,7 +38,8 @@ WholeTensor TensorOf(const Program& program, TensorRole role);
 // By its name.
 WholeTensor TensorOf(const Program& program, const std::string& name);
 
-// What every part of a tensor holds, from the values [rows][cols] of the whole.
+// What every part of a tensor holds, from the values [rows][cols] of the whole, of an input from
+// those of the samples.
 std::vector<ProgramSegment> Scatter(const WholeTensor& tensor, std::span<const float> values);
 
 // Values [rows][cols] of the whole, read from the dies. Where parts cover each other the last one

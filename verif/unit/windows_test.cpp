@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+//
+// Convolutions as the mapper cuts them, on the golden machine beside the reference.
+
+#include <gtest/gtest.h>
+
+#include "unit/mapped_network.h"
+#include "unit/onnx_builder.h"
+
+namespace vaultrain {
+namespace {
+
+struct Conv {
+  int64_t channels;
+  std::vector<int64_t> kernel;
+  std::vector<int64_t> strides = {1, 1};
+  std::vector<int64_t> pads = {0, 0, 0, 0};  // top, left, bottom, right
+  std::vector<int64_t> dilations = {1, 1};
+  bool bias = true;
+  bool relu = true;
+};
+
+void AddInts(onnx::NodeProto* node, const std::string& name, const std::vector<int64_t>& values) {
+  onnx::AttributeProto* attribute = node->add_attribute();
+  attribute->set_name(name);
+  attribute->set_type(onnx::AttributeProto::INTS);
+  for (int64_t value : values) attribute->add_ints(value);
+}
+
+// Convolutions, then fully connected layers with ReLU between them.
+Graph ConvNet(const Image& image, const std::vector<Conv>& convs, const std::vector<int64_t>& fc) {
+  OnnxBuilder b;
+  b.Input("x", {0, image.channels, image.height, image.width});
+  std::string x = "x";
+  Image at = image;
+  for (size_t i = 0; i < convs.size(); ++i) {
+    const Conv& c = convs[i];
+    const std::string name = fmt::format("conv{}", i + 1);
+    b.Input(name + ".w", {c.channels, at.channels, c.kernel[0], c.kernel[1]});
+    std::vector<std::string> inputs = {x, name + ".w"};
+    if (c.bias) {
+      b.Input(name + ".b", {c.channels});
+      inputs.push_back(name + ".b");
+    }
+    b.Node("Conv", name, inputs, name + ".z");
+    onnx::NodeProto* node = b.graph()->mutable_node(b.graph()->node_size() - 1);
+    AddInts(node, "kernel_shape", c.kernel);
+    AddInts(node, "strides", c.strides);
+    AddInts(node, "pads", c.pads);
+    AddInts(node, "dilations", c.dilations);
+    x = name + ".z";
+    if (c.relu) {
+      b.Node("Relu", name + ".relu", {x}, name + ".y");
+      x = name + ".y";
+    }
+    auto extent = [&](int64_t size, int axis) {
+      const int64_t reach = (c.kernel[axis] - 1) * c.dilations[axis] + 1;
+      return (size + c.pads[axis] + c.pads[axis + 2] - reach) / c.strides[axis] + 1;
+    };
+    at = {extent(at.height, 0), extent(at.width, 1), c.channels};
+  }
+  b.Node("Flatten", "flat", {x}, "features");
+  x = "features";
+  int64_t in = at.features();
+  for (size_t i = 0; i < fc.size(); ++i) {
+    const std::string name = fmt::format("fc{}", i + 1);
+    b.Input(name + ".w", {fc[i], in}).Input(name + ".b", {fc[i]});
+    b.Node("Gemm", name, {x, name + ".w", name + ".b"}, name + ".z", {{"transB", 1}});
+    x = name + ".z";
+    if (i + 1 < fc.size()) {
+      b.Node("Relu", name + ".relu", {x}, name + ".y");
+      x = name + ".y";
+    }
+    in = fc[i];
+  }
+  b.Output(x, {0, in});
+  return ParseOnnx(b.Bytes(), "net");
+}
+
+const std::vector<Conv> kTwo = {{8, {3, 3}, {1, 1}, {1, 1, 1, 1}},
+                                {12, {3, 3}, {2, 2}, {1, 1, 1, 1}}};
+
+TEST(Windows, TwoConvolutionsTrainLikeTheReference) {
+  ExpectTrainsLikeReference(MapGraph(ConvNet({9, 7, 3}, kTwo, {10}), 16, {}), 3, 0.05);
+}
+
+TEST(Windows, BatchesThatFillNoGroup) {
+  ExpectTrainsLikeReference(MapGraph(ConvNet({9, 7, 3}, kTwo, {10}), 11, {}), 2, 0.05);
+  ExpectTrainsLikeReference(MapGraph(ConvNet({9, 7, 3}, kTwo, {24, 10}), 37, {}), 2, 0.05);
+}
+
+TEST(Windows, StridesDilationsAndOddPads) {
+  ExpectTrainsLikeReference(
+      MapGraph(ConvNet({14, 11, 2}, {{20, {5, 3}, {3, 2}, {2, 0, 1, 3}}, {17, {2, 2}}}, {20, 7}),
+               16, {}),
+      2, 0.05);
+  ExpectTrainsLikeReference(
+      MapGraph(ConvNet({13, 12, 18},
+                       {{40, {3, 2}, {1, 1}, {2, 1, 2, 2}, {2, 3}, false},
+                        {9, {3, 3}, {2, 3}, {0, 1, 1, 0}, {3, 2}, true, false}},
+                       {5}),
+               16, {}),
+      2, 0.05);
+}
+
+// Pixels between the strides have no gradient.
+TEST(Windows, StridesLongerThanTheKernel) {
+  ExpectTrainsLikeReference(
+      MapGraph(ConvNet({8, 9, 4}, {{16, {3, 3}, {1, 1}, {1, 1, 1, 1}}, {20, {1, 1}, {2, 3}}}, {6}),
+               16, {}),
+      3, 0.05);
+}
+
+TEST(Windows, OneDimension) {
+  ExpectTrainsLikeReference(
+      MapGraph(ConvNet({1, 40, 5}, {{24, {1, 7}, {1, 2}, {0, 3, 0, 3}}, {16, {1, 3}}}, {4}), 20,
+               {}),
+      2, 0.05);
+}
+
+TEST(Windows, BandsAndChunksThatDoNotFitAtOnce) {
+  ExpectTrainsLikeReference(
+      MapGraph(ConvNet({16, 16, 3},
+                       {{40, {3, 3}, {1, 1}, {1, 1, 1, 1}}, {72, {3, 3}, {2, 2}, {1, 1, 1, 1}}},
+                       {50, 10}),
+               32, {"scratchpad.kib=64"}),
+      2, 0.05);
+}
+
+TEST(Windows, WideAndTallArrays) {
+  ExpectTrainsLikeReference(
+      MapGraph(ConvNet({9, 7, 3}, kTwo, {10}), 16,
+               {"array.rows=2", "array.cols=8", "array.lanes=8", "array.align_bits=25"}),
+      2, 0.07);
+  ExpectTrainsLikeReference(MapGraph(ConvNet({9, 7, 3}, kTwo, {10}), 16,
+                                     {"array.rows=2", "array.cols=16", "array.acc_depth=32"}),
+                            2, 0.07);
+}
+
+TEST(Windows, Fp32TrainsLikeTheReferenceToSixDigits) {
+  ExpectTrainsLikeReference(
+      MapGraph(ConvNet({9, 7, 3}, kTwo, {12, 10}), 16, {"operand_format=fp32", "array.lanes=8"}), 2,
+      1e-5);
+}
+
+TEST(Windows, OverSeveralNodes) {
+  for (Partition partition : {Partition::kBatch, Partition::kHybrid}) {
+    const MapOptions options{.partition = partition};
+    ExpectTrainsLikeReference(
+        MapGraph(ConvNet({9, 7, 3},
+                         {{64, {3, 3}, {1, 1}, {1, 1, 1, 1}}, {128, {3, 3}, {2, 2}, {1, 1, 1, 1}}},
+                         {40, 10}),
+                 32, Mesh(2, 2), options),
+        2, 0.07);
+  }
+  ExpectTrainsLikeReference(MapGraph(ConvNet({9, 7, 3}, kTwo, {10}), 48, Mesh(3, 1)), 2, 0.07);
+}
+
+TEST(Windows, KeptGradients) {
+  const Mapped s =
+      MapGraph(ConvNet({9, 7, 3}, kTwo, {10}), 16, Mesh(2, 1), {.keep_gradients = true});
+  ExpectTrainsLikeReference(s, 1, 0.05);
+  EXPECT_EQ(TensorOf(s.program, "conv2.dW").cols, 9 * 8);
+}
+
+}  // namespace
+}  // namespace vaultrain
