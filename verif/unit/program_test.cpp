@@ -156,7 +156,7 @@ TEST_F(ProgramFile, HeaderIsTheDocumentedOne) {
   const Bytes bytes = Content();
   ASSERT_GT(bytes.size(), kHeaderBytes);
   EXPECT_EQ(std::string(bytes.begin(), bytes.begin() + 8), "VTPROG\r\n");
-  EXPECT_EQ(bytes[8], 2);
+  EXPECT_EQ(bytes[8], 3);
   EXPECT_EQ(bytes[16] | bytes[17] << 8, static_cast<int>(bytes.size() - kHeaderBytes));
   const Digest digest = Example().variant_digest;
   EXPECT_TRUE(std::equal(digest.begin(), digest.end(), bytes.begin() + 24));
@@ -201,8 +201,8 @@ TEST_F(ProgramFile, RefusalNamesTheRule) {
   };
   with(0, 'X');
   ExpectRefusal("not a program file");
-  with(8, 3);
-  ExpectRefusal("version 3; this release reads version 2");
+  with(8, 4);
+  ExpectRefusal("version 4; this release reads version 3");
   with(bytes.size() - 1, static_cast<uint8_t>(bytes.back() + 1));
   ExpectRefusal("CRC-32");
   with(60, 1);

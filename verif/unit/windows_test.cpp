@@ -81,86 +81,77 @@ Graph ConvNet(const Image& image, const std::vector<Conv>& convs, const std::vec
 const std::vector<Conv> kTwo = {{8, {3, 3}, {1, 1}, {1, 1, 1, 1}},
                                 {12, {3, 3}, {2, 2}, {1, 1, 1, 1}}};
 
+// Layers of a net as operands of fp32 have no excuse; those of bf16 must go the same way.
+void ExpectBothFormatsTrain(const Graph& net, int batch, std::vector<std::string> overrides,
+                            const MapOptions& options = {}) {
+  ExpectTrainsLikeReference(MapGraph(net, batch, overrides, options), 2, 0.12);
+  overrides.insert(overrides.end(), {"operand_format=fp32", "array.lanes=8"});
+  ExpectTrainsLikeReference(MapGraph(net, batch, overrides, options), 3, 2e-5);
+}
+
 TEST(Windows, TwoConvolutionsTrainLikeTheReference) {
-  ExpectTrainsLikeReference(MapGraph(ConvNet({9, 7, 3}, kTwo, {10}), 16, {}), 3, 0.05);
+  ExpectBothFormatsTrain(ConvNet({9, 7, 3}, kTwo, {10}), 16, {});
 }
 
 TEST(Windows, BatchesThatFillNoGroup) {
-  ExpectTrainsLikeReference(MapGraph(ConvNet({9, 7, 3}, kTwo, {10}), 11, {}), 2, 0.05);
-  ExpectTrainsLikeReference(MapGraph(ConvNet({9, 7, 3}, kTwo, {24, 10}), 37, {}), 2, 0.05);
+  ExpectBothFormatsTrain(ConvNet({9, 7, 3}, kTwo, {10}), 11, {});
+  ExpectBothFormatsTrain(ConvNet({9, 7, 3}, kTwo, {24, 10}), 37, {});
 }
 
 TEST(Windows, StridesDilationsAndOddPads) {
-  ExpectTrainsLikeReference(
-      MapGraph(ConvNet({14, 11, 2}, {{20, {5, 3}, {3, 2}, {2, 0, 1, 3}}, {17, {2, 2}}}, {20, 7}),
-               16, {}),
-      2, 0.05);
-  ExpectTrainsLikeReference(
-      MapGraph(ConvNet({13, 12, 18},
-                       {{40, {3, 2}, {1, 1}, {2, 1, 2, 2}, {2, 3}, false},
-                        {9, {3, 3}, {2, 3}, {0, 1, 1, 0}, {3, 2}, true, false}},
-                       {5}),
-               16, {}),
-      2, 0.05);
+  ExpectBothFormatsTrain(
+      ConvNet({14, 11, 2}, {{20, {5, 3}, {3, 2}, {2, 0, 1, 3}}, {17, {2, 2}}}, {20, 7}), 16, {});
+  ExpectBothFormatsTrain(ConvNet({13, 12, 18},
+                                 {{40, {3, 2}, {1, 1}, {2, 1, 2, 2}, {2, 3}, false},
+                                  {9, {3, 3}, {2, 3}, {0, 1, 1, 0}, {3, 2}, true, false}},
+                                 {5}),
+                         16, {});
 }
 
 // Pixels between the strides have no gradient.
 TEST(Windows, StridesLongerThanTheKernel) {
-  ExpectTrainsLikeReference(
-      MapGraph(ConvNet({8, 9, 4}, {{16, {3, 3}, {1, 1}, {1, 1, 1, 1}}, {20, {1, 1}, {2, 3}}}, {6}),
-               16, {}),
-      3, 0.05);
+  ExpectBothFormatsTrain(
+      ConvNet({8, 9, 4}, {{16, {3, 3}, {1, 1}, {1, 1, 1, 1}}, {20, {1, 1}, {2, 3}}}, {6}), 16, {});
 }
 
 TEST(Windows, OneDimension) {
-  ExpectTrainsLikeReference(
-      MapGraph(ConvNet({1, 40, 5}, {{24, {1, 7}, {1, 2}, {0, 3, 0, 3}}, {16, {1, 3}}}, {4}), 20,
-               {}),
-      2, 0.05);
+  ExpectBothFormatsTrain(
+      ConvNet({1, 40, 5}, {{24, {1, 7}, {1, 2}, {0, 3, 0, 3}}, {16, {1, 3}}}, {4}), 20, {});
 }
 
 TEST(Windows, BandsAndChunksThatDoNotFitAtOnce) {
-  ExpectTrainsLikeReference(
-      MapGraph(ConvNet({16, 16, 3},
-                       {{40, {3, 3}, {1, 1}, {1, 1, 1, 1}}, {72, {3, 3}, {2, 2}, {1, 1, 1, 1}}},
-                       {50, 10}),
-               32, {"scratchpad.kib=64"}),
-      2, 0.05);
+  const Graph net =
+      ConvNet({12, 10, 3}, {{24, {3, 3}, {1, 1}, {1, 1, 1, 1}}, {32, {3, 3}, {2, 2}, {1, 1, 1, 1}}},
+              {100, 10});
+  ExpectBothFormatsTrain(net, 32, {"scratchpad.kib=128"});
+  const Mapped s = MapGraph(net, 32, {"scratchpad.kib=128"});
+  std::string flows;
+  for (const ProgramJob& job : s.program.jobs) flows += job.data_flow + "\n";
+  EXPECT_NE(flows.find("bands of 3 rows"), std::string::npos) << flows;
 }
 
 TEST(Windows, WideAndTallArrays) {
+  const Graph net = ConvNet({9, 7, 3}, kTwo, {10});
   ExpectTrainsLikeReference(
-      MapGraph(ConvNet({9, 7, 3}, kTwo, {10}), 16,
-               {"array.rows=2", "array.cols=8", "array.lanes=8", "array.align_bits=25"}),
-      2, 0.07);
-  ExpectTrainsLikeReference(MapGraph(ConvNet({9, 7, 3}, kTwo, {10}), 16,
-                                     {"array.rows=2", "array.cols=16", "array.acc_depth=32"}),
-                            2, 0.07);
-}
-
-TEST(Windows, Fp32TrainsLikeTheReferenceToSixDigits) {
+      MapGraph(net, 16, {"array.rows=2", "array.cols=8", "array.lanes=8", "array.align_bits=25"}),
+      2, 0.12);
   ExpectTrainsLikeReference(
-      MapGraph(ConvNet({9, 7, 3}, kTwo, {12, 10}), 16, {"operand_format=fp32", "array.lanes=8"}), 2,
-      1e-5);
+      MapGraph(net, 16, {"array.rows=2", "array.cols=16", "array.acc_depth=32"}), 2, 0.12);
 }
 
 TEST(Windows, OverSeveralNodes) {
-  for (Partition partition : {Partition::kBatch, Partition::kHybrid}) {
-    const MapOptions options{.partition = partition};
-    ExpectTrainsLikeReference(
-        MapGraph(ConvNet({9, 7, 3},
-                         {{64, {3, 3}, {1, 1}, {1, 1, 1, 1}}, {128, {3, 3}, {2, 2}, {1, 1, 1, 1}}},
-                         {40, 10}),
-                 32, Mesh(2, 2), options),
-        2, 0.07);
-  }
-  ExpectTrainsLikeReference(MapGraph(ConvNet({9, 7, 3}, kTwo, {10}), 48, Mesh(3, 1)), 2, 0.07);
+  const Graph net =
+      ConvNet({9, 7, 3}, {{64, {3, 3}, {1, 1}, {1, 1, 1, 1}}, {128, {3, 3}, {2, 2}, {1, 1, 1, 1}}},
+              {40, 10});
+  ExpectBothFormatsTrain(net, 32, Mesh(2, 2), {.partition = Partition::kBatch});
+  ExpectBothFormatsTrain(net, 32, Mesh(2, 2), {.partition = Partition::kHybrid});
+  ExpectBothFormatsTrain(ConvNet({9, 7, 3}, kTwo, {10}), 48, Mesh(3, 1));
 }
 
 TEST(Windows, KeptGradients) {
   const Mapped s =
       MapGraph(ConvNet({9, 7, 3}, kTwo, {10}), 16, Mesh(2, 1), {.keep_gradients = true});
-  ExpectTrainsLikeReference(s, 1, 0.05);
+  ExpectTrainsLikeReference(s, 1, 0.12);
   EXPECT_EQ(TensorOf(s.program, "conv2.dW").cols, 9 * 8);
 }
 

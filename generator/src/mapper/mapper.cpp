@@ -587,6 +587,8 @@ void Mapper::CountBytes(const Descriptor& d) {
 void Mapper::AddOp(const TrainingOp& op, int tag, double budget) {
   if (op.kind == TrainingOpKind::kSoftmaxCrossEntropy) return AddSoftmax(op, tag);
   if (IsWindowed(op)) {
+    // Tokens for sums come in the order in which the sums were begun.
+    FlushLate();
     if (op.kind == TrainingOpKind::kLinearForward) return AddWindowForward(op, tag, budget);
     if (op.kind == TrainingOpKind::kLinearBackward) return AddWindowBackward(op, tag, budget);
     return AddWindowUpdate(op, tag, budget);

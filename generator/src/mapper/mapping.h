@@ -252,16 +252,17 @@ class Mapper {
   TrainingLayer Mapped(int layer) const;
   std::vector<int32_t> InputSource() const;
   Raster RasterFor(size_t graph_tensor) const;
+  // Columns of the weights of a tap: whole words, and whole accesses of masters.
   int64_t TapWidth(const TrainingLayer& layer) const {
-    return RoundUp(layer.from.channels, word_elements_);
+    return RoundUp(layer.from.channels, std::max(word_elements_, kAccess / 4));
   }
   void AddWindowForward(const TrainingOp& op, int tag, double budget);
   void AddWindowBackward(const TrainingOp& op, int tag, double budget);
   void AddWindowUpdate(const TrainingOp& op, int tag, double budget);
   Load GatherWeights(int layer, int w, int64_t row, int64_t rows, int64_t pitch, int buffer,
                      int tag) const;
-  Load GatherTransposed(int layer, int w, int64_t channel, int64_t channels, int64_t pitch,
-                        int buffer, int tag) const;
+  Load GatherTransposed(int layer, int w, int64_t channel, int64_t channels, int64_t ky,
+                        int64_t tap_rows, int64_t pitch, int buffer, int tag) const;
   // COMPUTE and VECTOR of a nest, or several pairs of them where it has too many loops.
   void AddJobs(std::vector<Step>& work, const ComputeSpec& spec, const VectorSpec& results,
                Nest nest, int tag) const;

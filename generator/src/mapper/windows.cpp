@@ -108,6 +108,23 @@ std::vector<Loop> Merged(const std::vector<Loop>& loops, size_t keep, size_t* ke
 
 constexpr size_t kNone = ~size_t{0};
 
+// How the rows of B are cut: columns of results that are stored at once, and those whose rows of B
+// lie in the scratchpad at once.
+struct Cut {
+  int64_t chunk = 0, part = 0;
+};
+
+// Chunks begin on accesses of memory and keep their B for all bands; where even the least of them
+// is too long, its parts come anew for each band.
+Cut CutColumns(int64_t columns, int64_t pitch, int64_t room, int64_t least) {
+  constexpr int64_t kStep = isa::kAccessBytes / 2;
+  Cut cut{columns, 0};
+  while (cut.chunk > kStep && cut.chunk * pitch > room) cut.chunk = RoundUp(cut.chunk / 2, kStep);
+  cut.part = cut.chunk;
+  while (cut.part > least && cut.part * pitch > room) cut.part = RoundUp(cut.part / 2, least);
+  return cut;
+}
+
 // The loops of COMPUTE, which knows nothing of results, and those of VECTOR, which knows only them.
 std::vector<Loop> OfOperands(std::vector<Loop> loops) {
   for (Loop& loop : loops) loop.out = loop.aux = 0;
@@ -228,9 +245,9 @@ Load Mapper::GatherWeights(int layer, int w, int64_t row, int64_t rows, int64_t 
   return Gather(Axis::kBatch, buffer, pitch, std::move(pieces), tag);
 }
 
-// Rows are channels, each with all taps of all outputs: [channel][ky][kx][o].
-Load Mapper::GatherTransposed(int layer, int w, int64_t channel, int64_t channels, int64_t pitch,
-                              int buffer, int tag) const {
+// Rows are channels, each with some rows of taps of all outputs: [channel][ky][kx][o].
+Load Mapper::GatherTransposed(int layer, int w, int64_t channel, int64_t channels, int64_t ky,
+                              int64_t tap_rows, int64_t pitch, int buffer, int tag) const {
   const TrainingLayer l = Mapped(layer);
   const LayerPlan& plan = plan_[layer];
   const int parts = grid_.batch.parts;
@@ -238,9 +255,10 @@ Load Mapper::GatherTransposed(int layer, int w, int64_t channel, int64_t channel
   for (int64_t b = 0; b < plan.Blocks(); ++b) {
     const int64_t pad =
         b + 1 == plan.Blocks() ? KWords(l.to.channels) * word_elements_ - l.to.channels : 0;
-    for (int64_t tap = 0; tap < l.window.taps(); ++tap) {
+    const int64_t first = ky * l.window.kernel_w;
+    for (int64_t tap = first; tap < first + tap_rows * l.window.kernel_w; ++tap) {
       Piece piece{static_cast<int>(b % parts),
-                  tap * KWords(l.to.channels) * word_ + b * plan.block * operand_,
+                  (tap - first) * KWords(l.to.channels) * word_ + b * plan.block * operand_,
                   channels,
                   (plan.RowsOf(b) + pad) * operand_,
                   {}};
@@ -269,7 +287,13 @@ void Mapper::AddJobs(std::vector<Step>& work, const ComputeSpec& spec, const Vec
 
   std::vector<Loop> drained = nest.rows;
   size_t tail = kNone;
-  for (Loop& loop : drained) loop.a = loop.b = 0;
+  for (auto* of : {&nest.rows, &nest.sets}) {
+    for (Loop& loop : *of) loop.aux = results.aux < 0 ? 0 : loop.aux;
+  }
+  for (Loop& loop : drained) {
+    loop.a = loop.b = 0;
+    if (results.aux < 0) loop.aux = 0;
+  }
   drained = Merged(drained, kNone, nullptr);
   const size_t pop_level = std::max<size_t>(drained.size(), 1);
   drained.resize(pop_level);
@@ -377,6 +401,12 @@ int64_t PixelsOfSet(int64_t pixels, int64_t samples, int64_t sums) {
   return CeilDiv(pixels, CeilDiv(pixels, most));
 }
 
+// Samples of a pixel that make a set of sums; groups are powers of two.
+int64_t SamplesOfSet(int64_t samples, int64_t sums) {
+  while (samples > sums) samples = CeilDiv(samples, 2);
+  return samples;
+}
+
 }  // namespace
 
 // ---- feed-forward
@@ -397,18 +427,18 @@ void Mapper::AddWindowForward(const TrainingOp& op, int tag, double budget) {
   const int64_t b_pitch = OperandPitch({weights, false}, local_[weights].cols);
   const int64_t a_row = rx.Width() * samples * a_pitch;
 
-  int64_t chunk = l.to.channels;
-  while (chunk > 32 && RoundUp(chunk, cols) * b_pitch > Scratchpad(budget) / 3) {
-    chunk = RoundUp(chunk / 2, 32);
-  }
+  const Cut cut = CutColumns(l.to.channels, b_pitch, Scratchpad(budget) / 3, cols);
+  const int64_t chunk = cut.chunk;
   const int64_t out_pitch = OutPitch(out, chunk);
   const int64_t out_row = l.to.width * samples * out_pitch;
   auto reach = [&](int64_t rows) { return Reach(rows, w.kernel_h, w.stride_h, w.dilation_h); };
   int64_t band = l.to.height;
-  while (band > 1 && 2 * (reach(band) * a_row + band * out_row) + RoundUp(chunk, cols) * b_pitch >
-                         Scratchpad(budget)) {
+  while (band > 1 &&
+         2 * (reach(band) * a_row + band * out_row) + RoundUp(cut.part, cols) * b_pitch >
+             Scratchpad(budget)) {
     band = CeilDiv(band, 2);
   }
+  const int64_t together = SamplesOfSet(samples, v_.AccHalfDepth());
   const int64_t pixels = PixelsOfSet(l.to.width, samples, v_.AccHalfDepth());
   if (data_flow_[tag].empty()) {
     data_flow_[tag] = fmt::format(
@@ -418,61 +448,75 @@ void Mapper::AddWindowForward(const TrainingOp& op, int tag, double budget) {
   }
   for (int64_t n = 0; n < l.to.channels; n += chunk) {
     const int64_t count = std::min(chunk, l.to.channels - n);
-    const int b = s_->AddBuffer(static_cast<uint32_t>(RoundUp(count, cols) * b_pitch), true);
     const int64_t bias_pitch = RoundUp(RoundUp(count * 4, kAccess), word_);
     const int biases = bias < 0 ? -1 : s_->AddBuffer(static_cast<uint32_t>(bias_pitch), true);
     std::vector<Load> shared;
-    shared.push_back(GatherWeights(op.layer, weights, n, count, b_pitch, b, tag));
     if (bias >= 0) {
       Piece piece{0, 0, 1, bias_pitch, {}};
       piece.loads.push_back(LoadPlain(bias, 0, 1, n, count, 0, bias_pitch, false, biases, tag));
       shared.push_back(Gather(Axis::kBatch, biases, bias_pitch, {piece}, tag));
     }
+    int b = -1;
     for (int64_t g = 0; g < rx.groups; ++g) {
       for (int64_t y0 = 0; y0 < l.to.height; y0 += band) {
         const int64_t rows = std::min(band, l.to.height - y0);
         const int a = s_->AddBuffer(static_cast<uint32_t>(reach(rows) * a_row), false);
         const int results = s_->AddBuffer(static_cast<uint32_t>(rows * out_row), false);
-        Task task;
-        task.loads = std::exchange(shared, {});
-        task.loads.emplace_back(LoadPlain(x, rx.Row(g, y0 * w.stride_h - w.pad_top, -rx.left),
-                                          reach(rows) * rx.Width() * samples, 0, l.from.channels, 0,
-                                          a_pitch, false, a, tag));
-        VectorSpec vector;
-        vector.out = results;
-        vector.out_bytes = BytesOf(out);
-        vector.relu = op.relu;
-        vector.tail = n + count == l.to.channels;
-        if (bias >= 0) {
-          vector.aux = biases;
-          vector.aux_kind = Aux::kAdd;
+        shared.emplace_back(LoadPlain(x, rx.Row(g, y0 * w.stride_h - w.pad_top, -rx.left),
+                                      reach(rows) * rx.Width() * samples, 0, l.from.channels, 0,
+                                      a_pitch, false, a, tag));
+        for (int64_t from = 0; from < count; from += cut.part) {
+          const int64_t outputs = std::min(cut.part, count - from);
+          const bool last = from + outputs == count;
+          Task task;
+          task.loads = std::exchange(shared, {});
+          if (b < 0 || outputs < count) {
+            b = s_->AddBuffer(static_cast<uint32_t>(RoundUp(outputs, cols) * b_pitch),
+                              outputs == count);
+            task.loads.push_back(
+                GatherWeights(op.layer, weights, n + from, outputs, b_pitch, b, tag));
+          }
+          VectorSpec vector;
+          vector.out = results;
+          vector.out_bytes = BytesOf(out);
+          vector.relu = op.relu;
+          vector.tail = last && n + count == l.to.channels;
+          if (bias >= 0) {
+            vector.aux = biases;
+            vector.aux_kind = Aux::kAdd;
+            vector.aux_offset = from * 4;
+          }
+          for (int64_t x0 = 0; x0 < l.to.width;) {
+            // As many whole sets as there are, then what is left of the row.
+            const int64_t left = l.to.width - x0;
+            const int64_t of_set = std::min(pixels, left);
+            const int64_t sets = left / of_set;
+            const int64_t step = w.stride_w * samples * a_pitch;
+            Nest nest;
+            nest.rows = {{together, a_pitch, 0, out_pitch, 0},
+                         {of_set, step, 0, samples * out_pitch, 0}};
+            nest.depth = {{KWords(l.from.channels), word_, word_},
+                          {w.kernel_w, w.dilation_w * samples * a_pitch, TapWidth(l) * operand_},
+                          {w.kernel_h, w.dilation_h * a_row, w.kernel_w * TapWidth(l) * operand_}};
+            nest.sets = {
+                {CeilDiv(outputs, cols), 0, cols * b_pitch, cols * vector.out_bytes, cols * 4},
+                {samples / together, together * a_pitch, 0, together * out_pitch, 0},
+                {sets, of_set * step, 0, of_set * samples * out_pitch, 0},
+                {rows, w.stride_h * a_row, 0, out_row, 0}};
+            ComputeSpec product;
+            product.a = a;
+            product.b = b;
+            product.a_offset = (rx.left - w.pad_left) * samples * a_pitch + x0 * step;
+            product.b_pitch = b_pitch;
+            vector.out_offset = from * vector.out_bytes + x0 * samples * out_pitch;
+            AddJobs(task.work, product, vector, nest, tag);
+            x0 += sets * of_set;
+          }
+          if (last) {
+            AddBandStores(task.stores, y, ry, g, y0, rows, n, count, out_pitch, results, tag);
+          }
+          s_->AddTask(std::move(task));
         }
-        for (int64_t x0 = 0; x0 < l.to.width;) {
-          // As many whole sets as there are, then what is left of the row.
-          const int64_t left = l.to.width - x0;
-          const int64_t of_set = std::min(pixels, left);
-          const int64_t sets = left / of_set;
-          const int64_t step = w.stride_w * samples * a_pitch;
-          Nest nest;
-          nest.rows = {{samples, a_pitch, 0, out_pitch, 0},
-                       {of_set, step, 0, samples * out_pitch, 0}};
-          nest.depth = {{KWords(l.from.channels), word_, word_},
-                        {w.kernel_w, w.dilation_w * samples * a_pitch, TapWidth(l) * operand_},
-                        {w.kernel_h, w.dilation_h * a_row, w.kernel_w * TapWidth(l) * operand_}};
-          nest.sets = {{CeilDiv(count, cols), 0, cols * b_pitch, cols * vector.out_bytes, cols * 4},
-                       {sets, of_set * step, 0, of_set * samples * out_pitch, 0},
-                       {rows, w.stride_h * a_row, 0, out_row, 0}};
-          ComputeSpec product;
-          product.a = a;
-          product.b = b;
-          product.a_offset = (rx.left - w.pad_left) * samples * a_pitch + x0 * step;
-          product.b_pitch = b_pitch;
-          vector.out_offset = x0 * samples * out_pitch;
-          AddJobs(task.work, product, vector, nest, tag);
-          x0 += sets * of_set;
-        }
-        AddBandStores(task.stores, y, ry, g, y0, rows, n, count, out_pitch, results, tag);
-        s_->AddTask(std::move(task));
       }
     }
   }
@@ -521,7 +565,12 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
   const int64_t a_pitch = OperandPitch({dz, false}, l.to.channels);
   const int64_t a_row = rz.Width() * samples * a_pitch;
   const int64_t k_words = KWords(l.to.channels);
-  const int64_t b_pitch = w.taps() * k_words * word_;
+  // Behind a single row of outputs each row of dX sees one row of taps; where all of them are too
+  // long, they come one by one.
+  const int64_t least = std::max(cols, kAccess / 4);
+  const int64_t tap_row = w.kernel_w * k_words * word_;
+  const bool by_rows = l.to.height == 1 && least * w.kernel_h * tap_row > Scratchpad(budget) / 3;
+  const int64_t b_pitch = (by_rows ? 1 : w.kernel_h) * tap_row;
   const std::vector<TapPhase> row_phases = RowPhases(l);
   const std::vector<TapPhase> column_phases = ColumnPhases(l);
   // Pixels that no window sees have no gradient; their zeros are in memory from the beginning.
@@ -533,14 +582,13 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
   const bool all_covered =
       covered(row_phases, l.from.height) && covered(column_phases, l.from.width);
 
-  int64_t chunk = l.from.channels;
-  while (chunk > 32 && RoundUp(chunk, cols) * b_pitch > Scratchpad(budget) / 3) {
-    chunk = RoundUp(chunk / 2, 32);
-  }
+  const Cut cut =
+      CutColumns(l.from.channels, b_pitch, Scratchpad(budget) / 3, std::max(cols, kAccess / 4));
+  const int64_t chunk = cut.chunk;
   const int64_t out_pitch = OutPitch(out, chunk);
   const int64_t mask_pitch = OutPitch(local_[x], chunk);
   const int64_t out_row = l.from.width * samples * out_pitch;
-  const int64_t mask_row = op.mask ? l.from.width * samples * mask_pitch : 0;
+  const int64_t mask_row = l.from.width * samples * mask_pitch;
   // Rows of dZ that a band of dX sees.
   auto seen = [&](int64_t y0, int64_t rows) {
     std::pair<int64_t, int64_t> range{rz.image.height, -rz.image.height};
@@ -554,11 +602,13 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
     }
     return range;
   };
-  int64_t band = l.from.height;
+  const int64_t together = SamplesOfSet(samples, v_.AccHalfDepth());
+  int64_t band = by_rows ? 1 : l.from.height;
   while (band > 1) {
     const auto range = seen(0, band);
-    const int64_t need = 2 * ((range.second - range.first) * a_row + band * (out_row + mask_row)) +
-                         RoundUp(chunk, cols) * b_pitch;
+    const int64_t need =
+        2 * ((range.second - range.first) * a_row + band * (out_row + (op.mask ? mask_row : 0))) +
+        RoundUp(cut.part, cols) * b_pitch;
     if (need <= Scratchpad(budget)) break;
     band = CeilDiv(band, 2);
   }
@@ -571,10 +621,8 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
   }
   for (int64_t c = 0; c < l.from.channels; c += chunk) {
     const int64_t count = std::min(chunk, l.from.channels - c);
-    const int64_t padded = RoundUp(count, cols);
-    const int b = s_->AddBuffer(static_cast<uint32_t>(padded * b_pitch), true);
     std::vector<Load> shared;
-    shared.push_back(GatherTransposed(op.layer, weights, c, padded, b_pitch, b, tag));
+    int b = -1;
     for (int64_t g = 0; g < rz.groups; ++g) {
       for (int64_t y0 = 0; y0 < l.from.height; y0 += band) {
         const int64_t rows = std::min(band, l.from.height - y0);
@@ -583,66 +631,86 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
         const int64_t z_rows = range.second - range.first;
         const int a = s_->AddBuffer(static_cast<uint32_t>(z_rows * a_row), false);
         const int results = s_->AddBuffer(static_cast<uint32_t>(rows * out_row), false);
-        Task task;
-        task.loads = std::exchange(shared, {});
-        task.loads.emplace_back(LoadPlain(dz, rz.Row(g, range.first, -rz.left),
-                                          z_rows * rz.Width() * samples, 0, l.to.channels, 0,
-                                          a_pitch, false, a, tag));
-        VectorSpec vector;
-        vector.out = results;
-        vector.out_bytes = BytesOf(out);
-        vector.tail = c + count == l.from.channels;
-        if (op.mask) {
-          vector.aux = s_->AddBuffer(static_cast<uint32_t>(rows * mask_row), false);
-          vector.aux_kind = Aux::kMask;
-          AddBandLoads(task.loads, x, rx, g, y0, rows, c, count, mask_pitch, vector.aux, tag);
-        }
+        const int mask =
+            op.mask ? s_->AddBuffer(static_cast<uint32_t>(rows * mask_row), false) : -1;
+        shared.emplace_back(LoadPlain(dz, rz.Row(g, range.first, -rz.left),
+                                      z_rows * rz.Width() * samples, 0, l.to.channels, 0, a_pitch,
+                                      false, a, tag));
+        if (op.mask) AddBandLoads(shared, x, rx, g, y0, rows, c, count, mask_pitch, mask, tag);
         if (!all_covered) {
-          AddBandLoads(task.loads, dx, rd, g, y0, rows, c, count, out_pitch, results, tag);
+          AddBandLoads(shared, dx, rd, g, y0, rows, c, count, out_pitch, results, tag);
         }
-        for (const TapPhase& py : row_phases) {
-          const int64_t t0 = y0 > py.at ? CeilDiv(y0 - py.at, w.stride_h) : 0;
-          const int64_t t1 =
-              y0 + rows > py.at ? std::min(py.count, CeilDiv(y0 + rows - py.at, w.stride_h)) : 0;
-          if (t1 <= t0) continue;
-          for (const TapPhase& px : column_phases) {
-            const int64_t pixels = PixelsOfSet(px.count, samples, v_.AccHalfDepth());
-            for (int64_t x0 = 0; x0 < px.count;) {
-              const int64_t left = px.count - x0;
-              const int64_t of_set = std::min(pixels, left);
-              const int64_t sets = left / of_set;
-              const int64_t step = samples * a_pitch;
-              const int64_t out_step = w.stride_w * samples * out_pitch;
-              const int64_t mask_step = op.mask ? w.stride_w * samples * mask_pitch : 0;
-              Nest nest;
-              nest.rows = {{samples, a_pitch, 0, out_pitch, op.mask ? mask_pitch : 0},
-                           {of_set, step, 0, out_step, mask_step}};
-              nest.depth = {
-                  {k_words, word_, word_},
-                  {px.taps, -px.back * step, px.tap_step * k_words * word_},
-                  {py.taps, -py.back * a_row, py.tap_step * w.kernel_w * k_words * word_}};
-              nest.sets = {{padded / cols, 0, cols * b_pitch, cols * vector.out_bytes,
-                            op.mask ? cols * operand_ : 0},
-                           {sets, of_set * step, 0, of_set * out_step, of_set * mask_step},
-                           {t1 - t0, a_row, 0, w.stride_h * out_row, w.stride_h * mask_row}};
-              ComputeSpec product;
-              product.a = a;
-              product.b = b;
-              product.a_offset =
-                  (py.from + t0 - range.first) * a_row + (px.from + x0 + rz.left) * step;
-              product.b_offset = (py.tap * w.kernel_w + px.tap) * k_words * word_;
-              product.b_pitch = b_pitch;
-              const int64_t pixel_y = py.at + t0 * w.stride_h - y0;
-              const int64_t pixel_x = px.at + x0 * w.stride_w;
-              vector.out_offset = pixel_y * out_row + pixel_x * samples * out_pitch;
-              vector.aux_offset = op.mask ? pixel_y * mask_row + pixel_x * samples * mask_pitch : 0;
-              AddJobs(task.work, product, vector, nest, tag);
-              x0 += sets * of_set;
+        for (int64_t first = 0; first < count; first += cut.part) {
+          const int64_t channels = std::min(cut.part, count - first);
+          const int64_t padded = RoundUp(channels, cols);
+          const bool last = first + channels == count;
+          Task task;
+          task.loads = std::exchange(shared, {});
+          int64_t ky = 0;
+          for (const TapPhase& py : row_phases) {
+            if (by_rows && py.at == y0) ky = py.tap;
+          }
+          if (b < 0 || channels < count || by_rows) {
+            b = s_->AddBuffer(static_cast<uint32_t>(padded * b_pitch),
+                              channels == count && !by_rows);
+            task.loads.push_back(GatherTransposed(op.layer, weights, c + first, padded, ky,
+                                                  by_rows ? 1 : w.kernel_h, b_pitch, b, tag));
+          }
+          VectorSpec vector;
+          vector.out = results;
+          vector.out_bytes = BytesOf(out);
+          vector.tail = last && c + count == l.from.channels;
+          vector.aux = mask;
+          vector.aux_kind = Aux::kMask;
+          for (const TapPhase& py : row_phases) {
+            const int64_t t0 = y0 > py.at ? CeilDiv(y0 - py.at, w.stride_h) : 0;
+            const int64_t t1 =
+                y0 + rows > py.at ? std::min(py.count, CeilDiv(y0 + rows - py.at, w.stride_h)) : 0;
+            if (t1 <= t0) continue;
+            for (const TapPhase& px : column_phases) {
+              const int64_t pixels = PixelsOfSet(px.count, samples, v_.AccHalfDepth());
+              for (int64_t x0 = 0; x0 < px.count;) {
+                const int64_t left = px.count - x0;
+                const int64_t of_set = std::min(pixels, left);
+                const int64_t sets = left / of_set;
+                const int64_t step = samples * a_pitch;
+                const int64_t out_step = w.stride_w * samples * out_pitch;
+                const int64_t mask_step = w.stride_w * samples * mask_pitch;
+                Nest nest;
+                nest.rows = {{together, a_pitch, 0, out_pitch, mask_pitch},
+                             {of_set, step, 0, out_step, mask_step}};
+                nest.depth = {{k_words, word_, word_},
+                              {px.taps, -px.back * step, px.tap_step * k_words * word_},
+                              {py.taps, -py.back * a_row, py.tap_step * tap_row}};
+                nest.sets = {
+                    {padded / cols, 0, cols * b_pitch, cols * vector.out_bytes, cols * operand_},
+                    {samples / together, together * a_pitch, 0, together * out_pitch,
+                     together * mask_pitch},
+                    {sets, of_set * step, 0, of_set * out_step, of_set * mask_step},
+                    {t1 - t0, a_row, 0, w.stride_h * out_row, w.stride_h * mask_row}};
+                ComputeSpec product;
+                product.a = a;
+                product.b = b;
+                product.a_offset =
+                    (py.from + t0 - range.first) * a_row + (px.from + x0 + rz.left) * step;
+                product.b_offset = (py.tap - ky) * tap_row + px.tap * k_words * word_;
+                product.b_pitch = b_pitch;
+                const int64_t pixel_y = py.at + t0 * w.stride_h - y0;
+                const int64_t pixel_x = px.at + x0 * w.stride_w;
+                vector.out_offset =
+                    pixel_y * out_row + pixel_x * samples * out_pitch + first * vector.out_bytes;
+                vector.aux_offset =
+                    pixel_y * mask_row + pixel_x * samples * mask_pitch + first * operand_;
+                AddJobs(task.work, product, vector, nest, tag);
+                x0 += sets * of_set;
+              }
             }
           }
+          if (last) {
+            AddBandStores(task.stores, dx, rd, g, y0, rows, c, count, out_pitch, results, tag);
+          }
+          s_->AddTask(std::move(task));
         }
-        AddBandStores(task.stores, dx, rd, g, y0, rows, c, count, out_pitch, results, tag);
-        s_->AddTask(std::move(task));
       }
     }
   }
