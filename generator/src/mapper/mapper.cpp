@@ -65,6 +65,7 @@ void Mapper::PlaceTensors() {
           role = TensorRole::kInput;
           break;
         case TensorKind::kActivation:
+        case TensorKind::kIndex:
           break;
         case TensorKind::kGradient:
           role = TensorRole::kGradient;
@@ -521,9 +522,10 @@ void Mapper::AddOp(const TrainingOp& op, int tag, double budget) {
   Gemm g;
   g.layer = graph_.layers[op.layer].name;
   g.tag = tag;
-  g.m = op.m;
-  g.n = op.n;
-  g.k = op.k;
+  g.m = graph_.batch;
+  g.n = graph_.layers[op.layer].out;
+  g.k = graph_.layers[op.layer].in;
+  if (op.kind == TrainingOpKind::kLinearBackward) std::swap(g.n, g.k);
   if (op.kind == TrainingOpKind::kLinearForward) {
     g.a = {tensor(Role::kX), false};
     g.b = {tensor(Role::kW), false};
@@ -637,7 +639,7 @@ Program Mapper::Map(const Recipe& recipe, const std::string& network) {
     job.layer =
         op.kind == TrainingOpKind::kSoftmaxCrossEntropy ? "loss" : graph_.layers[op.layer].name;
     job.phase = std::string(PhaseName(op.phase));
-    job.macs = static_cast<uint64_t>(op.MacsNeeded());
+    job.macs = static_cast<uint64_t>(op.macs);
     program_.jobs.push_back(std::move(job));
   }
   for (bool train : {false, true}) {
@@ -695,6 +697,9 @@ Program Mapper::Map(const Recipe& recipe, const std::string& network) {
 
 Program MapNetwork(const Variant& variant, const VaultDram& dram, const TrainingGraph& graph,
                    const Recipe& recipe, const std::string& network, const MapOptions& options) {
+  for (const TrainingLayer& layer : graph.layers) {
+    if (!layer.IsFlat()) RefuseInput("{}: layer {} cannot be mapped yet", graph.file, layer.name);
+  }
   const Partition partition = options.partition
                                   ? CheckedPartition(variant, graph, *options.partition)
                                   : ChoosePartition(variant, dram, graph);

@@ -387,8 +387,9 @@ void Mapper::AddForward(const TrainingOp& op, int tag, double budget) {
   const int bias = op.Tensor(Role::kB) < 0 ? -1 : tensor_of_[op.Tensor(Role::kB)];
   const ProgramTensor& out = local_[y];
   const int64_t cols = v_.array.cols;
-  const int64_t a_pitch = OperandPitch({x, false}, op.k);
-  const int64_t b_pitch = OperandPitch({w, false}, op.k);
+  const int64_t k = graph_.layers[op.layer].in;
+  const int64_t a_pitch = OperandPitch({x, false}, k);
+  const int64_t b_pitch = OperandPitch({w, false}, k);
   const int64_t out_pitch = OutPitch(out, out.cols);
   const int64_t tile_bytes = RoundUp(plan.tile, cols) * b_pitch;
   const int outputs = plan.split ? grid_.outputs.parts : 1;
@@ -434,22 +435,15 @@ void Mapper::AddForward(const TrainingOp& op, int tag, double budget) {
         const int64_t pad = at + of_block == count ? padded - count : 0;
         Piece piece{
             static_cast<int>(b % grid_.batch.parts), at * b_pitch, of_block + pad, b_pitch, {}};
-        piece.loads.push_back(LoadPlain(w, b / grid_.batch.parts * plan.block, of_block, 0, op.k,
-                                        pad, b_pitch, Converts(local_[w]), tile, tag,
-                                        piece.offset));
+        piece.loads.push_back(LoadPlain(w, b / grid_.batch.parts * plan.block, of_block, 0, k, pad,
+                                        b_pitch, Converts(local_[w]), tile, tag, piece.offset));
         pieces.push_back(std::move(piece));
       }
       loads.push_back(Gather(Axis::kBatch, tile, b_pitch, std::move(pieces), tag));
 
-      const ComputeSpec product{a,
-                                tile,
-                                kept_x >= 0 ? row * a_pitch : 0,
-                                a_pitch,
-                                0,
-                                b_pitch,
-                                rows,
-                                padded / cols,
-                                KWords(op.k)};
+      const ComputeSpec product{
+          a,        tile, kept_x >= 0 ? row * a_pitch : 0, a_pitch, 0, b_pitch, rows, padded / cols,
+          KWords(k)};
       VectorSpec vector;
       vector.out = results;
       vector.out_bytes = BytesOf(out);
