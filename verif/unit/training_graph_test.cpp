@@ -41,9 +41,8 @@ TEST(TrainingGraph, HoldsForwardLossBackwardAndUpdateOfEachLayer) {
     ops.push_back(fmt::format("{} {} {}{}{}", graph.layers[op.layer].name, PhaseName(op.phase),
                               op.macs, op.relu ? " relu" : "", op.mask ? " mask" : ""));
   }
-  EXPECT_THAT(ops,
-              testing::ElementsAre("first FF 96 relu", "second FF 48", "second FF 0",
-                                   "second BP 48 mask", "second UP 48", "first UP 96"));
+  EXPECT_THAT(ops, testing::ElementsAre("first FF 96 relu", "second FF 48", "second FF 0",
+                                        "second BP 48 mask", "second UP 48", "first UP 96"));
 }
 
 TEST(TrainingGraph, CountsMacsWithoutBackPropagationIntoTheInput) {
