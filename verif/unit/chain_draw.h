@@ -77,6 +77,11 @@ class ChainDraw {
     text_ += fmt::format(" {} {}", key, ShapeText(values));
   }
 
+  void Int(const std::string& key, int64_t value) {
+    b_.With(key, value);
+    text_ += fmt::format(" {} {}", key, value);
+  }
+
   std::vector<int64_t> Each(int64_t low, int64_t high, int count) {
     std::vector<int64_t> values;
     for (int i = 0; i < count; ++i) values.push_back(Between(low, high));
@@ -85,14 +90,14 @@ class ChainDraw {
 
   void AddLayer(int64_t left) {
     const std::vector<int64_t> kernel = Each(1, 3, rank_);
-    const int64_t kind = left == 1 && !convolved_ ? 0 : Between(0, 4);
+    const int64_t kind = !convolved_ && (left == 1 || Between(0, 2) > 0) ? 0 : Between(0, 4);
     if (kind == 3) {
       Step("MaxPool", {});
       List("kernel_shape", kernel);
     } else if (kind == 4) {
       Step("AveragePool", {});
       List("kernel_shape", kernel);
-      b_.With("count_include_pad", Between(0, 1));
+      Int("count_include_pad", Between(0, 1));
     } else {
       const int64_t out = Between(1, 4);
       std::vector<int64_t> shape = {out, channels_};
@@ -112,11 +117,15 @@ class ChainDraw {
     if (kind < 4 && Between(0, 2) == 0) List("dilations", Each(1, 2, rank_));
     if (Between(0, 3) == 0) {
       const char* kModes[] = {"VALID", "SAME_UPPER", "SAME_LOWER"};
-      b_.WithText("auto_pad", kModes[Between(0, 2)]);
+      const char* mode = kModes[Between(0, 2)];
+      b_.WithText("auto_pad", mode);
+      text_ += fmt::format(" {}", mode);
     } else if (Between(0, 1)) {
-      List("pads", Each(0, 2, 2 * rank_));
+      std::vector<int64_t> pads;
+      for (int i = 0; i < 2 * rank_; ++i) pads.push_back(Between(0, kernel[i % rank_] - 1));
+      List("pads", pads);
     }
-    if (kind >= 3 && Between(0, 2) == 0) b_.With("ceil_mode", 1);
+    if (kind >= 3 && Between(0, 2) == 0) Int("ceil_mode", 1);
   }
 
   void AddEnd() {

@@ -111,7 +111,7 @@ TEST(Reference, GradientsAreTheCentralDifferencesOfTheLoss) {
 
 TEST(Reference, GradientsOfDrawnChainsAreTheCentralDifferencesOfTheLoss) {
   const uint64_t seed = 1;
-  for (int i = 0; i < 200; ++i) {
+  for (int i = 0; i < 500; ++i) {
     Random random(seed, fmt::format("chain/{}", i));
     ChainDraw draw(random);
     const TrainingGraph graph = Differentiate(draw.Draw(), 3);
@@ -141,6 +141,30 @@ TEST(Reference, DrawnChainsGiveWhatOnnxDefines) {
       ASSERT_NEAR(logits[j], defined.values[j], 1e-12 * (1 + std::abs(logits[j]))) << j;
     }
   }
+}
+
+TEST(Reference, AMaximumIsTheFirstOfEqualsAndNaNIsAboveAll) {
+  OnnxBuilder b;
+  b.Input("x", {0, 2, 2, 3});
+  onnx::TensorProto* w = b.Counting("w", {2, 2, 1, 1}).graph()->mutable_initializer(0);
+  const float kIdentity[] = {1, 0, 0, 1};
+  for (int i = 0; i < 4; ++i) w->set_float_data(i, kIdentity[i]);
+  b.Node("Conv", "conv", {"x", "w"}, "c").Node("GlobalMaxPool", "pool", {"c"}, "y");
+  b.Output("y", {0, 2, 1, 1});
+  const TrainingGraph graph = Differentiate(ParseOnnx(b.Bytes(), "net"), 1);
+  Reference reference(graph, StartingParameters(graph, DefaultRecipe()));
+  const int index = graph.ops[1].Tensor(Role::kIndex);
+  const std::vector<uint8_t> label = {0};
+
+  reference.Step(std::vector<float>{1, 3, 2, 3, 3, 0, -5, -5, -5, -5, -5, -5}, label, 0);
+  EXPECT_EQ(reference.tensor(index), (std::vector<double>{1, 0}));
+  const std::vector<double>& dx = reference.tensor(graph.ops[3].Tensor(Role::kDx));
+  for (size_t i = 0; i < dx.size(); ++i) EXPECT_EQ(dx[i] != 0, i == 1 || i == 6) << i;
+
+  const float nan = std::nanf("");
+  reference.tensor(graph.ops[0].Tensor(Role::kW)) = {1, 0, 0, 1};
+  reference.Forward(std::vector<float>{1, 3, nan, 4, nan, 0, 0, 0, 0, 0, 0, 7}, label);
+  EXPECT_EQ(reference.tensor(index)[0], 2);
 }
 
 TEST(Reference, AnUntrainedUniformOutputLosesTheLogarithmOfTheClasses) {
