@@ -17,6 +17,58 @@ double Dot(const double* a, const double* b, int64_t n) {
   return sum;
 }
 
+// Calls visit(tap, pixel) for the taps of an output pixel that lie inside the image, in the order
+// ky, kx: the tap's place in the window and the pixel's in a channel.
+template <typename Visit>
+void ForTaps(const TrainingLayer& layer, int64_t to_pixel, Visit visit) {
+  const Window& w = layer.window;
+  const int64_t top = to_pixel / layer.to.width * w.stride_h - w.pad_top;
+  const int64_t left = to_pixel % layer.to.width * w.stride_w - w.pad_left;
+  for (int64_t ky = 0; ky < w.kernel_h; ++ky) {
+    const int64_t y = top + ky * w.dilation_h;
+    if (y < 0 || y >= layer.from.height) continue;
+    for (int64_t kx = 0; kx < w.kernel_w; ++kx) {
+      const int64_t x = left + kx * w.dilation_w;
+      if (x < 0 || x >= layer.from.width) continue;
+      visit(ky * w.kernel_w + kx, y * layer.from.width + x);
+    }
+  }
+}
+
+// What an output pixel sees of a sample, as a row of the weights lies: [ky][kx][c].
+void GatherPatch(const TrainingLayer& layer, const double* sample, int64_t to_pixel,
+                 std::vector<double>& patch) {
+  patch.assign(layer.in, 0.0);
+  ForTaps(layer, to_pixel, [&](int64_t tap, int64_t pixel) {
+    for (int64_t c = 0; c < layer.from.channels; ++c) {
+      patch[tap * layer.from.channels + c] = sample[c * layer.from.pixels() + pixel];
+    }
+  });
+}
+
+// Adds a patch to where it came from.
+void ScatterPatch(const TrainingLayer& layer, const std::vector<double>& patch, int64_t to_pixel,
+                  double* sample) {
+  ForTaps(layer, to_pixel, [&](int64_t tap, int64_t pixel) {
+    for (int64_t c = 0; c < layer.from.channels; ++c) {
+      sample[c * layer.from.pixels() + pixel] += patch[tap * layer.from.channels + c];
+    }
+  });
+}
+
+// Whether a candidate takes the place of the largest value so far.
+bool Exceeds(double candidate, double largest) {
+  return candidate > largest || (std::isnan(candidate) && !std::isnan(largest));
+}
+
+// What a mean divides by.
+int64_t Divisor(const TrainingLayer& layer, int64_t to_pixel) {
+  if (layer.count_pad) return layer.window.taps();
+  int64_t inside = 0;
+  ForTaps(layer, to_pixel, [&](int64_t, int64_t) { ++inside; });
+  return inside;
+}
+
 // y += factor * x
 void AddScaled(double factor, const double* x, double* y, int64_t n) {
   for (int64_t i = 0; i < n; ++i) y[i] += factor * x[i];
@@ -44,6 +96,7 @@ double Reference::Forward(std::span<const float> inputs, std::span<const uint8_t
   std::copy(labels.begin(), labels.end(), values_[graph_.label].begin());
   for (const TrainingOp& op : graph_.ops) {
     if (op.kind == TrainingOpKind::kLinearForward) RunForward(op);
+    if (op.kind == TrainingOpKind::kPoolForward) RunPool(op);
     if (op.kind == TrainingOpKind::kSoftmaxCrossEntropy) RunLoss(op);
   }
   double sum = 0;
@@ -54,32 +107,68 @@ double Reference::Forward(std::span<const float> inputs, std::span<const uint8_t
 void Reference::BackwardAndUpdate(double step_size) {
   for (const TrainingOp& op : graph_.ops) {
     if (op.kind == TrainingOpKind::kLinearBackward) RunBackward(op);
+    if (op.kind == TrainingOpKind::kPoolBackward) RunPoolBackward(op);
     if (op.kind == TrainingOpKind::kLinearUpdate) RunUpdate(op, step_size);
   }
 }
 
 void Reference::RunForward(const TrainingOp& op) {
+  const TrainingLayer& layer = graph_.layers[op.layer];
   const double* x = values_[op.Tensor(Role::kX)].data();
   const double* w = values_[op.Tensor(Role::kW)].data();
   double* y = values_[op.Tensor(Role::kY)].data();
-  int bias = op.Tensor(Role::kB);
-  for (int64_t i = 0; i < op.m; ++i) {
-    for (int64_t j = 0; j < op.n; ++j) {
-      double sum = Dot(x + i * op.k, w + j * op.k, op.k) + (bias < 0 ? 0.0 : values_[bias][j]);
-      y[i * op.n + j] = op.relu ? std::max(sum, 0.0) : sum;
+  const int bias = op.Tensor(Role::kB);
+  const int64_t pixels = layer.to.pixels();
+  std::vector<double> patch;
+  for (int64_t i = 0; i < graph_.batch; ++i) {
+    for (int64_t pixel = 0; pixel < pixels; ++pixel) {
+      GatherPatch(layer, x + i * layer.from.features(), pixel, patch);
+      for (int64_t o = 0; o < layer.out; ++o) {
+        const double sum =
+            Dot(patch.data(), w + o * layer.in, layer.in) + (bias < 0 ? 0.0 : values_[bias][o]);
+        y[(i * layer.out + o) * pixels + pixel] = op.relu ? std::max(sum, 0.0) : sum;
+      }
+    }
+  }
+}
+
+void Reference::RunPool(const TrainingOp& op) {
+  const TrainingLayer& layer = graph_.layers[op.layer];
+  const bool maximum = layer.kind == LayerKind::kMaxPool;
+  const int index = op.Tensor(Role::kIndex);
+  const double* x = values_[op.Tensor(Role::kX)].data();
+  double* y = values_[op.Tensor(Role::kY)].data();
+  // A channel of a sample at a time.
+  for (int64_t i = 0; i < graph_.batch * layer.to.channels; ++i) {
+    const double* from = x + i * layer.from.pixels();
+    for (int64_t pixel = 0; pixel < layer.to.pixels(); ++pixel) {
+      const int64_t at = i * layer.to.pixels() + pixel;
+      int64_t best = -1;
+      double value = 0;
+      ForTaps(layer, pixel, [&](int64_t tap, int64_t p) {
+        if (!maximum) {
+          value += from[p];
+        } else if (best < 0 || Exceeds(from[p], value)) {
+          best = tap;
+          value = from[p];
+        }
+      });
+      y[at] = maximum ? value : value / static_cast<double>(Divisor(layer, pixel));
+      if (index >= 0) values_[index][at] = static_cast<double>(best);
     }
   }
 }
 
 void Reference::RunLoss(const TrainingOp& op) {
-  for (int64_t i = 0; i < op.m; ++i) {
-    const double* logits = values_[op.Tensor(Role::kLogits)].data() + i * op.n;
-    double* dz = values_[op.Tensor(Role::kDz)].data() + i * op.n;
+  const int64_t classes = graph_.classes;
+  for (int64_t i = 0; i < graph_.batch; ++i) {
+    const double* logits = values_[op.Tensor(Role::kLogits)].data() + i * classes;
+    double* dz = values_[op.Tensor(Role::kDz)].data() + i * classes;
     auto label = static_cast<int64_t>(values_[op.Tensor(Role::kLabel)][i]);
-    double largest = *std::max_element(logits, logits + op.n);
+    double largest = *std::max_element(logits, logits + classes);
     double sum = 0;
-    for (int64_t j = 0; j < op.n; ++j) sum += std::exp(logits[j] - largest);
-    for (int64_t j = 0; j < op.n; ++j) {
+    for (int64_t j = 0; j < classes; ++j) sum += std::exp(logits[j] - largest);
+    for (int64_t j = 0; j < classes; ++j) {
       dz[j] = std::exp(logits[j] - largest) / sum - (j == label ? 1.0 : 0.0);
     }
     values_[op.Tensor(Role::kLoss)][i] = std::log(sum) - (logits[label] - largest);
@@ -87,32 +176,71 @@ void Reference::RunLoss(const TrainingOp& op) {
 }
 
 void Reference::RunBackward(const TrainingOp& op) {
+  const TrainingLayer& layer = graph_.layers[op.layer];
   const double* dz = values_[op.Tensor(Role::kDz)].data();
   const double* w = values_[op.Tensor(Role::kW)].data();
-  const double* x = values_[op.Tensor(Role::kX)].data();
   std::vector<double>& dx = values_[op.Tensor(Role::kDx)];
   std::fill(dx.begin(), dx.end(), 0.0);
-  for (int64_t i = 0; i < op.m; ++i) {
-    for (int64_t j = 0; j < op.k; ++j) {
-      AddScaled(dz[i * op.k + j], w + j * op.n, dx.data() + i * op.n, op.n);
+  const int64_t pixels = layer.to.pixels();
+  std::vector<double> patch;
+  for (int64_t i = 0; i < graph_.batch; ++i) {
+    for (int64_t pixel = 0; pixel < pixels; ++pixel) {
+      patch.assign(layer.in, 0.0);
+      for (int64_t o = 0; o < layer.out; ++o) {
+        AddScaled(dz[(i * layer.out + o) * pixels + pixel], w + o * layer.in, patch.data(),
+                  layer.in);
+      }
+      ScatterPatch(layer, patch, pixel, dx.data() + i * layer.from.features());
     }
   }
+  Mask(op);
+}
+
+void Reference::RunPoolBackward(const TrainingOp& op) {
+  const TrainingLayer& layer = graph_.layers[op.layer];
+  const double* dz = values_[op.Tensor(Role::kDz)].data();
+  const int index = op.Tensor(Role::kIndex);
+  std::vector<double>& dx = values_[op.Tensor(Role::kDx)];
+  std::fill(dx.begin(), dx.end(), 0.0);
+  for (int64_t i = 0; i < graph_.batch * layer.to.channels; ++i) {
+    double* to = dx.data() + i * layer.from.pixels();
+    for (int64_t pixel = 0; pixel < layer.to.pixels(); ++pixel) {
+      const int64_t at = i * layer.to.pixels() + pixel;
+      const double part = index >= 0 ? dz[at] : dz[at] / static_cast<double>(Divisor(layer, pixel));
+      const double chosen = index >= 0 ? values_[index][at] : -1;
+      ForTaps(layer, pixel, [&](int64_t tap, int64_t p) {
+        if (chosen < 0 || static_cast<int64_t>(chosen) == tap) to[p] += part;
+      });
+    }
+  }
+  Mask(op);
+}
+
+void Reference::Mask(const TrainingOp& op) {
   if (!op.mask) return;
+  const std::vector<double>& x = values_[op.Tensor(Role::kX)];
+  std::vector<double>& dx = values_[op.Tensor(Role::kDx)];
   for (size_t i = 0; i < dx.size(); ++i) {
     if (!(x[i] > 0)) dx[i] = 0;
   }
 }
 
 void Reference::RunUpdate(const TrainingOp& op, double step_size) {
+  const TrainingLayer& layer = graph_.layers[op.layer];
   const double* dz = values_[op.Tensor(Role::kDz)].data();
   const double* x = values_[op.Tensor(Role::kX)].data();
   double* w = values_[op.Tensor(Role::kW)].data();
-  int bias = op.Tensor(Role::kB);
-  for (int64_t sample = 0; sample < op.k; ++sample) {
-    for (int64_t j = 0; j < op.m; ++j) {
-      double step = -step_size * dz[sample * op.m + j];
-      AddScaled(step, x + sample * op.n, w + j * op.n, op.n);
-      if (bias >= 0) values_[bias][j] += step;
+  const int bias = op.Tensor(Role::kB);
+  const int64_t pixels = layer.to.pixels();
+  std::vector<double> patch;
+  for (int64_t i = 0; i < graph_.batch; ++i) {
+    for (int64_t pixel = 0; pixel < pixels; ++pixel) {
+      GatherPatch(layer, x + i * layer.from.features(), pixel, patch);
+      for (int64_t o = 0; o < layer.out; ++o) {
+        const double step = -step_size * dz[(i * layer.out + o) * pixels + pixel];
+        AddScaled(step, patch.data(), w + o * layer.in, layer.in);
+        if (bias >= 0) values_[bias][o] += step;
+      }
     }
   }
 }

@@ -6,12 +6,14 @@
 #ifndef VAULTRAIN_VERIF_UNIT_ONNX_BUILDER_H_
 #define VAULTRAIN_VERIF_UNIT_ONNX_BUILDER_H_
 
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "network/onnx_proto.h"
+#include "vaultrain/random.h"
 
 namespace vaultrain {
 
@@ -41,6 +43,17 @@ class OnnxBuilder {
     for (int64_t i = 0; i < elements; ++i) tensor->add_float_data(static_cast<float>(i));
     return *this;
   }
+  // Normal, with a deviation of 1 / sqrt(values behind an output).
+  OnnxBuilder& Drawn(const std::string& name, const std::vector<int64_t>& dims, Random& random) {
+    onnx::TensorProto* tensor = Initialiser(name, dims, onnx::TensorProto::FLOAT);
+    int64_t elements = 1;
+    for (int64_t dim : dims) elements *= dim;
+    const double fan_in = dims.size() < 2 ? 1.0 : static_cast<double>(elements / dims[0]);
+    for (int64_t i = 0; i < elements; ++i) {
+      tensor->add_float_data(static_cast<float>(random.Normal() / std::sqrt(fan_in)));
+    }
+    return *this;
+  }
   OnnxBuilder& Ints(const std::string& name, const std::vector<int64_t>& values) {
     onnx::TensorProto* tensor =
         Initialiser(name, {static_cast<int64_t>(values.size())}, onnx::TensorProto::INT64);
@@ -56,11 +69,22 @@ class OnnxBuilder {
     for (const std::string& input : inputs) node->add_input(input);
     node->add_output(output);
     for (const auto& [key, value] : attributes) {
-      onnx::AttributeProto* attribute = node->add_attribute();
-      attribute->set_name(key);
-      attribute->set_type(onnx::AttributeProto::INT);
-      attribute->set_i(value);
+      With(key, value);
     }
+    return *this;
+  }
+  // Attributes of the node added last.
+  OnnxBuilder& WithInts(const std::string& key, const std::vector<int64_t>& values) {
+    onnx::AttributeProto* attribute = Attribute(key, onnx::AttributeProto::INTS);
+    for (int64_t value : values) attribute->add_ints(value);
+    return *this;
+  }
+  OnnxBuilder& With(const std::string& key, int64_t value) {
+    Attribute(key, onnx::AttributeProto::INT)->set_i(value);
+    return *this;
+  }
+  OnnxBuilder& WithText(const std::string& key, const std::string& text) {
+    Attribute(key, onnx::AttributeProto::STRING)->set_s(text);
     return *this;
   }
   std::string Bytes() const { return model.SerializeAsString(); }
@@ -68,6 +92,14 @@ class OnnxBuilder {
   onnx::ModelProto model;
 
  private:
+  onnx::AttributeProto* Attribute(const std::string& key,
+                                  onnx::AttributeProto::AttributeType type) {
+    onnx::AttributeProto* attribute =
+        graph()->mutable_node(graph()->node_size() - 1)->add_attribute();
+    attribute->set_name(key);
+    attribute->set_type(type);
+    return attribute;
+  }
   onnx::TensorProto* Initialiser(const std::string& name, const std::vector<int64_t>& dims,
                                  int type) {
     onnx::TensorProto* tensor = graph()->add_initializer();

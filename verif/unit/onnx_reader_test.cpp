@@ -231,15 +231,163 @@ TEST(OnnxReader, RefusesHugeShapesWithoutAllocatingThem) {
   ExpectRefused(MakeFullyConnected("net", {1 << 20, 1 << 20}), {"elements"});
 }
 
+// ---- windows
+
+// x [N,4,6,7] -> Conv -> MaxPool -> AveragePool -> y, with attributes of every type.
+OnnxBuilder Windows() {
+  OnnxBuilder b;
+  b.Input("x", {0, 4, 6, 7}).Counting("w", {6, 2, 3, 2}).Counting("b", {6});
+  b.Node("Conv", "conv", {"x", "w", "b"}, "c", {{"group", 2}});
+  b.WithInts("pads", {2, 1, 0, 1}).WithInts("strides", {1, 2}).WithInts("dilations", {2, 1});
+  b.WithInts("kernel_shape", {3, 2});
+  b.Node("MaxPool", "most", {"c"}, "m", {{"ceil_mode", 1}}).WithInts("kernel_shape", {2, 2});
+  b.WithInts("strides", {3, 2}).WithInts("dilations", {1, 2});
+  b.Node("AveragePool", "mean", {"m"}, "a").WithInts("kernel_shape", {2, 2});
+  b.WithText("auto_pad", "SAME_LOWER").Node("Flatten", "flat", {"a"}, "f");
+  b.Counting("v", {24, 3}).Node("MatMul", "fc", {"f", "v"}, "y").Output("y", {0, 3});
+  return b;
+}
+
+// The shape that a node makes, by name.
+std::string ShapeOf(const OnnxBuilder& b, const std::string& name) {
+  const Graph graph = ParseOnnx(b.Bytes(), "net.onnx");
+  for (const Node& node : graph.nodes) {
+    if (node.name == name) return ShapeText(graph.tensors[node.outputs[0]].shape);
+  }
+  return "none";
+}
+
+TEST(OnnxReader, SlidesWindows) {
+  EXPECT_EQ(ShapeOf(Windows(), "conv"), "[N,6,4,4]");
+  EXPECT_EQ(ShapeOf(Windows(), "most"), "[N,6,2,2]");
+  EXPECT_EQ(ShapeOf(Windows(), "mean"), "[N,6,2,2]");
+}
+
+// Rows: what auto_pad says, of which input, with kernel 3 and a stride.
+TEST(OnnxReader, PadsByItself) {
+  auto shape = [](const char* mode, int64_t in, int64_t stride) {
+    OnnxBuilder b;
+    b.Input("x", {0, 1, in}).Counting("w", {1, 1, 3}).Node("Conv", "conv", {"x", "w"}, "y");
+    b.WithInts("strides", {stride}).WithText("auto_pad", mode);
+    b.graph()->add_output()->set_name("y");
+    return ShapeOf(b, "conv");
+  };
+  EXPECT_EQ(shape("NOTSET", 8, 1), "[N,1,6]");
+  EXPECT_EQ(shape("VALID", 8, 3), "[N,1,2]");
+  EXPECT_EQ(shape("SAME_UPPER", 8, 3), "[N,1,3]");
+  EXPECT_EQ(shape("SAME_LOWER", 8, 1), "[N,1,8]");
+  EXPECT_EQ(shape("SAME_UPPER", 9, 5), "[N,1,2]");
+}
+
+TEST(OnnxReader, LeavesOutAWindowThatWouldStartBehindThePads) {
+  OnnxBuilder b;
+  b.Input("x", {0, 1, 5}).Node("MaxPool", "pool", {"x"}, "y", {{"ceil_mode", 1}});
+  b.WithInts("kernel_shape", {2}).WithInts("strides", {3}).WithInts("pads", {0, 1});
+  b.graph()->add_output()->set_name("y");
+  EXPECT_EQ(ShapeOf(b, "pool"), "[N,1,2]");  // a third would start at 6
+}
+
+TEST(OnnxReader, TakesActivationsAndProductsOfImages) {
+  OnnxBuilder b;
+  b.Input("x", {0, 2, 3, 3}).Counting("k", {2, 1, 1}).Node("Mul", "scale", {"x", "k"}, "s");
+  b.Node("LeakyRelu", "leaky", {"s"}, "l").Node("Sigmoid", "sigmoid", {"l"}, "g");
+  b.Node("Tanh", "tanh", {"g"}, "y").Output("y", {0, 2, 3, 3});
+  EXPECT_EQ(ShapeOf(b, "tanh"), "[N,2,3,3]");
+}
+
+TEST(OnnxReader, RefusesWindowsThatDoNotFit) {
+  auto node = [](int i, auto change) {
+    return [i, change](OnnxBuilder& b) { change(*b.graph()->mutable_node(i)); };
+  };
+  auto ints = [](onnx::NodeProto& n, const std::string& name) -> onnx::AttributeProto& {
+    for (onnx::AttributeProto& attribute : *n.mutable_attribute()) {
+      if (attribute.name() == name) return attribute;
+    }
+    throw std::out_of_range(name);
+  };
+  ExpectRefused(Windows(), node(0, [&](auto& n) { ints(n, "strides").set_ints(1, 0); }),
+                {"'conv' (Conv)", "strides[1] = 0", "1 to 65536"});
+  ExpectRefused(Windows(), node(0, [&](auto& n) { ints(n, "pads").set_ints(2, -1); }),
+                {"'conv'", "pads[2] = -1", "0 to 65536"});
+  ExpectRefused(Windows(), node(0, [&](auto& n) { ints(n, "pads").add_ints(1); }),
+                {"'conv'", "pads has 5 values", "4"});
+  ExpectRefused(Windows(), node(0, [&](auto& n) { ints(n, "kernel_shape").set_ints(0, 2); }),
+                {"'conv'", "kernel_shape [2,2]", "'w' [6,2,3,2]"});
+  ExpectRefused(Windows(), node(0, [&](auto& n) { ints(n, "dilations").set_ints(0, 9); }),
+                {"'conv'", "a window of 19 does not fit into 6 with pads 2 and 0"});
+  ExpectRefused(Windows(), node(0, [&](auto& n) { ints(n, "group").set_i(4); }),
+                {"'conv'", "4 channels in 4 group(s)", "accepts 8"});
+  ExpectRefused(Windows(), node(0, [&](auto& n) { ints(n, "group").set_i(0); }),
+                {"'conv'", "group = 0"});
+  ExpectRefused(Windows(),
+                node(0, [&](auto& n) { ints(n, "strides").set_type(onnx::AttributeProto::INT); }),
+                {"'conv'", "strides must be a list of integers"});
+  ExpectRefused(Windows(), node(1, [&](auto& n) { ints(n, "kernel_shape").clear_ints(); }),
+                {"'most' (MaxPool)", "kernel_shape is missing"});
+  ExpectRefused(Windows(), node(2, [&](auto& n) { ints(n, "auto_pad").set_s("SAME"); }),
+                {"'mean' (AveragePool)", "auto_pad = 'SAME'", "NOTSET, SAME_UPPER"});
+  ExpectRefused(Windows(),
+                [](auto& b) {
+                  b.graph()->mutable_initializer(0)->set_dims(0, 3);
+                  b.graph()->mutable_initializer(0)->set_dims(1, 4);
+                },
+                {"'conv'", "shape mismatch"});
+  ExpectRefused(Windows(),
+                [](auto& b) {
+                  b.graph()->mutable_initializer(1)->set_dims(0, 2);
+                  b.graph()->mutable_initializer(1)->add_dims(3);
+                },
+                {"'conv'", "bias 'b' is [2,3]", "[6]"});
+  OnnxBuilder both = Windows();
+  both.graph()->mutable_node(0)->clear_attribute();
+  onnx::AttributeProto* mode = both.graph()->mutable_node(0)->add_attribute();
+  mode->set_name("auto_pad");
+  mode->set_type(onnx::AttributeProto::STRING);
+  mode->set_s("VALID");
+  *both.graph()->mutable_node(0)->add_attribute() =
+      ints(*Windows().graph()->mutable_node(0), "pads");
+  *both.graph()->mutable_node(0)->add_attribute() =
+      ints(*Windows().graph()->mutable_node(0), "group");
+  ExpectRefused(both.Bytes(), {"'conv'", "both pads and auto_pad"});
+  OnnxBuilder flat;
+  flat.Input("x", {0, 6}).Node("GlobalMaxPool", "pool", {"x"}, "y").Output("y", {0, 6});
+  ExpectRefused(flat.Bytes(), {"'pool'", "'x' is [N,6]", "[N,C,H,W]"});
+}
+
+TEST(OnnxReader, RefusesAttributesThatCameLater) {
+  ExpectRefused(Windows(), [](auto& b) { b.model.mutable_opset_import(0)->set_version(9); },
+                {"'most' (MaxPool)", "ceil_mode", "opset 10", "opset 9"});
+  OnnxBuilder b = Windows();
+  b.model.mutable_opset_import(0)->set_version(10);
+  EXPECT_EQ(ShapeOf(b, "most"), "[N,6,2,2]");
+}
+
 // ---- malformed files
+
+// Windows without groups.
+OnnxBuilder Trainable() {
+  OnnxBuilder b = Windows();
+  b.graph()->mutable_node(0)->mutable_attribute(0)->set_i(1);
+  b.graph()
+      ->mutable_input(0)
+      ->mutable_type()
+      ->mutable_tensor_type()
+      ->mutable_shape()
+      ->mutable_dim(1)
+      ->set_dim_value(2);
+  return b;
+}
 
 // Every string, number and node of a model may be exchanged for a neighbour's or an extreme.
 void MutateFields(Random& random, onnx::ModelProto& model) {
   onnx::GraphProto* graph = model.mutable_graph();
   const int64_t kNumbers[] = {0, -1, 1, 2, 5, 7, 1 << 20, INT64_MAX, INT64_MIN};
-  const char* kStrings[] = {
-      "",     "x",       "w1",  "y1",      "z1",      "p",      "a\nb\xff\x01", "Gemm",
-      "Relu", "Flatten", "Add", "Reshape", "Softmax", "MatMul", "Constant",     "Identity"};
+  const char* kStrings[] = {"",        "x",       "w1",           "y1",
+                            "z1",      "p",       "a\nb\xff\x01", "Gemm",
+                            "Relu",    "Flatten", "Add",          "Reshape",
+                            "Softmax", "MatMul",  "Constant",     "Identity",
+                            "Conv",    "MaxPool", "AveragePool",  "GlobalMaxPool",
+                            "Mul",     "Tanh"};
   auto number = [&] { return kNumbers[random.Below(std::size(kNumbers))]; };
   auto text = [&] { return std::string(kStrings[random.Below(std::size(kStrings))]); };
   onnx::NodeProto* node = graph->mutable_node(random.Below(graph->node_size()));
@@ -261,7 +409,13 @@ void MutateFields(Random& random, onnx::ModelProto& model) {
       node->set_name(text());
       break;
     case 5:
-      if (node->attribute_size()) node->mutable_attribute(0)->set_i(number());
+      if (node->attribute_size()) {
+        auto* attribute = node->mutable_attribute(random.Below(node->attribute_size()));
+        attribute->set_i(number());
+        if (attribute->ints_size()) {
+          attribute->set_ints(random.Below(attribute->ints_size()), number());
+        }
+      }
       break;
     case 6:
       initialiser->set_dims(0, number());
@@ -314,8 +468,10 @@ TEST(OnnxReader, EndsInAGraphOrOneLineOnMutatedFiles) {
   const uint64_t seed = 1;
   Random random(seed, "fuzz");
   int accepted = 0, trained = 0;
-  for (int i = 0; i < 8000; ++i) {
-    onnx::ModelProto model = (i % 2 ? TwoLayers() : Reshaped()).model;
+  for (int i = 0; i < 12000; ++i) {
+    onnx::ModelProto model = i % 3 == 0   ? TwoLayers().model
+                             : i % 3 == 1 ? Reshaped().model
+                                          : Trainable().model;
     if (i % 4 < 2) {
       for (uint64_t n = random.Below(3) + 1; n > 0; --n) MutateFields(random, model);
     }

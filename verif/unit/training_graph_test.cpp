@@ -38,13 +38,11 @@ TEST(TrainingGraph, HoldsForwardLossBackwardAndUpdateOfEachLayer) {
   ASSERT_EQ(graph.layers.size(), 2u);
   std::vector<std::string> ops;
   for (const TrainingOp& op : graph.ops) {
-    ops.push_back(fmt::format("{} {} {}x{}x{}{}{}", graph.layers[op.layer].name,
-                              PhaseName(op.phase), op.m, op.n, op.k, op.relu ? " relu" : "",
-                              op.mask ? " mask" : ""));
+    ops.push_back(fmt::format("{} {} {}{}{}", graph.layers[op.layer].name, PhaseName(op.phase),
+                              op.macs, op.relu ? " relu" : "", op.mask ? " mask" : ""));
   }
-  EXPECT_THAT(ops,
-              testing::ElementsAre("first FF 4x4x6 relu", "second FF 4x3x4", "second FF 4x3x0",
-                                   "second BP 4x4x3 mask", "second UP 3x4x4", "first UP 4x6x4"));
+  EXPECT_THAT(ops, testing::ElementsAre("first FF 96 relu", "second FF 48", "second FF 0",
+                                        "second BP 48 mask", "second UP 48", "first UP 96"));
 }
 
 TEST(TrainingGraph, CountsMacsWithoutBackPropagationIntoTheInput) {
@@ -134,8 +132,205 @@ TEST(TrainingGraph, RefusesWhatItCannotTrainByNode) {
   ExpectRefused(input_relu, {"'relu'", "ReLU of the input"});
   OnnxBuilder nothing;
   nothing.Input("x", {0, 6}).Node("Identity", "same", {"x"}, "y").Output("y", {0, 6});
-  ExpectRefused(nothing, {"no Gemm or MatMul"});
+  ExpectRefused(nothing, {"no Gemm, MatMul or Conv"});
   EXPECT_THROW(Train(TwoLayers(), 0), Error);
+}
+
+// ---- images
+
+// x [N,2,5,6] -> Conv -> Relu -> MaxPool -> Gemm.
+OnnxBuilder Convolved() {
+  OnnxBuilder b;
+  b.Input("x", {0, 2, 5, 6}).Counting("wc", {3, 2, 2, 3}).Counting("bc", {3});
+  b.Counting("wf", {4, 12}).Counting("bf", {4});
+  b.Node("Conv", "conv", {"x", "wc", "bc"}, "c").WithInts("pads", {1, 0, 0, 1});
+  b.Node("Relu", "relu", {"c"}, "r").Node("MaxPool", "pool", {"r"}, "p");
+  b.WithInts("kernel_shape", {2, 3})
+      .WithInts("strides", {2, 2})
+      .Node("Flatten", "flat", {"p"}, "f");
+  b.Node("Gemm", "fc", {"f", "wf", "bf"}, "y", {{"transB", 1}}).Output("y", {0, 4});
+  return b;
+}
+
+TEST(TrainingGraph, FollowsAnImageThroughItsLayers) {
+  const TrainingGraph graph = Train(Convolved());
+  ASSERT_EQ(graph.layers.size(), 3u);
+  const TrainingLayer& conv = graph.layers[0];
+  EXPECT_EQ(conv.from, (Image{5, 6, 2}));
+  EXPECT_EQ(conv.to, (Image{5, 5, 3}));
+  EXPECT_EQ(conv.window, (Window{2, 3, 1, 1, 1, 1, 1, 0, 0, 1}));
+  EXPECT_EQ(conv.in, 12);
+  EXPECT_EQ(conv.out, 3);
+  EXPECT_TRUE(conv.relu && conv.bias && !conv.IsFlat());
+  const TrainingLayer& pool = graph.layers[1];
+  EXPECT_EQ(pool.kind, LayerKind::kMaxPool);
+  EXPECT_EQ(pool.from, conv.to);
+  EXPECT_EQ(pool.to, (Image{2, 2, 3}));
+  EXPECT_FALSE(pool.relu);
+  const TrainingLayer& fc = graph.layers[2];
+  EXPECT_EQ(fc.from, pool.to);
+  EXPECT_EQ(fc.to, (Image{1, 1, 4}));
+  EXPECT_EQ(fc.window, (Window{2, 2}));
+  EXPECT_EQ(fc.in, 12);
+  EXPECT_FALSE(fc.IsFlat());
+
+  std::vector<std::string> ops, tensors;
+  for (const TrainingOp& op : graph.ops) {
+    ops.push_back(fmt::format("{} {} {}{}{}", graph.layers[op.layer].name, PhaseName(op.phase),
+                              op.macs, op.relu ? " relu" : "", op.mask ? " mask" : ""));
+  }
+  // Of the 5 x 5 windows of 2 x 3, the first row sees 1 line and the last column 2 columns.
+  const int64_t conv_macs = 4 * 3 * 2 * (1 + 4 * 2) * (4 * 3 + 2);
+  EXPECT_THAT(ops, testing::ElementsAre(fmt::format("conv FF {} relu", conv_macs), "pool FF 0",
+                                        "fc FF 192", "fc FF 0", "fc BP 192", "fc UP 192",
+                                        "pool BP 0 mask", fmt::format("conv UP {}", conv_macs)));
+  for (const TrainingTensor& t : graph.tensors) {
+    tensors.push_back(fmt::format("{} {}x{} {}x{}x{}", t.name, t.rows, t.cols, t.image.height,
+                                  t.image.width, t.image.channels));
+  }
+  EXPECT_THAT(tensors,
+              testing::ElementsAre("input 4x60 5x6x2", "conv.W 3x12 1x1x0", "conv.b 1x3 1x1x0",
+                                   "conv.Y 4x75 5x5x3", "pool.Y 4x12 2x2x3", "pool.I 4x12 2x2x3",
+                                   "fc.W 4x12 1x1x0", "fc.b 1x4 1x1x0", "fc.Y 4x4 1x1x4",
+                                   "label 4x1 1x1x1", "loss 4x1 1x1x1", "fc.dZ 4x4 1x1x4",
+                                   "pool.dZ 4x12 2x2x3", "conv.dZ 4x75 5x5x3"));
+  const TrainingOp& back = graph.ops[6];
+  EXPECT_EQ(back.kind, TrainingOpKind::kPoolBackward);
+  EXPECT_EQ(graph.tensors[back.Tensor(Role::kX)].name, "conv.Y");
+  EXPECT_EQ(graph.tensors[back.Tensor(Role::kDx)].name, "conv.dZ");
+  EXPECT_EQ(graph.tensors[back.Tensor(Role::kIndex)].kind, TensorKind::kIndex);
+}
+
+TEST(TrainingGraph, BringsWeightsOfImagesIntoTheOrderOfTaps) {
+  const TrainingGraph graph = Train(Convolved());
+  // [out][c][ky][kx] to [out][ky][kx][c].
+  const std::vector<float>& conv = graph.tensors[graph.ops[0].Tensor(Role::kW)].start;
+  EXPECT_EQ(conv[((2 * 2 + 1) * 3 + 2) * 2 + 1], ((2 * 2 + 1) * 2 + 1) * 3 + 2);
+  EXPECT_EQ(conv[((1 * 2 + 0) * 3 + 1) * 2 + 0], ((1 * 2 + 0) * 2 + 0) * 3 + 1);
+  // [out][(c,y,x)] to [out][y][x][c] of the 2 x 2 x 3 image.
+  const std::vector<float>& fc = graph.tensors[graph.ops[2].Tensor(Role::kW)].start;
+  EXPECT_EQ(fc[((3 * 2 + 1) * 2 + 0) * 3 + 2], 3 * 12 + 2 * 4 + 1 * 2 + 0);
+}
+
+TEST(TrainingGraph, TakesAnImageAsFlatWhereNoWindowSlides) {
+  OnnxBuilder b;
+  b.Input("x", {0, 1, 28, 28}).Counting("w", {784, 10}).Node("Flatten", "flat", {"x"}, "f");
+  b.Node("MatMul", "fc", {"f", "w"}, "y").Output("y", {0, 10});
+  const TrainingGraph graph = Train(b);
+  EXPECT_EQ(graph.tensors[graph.input].image, (Image{1, 1, 784}));
+  EXPECT_TRUE(graph.layers[0].IsFlat());
+}
+
+TEST(TrainingGraph, TakesLinesAsImagesOfHeightOne) {
+  OnnxBuilder b;
+  b.Input("x", {0, 3, 9}).Counting("w", {2, 3, 4}).Node("Conv", "conv", {"x", "w"}, "c");
+  b.WithInts("strides", {2}).WithInts("pads", {1, 0}).WithInts("dilations", {2});
+  b.Node("GlobalAveragePool", "mean", {"c"}, "y").Output("y", {0, 2, 1});
+  const TrainingGraph graph = Train(b);
+  EXPECT_EQ(graph.layers[0].from, (Image{1, 9, 3}));
+  EXPECT_EQ(graph.layers[0].to, (Image{1, 2, 2}));
+  EXPECT_EQ(graph.layers[0].window, (Window{1, 4, 1, 2, 1, 2, 0, 1, 0, 0}));
+  EXPECT_EQ(graph.layers[1].kind, LayerKind::kAveragePool);
+  EXPECT_EQ(graph.layers[1].window, (Window{1, 2}));
+  EXPECT_EQ(graph.classes, 2);
+}
+
+TEST(TrainingGraph, PutsNoBackPropagationBeforeTheFirstWeights) {
+  OnnxBuilder b;
+  b.Input("x", {0, 1, 6, 6}).Counting("w", {2, 1, 3, 3});
+  b.Node("MaxPool", "pool", {"x"}, "p").WithInts("kernel_shape", {2, 2});
+  b.Node("Conv", "conv", {"p", "w"}, "c").Node("GlobalMaxPool", "most", {"c"}, "y");
+  b.Output("y", {0, 2, 1, 1});
+  std::vector<std::string> ops;
+  const TrainingGraph graph = Train(b);
+  for (const TrainingOp& op : graph.ops) {
+    ops.push_back(fmt::format("{} {}", graph.layers[op.layer].name, PhaseName(op.phase)));
+  }
+  EXPECT_THAT(
+      ops, testing::ElementsAre("pool FF", "conv FF", "most FF", "most FF", "most BP", "conv UP"));
+  EXPECT_EQ(graph.ops[0].Tensor(Role::kIndex), -1);
+}
+
+TEST(TrainingGraph, MovesAReluBeforeTheMaximum) {
+  OnnxBuilder b;
+  b.Input("x", {0, 1, 6, 6}).Counting("w", {2, 1, 3, 3}).Counting("f", {8, 3});
+  b.Node("Conv", "conv", {"x", "w"}, "c").Node("MaxPool", "pool", {"c"}, "p");
+  b.WithInts("kernel_shape", {2, 2}).WithInts("strides", {2, 2}).Node("Relu", "relu", {"p"}, "r");
+  b.Node("Flatten", "flat", {"r"}, "v").Node("MatMul", "fc", {"v", "f"}, "y").Output("y", {0, 3});
+  const TrainingGraph graph = Train(b);
+  EXPECT_TRUE(graph.layers[0].relu);
+  EXPECT_FALSE(graph.layers[1].relu);
+}
+
+TEST(TrainingGraph, LetsALastWindowThatHangsOverCountAsPadding) {
+  OnnxBuilder b;
+  b.Input("x", {0, 2, 6, 6}).Counting("w", {2, 2, 1, 1}).Node("Conv", "conv", {"x", "w"}, "c");
+  b.Node("AveragePool", "pool", {"c"}, "p", {{"ceil_mode", 1}});
+  b.WithInts("kernel_shape", {3, 3}).WithInts("strides", {2, 2});
+  b.Node("GlobalMaxPool", "most", {"p"}, "y").Output("y", {0, 2, 1, 1});
+  const TrainingLayer pool = Train(b).layers[1];
+  EXPECT_EQ(pool.to, (Image{3, 3, 2}));
+  EXPECT_EQ(pool.window, (Window{3, 3, 2, 2, 1, 1, 0, 0, 1, 1}));
+  EXPECT_FALSE(pool.count_pad);
+}
+
+TEST(TrainingGraph, RefusesImagesItCannotTrainByNode) {
+  // A chain of a convolution and what `add` makes of its output "c" [N,4,4,4].
+  auto after = [](auto add) {
+    OnnxBuilder b;
+    b.Input("x", {0, 4, 6, 6}).Counting("w", {4, 4, 3, 3}).Node("Conv", "conv", {"x", "w"}, "c");
+    add(b);
+    b.graph()->add_output()->set_name(b.graph()->node(b.graph()->node_size() - 1).output(0));
+    return b;
+  };
+  OnnxBuilder grouped;
+  grouped.Input("x", {0, 4, 6, 6}).Counting("w", {4, 2, 6, 6});
+  grouped.Node("Conv", "conv", {"x", "w"}, "c", {{"group", 2}}).Output("c", {0, 4, 1, 1});
+  ExpectRefused(grouped, {"'conv' (Conv)", "group = 2 cannot be trained yet"});
+  for (const char* op : {"Sigmoid", "Tanh", "LeakyRelu"}) {
+    ExpectRefused(after([&](OnnxBuilder& b) { b.Node(op, "bend", {"c"}, "y"); }),
+                  {"'bend'", op, "cannot be trained yet", "Relu"});
+  }
+  ExpectRefused(after([](OnnxBuilder& b) {
+                  b.Counting("k", {4, 1, 1}).Node("Mul", "scale", {"c", "k"}, "y");
+                }),
+                {"'scale' (Mul)", "cannot be trained yet"});
+  ExpectRefused(after([](OnnxBuilder& b) { b.Node("Identity", "same", {"c"}, "y"); }),
+                {"'conv'", "ends in [4,4,4]"});
+  ExpectRefused(after([](OnnxBuilder& b) {
+                  b.Ints("to", {0, 4, 2, 8}).Node("Reshape", "bend", {"c", "to"}, "r");
+                  b.Node("GlobalMaxPool", "pool", {"r"}, "y");
+                }),
+                {"'pool'", "[4,2,8]", "Reshape", "[4,4,4]"});
+  ExpectRefused(after([](OnnxBuilder& b) {
+                  b.Node("GlobalAveragePool", "pool", {"c"}, "p").Node("Relu", "relu", {"p"}, "y");
+                }),
+                {"'relu'", "'pool'", "cannot be trained yet"});
+  ExpectRefused(after([](OnnxBuilder& b) {
+                  b.Node("GlobalAveragePool", "pool", {"c"}, "p").Counting("k", {4, 1, 1});
+                  b.Node("Add", "bias", {"p", "k"}, "y");
+                }),
+                {"'bias'", "directly after"});
+  ExpectRefused(after([](OnnxBuilder& b) {
+                  b.Counting("k", {4}).Node("Add", "bias", {"c", "k"}, "y");
+                }),
+                {"'bias'", "'k' is [4]", "[4,1,1]"});
+  ExpectRefused(after([](OnnxBuilder& b) {
+                  b.Node("MaxPool", "pool", {"c"}, "y").WithInts("kernel_shape", {1, 1});
+                  b.WithInts("pads", {1, 0, 0, 0});
+                }),
+                {"'pool'", "nothing but padding"});
+  ExpectRefused(after([](OnnxBuilder& b) {
+                  b.Node("AveragePool", "pool", {"c"}, "y", {{"ceil_mode", 1}});
+                  b.With("count_include_pad", 1).WithInts("kernel_shape", {3, 3});
+                  b.WithInts("strides", {2, 2});
+                }),
+                {"'pool'", "ceil_mode", "count_include_pad"});
+  OnnxBuilder wide;
+  wide.Input("x", {0, 2, 300, 300}).Counting("w", {2, 2, 1, 1});
+  wide.Node("Conv", "conv", {"x", "w"}, "c").Node("GlobalMaxPool", "pool", {"c"}, "y");
+  wide.Output("y", {0, 2, 1, 1});
+  ExpectRefused(wide, {"'pool'", "90000", "65536"});
 }
 
 TEST(TrainingGraph, StartsFromTheFileElseFromTheRecipe) {

@@ -49,9 +49,27 @@ struct Tensor {
   bool is_data() const { return !shape.empty() && shape[0] == kBatchDim; }
 };
 
-enum class OperatorKind { kGemm, kMatMul, kAdd, kRelu, kIdentity, kFlatten, kReshape, kSoftmax };
+enum class OperatorKind {
+  kGemm,
+  kMatMul,
+  kConv,
+  kMaxPool,
+  kAveragePool,
+  kGlobalMaxPool,
+  kGlobalAveragePool,
+  kAdd,
+  kMul,
+  kRelu,
+  kLeakyRelu,
+  kSigmoid,
+  kTanh,
+  kIdentity,
+  kFlatten,
+  kReshape,
+  kSoftmax
+};
 
-using Attribute = std::variant<int64_t, float>;
+using Attribute = std::variant<int64_t, float, std::vector<int64_t>, std::string>;
 
 struct Node {
   std::string name;  // as in the file, or OPERATOR_INDEX
@@ -62,6 +80,12 @@ struct Node {
 
   int64_t Int(const std::string& attribute) const {
     return std::get<int64_t>(attributes.at(attribute));
+  }
+  const std::vector<int64_t>& Ints(const std::string& attribute) const {
+    return std::get<std::vector<int64_t>>(attributes.at(attribute));
+  }
+  const std::string& Text(const std::string& attribute) const {
+    return std::get<std::string>(attributes.at(attribute));
   }
 };
 
@@ -76,10 +100,16 @@ struct Graph {
 
 // ---- the operator table
 
+// The opsets of the default ONNX domain that are read.
+inline constexpr int kMinOpset = 7;
+inline constexpr int kMaxOpset = 17;
+
 struct AttributeRule {
   std::string_view name;
-  Attribute default_value;
-  double min, max;  // accepted values, inclusive
+  Attribute default_value;  // an empty list stands for the operator's own default
+  double min = 0, max = 0;  // accepted numbers, inclusive; of a list, each
+  std::vector<std::string_view> choices = {};  // accepted strings
+  int since = kMinOpset;                       // opset
 };
 
 struct Operator {
@@ -94,9 +124,8 @@ struct Operator {
 const std::vector<Operator>& Operators();
 const Operator& OperatorOf(OperatorKind kind);
 
-// The opsets of the default ONNX domain that are read.
-inline constexpr int kMinOpset = 7;
-inline constexpr int kMaxOpset = 17;
+// "FILE: node 'fc1' (Gemm)", the head of every message about a node.
+std::string NodeText(const Graph& graph, const Node& node);
 
 // ---- reading
 

@@ -15,15 +15,17 @@
 //
 // with step_size = learning rate / batch, so that a step descends the mean loss. X is the layer's
 // input, Y its output, dZ the gradient of the loss by the layer's sum before the ReLU. dX of a
-// layer is dZ of the one before (its mask is that layer's ReLU). The first layer has no BP.
-// A BP or UP of a layer may start once its dZ is whole; BP reads W as it was before UP.
+// layer is dZ of the one before (its mask is that layer's ReLU). A layer with no weights before it
+// has no BP. A BP or UP of a layer may start once its dZ is whole; BP reads W as it was before UP.
 //
 // (*) is a convolution: Y[o][y][x] = sum over ky, kx, c of W[o][ky][kx][c] *
 // X[c][y * stride + ky * dilation - pad][x * ..], X being zero outside. A fully connected layer is
 // one of images of 1 x 1 or, behind an image, one whose kernel is the image. Pooling layers have no
 // weights: their FF takes the maximum or the mean of each window of each channel, their BP gives
 // dZ to where the maximum was (the first in the order ky, kx) or to the whole window in equal
-// parts.
+// parts; where windows overlap, the parts add up. Taps outside the image take no part, except that
+// with count_pad a mean divides by all taps. NaN is above every number, so that no maximum hides
+// it. Every window sees at least one pixel of the image.
 
 #ifndef VAULTRAIN_TRAINING_GRAPH_H_
 #define VAULTRAIN_TRAINING_GRAPH_H_
@@ -78,14 +80,15 @@ struct Window {
 enum class FormatClass {
   kOperand,  // narrow: inputs, activations, gradients
   kMaster,   // fp32: weights and biases; FF and BP read a narrow copy of weights
-  kLabel,    // class index, an integer
+  kLabel,    // class, or index in a window: an integer below 65536
   kLoss,     // fp32
 };
 
 // A matrix, row-major. Rows are samples and columns their values [channel][y][x], except weights
 // ([out][ky][kx][c]) and biases ([1][out]).
 struct TrainingTensor {
-  std::string name;  // unique: "fc1.W", "fc1.b", "fc1.Y", "fc1.dZ", "input", "label", "loss"
+  // Unique: "fc1.W", "fc1.b", "fc1.Y", "fc1.dZ", "pool1.I", "input", "label", "loss".
+  std::string name;
   TensorKind kind = TensorKind::kInput;
   FormatClass format = FormatClass::kOperand;
   int64_t rows = 0;
@@ -107,8 +110,9 @@ enum class TrainingOpKind {
 };
 
 // What an operation does with a tensor. Reads: kX, kW and kB (UP also writes these two), kDz of BP
-// and UP, kLogits, kLabel. Writes: kY, kLoss, kDz of the loss, kDx.
-enum class Role { kX, kW, kB, kY, kDz, kDx, kLogits, kLabel, kLoss };
+// and UP, kIndex of BP, kLogits, kLabel. Writes: kY, kIndex of FF (of a maximum that has a BP),
+// kLoss, kDz of the loss, kDx.
+enum class Role { kX, kW, kB, kY, kIndex, kDz, kDx, kLogits, kLabel, kLoss };
 
 struct Operand {
   Role role;
@@ -137,13 +141,17 @@ struct TrainingLayer {
   LayerKind kind = LayerKind::kLinear;
   Image from, to;
   Window window;
-  int64_t in = 0, out = 0;  // of a weight matrix: values behind an output, and outputs of a pixel
+  // Of a weight matrix: values behind an output, and outputs of a pixel; 0 of pooling.
+  int64_t in = 0, out = 0;
   bool relu = false;
   bool bias = false;
   bool count_pad = false;  // a mean counts the zeros around the image
 
   // A matrix product of samples and weights.
-  bool IsFlat() const { return from.pixels() == 1 && to.pixels() == 1; }
+  bool IsFlat() const {
+    return kind == LayerKind::kLinear && window.taps() == 1 && from.pixels() == 1 &&
+           to.pixels() == 1;
+  }
 };
 
 struct TrainingGraph {

@@ -789,6 +789,9 @@ Program Mapper::Map(const Recipe& recipe, const std::string& network) {
 
 Program MapNetwork(const Variant& variant, const VaultDram& dram, const TrainingGraph& graph,
                    const Recipe& recipe, const std::string& network, const MapOptions& options) {
+  for (const TrainingLayer& layer : graph.layers) {
+    if (!layer.IsFlat()) RefuseInput("{}: layer {} cannot be mapped yet", graph.file, layer.name);
+  }
   const Partition partition = options.partition
                                   ? CheckedPartition(variant, graph, *options.partition)
                                   : ChoosePartition(variant, dram, graph);

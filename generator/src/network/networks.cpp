@@ -18,74 +18,177 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A float tensor in the graph's interface; dimension 0 stands for the batch "N".
-void Declare(onnx::ValueInfoProto* info, const std::string& name, const std::vector<int>& dims) {
-  info->set_name(name);
-  onnx::TypeProto::Tensor* type = info->mutable_type()->mutable_tensor_type();
-  type->set_elem_type(onnx::TensorProto::FLOAT);
-  for (int dim : dims) {
-    onnx::TensorShapeProto::Dimension* made = type->mutable_shape()->add_dim();
-    if (dim == 0) {
-      made->set_dim_param("N");
-    } else {
-      made->set_dim_value(dim);
+// ONNX of a chain, layer by layer. Parameters "LAYER.W" and "LAYER.b" are graph inputs without
+// initialisers.
+class ChainWriter {
+ public:
+  // shape: of a sample.
+  ChainWriter(const std::string& name, std::vector<int> shape) : shape_(std::move(shape)) {
+    model_.set_ir_version(8);
+    model_.set_producer_name("vaultrain");
+    onnx::OperatorSetIdProto* opset = model_.add_opset_import();
+    opset->set_domain("");
+    opset->set_version(kMaxOpset);
+    graph_ = model_.mutable_graph();
+    graph_->set_name(name);
+    DeclareSamples(graph_->add_input(), from_);
+  }
+
+  // [out][in], transB = 1; what follows is y, or the graph's output if it is the last.
+  ChainWriter& Gemm(const std::string& layer, int out, bool last = false) {
+    Declare(graph_->add_input(), layer + ".W", {out, shape_[0]});
+    AddLayer("Gemm", layer, out, last ? "logits" : layer + ".z");
+    SetInt("transB", 1);
+    shape_ = {out};
+    return *this;
+  }
+
+  // A square window; [out][in][kernel][kernel].
+  ChainWriter& Conv(const std::string& layer, int out, int kernel, int stride, int pad) {
+    Declare(graph_->add_input(), layer + ".W", {out, shape_[0], kernel, kernel});
+    AddLayer("Conv", layer, out, layer + ".z");
+    SetWindow(kernel, stride, pad);
+    shape_[0] = out;
+    return *this;
+  }
+
+  ChainWriter& MaxPool(const std::string& name, int kernel) {
+    AddNode("MaxPool", name, {from_}, name + ".y");
+    SetWindow(kernel, kernel, 0);
+    return *this;
+  }
+
+  ChainWriter& Relu(const std::string& name, const std::string& output) {
+    AddNode("Relu", name, {from_}, output);
+    return *this;
+  }
+
+  ChainWriter& Flatten() {
+    AddNode("Flatten", "flatten", {from_}, "flat");
+    shape_ = {shape_[0] * shape_[1] * shape_[2]};
+    return *this;
+  }
+
+  std::string Bytes() {
+    DeclareSamples(graph_->add_output(), from_);
+    std::string bytes;
+    {
+      google::protobuf::io::StringOutputStream stream(&bytes);
+      google::protobuf::io::CodedOutputStream coded(&stream);
+      coded.SetSerializationDeterministic(true);
+      model_.SerializeToCodedStream(&coded);
+    }
+    return bytes;
+  }
+
+ private:
+  // A float tensor in the graph's interface; dimension 0 stands for the batch "N".
+  static void Declare(onnx::ValueInfoProto* info, const std::string& name,
+                      const std::vector<int>& dims) {
+    info->set_name(name);
+    onnx::TypeProto::Tensor* type = info->mutable_type()->mutable_tensor_type();
+    type->set_elem_type(onnx::TensorProto::FLOAT);
+    for (int dim : dims) {
+      onnx::TensorShapeProto::Dimension* made = type->mutable_shape()->add_dim();
+      if (dim == 0) {
+        made->set_dim_param("N");
+      } else {
+        made->set_dim_value(dim);
+      }
     }
   }
+
+  void DeclareSamples(onnx::ValueInfoProto* info, const std::string& name) const {
+    std::vector<int> dims = {0};
+    dims.insert(dims.end(), shape_.begin(), shape_.end());
+    Declare(info, name, dims);
+  }
+
+  void AddNode(const std::string& op, const std::string& name,
+               const std::vector<std::string>& inputs, const std::string& output) {
+    node_ = graph_->add_node();
+    node_->set_name(name);
+    node_->set_op_type(op);
+    for (const std::string& input : inputs) node_->add_input(input);
+    node_->add_output(output);
+    from_ = output;
+  }
+
+  // Its weight is declared already.
+  void AddLayer(const std::string& op, const std::string& layer, int out,
+                const std::string& output) {
+    Declare(graph_->add_input(), layer + ".b", {out});
+    AddNode(op, layer, {from_, layer + ".W", layer + ".b"}, output);
+  }
+
+  void SetInt(const std::string& name, int64_t value) {
+    onnx::AttributeProto* attribute = node_->add_attribute();
+    attribute->set_name(name);
+    attribute->set_type(onnx::AttributeProto::INT);
+    attribute->set_i(value);
+  }
+
+  void SetInts(const std::string& name, const std::vector<int64_t>& values) {
+    onnx::AttributeProto* attribute = node_->add_attribute();
+    attribute->set_name(name);
+    attribute->set_type(onnx::AttributeProto::INTS);
+    for (int64_t value : values) attribute->add_ints(value);
+  }
+
+  void SetWindow(int kernel, int stride, int pad) {
+    SetInts("kernel_shape", {kernel, kernel});
+    SetInts("strides", {stride, stride});
+    SetInts("pads", {pad, pad, pad, pad});
+    for (size_t i = 1; i < shape_.size(); ++i) {
+      shape_[i] = (shape_[i] + 2 * pad - kernel) / stride + 1;
+    }
+  }
+
+  onnx::ModelProto model_;
+  onnx::GraphProto* graph_;
+  onnx::NodeProto* node_ = nullptr;  // the last one
+  std::string from_ = "x";           // its output
+  std::vector<int> shape_;           // of a sample of it
+};
+
+// LeNet-5 (LeCun et al., 1998) as it is drawn today: all feature maps connected, ReLU, maxima.
+std::string MakeLeNet() {
+  ChainWriter net("lenet", {1, 28, 28});
+  net.Conv("conv1", 6, 5, 1, 2).Relu("relu1", "conv1.y").MaxPool("pool1", 2);
+  net.Conv("conv2", 16, 5, 1, 0).Relu("relu2", "conv2.y").MaxPool("pool2", 2);
+  net.Flatten();
+  net.Gemm("fc1", 120).Relu("relu3", "fc1.y").Gemm("fc2", 84).Relu("relu4", "fc2.y");
+  return net.Gemm("fc3", 10, true).Bytes();
+}
+
+// Convolutions with strides in place of pooling.
+std::string MakeTinyConv() {
+  ChainWriter net("tiny-conv", {1, 28, 28});
+  net.Conv("conv1", 8, 3, 2, 0).Relu("relu1", "conv1.y");
+  net.Conv("conv2", 16, 3, 2, 1).Relu("relu2", "conv2.y");
+  return net.Flatten().Gemm("fc1", 10, true).Bytes();
 }
 
 }  // namespace
 
 std::string MakeFullyConnected(const std::string& name, const std::vector<int>& widths) {
-  onnx::ModelProto model;
-  model.set_ir_version(8);
-  model.set_producer_name("vaultrain");
-  onnx::OperatorSetIdProto* opset = model.add_opset_import();
-  opset->set_domain("");
-  opset->set_version(kMaxOpset);
-  onnx::GraphProto* graph = model.mutable_graph();
-  graph->set_name(name);
-  Declare(graph->add_input(), "x", {0, widths[0]});
-  std::string from = "x";
+  ChainWriter net(name, {widths[0]});
   for (size_t i = 1; i < widths.size(); ++i) {
-    bool last = i + 1 == widths.size();
-    std::string layer = "fc" + std::to_string(i);
-    Declare(graph->add_input(), layer + ".W", {widths[i], widths[i - 1]});
-    Declare(graph->add_input(), layer + ".b", {widths[i]});
-    onnx::NodeProto* gemm = graph->add_node();
-    gemm->set_name(layer);
-    gemm->set_op_type("Gemm");
-    for (const std::string& input : {from, layer + ".W", layer + ".b"}) gemm->add_input(input);
-    from = last ? "logits" : layer + ".z";
-    gemm->add_output(from);
-    onnx::AttributeProto* trans_b = gemm->add_attribute();
-    trans_b->set_name("transB");
-    trans_b->set_type(onnx::AttributeProto::INT);
-    trans_b->set_i(1);
-    if (last) continue;
-    onnx::NodeProto* relu = graph->add_node();
-    relu->set_name("relu" + std::to_string(i));
-    relu->set_op_type("Relu");
-    relu->add_input(from);
-    from = layer + ".y";
-    relu->add_output(from);
+    const bool last = i + 1 == widths.size();
+    const std::string number = std::to_string(i);
+    net.Gemm("fc" + number, widths[i], last);
+    if (!last) net.Relu("relu" + number, "fc" + number + ".y");
   }
-  Declare(graph->add_output(), "logits", {0, widths.back()});
-
-  std::string bytes;
-  {
-    google::protobuf::io::StringOutputStream stream(&bytes);
-    google::protobuf::io::CodedOutputStream coded(&stream);
-    coded.SetSerializationDeterministic(true);
-    model.SerializeToCodedStream(&coded);
-  }
-  return bytes;
+  return net.Bytes();
 }
 
 std::vector<NetworkFile> MakeShippedNetworks() {
   return {
+      {"lenet.onnx", MakeLeNet()},
       {"mlp.onnx", MakeFullyConnected("mlp", {784, 128, 10})},
       {"mlp-wide.onnx", MakeFullyConnected("mlp-wide", {784, 1024, 512, 10})},
       {"tiny.onnx", MakeFullyConnected("tiny", {64, 32, 10})},
+      {"tiny-conv.onnx", MakeTinyConv()},
   };
 }
 

@@ -89,6 +89,7 @@ class Reader {
       if (IsDefaultDomain(import.domain())) opset = import.version();
     }
     if (!opset) Refuse("the model imports no opset of the default domain");
+    opset_ = *opset;
     if (*opset < kMinOpset || *opset > kMaxOpset) {
       Refuse("opset {} is not supported; accepted: {} to {}", *opset, kMinOpset, kMaxOpset);
     }
@@ -424,20 +425,53 @@ class Reader {
       if (rule == op.attributes.end()) {
         RefuseNode(node, proto.op_type(), "attribute {} is not supported", Quote(attribute.name()));
       }
-      bool is_int = std::holds_alternative<int64_t>(rule->default_value);
-      if (attribute.type() != (is_int ? onnx::AttributeProto::INT : onnx::AttributeProto::FLOAT)) {
-        RefuseNode(node, proto.op_type(), "attribute {} must be {}", rule->name,
-                   is_int ? "an integer" : "a float");
+      ReadAttribute(attribute, proto.op_type(), *rule, node);
+    }
+  }
+
+  void ReadAttribute(const onnx::AttributeProto& proto, const std::string& op,
+                     const AttributeRule& rule, Node& node) const {
+    struct Type {
+      onnx::AttributeProto::AttributeType type;
+      std::string_view text;
+    };
+    static constexpr Type kTypes[] = {{onnx::AttributeProto::INT, "an integer"},
+                                      {onnx::AttributeProto::FLOAT, "a float"},
+                                      {onnx::AttributeProto::INTS, "a list of integers"},
+                                      {onnx::AttributeProto::STRING, "a string"}};
+    static_assert(std::size(kTypes) == std::variant_size_v<Attribute>);
+    const Type& type = kTypes[rule.default_value.index()];
+    if (opset_ < rule.since) {
+      RefuseNode(node, op, "attribute {} comes with opset {}; the file is of opset {}", rule.name,
+                 rule.since, opset_);
+    }
+    if (proto.type() != type.type) {
+      RefuseNode(node, op, "attribute {} must be {}", rule.name, type.text);
+    }
+    auto check = [&](double value, std::string_view place) {
+      if (value >= rule.min && value <= rule.max) return;
+      RefuseNode(node, op, "{}{} = {} is not supported; accepted: {}", rule.name, place, value,
+                 rule.min == rule.max ? fmt::format("{}", rule.min)
+                                      : fmt::format("{} to {}", rule.min, rule.max));
+    };
+    Attribute& value = node.attributes[std::string(rule.name)];
+    if (type.type == onnx::AttributeProto::INT) {
+      check(static_cast<double>(proto.i()), "");
+      value = int64_t{proto.i()};
+    } else if (type.type == onnx::AttributeProto::FLOAT) {
+      check(proto.f(), "");
+      value = proto.f();
+    } else if (type.type == onnx::AttributeProto::INTS) {
+      for (int i = 0; i < proto.ints_size(); ++i) {
+        check(static_cast<double>(proto.ints(i)), fmt::format("[{}]", i));
       }
-      double value = is_int ? static_cast<double>(attribute.i()) : attribute.f();
-      if (!(value >= rule->min && value <= rule->max)) {
-        RefuseNode(node, proto.op_type(), "{} = {} is not supported; accepted: {}", rule->name,
-                   value,
-                   rule->min == rule->max ? fmt::format("{}", rule->min)
-                                          : fmt::format("{} to {}", rule->min, rule->max));
+      value = std::vector<int64_t>(proto.ints().begin(), proto.ints().end());
+    } else {
+      if (std::find(rule.choices.begin(), rule.choices.end(), proto.s()) == rule.choices.end()) {
+        RefuseNode(node, op, "{} = {} is not supported; accepted: {}", rule.name, Quote(proto.s()),
+                   fmt::join(rule.choices, ", "));
       }
-      node.attributes[std::string(rule->name)] =
-          is_int ? Attribute(attribute.i()) : Attribute(attribute.f());
+      value = proto.s();
     }
   }
 
@@ -495,6 +529,7 @@ class Reader {
 
   Graph graph_;
   onnx::ModelProto model_;
+  int64_t opset_ = 0;
   std::map<std::string, int> by_name_;
 };
 

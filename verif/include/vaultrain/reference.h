@@ -38,9 +38,12 @@ class Reference {
 
  private:
   void RunForward(const TrainingOp& op);
+  void RunPool(const TrainingOp& op);
   void RunLoss(const TrainingOp& op);
   void RunBackward(const TrainingOp& op);
+  void RunPoolBackward(const TrainingOp& op);
   void RunUpdate(const TrainingOp& op, double step_size);
+  void Mask(const TrainingOp& op);
 
   const TrainingGraph& graph_;
   std::vector<std::vector<double>> values_;
