@@ -790,7 +790,17 @@ Program Mapper::Map(const Recipe& recipe, const std::string& network) {
 Program MapNetwork(const Variant& variant, const VaultDram& dram, const TrainingGraph& graph,
                    const Recipe& recipe, const std::string& network, const MapOptions& options) {
   for (const TrainingLayer& layer : graph.layers) {
-    if (!layer.IsFlat()) RefuseInput("{}: layer {} cannot be mapped yet", graph.file, layer.name);
+    if (layer.kind != LayerKind::kLinear) {
+      RefuseInput("{}: layer {}: pooling is not mapped yet; accepted: convolutions with strides",
+                  graph.file, layer.name);
+    }
+    if (!layer.IsFlat() && variant.WordElements() % variant.array.cols != 0) {
+      RefuseInput(
+          "{}: layer {}: variant {} has words of {} operands and {} columns; rule for "
+          "convolutions: "
+          "array.cols divides array.rows * array.lanes",
+          graph.file, layer.name, variant.name, variant.WordElements(), variant.array.cols);
+    }
   }
   const Partition partition = options.partition
                                   ? CheckedPartition(variant, graph, *options.partition)
