@@ -395,8 +395,47 @@ void RandomProgram(Builder& b, Random& random, int64_t classes) {
   }
 }
 
-// Two steps of a small net of ragged shape, placed by the mapper. Over several nodes in each of the
-// partitions, the layers wide enough to be split.
+// Two steps of a net, placed by the mapper; false if they went apart.
+bool TrainTwoSteps(const KernelSetup& setup, const std::string& onnx, const std::string& name,
+                   int64_t batch, const MapOptions& options, Random& random, KernelResult& result) {
+  Recipe recipe = DefaultRecipe();
+  recipe.batch = batch;
+  recipe.seed = setup.seed;
+  const TrainingGraph graph = Differentiate(ParseOnnx(onnx, "net"), batch);
+  KernelProgram p;
+  p.program = MapNetwork(setup.variant, setup.dram, graph, recipe, "", options);
+  p.scalars = {{kScalarStep, -0.1f / static_cast<float>(batch)}, {kScalarOne, 1.0f}};
+  p.macs = p.program.macs_needed;
+  // The second step starts from what the golden model holds after the first.
+  const std::unique_ptr<Device> golden = MakeGoldenDevice(setup.variant, setup.dram);
+  golden->Load(p.program.image);
+  for (const auto& [index, value] : p.scalars) golden->SetScalar(index, value);
+  for (int step = 0; step < 2; ++step) {
+    std::vector<float> inputs(static_cast<size_t>(batch * graph.features));
+    for (float& x : inputs) x = static_cast<float>(random.Normal());
+    std::vector<uint8_t> labels(static_cast<size_t>(batch));
+    for (uint8_t& l : labels) {
+      l = static_cast<uint8_t>(random.Below(static_cast<uint64_t>(graph.classes)));
+    }
+    p.program.network =
+        fmt::format("net {} of batch {} ({}), step {}", name, batch, p.program.partition, step);
+    for (ProgramSegment& segment : BatchSegments(p.program, {inputs, labels})) {
+      p.program.image.push_back(std::move(segment));
+    }
+    if (!RunProgram(setup, p, result)) return false;
+    golden->Load(p.program.image);
+    golden->Run(p.program.Stream("train"));
+    for (const ProgramTensor& tensor : p.program.tensors) {
+      std::vector<uint8_t> bytes(TensorBytes(tensor));
+      golden->Read(tensor.address, bytes);
+      p.program.image.push_back({tensor.address, std::move(bytes)});
+    }
+  }
+  return true;
+}
+
+// A small net of ragged shape. Over several nodes in each of the partitions, the layers wide enough
+// to be split.
 KernelResult TrainStep(const KernelSetup& setup) {
   KernelResult result;
   const int nodes = setup.variant.vaults;
@@ -416,38 +455,38 @@ KernelResult TrainStep(const KernelSetup& setup) {
       widths[2] = 32 * nodes * static_cast<int>(Draw(random, 1, 2));
       batch *= nodes;
     }
-    Recipe recipe = DefaultRecipe();
-    recipe.batch = batch;
-    recipe.seed = setup.seed;
-    const TrainingGraph graph =
-        Differentiate(ParseOnnx(MakeFullyConnected("net", widths), "net"), batch);
-    KernelProgram p;
-    p.program = MapNetwork(setup.variant, setup.dram, graph, recipe, "", options);
-    p.scalars = {{kScalarStep, -0.1f / static_cast<float>(batch)}, {kScalarOne, 1.0f}};
-    p.macs = p.program.macs_needed;
-    // The second step starts from what the golden model holds after the first.
-    const std::unique_ptr<Device> golden = MakeGoldenDevice(setup.variant, setup.dram);
-    golden->Load(p.program.image);
-    for (const auto& [index, value] : p.scalars) golden->SetScalar(index, value);
-    for (int step = 0; step < 2; ++step) {
-      std::vector<float> inputs(static_cast<size_t>(batch * graph.features));
-      for (float& x : inputs) x = static_cast<float>(random.Normal());
-      std::vector<uint8_t> labels(static_cast<size_t>(batch));
-      for (uint8_t& l : labels)
-        l = static_cast<uint8_t>(random.Below(static_cast<uint64_t>(classes)));
-      p.program.network = fmt::format("net {} of batch {} ({}), step {}", fmt::join(widths, "-"),
-                                      batch, p.program.partition, step);
-      for (ProgramSegment& segment : BatchSegments(p.program, {inputs, labels})) {
-        p.program.image.push_back(std::move(segment));
-      }
-      if (!RunProgram(setup, p, result)) return result;
-      golden->Load(p.program.image);
-      golden->Run(p.program.Stream("train"));
-      for (const ProgramTensor& tensor : p.program.tensors) {
-        std::vector<uint8_t> bytes(TensorBytes(tensor));
-        golden->Read(tensor.address, bytes);
-        p.program.image.push_back({tensor.address, std::move(bytes)});
-      }
+    const std::string name = fmt::format("{}", fmt::join(widths, "-"));
+    if (!TrainTwoSteps(setup, MakeFullyConnected("net", widths), name, batch, options, random,
+                       result)) {
+      break;
+    }
+  }
+  return result;
+}
+
+// Two convolutions and a fully connected layer.
+KernelResult TrainConvolutions(const KernelSetup& setup) {
+  KernelResult result;
+  for (int round = 0; round < setup.rounds; ++round) {
+    Random random(setup.seed, fmt::format("train_conv/{}", round));
+    auto draw = [&random](int64_t low, int64_t high) {
+      return static_cast<int>(Draw(random, low, high));
+    };
+    const std::vector<int> shape = {draw(1, 5), draw(5, 9), draw(5, 9)};
+    std::vector<ConvShape> convs;
+    for (int i = 0; i < 2; ++i) {
+      const int kernel = draw(1, 3);
+      convs.push_back({draw(2, 20), kernel, draw(1, 2), draw(0, kernel - 1)});
+    }
+    const int classes = draw(2, std::min(17, setup.variant.vector.softmax_classes));
+    const int64_t batch = Draw(random, 1, 18) * setup.variant.vaults;
+    std::string name = fmt::format("{}", fmt::join(shape, "x"));
+    for (const ConvShape& c : convs) {
+      name += fmt::format(" conv {} k{} s{} p{}", c.out, c.kernel, c.stride, c.pad);
+    }
+    if (!TrainTwoSteps(setup, MakeConvolutional("net", shape, convs, {classes}), name, batch, {},
+                       random, result)) {
+      break;
     }
   }
   return result;
@@ -650,6 +689,9 @@ std::vector<Kernel> KernelsOf(const Variant& variant) {
   add("random_programs", "all of them in random order with random nests", 3,
       [classes](Builder& b, Random& r) { RandomProgram(b, r, classes); });
   kernels.push_back({"train_step", "two training steps of a small net", TrainStep});
+  if (variant.WordElements() % variant.array.cols == 0) {
+    kernels.push_back({"train_conv", "the same of convolutions", TrainConvolutions});
+  }
   kernels.push_back({"garbage", "bad programs are refused alike, and the next good one runs",
                      [](const KernelSetup& setup) { return GarbageRun(setup).Run(); }});
   return kernels;

@@ -37,6 +37,14 @@ std::vector<NetworkFile> MakeShippedNetworks();
 // layers, classes. Batch dimension "N"; parameters "fc1.W" [out][in] and "fc1.b" as graph inputs.
 std::string MakeFullyConnected(const std::string& name, const std::vector<int>& widths);
 
+// ONNX of a chain of Conv with square windows, each with ReLU, then of Gemm as above. shape: of a
+// sample, [channels][height][width]; widths: hidden layers, classes.
+struct ConvShape {
+  int out = 1, kernel = 1, stride = 1, pad = 0;
+};
+std::string MakeConvolutional(const std::string& name, const std::vector<int>& shape,
+                              const std::vector<ConvShape>& convs, const std::vector<int>& widths);
+
 }  // namespace vaultrain
 
 #endif  // VAULTRAIN_NETWORKS_H_

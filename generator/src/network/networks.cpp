@@ -161,24 +161,33 @@ std::string MakeLeNet() {
   return net.Gemm("fc3", 10, true).Bytes();
 }
 
-// Convolutions with strides in place of pooling.
-std::string MakeTinyConv() {
-  ChainWriter net("tiny-conv", {1, 28, 28});
-  net.Conv("conv1", 8, 3, 2, 0).Relu("relu1", "conv1.y");
-  net.Conv("conv2", 16, 3, 2, 1).Relu("relu2", "conv2.y");
-  return net.Flatten().Gemm("fc1", 10, true).Bytes();
+void AddFullyConnected(ChainWriter& net, const std::vector<int>& widths) {
+  for (size_t i = 0; i < widths.size(); ++i) {
+    const bool last = i + 1 == widths.size();
+    const std::string number = std::to_string(i + 1);
+    net.Gemm("fc" + number, widths[i], last);
+    if (!last) net.Relu("relu" + number, "fc" + number + ".y");
+  }
 }
 
 }  // namespace
 
 std::string MakeFullyConnected(const std::string& name, const std::vector<int>& widths) {
   ChainWriter net(name, {widths[0]});
-  for (size_t i = 1; i < widths.size(); ++i) {
-    const bool last = i + 1 == widths.size();
-    const std::string number = std::to_string(i);
-    net.Gemm("fc" + number, widths[i], last);
-    if (!last) net.Relu("relu" + number, "fc" + number + ".y");
+  AddFullyConnected(net, {widths.begin() + 1, widths.end()});
+  return net.Bytes();
+}
+
+std::string MakeConvolutional(const std::string& name, const std::vector<int>& shape,
+                              const std::vector<ConvShape>& convs, const std::vector<int>& widths) {
+  ChainWriter net(name, shape);
+  for (size_t i = 0; i < convs.size(); ++i) {
+    const std::string number = std::to_string(i + 1);
+    net.Conv("conv" + number, convs[i].out, convs[i].kernel, convs[i].stride, convs[i].pad);
+    net.Relu("relu" + number, "conv" + number + ".y");
   }
+  net.Flatten();
+  AddFullyConnected(net, widths);
   return net.Bytes();
 }
 
@@ -188,7 +197,8 @@ std::vector<NetworkFile> MakeShippedNetworks() {
       {"mlp.onnx", MakeFullyConnected("mlp", {784, 128, 10})},
       {"mlp-wide.onnx", MakeFullyConnected("mlp-wide", {784, 1024, 512, 10})},
       {"tiny.onnx", MakeFullyConnected("tiny", {64, 32, 10})},
-      {"tiny-conv.onnx", MakeTinyConv()},
+      {"tiny-conv.onnx",
+       MakeConvolutional("tiny-conv", {1, 28, 28}, {{8, 3, 2, 0}, {16, 3, 2, 1}}, {10})},
   };
 }
 
