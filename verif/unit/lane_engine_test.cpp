@@ -13,7 +13,7 @@
 #include "golden/lanes.h"
 #include "unit/block_bench.h"
 #include "unit/fp32_cases.h"
-#include "unit/lane_cases.h"
+#include "kernels/lane_cases.h"
 
 namespace vaultrain {
 namespace {
@@ -163,7 +163,7 @@ TEST(LaneEngine, LeavesTheScratchpadThatGoldenLeavesUnderRandomStalls) {
   for (uint32_t seed = 1; seed <= 10; ++seed) {
     Bench bench(seed, seed % 4 != 0);
     for (int j = 0; j < 60; ++j) {
-      const Program program = DrawLaneProgram(bench.random(), 16);
+      const Program program = DrawLaneProgram(bench.random(), 16, true);
       bench.Run(program, DrawLaneJob(bench.random(), kSlotBytes, kSpadBytes),
                 bench.random()() % (kSpadBytes / kWordBytes));
       ASSERT_FALSE(HasFailure()) << "job " << j << " seed " << seed;

@@ -3,8 +3,8 @@
 //
 // Lane programs and jobs at random, for benches of the lane engine and of whole programs.
 
-#ifndef VAULTRAIN_VERIF_UNIT_LANE_CASES_H_
-#define VAULTRAIN_VERIF_UNIT_LANE_CASES_H_
+#ifndef VAULTRAIN_VERIF_KERNELS_LANE_CASES_H_
+#define VAULTRAIN_VERIF_KERNELS_LANE_CASES_H_
 
 #include <algorithm>
 #include <cstdint>
@@ -14,14 +14,17 @@
 namespace vaultrain {
 
 // One instruction, and the constant behind it if it takes one. `draw` gives 32 random bits. Most
-// are operations that make something of what was made before; some are any bits.
+// are operations that make something of what was made before; if `wild`, some are any bits, which
+// may go anywhere in the scratchpad; else accesses are at most kLaneReach slots from their stream.
+inline constexpr int kLaneReach = 32;
+
 template <typename Draw>
-void DrawLaneInstruction(Draw& draw, lanes::Section& section) {
+void DrawLaneInstruction(Draw& draw, lanes::Section& section, bool wild) {
   using lanes::FieldId;
   using lanes::Op;
   constexpr int kLastOp = static_cast<int>(Op::kRsq);
   uint32_t word = static_cast<uint32_t>(draw());
-  if (draw() % 16 == 0) {  // any bits, known operation or not
+  if (wild && draw() % 16 == 0) {  // known operation or not
     section.Word(word);
     return;
   }
@@ -45,7 +48,7 @@ void DrawLaneInstruction(Draw& draw, lanes::Section& section) {
   Set(word, FieldId::kDst, draw() % 5);
   Set(word, FieldId::kA, draw() % 5);
   if (memory) {
-    Set(word, FieldId::kOffset, static_cast<int64_t>(draw() % 64) - 32);
+    Set(word, FieldId::kOffset, static_cast<int64_t>(draw() % (2 * kLaneReach)) - kLaneReach);
   } else if (op == static_cast<int>(Op::kMove)) {
     Set(word, FieldId::kGroupShift, draw() % 2 ? 0 : draw() % 16);
   } else if (op != static_cast<int>(Op::kLdh)) {
@@ -59,11 +62,11 @@ void DrawLaneInstruction(Draw& draw, lanes::Section& section) {
 }
 
 template <typename Draw>
-lanes::Program DrawLaneProgram(Draw& draw, int most) {
+lanes::Program DrawLaneProgram(Draw& draw, int most, bool wild) {
   lanes::Program program;
   for (lanes::Section* section : {&program.init, &program.body, &program.final}) {
     for (uint64_t n = draw() % static_cast<uint64_t>(most + 1); n > 0; --n) {
-      DrawLaneInstruction(draw, *section);
+      DrawLaneInstruction(draw, *section, wild);
     }
   }
   if (program.Words().empty()) program.body.Iota(0);
@@ -93,4 +96,4 @@ lanes::Job DrawLaneJob(Draw& draw, uint32_t slot_bytes, uint32_t spad_bytes) {
 
 }  // namespace vaultrain
 
-#endif  // VAULTRAIN_VERIF_UNIT_LANE_CASES_H_
+#endif  // VAULTRAIN_VERIF_KERNELS_LANE_CASES_H_
