@@ -10,7 +10,8 @@
 //             y = c0 + floor(d u / 2^18) in units of 2^-29. Where f is 0, y is exact: 1, 0, 2, 2, but for table 4.
 //               2^x      f is the fraction of t, x to the nearest 2^-23, ties away from zero: y 2^floor(t); beyond
 //                        |x| = 256 infinity or +0
-//               log2 x   k + y; zeros give -infinity, numbers below NaN
+//               log2 x   k + y; zeros give -infinity, numbers below NaN. For k < 0 the sign comes first: c1, c2 and k + c0
+//                        are inverted, bit by bit, and give the magnitude
 //               1 / x    y 2^(-k-1); zeros and infinities change places
 //               1/sqrt x y 2^(-floor(k/2)-1), table 3 for even k and 4 for odd; zeros give +infinity, numbers below NaN
 //             The result is rounded to nearest, ties to even, as if the exponent had no bounds; then a magnitude below
@@ -87,7 +88,7 @@ module vt_lane_function (
   reg  [10:0] exponent1_q;
   reg  [8:0]  integer1_q;   // log2: the part before the point
   reg  [1:0]  kind1_q;
-  reg         sign1_q;      // of results that are no number, and of 1 / x
+  reg         sign1_q;      // of the result
 
   always @(posedge clk_i) begin
     if (en_i) begin
@@ -97,7 +98,7 @@ module vt_lane_function (
       exponent1_q <= exponent1_d;
       integer1_q  <= k & {9{function_i == LG2}};
       kind1_q     <= kind1_d;
-      sign1_q     <= function_i == RCP ? sign : function_i == LG2 && zero;
+      sign1_q     <= function_i == RCP ? sign : function_i == LG2 && (zero || (k[8] && !sign));
     end
   end
 
@@ -116,14 +117,17 @@ module vt_lane_function (
 
   wire               exact = fraction_q == 23'd0 && table_q != 3'd4;
   wire [30:0]        exact_value = function1_q == EX2 ? 31'h20000000 : function1_q == LG2 ? 31'd0 : 31'h40000000;
+  wire               invert = integer1_q[8];
+  wire        [25:0] c1_x = c1 ^ {26{invert}};
+  wire        [17:0] c2_x = c2 ^ {18{invert}};
   wire signed [16:0] u = {!fraction_q[16], fraction_q[15:0]};
-  wire signed [34:0] c2_u = {{17{c2[17]}}, c2} * {{18{u[16]}}, u};
-  wire signed [26:0] slope = {c1[25], c1} + {{7{c2_u[34]}}, c2_u[34:15]};
+  wire signed [34:0] c2_u = {{17{c2_x[17]}}, c2_x} * {{18{u[16]}}, u};
+  wire signed [26:0] slope = {c1_x[25], c1_x} + {{7{c2_u[34]}}, c2_u[34:15]};
+  wire        [30:0] c0_x = exact ? exact_value : {1'b0, c0};
 
   reg signed [16:0] u_q;
   reg signed [26:0] slope_q;
-  reg        [30:0] c0_q;
-  reg        [8:0]  integer2_q;
+  reg        [37:0] base_q;
   reg        [10:0] exponent2_q;
   reg        [1:0]  kind2_q;
   reg               sign2_q;
@@ -132,39 +136,34 @@ module vt_lane_function (
     if (en_i) begin
       u_q         <= u;
       slope_q     <= exact ? 27'sd0 : slope;
-      c0_q        <= exact ? exact_value : {1'b0, c0};
-      integer2_q  <= integer1_q;
+      base_q      <= {integer1_q[8:2], integer1_q[1:0] | c0_x[30:29], c0_x[28:0]} ^ {38{invert}};
       exponent2_q <= exponent1_q;
       kind2_q     <= kind1_q;
       sign2_q     <= sign1_q;
     end
   end
 
-  // ---- stage 3: rise over the segment
+  // ---- stage 3: magnitude in units of 2^-29
 
-  wire signed [43:0] rise = {{17{slope_q[26]}}, slope_q} * {{27{u_q[16]}}, u_q};
+  wire [55:0] sum = {base_q, 18'd0} + {{29{slope_q[26]}}, slope_q} * {{39{u_q[16]}}, u_q};
 
-  reg signed [25:0] rise_q;
-  reg        [37:0] base_q;
-  reg        [10:0] exponent3_q;
-  reg        [1:0]  kind3_q;
-  reg               sign3_q;
+  reg  [36:0] magnitude_q;
+  reg  [10:0] exponent3_q;
+  reg  [1:0]  kind3_q;
+  reg         sign3_q;
 
   always @(posedge clk_i) begin
     if (en_i) begin
-      rise_q      <= rise[43:18];
-      base_q      <= {integer2_q, 29'd0} + {7'd0, c0_q};
+      magnitude_q <= sum[54:18];
       exponent3_q <= exponent2_q;
       kind3_q     <= kind2_q;
       sign3_q     <= sign2_q;
     end
   end
 
-  // ---- stage 4: sum, normalise, round
+  // ---- stage 4: normalise, round
 
-  wire [37:0] sum = base_q + {{12{rise_q[25]}}, rise_q};
-  wire        negative = sum[37];
-  wire [36:0] norm32 = (sum[36:0] ^ {37{negative}}) + {36'd0, negative};
+  wire [36:0] norm32 = magnitude_q;
   wire        by32 = norm32[36-:32] == 32'd0;
   wire [36:0] norm16 = by32 ? {norm32[4:0], 32'd0} : norm32;
   wire        by16 = norm16[36-:16] == 16'd0;
@@ -182,13 +181,12 @@ module vt_lane_function (
   wire [33:0] rounded = {biased, norm[35:13]} + {33'd0, increment};
   wire        underflow = rounded[33] || rounded[32:23] == 10'd0 || !norm[36];
   wire        overflow = !rounded[33] && rounded[32:23] >= 10'd255;
-  wire        sign4 = sign3_q || (negative && kind3_q == NUMBER);
 
   reg  [31:0] y_d;
   always @* begin
-    y_d = {sign4, rounded[30:0]};
-    if (kind3_q == INFINITY || (kind3_q == NUMBER && overflow)) y_d = {sign4, 8'hFF, 23'd0};
-    if (kind3_q == ZERO || (kind3_q == NUMBER && underflow)) y_d = {sign4, 31'd0};
+    y_d = {sign3_q, rounded[30:0]};
+    if (kind3_q == INFINITY || (kind3_q == NUMBER && overflow)) y_d = {sign3_q, 8'hFF, 23'd0};
+    if (kind3_q == ZERO || (kind3_q == NUMBER && underflow)) y_d = {sign3_q, 31'd0};
     if (kind3_q == NAN) y_d = 32'h7FC00000;
   end
 
@@ -198,7 +196,7 @@ module vt_lane_function (
   end
   assign y_o = y_q;
 
-  wire unused_bits = &{1'b0, half_up[0], c2_u[14:0], rise[17:0]};
+  wire unused_bits = &{1'b0, half_up[0], c2_u[14:0], sum[55], sum[17:0]};
 
 endmodule
 

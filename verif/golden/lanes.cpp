@@ -47,9 +47,7 @@ uint32_t Canonical(uint32_t x) {
 
 enum Table { kTableExp2, kTableLog2, kTableRecip, kTableRsqrt, kTableRsqrtOdd };
 
-// The quadratic of a table at a fraction of 23 bits, in units of 2^-29. Where the fraction is zero
-// it is exact, but for the last table.
-int64_t Quadratic(Table table, uint32_t fraction) {
+const LaneSegment& SegmentOf(Table table, uint32_t fraction) {
   static const auto kTables = [] {
     std::array<std::array<LaneSegment, 64>, kLaneTables> all{};
     for (int t = 0; t < kLaneTables; ++t) {
@@ -57,13 +55,22 @@ int64_t Quadratic(Table table, uint32_t fraction) {
     }
     return all;
   }();
-  if (fraction == 0 && table != kTableRsqrtOdd) {
-    return table == kTableExp2 ? int64_t{1} << 29 : table == kTableLog2 ? 0 : int64_t{1} << 30;
-  }
-  const LaneSegment& c = kTables[table][fraction >> 17];
+  return kTables[table][fraction >> 17];
+}
+
+// What the terms above c0 add at a fraction of 23 bits, in units of 2^-29.
+int64_t Rise(int64_t c1, int64_t c2, uint32_t fraction) {
   const int64_t u = static_cast<int64_t>(fraction & 0x1FFFF) - 0x10000;
-  const int64_t slope = c.c1 + (c.c2 * u >> 15);
-  return c.c0 + (slope * u >> 18);
+  return (c1 + (c2 * u >> 15)) * u >> 18;
+}
+
+// The quadratic of a table, in units of 2^-29. Where the fraction is zero it is exact, but for the
+// last table.
+int64_t Quadratic(Table table, uint32_t fraction) {
+  if (fraction == 0 && table != kTableRsqrtOdd)
+    return int64_t{1} << (table == kTableExp2 ? 29 : 30);
+  const LaneSegment& c = SegmentOf(table, fraction);
+  return c.c0 + Rise(c.c1, c.c2, fraction);
 }
 
 struct Parts {
@@ -138,8 +145,15 @@ uint32_t LaneLog2(uint32_t x) {
   if (x & kSign) return kFp32Nan;
   if (x == kInfinity) return kInfinity;
   const Parts parts = Unpack(x);
-  const int64_t y = Quadratic(kTableLog2, parts.fraction);
-  return ScaledIntegerToFp32((int64_t{parts.exponent} * (1 << 29)) + y, -29);
+  // Below 1 everything is inverted, which gives the magnitude.
+  const int64_t invert = parts.exponent < 0 ? -1 : 0;
+  const LaneSegment& c = SegmentOf(kTableLog2, parts.fraction);
+  const int64_t whole = int64_t{parts.exponent} * (1 << 29);
+  const int64_t magnitude =
+      parts.fraction == 0
+          ? whole ^ invert
+          : ((whole + c.c0) ^ invert) + Rise(c.c1 ^ invert, c.c2 ^ invert, parts.fraction);
+  return ScaledIntegerToFp32(magnitude, -29) | (invert != 0 ? kSign : 0);
 }
 
 uint32_t LaneRecip(uint32_t x) {
