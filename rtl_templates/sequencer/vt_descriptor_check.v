@@ -56,9 +56,10 @@ module vt_descriptor_check #(
   wire is_compute = opcode == `VT_OP_COMPUTE;
   wire is_vector = opcode == `VT_OP_VECTOR;
   wire is_elements = opcode == `VT_OP_ELEMENTS;
-  wire is_lanes = is_vector || is_elements;
+  wire is_drain = is_vector || is_elements;
   wire is_send = opcode == `VT_OP_SEND;
   wire is_softmax = opcode == `VT_OP_SOFTMAX;
+  wire is_lanes = opcode == `VT_OP_LANES;
   wire is_end = opcode == `VT_OP_END;
 
   // ---- fields
@@ -109,6 +110,11 @@ module vt_descriptor_check #(
   wire [15:0] row_flits = d[`VT_ROW_FLITS];
   wire [23:0] dst_addr = d[`VT_DST_ADDR];
   wire [23:0] dst_pitch = d[`VT_DST_PITCH];
+  wire [4:0]  l_groups = d[`VT_L_GROUPS];
+  wire [47:0] l_bound = d[`VT_L_BOUND];
+  wire [95:0] l_base = d[`VT_L_BASE];
+  wire [15:0] l_program = d[`VT_L_PROGRAM];
+  wire [7:0]  l_words = {2'd0, d[`VT_L_INIT]} + {1'b0, d[`VT_L_BODY]} + {2'd0, d[`VT_L_FINAL]};
   wire        is_tokens = send_kind == 2'd0;
   wire        is_put = send_kind == 2'd1;
   wire        is_reduce = send_kind == 2'd2;
@@ -143,12 +149,14 @@ module vt_descriptor_check #(
       (is_move && (d & ~`VT_USED_M) != 512'd0) || (is_compute && (d & ~`VT_USED_C) != 512'd0) ||
       (is_vector && (d & ~`VT_USED_V) != 512'd0) || (is_elements && (d & ~`VT_USED_W) != 512'd0) ||
       (is_softmax && (d & ~`VT_USED_S) != 512'd0) || (is_send && (d & ~`VT_USED_N) != 512'd0) ||
-      (is_end && (d & ~`VT_USED_E) != 512'd0);
+      (is_lanes && (d & ~`VT_USED_L) != 512'd0) || (is_end && (d & ~`VT_USED_E) != 512'd0);
 
   wire zero_count =
       (is_move && (rows == 16'd0 || row_accesses == 16'd0 || (transpose && cols == 16'd0))) ||
-      ((is_compute || is_lanes) && |bound_zero) || (is_softmax && (s_rows == 16'd0 || classes == 16'd0)) ||
-      (is_send && ((is_reduce && !has_rows) || (has_rows && row_flits == 16'd0)));
+      ((is_compute || is_drain) && |bound_zero) || (is_softmax && (s_rows == 16'd0 || classes == 16'd0)) ||
+      (is_send && ((is_reduce && !has_rows) || (has_rows && row_flits == 16'd0))) ||
+      (is_lanes && (l_groups == 5'd0 || l_bound[15:0] == 16'd0 || l_bound[31:16] == 16'd0 || l_bound[47:32] == 16'd0 ||
+                    l_words == 8'd0));
 
   // Operands that a row of memory becomes, against what the corner turn holds and against what is kept.
   localparam [31:0] TurnOps = TurnBeats * Side;
@@ -166,8 +174,8 @@ module vt_descriptor_check #(
   wire unsupported =
       (is_store && (convert || transpose || pad_rows != 16'd0 || cols != 16'd0)) ||
       (is_load && ((convert && OpBits == 32) || (!transpose && cols != 16'd0))) || turn_too_wide ||
-      (is_lanes && aux_kind == 2'd3) || (is_softmax && {16'd0, classes} > MaxClassesWide) ||
-      (is_send && bad_send);
+      (is_drain && aux_kind == 2'd3) || (is_softmax && {16'd0, classes} > MaxClassesWide) ||
+      (is_send && bad_send) || (is_lanes && (l_groups > `VT_LANE_GROUPS || l_words > `VT_LANE_INSTRUCTIONS));
 
   wire level =
       (is_compute && (b_level == 3'd0 || b_level > store_level || store_level > 3'd6 ||
@@ -182,29 +190,33 @@ module vt_descriptor_check #(
                    spad_pitch[WordLog-1:0] != 0 ||
                    (transpose ? spad_addr[BeatLog-1:0] != 0 : spad_addr[WordLog-1:0] != 0) ||
                    (transpose && all_rows[SideBits-1:0] != 0))) ||
-      (is_lanes && ((wide_out ? out_low[WideSlotLog-1:0] != 0 : out_low[OpSlotLog-1:0] != 0) ||
+      (is_drain && ((wide_out ? out_low[WideSlotLog-1:0] != 0 : out_low[OpSlotLog-1:0] != 0) ||
                      (aux_kind != 2'd0 &&
                       (wide_aux ? aux_low[WideSlotLog-1:0] != 0 : aux_low[OpSlotLog-1:0] != 0)))) ||
       (is_elements && src_low[WideSlotLog-1:0] != 0) ||
       (is_send && (send_addr[LinkLog-1:0] | send_pitch[LinkLog-1:0] | dst_addr[LinkLog-1:0] |
                    dst_pitch[LinkLog-1:0]) != 0) ||
+      (is_lanes && (l_base[OpSlotLog-1:0] | l_base[24+:OpSlotLog] | l_base[48+:OpSlotLog] | l_base[72+:OpSlotLog]) != 0) ||
       (is_softmax && (logits_addr[WordLog-1:0] | logits_pitch[WordLog-1:0] | labels_addr[WordLog-1:0] |
                       grad_addr[WordLog-1:0] | grad_pitch[WordLog-1:0] | loss_addr[WordLog-1:0]) != 0);
 
   localparam [31:0] SpadBytes = 32'd1 << SpadBits;
   wire [31:0] a_byte = {16'd0, a_base} << WordLog;
   wire [31:0] b_byte = {16'd0, b_base} << WordLog;
+  wire [31:0] l_byte = {16'd0, l_program} << WordLog;
   wire scratchpad =
       (is_move && {8'd0, spad_addr} >= SpadBytes) ||
       (is_compute && (a_byte >= SpadBytes || b_byte >= SpadBytes)) ||
       (is_elements && {8'd0, src_base} >= SpadBytes) ||
       (is_send && has_rows && ({8'd0, send_addr} >= SpadBytes || {8'd0, dst_addr} >= SpadBytes)) ||
-      (is_lanes && ({8'd0, out_base} >= SpadBytes || (aux_kind != 2'd0 && {8'd0, aux_base} >= SpadBytes))) ||
+      (is_drain && ({8'd0, out_base} >= SpadBytes || (aux_kind != 2'd0 && {8'd0, aux_base} >= SpadBytes))) ||
+      (is_lanes && (l_byte >= SpadBytes || {8'd0, l_base[23:0]} >= SpadBytes || {8'd0, l_base[47:24]} >= SpadBytes ||
+                    {8'd0, l_base[71:48]} >= SpadBytes || {8'd0, l_base[95:72]} >= SpadBytes)) ||
       (is_softmax && ({8'd0, logits_addr} >= SpadBytes || {8'd0, labels_addr} >= SpadBytes ||
                       {8'd0, grad_addr} >= SpadBytes || {8'd0, loss_addr} >= SpadBytes));
 
   wire [7:0] field_error =
-      (opcode == 4'd0 || opcode > `VT_OP_SEND) ? `VT_ERROR_OPCODE :
+      (opcode == 4'd0 || opcode > `VT_OP_LANES) ? `VT_ERROR_OPCODE :
       reserved ? `VT_ERROR_RESERVED :
       zero_count ? `VT_ERROR_ZERO_COUNT :
       unsupported ? `VT_ERROR_UNSUPPORTED :

@@ -12,6 +12,9 @@
 `define VT_ENGINES                  5
 `define VT_SCALARS                  8
 `define VT_TAGS                     64
+`define VT_LANE_STREAMS             4
+`define VT_LANE_GROUPS              16
+`define VT_LANE_INSTRUCTIONS        128
 
 `define VT_OP_LOAD                  4'd1
 `define VT_OP_STORE                 4'd2
@@ -21,6 +24,7 @@
 `define VT_OP_END                   4'd6
 `define VT_OP_ELEMENTS              4'd7
 `define VT_OP_SEND                  4'd8
+`define VT_OP_LANES                 4'd9
 
 `define VT_ERROR_OPCODE             8'd1
 `define VT_ERROR_RESERVED           8'd2
@@ -47,6 +51,7 @@
 `define VT_USED_W                   512'hffffffffffffffffffffffffffffffffffffffffff000000000000ffffffffffffffffffffffffffffffffffffffffffffffffffffff3ff8ffffffffffff3f0f
 `define VT_USED_S                   512'h00000000000000000000000000000000000000000000000000000000000000000007ffffffffffffffffffffffffffffffffffffffffffffffffffffffff3f0f
 `define VT_USED_N                   512'h00000000000000000000000000000000000000000000000000000000000000000000ffffffffffffffffffffffffffffffff1f3f1f3fffffffffffffffff3f0f
+`define VT_USED_L                   512'hffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff03ffffffffffffffffff3f0f
 `define VT_USED_E                   512'h0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000f
 
 `define VT_OPCODE                   3:0
@@ -112,3 +117,12 @@
 `define VT_ROW_FLITS                191:176
 `define VT_DST_ADDR                 215:192
 `define VT_DST_PITCH                239:216
+`define VT_L_GROUPS                 68:64
+`define VT_L_LEVEL                  70:69
+`define VT_L_INIT                   76:71
+`define VT_L_BODY                   83:77
+`define VT_L_FINAL                  89:84
+`define VT_L_BOUND                  143:96
+`define VT_L_PROGRAM                159:144
+`define VT_L_BASE                   255:160
+`define VT_L_INC                    511:256

@@ -248,7 +248,7 @@ module vt_sequencer #(
 
   wire [Engines-1:0] target = {
     opcode == `VT_OP_SEND,
-    opcode == `VT_OP_VECTOR || opcode == `VT_OP_SOFTMAX || opcode == `VT_OP_ELEMENTS,
+    opcode == `VT_OP_VECTOR || opcode == `VT_OP_SOFTMAX || opcode == `VT_OP_ELEMENTS || opcode == `VT_OP_LANES,
     opcode == `VT_OP_COMPUTE,
     opcode == `VT_OP_STORE,
     opcode == `VT_OP_LOAD

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "golden/fp32.h"
+#include "golden/lanes.h"
 #include "golden/softmax.h"
 
 namespace vaultrain::golden {
@@ -45,7 +46,7 @@ std::array<uint8_t, isa::kDescriptorBytes> UsedBits(char group) {
 bool SetsReservedBits(const Descriptor& d, char group) {
   static const std::array<std::array<uint8_t, isa::kDescriptorBytes>, 26> kUsed = [] {
     std::array<std::array<uint8_t, isa::kDescriptorBytes>, 26> all{};
-    for (char g : {'M', 'C', 'V', 'W', 'S', 'N', 'E'}) all[g - 'A'] = UsedBits(g);
+    for (char g : {'M', 'C', 'V', 'W', 'S', 'N', 'L', 'E'}) all[g - 'A'] = UsedBits(g);
     return all;
   }();
   const auto& used = kUsed[group - 'A'];
@@ -209,6 +210,8 @@ ErrorCode Machine::Check(const Descriptor& d) const {
       return CheckElements(d);
     case Opcode::kSend:
       return CheckSend(d);
+    case Opcode::kLanes:
+      return CheckLanes(d);
     case Opcode::kEnd:
       break;
   }
@@ -378,6 +381,27 @@ ErrorCode Machine::CheckSoftmax(const Descriptor& d) const {
   return ErrorCode::kNone;
 }
 
+ErrorCode Machine::CheckLanes(const Descriptor& d) const {
+  const int64_t words = d.Get(FieldId::kLInit) + d.Get(FieldId::kLBody) + d.Get(FieldId::kLFinal);
+  if (d.Get(FieldId::kLGroups) == 0 || AnyZero(d, FieldId::kLBound) || words == 0) {
+    return ErrorCode::kZeroCount;
+  }
+  if (d.Get(FieldId::kLGroups) > isa::kLaneGroups || words > isa::kLaneInstructions) {
+    return ErrorCode::kUnsupported;
+  }
+  const int64_t slot = int64_t{config_.cols} * config_.OperandBytes();
+  for (int s = 0; s < isa::kLaneStreams; ++s) {
+    if (!IsMultiple(d.Get(FieldId::kLBase, s), slot)) return ErrorCode::kAlignment;
+  }
+  for (int s = 0; s < isa::kLaneStreams; ++s) {
+    if (Unsigned(d, FieldId::kLBase, s) >= scratchpad_.size()) return ErrorCode::kScratchpad;
+  }
+  if (Unsigned(d, FieldId::kLProgram) >= scratchpad_.size() / config_.WordBytes()) {
+    return ErrorCode::kScratchpad;
+  }
+  return ErrorCode::kNone;
+}
+
 // ---- run
 
 RunResult Machine::Run(uint64_t program_address, uint32_t count) {
@@ -435,6 +459,9 @@ bool Machine::Continue() {
         break;
       case Opcode::kSend:
         Send(d, result_.counts);
+        break;
+      case Opcode::kLanes:
+        Lanes(d);
         break;
       case Opcode::kEnd:
         break;
@@ -679,6 +706,19 @@ void Machine::Elements(const Descriptor& d) {
     src_address = (src_address + Unsigned(d, FieldId::kSrcInc, advanced)) & kScratchpadAddressMask;
     aux_address = (aux_address + Unsigned(d, FieldId::kEAuxInc, advanced)) & kScratchpadAddressMask;
   }
+}
+
+void Machine::Lanes(const Descriptor& d) {
+  LaneJob job;
+  job.cols = config_.cols;
+  job.bf16 = config_.bf16;
+  job.word_bytes = config_.WordBytes();
+  job.scalars = scalars_;
+  job.read = [this](uint64_t address, std::span<uint8_t> bytes) { ReadScratchpad(address, bytes); };
+  job.write = [this](uint64_t address, std::span<const uint8_t> bytes) {
+    WriteScratchpad(address, bytes);
+  };
+  RunLanes(d, job);
 }
 
 // ---- mesh

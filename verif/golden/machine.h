@@ -4,9 +4,9 @@
 // Golden model of a node: runs a program's descriptors one after another and leaves the memory the
 // RTL leaves.
 //
-// Numerics are those of golden/dot.h, golden/fp32.h and golden/softmax.h. A descriptor is checked
-// in full before it does anything, in the order of ErrorCode checks below; it shares the program
-// format with the RTL and no arithmetic source.
+// Numerics are those of golden/dot.h, golden/fp32.h, golden/softmax.h and golden/lanes.h. A
+// descriptor is checked in full before it does anything, in the order of ErrorCode checks below; it
+// shares the program format with the RTL and no arithmetic source.
 //
 // Order of checks: opcode, reserved bits, zero counts, unsupported, levels, alignment, scratchpad,
 // window, accumulators.
@@ -168,7 +168,9 @@ class Machine {
   void Elements(const isa::Descriptor& d);
   void Softmax(const isa::Descriptor& d);
   isa::ErrorCode CheckElements(const isa::Descriptor& d) const;
+  void Lanes(const isa::Descriptor& d);
   isa::ErrorCode CheckSend(const isa::Descriptor& d) const;
+  isa::ErrorCode CheckLanes(const isa::Descriptor& d) const;
   bool TakeTokens(const isa::Descriptor& d);
   void Send(const isa::Descriptor& d, Counts& counts);
 

@@ -3,6 +3,8 @@
 
 #include "kernels/builder.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
 
@@ -441,6 +443,21 @@ void Builder::Softmax(int logits, int labels, int gradient, int loss, int64_t ro
           {false, true, losses, end(losses, RowBytes(loss))}});
   StoreWhole(gradient, grad);
   StoreWhole(loss, losses);
+  next_tag_ = (next_tag_ + 1) % isa::kTags;
+}
+
+void Builder::RunLanes(const lanes::Program& program, const lanes::Job& job,
+                       std::vector<Extent> extents) {
+  const std::vector<uint32_t> words = program.Words();
+  const auto size = static_cast<int64_t>(words.size());
+  const int tensor =
+      AddTensor(fmt::format("lanes{}", steps_.size()), ElementFormat::kFp32, 1, size);
+  Fill(tensor, [&](int64_t, int64_t col) { return words[static_cast<size_t>(col)]; });
+  const uint32_t at = LoadWhole(tensor);
+  Descriptor d = MakeDescriptor(program, at / static_cast<uint32_t>(word_), job);
+  d.Set(FieldId::kTag, next_tag_);
+  extents.push_back({false, false, at, at + static_cast<uint64_t>(4 * size)});
+  Add(d, std::move(extents));
   next_tag_ = (next_tag_ + 1) % isa::kTags;
 }
 

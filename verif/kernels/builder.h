@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "vaultrain/lane_program.h"
 #include "vaultrain/program.h"
 #include "vaultrain/random.h"
 #include "vaultrain/variant.h"
@@ -96,6 +97,9 @@ class Builder {
   // to a new region and stored into `out`, a tensor of one row. False if the draw does not fit.
   bool RandomNest(uint32_t begin, int64_t words, int out);
 
+  // A lane program that reads and writes what `extents` say, and nothing else.
+  void RunLanes(const lanes::Program& program, const lanes::Job& job, std::vector<Extent> extents);
+
   // A whole tensor into a new region, plain.
   uint32_t LoadWhole(int tensor, bool convert = false);
   void StoreWhole(int tensor, uint32_t spad);
@@ -108,6 +112,8 @@ class Builder {
   int64_t operand() const { return operand_; }
   int64_t beat() const { return variant_.dram.data_bits / 8; }
   int64_t spad_bytes() const { return spad_bytes_; }
+  // Bytes of a group of operands.
+  int64_t slot() const { return variant_.array.cols * operand_; }
   int64_t max_m() const { return variant_.AccHalfDepth(); }
   size_t descriptors() const { return steps_.size(); }
   bool Converts(int tensor) const {

@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "golden/variant_config.h"
+#include "kernels/lane_cases.h"
 #include "vaultrain/error.h"
 #include "vaultrain/mapper.h"
 #include "vaultrain/networks.h"
@@ -356,6 +357,45 @@ void VaultTraffic(Builder& b, Random& random) {
   }
 }
 
+// ---- lane programs
+
+// Random programs, each over a tile that the next goes on with.
+void Lanes(Builder& b, Random& random) {
+  auto draw = [&random] { return random.Next(); };
+  for (int s = 0; s < isa::kScalars; ++s) b.SetScalar(s, static_cast<float>(random.Normal()));
+  const int64_t bytes = std::min<int64_t>(b.spad_bytes() / 4, 8192);
+  const int from = b.AddTensor("from", b.Operand(), 1, bytes / b.operand());
+  b.FillNormal(from);
+  const uint32_t region = b.LoadWhole(from);
+  for (int i = 0; i < 6; ++i) {
+    const lanes::Program program = DrawLaneProgram(draw, 12, false);
+    lanes::Job job =
+        DrawLaneJob(draw, static_cast<uint32_t>(b.slot()), static_cast<uint32_t>(bytes));
+    for (lanes::Stream& stream : job.streams) {
+      // The base that keeps the walk, and what accesses reach besides, inside.
+      int64_t low = 0, high = 0;
+      for (int k = 0; k < isa::kLaneLoops; ++k) {
+        int64_t& stride = stream.strides[k];
+        stride %= 12;
+        const int64_t reach = ((k == 0 ? job.groups : job.bounds[k - 1]) - 1) * stride;
+        (reach < 0 ? low : high) += reach;
+      }
+      const int64_t wide = 4 / b.operand();
+      low -= kLaneReach + wide;
+      high += kLaneReach + wide;
+      const int64_t slots = bytes / b.slot() - (high - low);
+      if (slots <= 0) {
+        stream = {region + static_cast<uint32_t>(bytes / 2 / b.slot() * b.slot()), {}};
+        continue;
+      }
+      stream.base = region + static_cast<uint32_t>((Draw(random, 0, slots - 1) - low) * b.slot());
+    }
+    b.RunLanes(program, job, {{false, true, region, region + static_cast<uint64_t>(bytes)}});
+  }
+  const int to = b.AddTensor("to", b.Operand(), 1, bytes / b.operand());
+  b.StoreWhole(to, region);
+}
+
 // ---- whole
 
 // Everything together: products, losses, moves and random nests over what lies around, in random
@@ -535,6 +575,7 @@ class GarbageRun {
     GemmBp(builder, random_);
     KSplit(builder, random_);
     Loss(builder, random_, 16, false);
+    Lanes(builder, random_);
     good_ = builder.Finish("good").program.Stream("train").nodes[0].descriptors;
     good_.pop_back();
     // What runs before a bad descriptor must end by itself.
@@ -688,6 +729,7 @@ std::vector<Kernel> KernelsOf(const Variant& variant) {
   add("vault_traffic", "random tiles to and from memory, read after write", 2, VaultTraffic);
   add("random_programs", "all of them in random order with random nests", 3,
       [classes](Builder& b, Random& r) { RandomProgram(b, r, classes); });
+  add("lanes", "random lane programs, one over the results of another", 3, Lanes);
   kernels.push_back({"train_step", "two training steps of a small net", TrainStep});
   if (variant.WordElements() % variant.array.cols == 0) {
     kernels.push_back({"train_conv", "the same of convolutions", TrainConvolutions});

@@ -103,7 +103,7 @@ class Bench {
 
 // A descriptor that may run in the whole vault.
 Descriptor DrawLegal(std::mt19937& random) {
-  const Opcode opcode = static_cast<Opcode>(1 + random() % 8);
+  const Opcode opcode = static_cast<Opcode>(1 + random() % 9);
   Descriptor d(opcode);
   if (opcode == Opcode::kEnd) return d;
   d.Set(FieldId::kTag, random() % 64);
@@ -226,6 +226,19 @@ Descriptor DrawLegal(std::mt19937& random) {
       }
       break;
     }
+    case Opcode::kLanes:
+      d.Set(FieldId::kLGroups, 1 + random() % 16);
+      d.Set(FieldId::kLLevel, random() % 4);
+      d.Set(FieldId::kLInit, random() % 40);
+      d.Set(FieldId::kLBody, 1 + random() % 50);
+      d.Set(FieldId::kLFinal, random() % 39);
+      for (int k = 0; k < 3; ++k) d.Set(FieldId::kLBound, 1 + random() % 65535, k);
+      d.Set(FieldId::kLProgram, random() % std::min(65536u, kSpadBytes / kWordBytes));
+      for (int s = 0; s < isa::kLaneStreams; ++s) {
+        d.Set(FieldId::kLBase, spad(VT_Cols * kOpBytes), s);
+      }
+      for (int i = 0; i < 16; ++i) d.Set(FieldId::kLInc, static_cast<int16_t>(random()), i);
+      break;
     default:
       d.Set(FieldId::kSRows, 1 + random() % 65535);
       d.Set(FieldId::kClasses, 1 + random() % VT_MaxClasses);
@@ -274,6 +287,7 @@ void Mutate(Descriptor& d, std::mt19937& random) {
                               kFlitBytes,
                               4 * VT_Cols,
                               VT_AccDepth / 2,
+                              isa::kLaneGroups + 1,
                               static_cast<int64_t>(random())};
     int64_t value = limits[random() % std::size(limits)];
     value &= static_cast<int64_t>(LowBits(field.bits));
@@ -293,7 +307,7 @@ TEST(DescriptorCheck, AcceptsWhatIsLegal) {
     ++accepted[static_cast<int>(d.Get(FieldId::kOpcode))];
     ASSERT_FALSE(HasFailure());
   }
-  EXPECT_EQ(accepted.size(), 8u);
+  EXPECT_EQ(accepted.size(), 9u);
 }
 
 TEST(DescriptorCheck, AnswersMutatedDescriptorsAsGoldenDoes) {

@@ -25,7 +25,7 @@ TEST(Isa, VerilogHeaderIsTheCommittedOne) {
 }
 
 TEST(Isa, FieldsOfOneOpcodeDoNotOverlap) {
-  for (char group : {'M', 'C', 'V', 'W', 'S', 'N'}) {
+  for (char group : {'M', 'C', 'V', 'W', 'S', 'N', 'L'}) {
     std::vector<const char*> owner(kDescriptorBytes * 8, nullptr);
     for (const Field& field : Fields()) {
       if (!HasField(group, field)) continue;

@@ -1008,6 +1008,13 @@ class Rules : public testing::Test {
         d.Set(FieldId::kRowFlits, 3);
         return d;
       }
+      case Opcode::kLanes: {
+        Descriptor d(opcode);
+        d.Set(FieldId::kLGroups, 1);
+        d.Set(FieldId::kLBody, 1);
+        for (int k = 0; k < 3; ++k) d.Set(FieldId::kLBound, 1, k);
+        return d;
+      }
       case Opcode::kEnd:
         break;
     }
@@ -1043,14 +1050,14 @@ class Rules : public testing::Test {
 
 constexpr Opcode kAllOpcodes[] = {Opcode::kLoad,   Opcode::kStore,   Opcode::kCompute,
                                   Opcode::kVector, Opcode::kSoftmax, Opcode::kElements,
-                                  Opcode::kSend,   Opcode::kEnd};
+                                  Opcode::kSend,   Opcode::kLanes,   Opcode::kEnd};
 
 TEST_F(Rules, ValidDescriptorsPass) {
   for (Opcode opcode : kAllOpcodes) EXPECT_EQ(CheckOf(opcode, {}), ErrorCode::kNone);
 }
 
 TEST_F(Rules, UnknownOpcodes) {
-  for (int opcode : {0, 9, 12, 15}) {
+  for (int opcode : {0, 10, 12, 15}) {
     EXPECT_EQ(machine_->Check(Descriptor(static_cast<Opcode>(opcode))), ErrorCode::kOpcode);
   }
 }
@@ -1205,6 +1212,40 @@ TEST_F(Rules, AlignmentAndRangeOfSoftmax) {
   }
 }
 
+TEST_F(Rules, Lanes) {
+  Expect(ErrorCode::kNone, Opcode::kLanes, {{FieldId::kLGroups, 16, 0}});
+  Expect(ErrorCode::kUnsupported, Opcode::kLanes, {{FieldId::kLGroups, 17, 0}});
+  Expect(ErrorCode::kZeroCount, Opcode::kLanes, {{FieldId::kLGroups, 0, 0}});
+  for (int k = 0; k < 3; ++k) {
+    Expect(ErrorCode::kZeroCount, Opcode::kLanes, {{FieldId::kLBound, 0, k}});
+  }
+  Expect(ErrorCode::kZeroCount, Opcode::kLanes, {{FieldId::kLBody, 0, 0}});
+  Expect(ErrorCode::kNone, Opcode::kLanes, {{FieldId::kLBody, 0, 0}, {FieldId::kLInit, 1, 0}});
+  const Change longest = {
+      {FieldId::kLInit, 63, 0}, {FieldId::kLBody, 2, 0}, {FieldId::kLFinal, 63, 0}};
+  Expect(ErrorCode::kNone, Opcode::kLanes, longest);
+  Change too_long = longest;
+  too_long.emplace_back(FieldId::kLBody, 3, 0);
+  Expect(ErrorCode::kUnsupported, Opcode::kLanes, too_long);
+  for (int s = 0; s < isa::kLaneStreams; ++s) {
+    Expect(ErrorCode::kNone, Opcode::kLanes, {{FieldId::kLBase, 262144 - 8, s}});
+    Expect(ErrorCode::kAlignment, Opcode::kLanes, {{FieldId::kLBase, 4, s}});
+    Expect(ErrorCode::kScratchpad, Opcode::kLanes, {{FieldId::kLBase, 262144, s}});
+  }
+  Expect(ErrorCode::kNone, Opcode::kLanes, {{FieldId::kLProgram, 8191, 0}});
+  Expect(ErrorCode::kScratchpad, Opcode::kLanes, {{FieldId::kLProgram, 8192, 0}});
+
+  Change lanes;
+  auto break_lanes = [&](ErrorCode code, FieldId field, int64_t value) {
+    lanes.emplace_back(field, value, 0);
+    EXPECT_EQ(CheckOf(Opcode::kLanes, lanes), code);
+  };
+  break_lanes(ErrorCode::kScratchpad, FieldId::kLProgram, 8192);
+  break_lanes(ErrorCode::kAlignment, FieldId::kLBase, 4);
+  break_lanes(ErrorCode::kUnsupported, FieldId::kLGroups, 17);
+  break_lanes(ErrorCode::kZeroCount, FieldId::kLBound, 0);
+}
+
 TEST_F(Rules, ScratchpadAddresses) {
   Expect(ErrorCode::kNone, Opcode::kLoad, {{FieldId::kSpadAddr, 262144 - 32, 0}});
   Expect(ErrorCode::kScratchpad, Opcode::kLoad, {{FieldId::kSpadAddr, 262144, 0}});
@@ -1290,7 +1331,7 @@ TEST_F(Rules, AreCheckedInTheDocumentedOrder) {
   d.Set(FieldId::kRows, 0);
   d.bytes()[0] |= 0x10;
   EXPECT_EQ(machine_->Check(d), ErrorCode::kReserved);
-  d.Set(FieldId::kOpcode, 9);
+  d.Set(FieldId::kOpcode, 10);
   EXPECT_EQ(machine_->Check(d), ErrorCode::kOpcode);
 }
 

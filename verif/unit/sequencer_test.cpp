@@ -42,8 +42,9 @@ int EngineOf(const Descriptor& d) {
 
 // `kind` chooses among the opcodes of an engine.
 Descriptor Legal(int engine, uint32_t kind) {
-  constexpr Opcode kVectorUnit[] = {Opcode::kVector, Opcode::kSoftmax, Opcode::kElements};
-  const Opcode vector_unit = kVectorUnit[kind % 3];
+  constexpr Opcode kVectorUnit[] = {Opcode::kVector, Opcode::kSoftmax, Opcode::kElements,
+                                    Opcode::kLanes};
+  const Opcode vector_unit = kVectorUnit[kind % 4];
   Descriptor d(engine == 0   ? Opcode::kLoad
                : engine == 1 ? Opcode::kStore
                : engine == 2 ? Opcode::kCompute
@@ -67,6 +68,11 @@ Descriptor Legal(int engine, uint32_t kind) {
   } else if (vector_unit == Opcode::kSoftmax) {
     d.Set(FieldId::kSRows, 1);
     d.Set(FieldId::kClasses, 1);
+  } else if (vector_unit == Opcode::kLanes) {
+    d.Set(FieldId::kLGroups, 1);
+    d.Set(FieldId::kLBody, 1);
+    for (int k = 0; k < 3; ++k) d.Set(FieldId::kLBound, 1, k);
+    d.Set(FieldId::kLInc, -1, 15);  // in the last bits of a descriptor
   } else {
     if (vector_unit == Opcode::kVector) d.Set(FieldId::kPopLevel, 1);
     for (int k = 0; k < isa::kLoops; ++k) d.Set(FieldId::kVBound, 1, k);

@@ -6,8 +6,9 @@
 // A descriptor has 64 bytes, little-endian, and is one job of one engine: LOAD and STORE move a
 // tile between the vault and the scratchpad, COMPUTE runs a loop nest through the PE array, VECTOR
 // drains accumulators through the vector unit, ELEMENTS sends a tile of the scratchpad through it,
-// SOFTMAX makes the loss and its gradient, SEND moves a tile to the scratchpads of other nodes or
-// sums it over them, END closes the program. An engine runs its descriptors in program order;
+// SOFTMAX makes the loss and its gradient, LANES runs a lane program (lane_program.h) over streams
+// of the scratchpad, SEND moves a tile to the scratchpads of other nodes or sums it over them, END
+// closes the program. An engine runs its descriptors in program order;
 // engines of a node are ordered among each other by 24 counting semaphores alone: a descriptor
 // starts when every semaphore in `wait` is above zero (and takes one from each) and adds one to
 // every semaphore in `signal` when all it wrote has landed and all it read has been read. Run one
@@ -50,7 +51,8 @@ enum class Opcode : uint8_t {
   kSoftmax = 5,
   kEnd = 6,
   kElements = 7,
-  kSend = 8
+  kSend = 8,
+  kLanes = 9
 };
 
 // Engines in the order of the sequencer.
@@ -103,7 +105,7 @@ enum class ErrorCode : uint8_t {
 
 // X(name, opcodes, lsb, bits, sign, count, stride, meaning): `count` fields of `bits` bits,
 // `stride` bits apart. opcodes: A all, M load and store, C compute, B vector and elements,
-// V vector, W elements, S softmax, N send.
+// V vector, W elements, S softmax, N send, L lanes.
 #define VT_ISA_FIELDS(X)                                                                           \
   X(Opcode, A, 0, 4, U, 1, 0, "what the descriptor does")                                          \
   X(Tag, A, 8, 6, U, 1, 0, "job tag: VECTOR and SOFTMAX write their time of completion there")     \
@@ -169,7 +171,19 @@ enum class ErrorCode : uint8_t {
   X(SendRows, N, 160, 16, U, 1, 0, "rows; 0 moves tokens only")                                    \
   X(RowFlits, N, 176, 16, U, 1, 0, "flits (payloads of a link) in a row")                          \
   X(DstAddr, N, 192, 24, U, 1, 0, "scratchpad byte address of the first row at the receivers")     \
-  X(DstPitch, N, 216, 24, U, 1, 0, "bytes from row to row there")
+  X(DstPitch, N, 216, 24, U, 1, 0, "bytes from row to row there")                                  \
+  X(LGroups, L, 64, 5, U, 1, 0, "groups of a register, 1 to 16: the innermost loop")               \
+  X(LLevel, L, 69, 2, U, 1, 0,                                                                     \
+    "init runs in the first, final in the last iteration of loops 1 to this; 0: in every one")     \
+  X(LInit, L, 71, 6, U, 1, 0, "words of section init")                                             \
+  X(LBody, L, 77, 7, U, 1, 0, "words of section body")                                             \
+  X(LFinal, L, 84, 6, U, 1, 0, "words of section final; at most 128 words in all")                 \
+  X(LBound, L, 96, 16, U, 3, 16, "iterations of loops 1 to 3")                                     \
+  X(LProgram, L, 144, 16, U, 1, 0, "word address of the lane program, init, body, final")          \
+  X(LBase, L, 160, 24, U, 4, 24, "scratchpad byte address of each stream, a whole slot")           \
+  X(LInc, L, 256, 16, S, 16, 16,                                                                   \
+    "stream 0: slots from group to group, then slots to step when loop 1, 2 or 3 is the "          \
+    "outermost that advances; then streams 1 to 3")
 
 struct Field {
   const char* name;
@@ -214,6 +228,11 @@ class Descriptor {
 // * stride[j].
 std::array<int64_t, kLoops> Increments(const std::array<int64_t, kLoops>& bounds,
                                        const std::array<int64_t, kLoops>& strides);
+
+inline constexpr int kLaneStreams = 4;
+inline constexpr int kLaneLoops = 4;           // with the groups
+inline constexpr int kLaneGroups = 16;         // of a register, at most
+inline constexpr int kLaneInstructions = 128;  // that the engine holds
 
 // The letter of VT_ISA_FIELDS for an opcode (of VECTOR and ELEMENTS the one of its own fields), 'E'
 // for END, which has only its opcode, or 0 if there is no such opcode.

@@ -12,6 +12,7 @@
 #include "rtl/verilog_writer.h"
 #include "vaultrain/error.h"
 #include "vaultrain/isa.h"
+#include "vaultrain/lane_program.h"
 #include "vaultrain/registers.h"
 #include "vaultrain/vault_dram.h"
 #include "vaultrain/vault_pins.h"
@@ -191,6 +192,7 @@ FileTree GenerateTree(const Variant& variant, const ResourcePaths& resources) {
       PortDocument(variant, rtl::MemoryModule(variant, LoadVaultDram(variant, resources)));
   tree["doc/registers.md"] = GeneratedHeader(variant, "<!--") + "\n" + RegistersMarkdown();
   tree["doc/descriptors.md"] = GeneratedHeader(variant, "<!--") + "\n" + isa::Markdown();
+  tree["doc/lane_instructions.md"] = GeneratedHeader(variant, "<!--") + "\n" + lanes::Markdown();
   AddSynthesis(variant, resources, tree);
   std::string header = GeneratedHeader(variant, "#");
   header.pop_back();

@@ -46,6 +46,7 @@ constexpr struct {
     {Opcode::kCompute, "compute", 'C'},   {Opcode::kVector, "vector", 'V'},
     {Opcode::kSoftmax, "softmax", 'S'},   {Opcode::kEnd, "end", 'E'},
     {Opcode::kElements, "elements", 'W'}, {Opcode::kSend, "send", 'N'},
+    {Opcode::kLanes, "lanes", 'L'},
 };
 
 constexpr struct {
@@ -187,6 +188,9 @@ std::string VerilogHeader() {
   define("ENGINES", fmt::format("{}", kEngines));
   define("SCALARS", fmt::format("{}", kScalars));
   define("TAGS", fmt::format("{}", kTags));
+  define("LANE_STREAMS", fmt::format("{}", kLaneStreams));
+  define("LANE_GROUPS", fmt::format("{}", kLaneGroups));
+  define("LANE_INSTRUCTIONS", fmt::format("{}", kLaneInstructions));
   text += "\n";
   for (const auto& entry : kOpcodes) {
     define("OP_" + Caps(entry.name).substr(0),
@@ -197,7 +201,7 @@ std::string VerilogHeader() {
     define(fmt::format("ERROR_{}", entry.name), fmt::format("8'd{}", static_cast<int>(entry.code)));
   }
   text += "\n// Bits that a descriptor of each group may set.\n";
-  for (char group : {'M', 'C', 'V', 'W', 'S', 'N', 'E'}) {
+  for (char group : {'M', 'C', 'V', 'W', 'S', 'N', 'L', 'E'}) {
     define(fmt::format("USED_{}", group), fmt::format("512'h{}", OccupiedMask(group)));
   }
   text += "\n";
@@ -218,7 +222,8 @@ std::string Markdown() {
   } kGroups[] = {{'A', "Every descriptor"}, {'M', "LOAD (1) and STORE (2)"},
                  {'C', "COMPUTE (3)"},      {'B', "VECTOR (4) and ELEMENTS (7)"},
                  {'V', "VECTOR (4) only"},  {'W', "ELEMENTS (7) only"},
-                 {'S', "SOFTMAX (5)"},      {'N', "SEND (8)"}};
+                 {'S', "SOFTMAX (5)"},      {'N', "SEND (8)"},
+                 {'L', "LANES (9)"}};
   for (const auto& [group, title] : kGroups) {
     text += fmt::format("## {}\n\n| field | bits | signed | meaning |\n|---|---|---|---|\n", title);
     for (const Field& field : kFields) {
