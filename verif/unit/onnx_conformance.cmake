@@ -1,0 +1,2 @@
+vt_unit_test(NAME onnx_conformance)
+target_include_directories(onnx_conformance_test PRIVATE ${CMAKE_SOURCE_DIR}/generator/src)
