@@ -19,7 +19,15 @@ struct Conv {
   std::vector<int64_t> dilations = {1, 1};
   bool bias = true;
   bool relu = true;
+  std::string op = "Conv";  // MaxPool and AveragePool keep the channels
+  bool count_pad = false;
 };
+
+Conv Pool(const std::string& op, std::vector<int64_t> kernel, std::vector<int64_t> strides,
+          std::vector<int64_t> pads = {0, 0, 0, 0}, bool count_pad = false) {
+  return {0,  std::move(kernel), std::move(strides), std::move(pads), {1, 1}, false, false,
+          op, count_pad};
+}
 
 void AddInts(onnx::NodeProto* node, const std::string& name, const std::vector<int64_t>& values) {
   onnx::AttributeProto* attribute = node->add_attribute();
@@ -36,19 +44,30 @@ Graph ConvNet(const Image& image, const std::vector<Conv>& convs, const std::vec
   Image at = image;
   for (size_t i = 0; i < convs.size(); ++i) {
     const Conv& c = convs[i];
-    const std::string name = fmt::format("conv{}", i + 1);
-    b.Input(name + ".w", {c.channels, at.channels, c.kernel[0], c.kernel[1]});
-    std::vector<std::string> inputs = {x, name + ".w"};
+    const bool is_conv = c.op == "Conv";
+    const std::string name = fmt::format("{}{}", is_conv ? "conv" : "pool", i + 1);
+    const int64_t channels = is_conv ? c.channels : at.channels;
+    std::vector<std::string> inputs = {x};
+    if (is_conv) {
+      b.Input(name + ".w", {channels, at.channels, c.kernel[0], c.kernel[1]});
+      inputs.push_back(name + ".w");
+    }
     if (c.bias) {
       b.Input(name + ".b", {c.channels});
       inputs.push_back(name + ".b");
     }
-    b.Node("Conv", name, inputs, name + ".z");
+    b.Node(c.op, name, inputs, name + ".z");
     onnx::NodeProto* node = b.graph()->mutable_node(b.graph()->node_size() - 1);
     AddInts(node, "kernel_shape", c.kernel);
     AddInts(node, "strides", c.strides);
     AddInts(node, "pads", c.pads);
-    AddInts(node, "dilations", c.dilations);
+    if (c.op != "AveragePool") AddInts(node, "dilations", c.dilations);
+    if (c.count_pad) {
+      onnx::AttributeProto* attribute = node->add_attribute();
+      attribute->set_name("count_include_pad");
+      attribute->set_type(onnx::AttributeProto::INT);
+      attribute->set_i(1);
+    }
     x = name + ".z";
     if (c.relu) {
       b.Node("Relu", name + ".relu", {x}, name + ".y");
@@ -58,7 +77,7 @@ Graph ConvNet(const Image& image, const std::vector<Conv>& convs, const std::vec
       const int64_t reach = (c.kernel[axis] - 1) * c.dilations[axis] + 1;
       return (size + c.pads[axis] + c.pads[axis + 2] - reach) / c.strides[axis] + 1;
     };
-    at = {extent(at.height, 0), extent(at.width, 1), c.channels};
+    at = {extent(at.height, 0), extent(at.width, 1), channels};
   }
   b.Node("Flatten", "flat", {x}, "features");
   x = "features";
@@ -146,6 +165,53 @@ TEST(Windows, OverSeveralNodes) {
   ExpectBothFormatsTrain(net, 32, Mesh(2, 2), {.partition = Partition::kBatch});
   ExpectBothFormatsTrain(net, 32, Mesh(2, 2), {.partition = Partition::kHybrid});
   ExpectBothFormatsTrain(ConvNet({9, 7, 3}, kTwo, {10}), 48, Mesh(3, 1));
+}
+
+const Conv kFirst = {8, {3, 3}, {1, 1}, {1, 1, 1, 1}};
+
+TEST(Pools, LikeTheReference) {
+  ExpectBothFormatsTrain(ConvNet({8, 10, 2},
+                                 {kFirst,
+                                  Pool("MaxPool", {2, 2}, {2, 2}),
+                                  {12, {3, 3}},
+                                  Pool("AveragePool", {2, 3}, {2, 3})},
+                                 {10}),
+                         16, {});
+}
+
+TEST(Pools, WindowsThatOverlapOrLeavePixelsOut) {
+  ExpectBothFormatsTrain(ConvNet({9, 8, 2},
+                                 {kFirst,
+                                  Pool("MaxPool", {3, 3}, {2, 2}),
+                                  {20, {2, 2}},
+                                  Pool("AveragePool", {2, 2}, {1, 1})},
+                                 {7}),
+                         16, {});
+  ExpectBothFormatsTrain(ConvNet({9, 11, 2},
+                                 {kFirst,
+                                  Pool("MaxPool", {3, 3}, {1, 1}),
+                                  {20, {2, 2}},
+                                  Pool("AveragePool", {1, 2}, {2, 3})},
+                                 {7}),
+                         11, {});
+}
+
+TEST(Pools, EdgesSeeWhatLiesInTheImage) {
+  ExpectBothFormatsTrain(ConvNet({9, 8, 2},
+                                 {kFirst,
+                                  Pool("MaxPool", {3, 3}, {2, 2}, {1, 1, 1, 1}),
+                                  {20, {2, 2}},
+                                  Pool("AveragePool", {3, 3}, {2, 2}, {1, 0, 1, 1}, true)},
+                                 {7}),
+                         16, {});
+}
+
+TEST(Pools, WholeImagesAndSeveralNodes) {
+  const Graph net =
+      ConvNet({20, 18, 2},
+              {{8, {3, 3}, {2, 2}, {1, 1, 1, 1}}, Pool("AveragePool", {10, 9}, {1, 1})}, {20, 7});
+  ExpectBothFormatsTrain(net, 20, {});
+  ExpectBothFormatsTrain(net, 32, Mesh(2, 1));
 }
 
 TEST(Windows, KeptGradients) {

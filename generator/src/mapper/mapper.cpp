@@ -586,6 +586,8 @@ void Mapper::CountBytes(const Descriptor& d) {
 
 void Mapper::AddOp(const TrainingOp& op, int tag, double budget) {
   if (op.kind == TrainingOpKind::kSoftmaxCrossEntropy) return AddSoftmax(op, tag);
+  if (op.kind == TrainingOpKind::kPoolForward) return AddPoolForward(op, tag, budget);
+  if (op.kind == TrainingOpKind::kPoolBackward) return AddPoolBackward(op, tag, budget);
   if (IsWindowed(op)) {
     // Tokens for sums come in the order in which the sums were begun.
     FlushLate();
@@ -669,7 +671,8 @@ bool Mapper::TryMapOps(bool train, double budget, std::vector<std::vector<Descri
   for (const bool updates : {false, true}) {
     for (size_t i = 0; i < graph_.ops.size(); ++i) {
       const TrainingOp& op = graph_.ops[i];
-      if (!train && op.kind != TrainingOpKind::kLinearForward) continue;
+      if (!train && op.phase != Phase::kFeedForward) continue;
+      if (!train && op.kind == TrainingOpKind::kSoftmaxCrossEntropy) continue;
       const bool second = updates_last && op.kind == TrainingOpKind::kLinearUpdate;
       if (second == updates) AddOp(op, static_cast<int>(i), budget);
     }
@@ -790,10 +793,6 @@ Program Mapper::Map(const Recipe& recipe, const std::string& network) {
 Program MapNetwork(const Variant& variant, const VaultDram& dram, const TrainingGraph& graph,
                    const Recipe& recipe, const std::string& network, const MapOptions& options) {
   for (const TrainingLayer& layer : graph.layers) {
-    if (layer.kind != LayerKind::kLinear) {
-      RefuseInput("{}: layer {}: pooling is not mapped yet; accepted: convolutions with strides",
-                  graph.file, layer.name);
-    }
     if (!layer.IsFlat() && variant.WordElements() % variant.array.cols != 0) {
       RefuseInput(
           "{}: layer {}: variant {} has words of {} operands and {} columns; rule for "

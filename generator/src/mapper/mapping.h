@@ -12,6 +12,7 @@
 #define VAULTRAIN_SRC_MAPPER_MAPPING_H_
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <map>
@@ -20,6 +21,7 @@
 #include <vector>
 
 #include "mapper/schedule.h"
+#include "vaultrain/lane_program.h"
 #include "vaultrain/mapper.h"
 
 namespace vaultrain {
@@ -266,6 +268,12 @@ class Mapper {
   // COMPUTE and VECTOR of a nest, or several pairs of them where it has too many loops.
   void AddJobs(std::vector<Step>& work, const ComputeSpec& spec, const VectorSpec& results,
                Nest nest, int tag) const;
+  void AddPoolForward(const TrainingOp& op, int tag, double budget);
+  void AddPoolBackward(const TrainingOp& op, int tag, double budget);
+  Load LoadLaneProgram(const lanes::Program& program, int* buffer, int tag);
+  Step Lanes(const lanes::Program& program, int program_buffer, const lanes::Job& job,
+             const std::array<int, isa::kLaneStreams>& buffers, unsigned written, int tag) const;
+  lanes::Stream StreamOf(int64_t offset, int64_t pitch, int64_t step, int64_t row) const;
   void AddBandLoads(std::vector<Load>& loads, int tensor, const Raster& raster, int64_t group,
                     int64_t y, int64_t rows, int64_t col, int64_t cols, int64_t pitch, int buffer,
                     int tag) const;
@@ -364,6 +372,7 @@ class Mapper {
   // Small results that a later operation takes from the scratchpad, in the layout of a plain load:
   // tensor -> buffer.
   std::map<int, int> resident_;
+  std::map<std::vector<uint32_t>, int> lane_programs_;  // words -> tensor
 };
 
 }  // namespace vaultrain

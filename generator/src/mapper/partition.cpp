@@ -171,7 +171,7 @@ void Mapper::PlanLayers() {
     LayerPlan plan;
     plan.split = (plan_.empty() || plan_.back().split) && layer.IsFlat() &&
                  Splits(layer.out, grid_.outputs.parts);
-    plan.slice = plan.split ? layer.out / grid_.outputs.parts : layer.out;
+    plan.slice = plan.split ? layer.out / grid_.outputs.parts : layer.to.channels;
     plan.tile = plan.slice;
     plan.block = plan.slice;
     if (grid_.places.size() > 1) {

@@ -24,6 +24,7 @@
 #include <numeric>
 
 #include "mapper/mapping.h"
+#include "mapper/windows.h"
 #include "vaultrain/error.h"
 
 namespace vaultrain {
@@ -35,17 +36,6 @@ using isa::Opcode;
 
 namespace {
 
-// Outputs of BP along one axis that see the same taps: at, at + stride, ...
-struct TapPhase {
-  int64_t at = 0, count = 0;
-  int64_t tap = 0, taps = 0, tap_step = 0;  // tap, tap + tap_step, ...
-  int64_t from = 0;                         // index of dZ that `at` sees with the first tap
-  int64_t back = 0;                         // by how much the next tap sees an earlier one
-  int64_t First(int64_t t0) const { return from + t0 - (taps - 1) * back; }
-  int64_t Last(int64_t t1) const { return from + t1 - 1; }
-};
-
-// dX[i] takes dZ[(i + pad - k dilation) / stride] for all taps k where that is whole.
 std::vector<TapPhase> PhasesOf(int64_t size, int64_t kernel, int64_t stride, int64_t dilation,
                                int64_t pad) {
   std::vector<TapPhase> phases;
@@ -60,16 +50,6 @@ std::vector<TapPhase> PhasesOf(int64_t size, int64_t kernel, int64_t stride, int
     }
   }
   return phases;
-}
-
-std::vector<TapPhase> RowPhases(const TrainingLayer& l) {
-  return PhasesOf(l.from.height, l.window.kernel_h, l.window.stride_h, l.window.dilation_h,
-                  l.window.pad_top);
-}
-
-std::vector<TapPhase> ColumnPhases(const TrainingLayer& l) {
-  return PhasesOf(l.from.width, l.window.kernel_w, l.window.stride_w, l.window.dilation_w,
-                  l.window.pad_left);
 }
 
 // How much of an axis a run of outputs sees.
@@ -132,6 +112,16 @@ std::vector<Loop> OfOperands(std::vector<Loop> loops) {
 }
 
 }  // namespace
+
+std::vector<TapPhase> RowPhases(const TrainingLayer& l) {
+  return PhasesOf(l.from.height, l.window.kernel_h, l.window.stride_h, l.window.dilation_h,
+                  l.window.pad_top);
+}
+
+std::vector<TapPhase> ColumnPhases(const TrainingLayer& l) {
+  return PhasesOf(l.from.width, l.window.kernel_w, l.window.stride_w, l.window.dilation_w,
+                  l.window.pad_left);
+}
 
 // ---- layers as they are mapped
 
@@ -208,7 +198,9 @@ Raster Mapper::RasterFor(size_t graph_tensor) const {
       r.right = std::max<int64_t>(
           0, Reach(l.to.width, w.kernel_w, w.stride_w, w.dilation_w) - w.pad_left - l.from.width);
     }
-    if (op.kind == TrainingOpKind::kLinearBackward && op.Tensor(Role::kDz) == tensor) {
+    const bool pool = op.kind == TrainingOpKind::kPoolBackward;
+    if ((op.kind == TrainingOpKind::kLinearBackward && op.Tensor(Role::kDz) == tensor) ||
+        (pool && (op.Tensor(Role::kDz) == tensor || op.Tensor(Role::kIndex) == tensor))) {
       const TrainingLayer l = Mapped(op.layer);
       for (const TapPhase& p : RowPhases(l)) {
         r.top = std::max(r.top, -p.First(0));
@@ -593,9 +585,7 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
   auto seen = [&](int64_t y0, int64_t rows) {
     std::pair<int64_t, int64_t> range{rz.image.height, -rz.image.height};
     for (const TapPhase& p : row_phases) {
-      const int64_t t0 = std::max<int64_t>(0, CeilDiv(std::max<int64_t>(0, y0 - p.at), w.stride_h));
-      const int64_t t1 =
-          y0 + rows > p.at ? std::min(p.count, CeilDiv(y0 + rows - p.at, w.stride_h)) : 0;
+      const auto [t0, t1] = p.Between(y0, rows, w.stride_h);
       if (t1 <= t0) continue;
       range.first = std::min(range.first, p.First(t0));
       range.second = std::max(range.second, p.Last(t1) + 1);
@@ -663,9 +653,7 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
           vector.aux = mask;
           vector.aux_kind = Aux::kMask;
           for (const TapPhase& py : row_phases) {
-            const int64_t t0 = y0 > py.at ? CeilDiv(y0 - py.at, w.stride_h) : 0;
-            const int64_t t1 =
-                y0 + rows > py.at ? std::min(py.count, CeilDiv(y0 + rows - py.at, w.stride_h)) : 0;
+            const auto [t0, t1] = py.Between(y0, rows, w.stride_h);
             if (t1 <= t0) continue;
             for (const TapPhase& px : column_phases) {
               const int64_t pixels = PixelsOfSet(px.count, samples, v_.AccHalfDepth());
