@@ -504,7 +504,7 @@ KernelResult TrainStep(const KernelSetup& setup) {
   return result;
 }
 
-// Two convolutions and a fully connected layer.
+// Two convolutions, perhaps a pooling, and a fully connected layer.
 KernelResult TrainConvolutions(const KernelSetup& setup) {
   KernelResult result;
   for (int round = 0; round < setup.rounds; ++round) {
@@ -512,17 +512,18 @@ KernelResult TrainConvolutions(const KernelSetup& setup) {
     auto draw = [&random](int64_t low, int64_t high) {
       return static_cast<int>(Draw(random, low, high));
     };
-    const std::vector<int> shape = {draw(1, 5), draw(5, 9), draw(5, 9)};
+    const std::vector<int> shape = {draw(1, 5), draw(6, 10), draw(6, 10)};
     std::vector<ConvShape> convs;
     for (int i = 0; i < 2; ++i) {
       const int kernel = draw(1, 3);
       convs.push_back({draw(2, 20), kernel, draw(1, 2), draw(0, kernel - 1)});
     }
+    if (convs[0].stride == 1) convs[0].pool = 2;
     const int classes = draw(2, std::min(17, setup.variant.vector.softmax_classes));
     const int64_t batch = Draw(random, 1, 18) * setup.variant.vaults;
     std::string name = fmt::format("{}", fmt::join(shape, "x"));
     for (const ConvShape& c : convs) {
-      name += fmt::format(" conv {} k{} s{} p{}", c.out, c.kernel, c.stride, c.pad);
+      name += fmt::format(" conv {} k{} s{} p{} pool {}", c.out, c.kernel, c.stride, c.pad, c.pool);
     }
     if (!TrainTwoSteps(setup, MakeConvolutional("net", shape, convs, {classes}), name, batch, {},
                        random, result)) {

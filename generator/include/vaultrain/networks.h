@@ -37,10 +37,11 @@ std::vector<NetworkFile> MakeShippedNetworks();
 // layers, classes. Batch dimension "N"; parameters "fc1.W" [out][in] and "fc1.b" as graph inputs.
 std::string MakeFullyConnected(const std::string& name, const std::vector<int>& widths);
 
-// ONNX of a chain of Conv with square windows, each with ReLU, then of Gemm as above. shape: of a
-// sample, [channels][height][width]; widths: hidden layers, classes.
+// ONNX of a chain of Conv with square windows, each with ReLU and, where pool is above 1, MaxPool of
+// windows side by side, then of Gemm as above. shape: of a sample, [channels][height][width];
+// widths: hidden layers, classes.
 struct ConvShape {
-  int out = 1, kernel = 1, stride = 1, pad = 0;
+  int out = 1, kernel = 1, stride = 1, pad = 0, pool = 1;
 };
 std::string MakeConvolutional(const std::string& name, const std::vector<int>& shape,
                               const std::vector<ConvShape>& convs, const std::vector<int>& widths);

@@ -151,16 +151,6 @@ class ChainWriter {
   std::vector<int> shape_;           // of a sample of it
 };
 
-// LeNet-5 (LeCun et al., 1998) as it is drawn today: all feature maps connected, ReLU, maxima.
-std::string MakeLeNet() {
-  ChainWriter net("lenet", {1, 28, 28});
-  net.Conv("conv1", 6, 5, 1, 2).Relu("relu1", "conv1.y").MaxPool("pool1", 2);
-  net.Conv("conv2", 16, 5, 1, 0).Relu("relu2", "conv2.y").MaxPool("pool2", 2);
-  net.Flatten();
-  net.Gemm("fc1", 120).Relu("relu3", "fc1.y").Gemm("fc2", 84).Relu("relu4", "fc2.y");
-  return net.Gemm("fc3", 10, true).Bytes();
-}
-
 void AddFullyConnected(ChainWriter& net, const std::vector<int>& widths) {
   for (size_t i = 0; i < widths.size(); ++i) {
     const bool last = i + 1 == widths.size();
@@ -184,7 +174,8 @@ std::string MakeConvolutional(const std::string& name, const std::vector<int>& s
   for (size_t i = 0; i < convs.size(); ++i) {
     const std::string number = std::to_string(i + 1);
     net.Conv("conv" + number, convs[i].out, convs[i].kernel, convs[i].stride, convs[i].pad);
-    net.Relu("relu" + number, "conv" + number + ".y");
+    net.Relu("conv" + number + ".relu", "conv" + number + ".y");
+    if (convs[i].pool > 1) net.MaxPool("pool" + number, convs[i].pool);
   }
   net.Flatten();
   AddFullyConnected(net, widths);
@@ -193,7 +184,10 @@ std::string MakeConvolutional(const std::string& name, const std::vector<int>& s
 
 std::vector<NetworkFile> MakeShippedNetworks() {
   return {
-      {"lenet.onnx", MakeLeNet()},
+      // LeNet-5 (LeCun et al., 1998) as it is drawn today: all feature maps connected, ReLU,
+      // maxima.
+      {"lenet.onnx",
+       MakeConvolutional("lenet", {1, 28, 28}, {{6, 5, 1, 2, 2}, {16, 5, 1, 0, 2}}, {120, 84, 10})},
       {"mlp.onnx", MakeFullyConnected("mlp", {784, 128, 10})},
       {"mlp-wide.onnx", MakeFullyConnected("mlp-wide", {784, 1024, 512, 10})},
       {"tiny.onnx", MakeFullyConnected("tiny", {64, 32, 10})},
