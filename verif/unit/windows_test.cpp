@@ -138,15 +138,20 @@ TEST(Windows, OneDimension) {
       ConvNet({1, 40, 5}, {{24, {1, 7}, {1, 2}, {0, 3, 0, 3}}, {16, {1, 3}}}, {4}), 20, {});
 }
 
-TEST(Windows, BandsAndChunksThatDoNotFitAtOnce) {
+TEST(Windows, TilesThatDoNotFitAtOnce) {
   const Graph net =
       ConvNet({12, 10, 3}, {{24, {3, 3}, {1, 1}, {1, 1, 1, 1}}, {32, {3, 3}, {2, 2}, {1, 1, 1, 1}}},
               {100, 10});
   ExpectBothFormatsTrain(net, 32, {"scratchpad.kib=128"});
+  ExpectBothFormatsTrain(
+      ConvNet({12, 10, 3},
+              {{24, {3, 3}, {1, 1}, {1, 1, 1, 1}}, Pool("MaxPool", {3, 3}, {2, 2}), {32, {3, 3}}},
+              {9}),
+      32, {"scratchpad.kib=64"});
   const Mapped s = MapGraph(net, 32, {"scratchpad.kib=128"});
   std::string flows;
   for (const ProgramJob& job : s.program.jobs) flows += job.data_flow + "\n";
-  EXPECT_NE(flows.find("bands of 3 rows"), std::string::npos) << flows;
+  EXPECT_NE(flows.find("tiles of 3 x 10 pixels"), std::string::npos) << flows;
 }
 
 TEST(Windows, WideAndTallArrays) {

@@ -188,7 +188,7 @@ void Mapper::Expand() {
           part.height = r.image.height;
           part.width = r.image.width;
           part.x_pitch = r.samples * part.pitch_bytes;
-          part.y_pitch = r.Width() * part.x_pitch;
+          part.y_pitch = r.image.width * part.x_pitch;
           if (local.role == TensorRole::kInput && UnfoldsInput()) part.source = InputSource();
           if (alone && r.groups > 1) {
             part.name = fmt::format("{}[{}:{}]", local.tensor, begin, begin + part.rows);
@@ -259,31 +259,12 @@ void Mapper::Fill(const std::vector<std::vector<float>>& start) {
     }
     program_.image.push_back(std::move(segment));
   }
-  // Zeros around images, and samples that fill up a group: never written, but read.
   for (const auto& [tensor, raster] : raster_) {
-    const int64_t pitch = local_[tensor].pitch_bytes;
-    const int64_t all = raster.Rows();
-    std::vector<std::pair<int64_t, int64_t>> zeros;  // rows
-    if (local_batch_ % raster.samples != 0) {
-      zeros.emplace_back(0, all);
-    } else if (all > raster.groups * raster.image.pixels() * raster.samples) {
-      int64_t end = 0;
-      for (int64_t g = 0; g < raster.groups; ++g) {
-        for (int64_t y = 0; y < raster.image.height; ++y) {
-          const int64_t begin = raster.Row(g, y, 0);
-          if (begin > end) zeros.emplace_back(end, begin);
-          end = begin + raster.image.width * raster.samples;
-        }
-      }
-      if (all > end) zeros.emplace_back(end, all);
-    }
+    if (!raster.has_zeros) continue;
+    const auto bytes = static_cast<size_t>(raster.Rows() * local_[tensor].pitch_bytes);
     for (size_t node = 0; node < grid_.places.size(); ++node) {
-      for (const auto& range : zeros) {
-        program_.image.push_back(
-            {local_[tensor].address + node * vault_bytes_ +
-                 static_cast<uint64_t>(range.first * pitch),
-             std::vector<uint8_t>(static_cast<size_t>((range.second - range.first) * pitch))});
-      }
+      program_.image.push_back(
+          {local_[tensor].address + node * vault_bytes_, std::vector<uint8_t>(bytes)});
     }
   }
 }

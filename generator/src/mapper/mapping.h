@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
 #include <optional>
@@ -62,22 +63,44 @@ struct Tiling {
 };
 
 // How the samples of a node lie in memory as rows of channels: group, y, x, sample of the group.
-// The zeros around the image are there, too. Groups are as large as a word of operands, so that
-// transposed, with samples side by side, every pixel begins a word.
+// Groups are as large as a word of operands, so that transposed, with samples side by side, every
+// pixel begins a word.
 struct Raster {
   Image image;
   int64_t samples = 0;  // of a group
   int64_t groups = 0;
-  int64_t top = 0, left = 0, bottom = 0, right = 0;
+  // Some of it is read, but not written: samples that fill up a group, gradients of pixels that no
+  // window sees.
+  bool has_zeros = false;
 
-  int64_t Width() const { return left + image.width + right; }
-  int64_t Height() const { return top + image.height + bottom; }
-  int64_t Rows() const { return groups * Height() * Width() * samples; }
-  // The first sample of a group at a pixel; y and x count from the image's corner.
+  int64_t Rows() const { return groups * image.pixels() * samples; }
+  // The first sample of a group at a pixel.
   int64_t Row(int64_t group, int64_t y, int64_t x) const {
-    return ((group * Height() + y + top) * Width() + x + left) * samples;
+    return ((group * image.height + y) * image.width + x) * samples;
   }
 };
+
+// Pixels that are worked on at once, and where they are.
+struct Tile {
+  int64_t rows = 0, pixels = 0;
+};
+struct Patch {
+  int64_t group = 0;
+  int64_t y = 0, rows = 0;
+  int64_t x = 0, pixels = 0;
+};
+
+// Calls `visit` for every tile of every group's image.
+template <typename Visit>
+void ForEachTile(int64_t groups, int64_t height, int64_t width, const Tile& tile, Visit visit) {
+  for (int64_t g = 0; g < groups; ++g) {
+    for (int64_t y = 0; y < height; y += tile.rows) {
+      for (int64_t x = 0; x < width; x += tile.pixels) {
+        visit(Patch{g, y, std::min(tile.rows, height - y), x, std::min(tile.pixels, width - x)});
+      }
+    }
+  }
+}
 
 // Nodes that have the same part of the outputs and different parts of the batch, or the other way
 // round.
@@ -274,12 +297,17 @@ class Mapper {
   Step Lanes(const lanes::Program& program, int program_buffer, const lanes::Job& job,
              const std::array<int, isa::kLaneStreams>& buffers, unsigned written, int tag) const;
   lanes::Stream StreamOf(int64_t offset, int64_t pitch, int64_t step, int64_t row) const;
-  void AddBandLoads(std::vector<Load>& loads, int tensor, const Raster& raster, int64_t group,
-                    int64_t y, int64_t rows, int64_t col, int64_t cols, int64_t pitch, int buffer,
-                    int tag) const;
-  void AddBandStores(std::vector<Step>& stores, int tensor, const Raster& raster, int64_t group,
-                     int64_t y, int64_t rows, int64_t col, int64_t cols, int64_t pitch, int buffer,
-                     int tag) const;
+  void AddPatchLoads(std::vector<Load>& loads, int tensor, const Patch& patch, int64_t col,
+                     int64_t cols, int64_t pitch, int buffer, int tag) const;
+  void AddTurnedLoads(std::vector<Load>& loads, int tensor, const Patch& patch, int64_t col,
+                      int64_t cols, int buffer, int tag) const;
+  void AddPatchStores(std::vector<Step>& stores, int tensor, const Patch& patch, int64_t col,
+                      int64_t cols, int64_t pitch, int buffer, int tag) const;
+  // The largest tile of which two fit.
+  static Tile FitTile(int64_t rows, int64_t pixels, int64_t room,
+                      const std::function<int64_t(const Tile&)>& bytes);
+  // Rows of zeros in a buffer.
+  void AddZeros(int buffer, int64_t offset, int64_t pitch, int64_t rows, int64_t bytes, int tag);
   void AddWindowStep(int parameter, int64_t row, int64_t rows, int64_t col, int64_t cols, int sums,
                      int64_t sums_offset, int64_t sums_pitch, int owner, bool take_step, int tag);
 

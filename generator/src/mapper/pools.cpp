@@ -6,8 +6,8 @@
 // A register holds the samples of a group as its groups and Cols channels in its lanes; the loops
 // of LANES walk channels, columns and rows.
 //
-// FF takes the taps of a window one after another. Windows at the edge see fewer of them: rows and
-// columns of windows that see the same taps make a job. BP goes by cells of stride x stride pixels:
+// FF takes the taps of a window one after another. Windows at the edge see fewer of them: windows
+// that see the same taps make a job. BP goes by cells of stride x stride pixels:
 // the pixels of a cell see the same few windows, whose gradients (and, of a maximum, its index and
 // value) are loaded once for all of them.
 
@@ -30,29 +30,6 @@ namespace {
 // Of a lane program: what LANES can hold, and what a section of it can.
 constexpr size_t kProgramWords = 128;
 constexpr size_t kSectionWords = 63;
-
-// Windows that see the same taps along one axis.
-struct EdgeClass {
-  int64_t begin = 0, count = 0;
-  int64_t tap = 0, taps = 0;
-};
-
-std::vector<EdgeClass> EdgeClasses(int64_t outputs, int64_t size, int64_t kernel, int64_t stride,
-                                   int64_t dilation, int64_t pad) {
-  std::vector<EdgeClass> classes;
-  for (int64_t o = 0; o < outputs; ++o) {
-    int64_t tap = 0;
-    while (o * stride + tap * dilation < pad) ++tap;
-    int64_t end = kernel;
-    while (end > tap && o * stride + (end - 1) * dilation - pad >= size) --end;
-    if (!classes.empty() && classes.back().tap == tap && classes.back().taps == end - tap) {
-      ++classes.back().count;
-    } else {
-      classes.push_back({o, 1, tap, end - tap});
-    }
-  }
-  return classes;
-}
 
 // Registers of the programs below.
 enum : int { kBest = 0, kIndexOf = 1, kValue = 2, kTest = 3, kTap = 4, kSum = 5, kScale = 6 };
@@ -129,33 +106,22 @@ void Mapper::AddPoolForward(const TrainingOp& op, int tag, double budget) {
   const int x = tensor_of_[op.Tensor(Role::kX)];
   const int y = tensor_of_[op.Tensor(Role::kY)];
   const int index = op.Tensor(Role::kIndex) < 0 ? -1 : tensor_of_[op.Tensor(Role::kIndex)];
-  const Raster& rx = raster_.at(x);
-  const Raster& ry = raster_.at(y);
-  const int64_t samples = rx.samples;
+  const int64_t samples = raster_.at(x).samples;
   const int64_t channels = l.from.channels;
   const int64_t slot = v_.array.cols * operand_;
   const int64_t pitch = OutPitch(local_[y], channels);
-  const int64_t x_row = rx.image.width * samples * pitch;
-  const int64_t y_row = l.to.width * samples * pitch;
-  const auto rows_of =
-      EdgeClasses(l.to.height, l.from.height, w.kernel_h, w.stride_h, w.dilation_h, w.pad_top);
-  const auto columns_of =
-      EdgeClasses(l.to.width, l.from.width, w.kernel_w, w.stride_w, w.dilation_w, w.pad_left);
-  // Rows of X that a run of windows sees.
-  auto seen = [&](int64_t begin, int64_t rows) {
-    const int64_t first = std::max<int64_t>(0, begin * w.stride_h - w.pad_top);
-    const int64_t last = std::min(l.from.height - 1, (begin + rows - 1) * w.stride_h - w.pad_top +
-                                                         (w.kernel_h - 1) * w.dilation_h);
-    return std::pair(first, last - first + 1);
-  };
-  int64_t band = l.to.height;
-  while (band > 1 && 2 * (seen(0, band).second * x_row + band * y_row * (index < 0 ? 1 : 2)) >
-                         Scratchpad(budget)) {
-    band = CeilDiv(band, 2);
-  }
+  const int64_t pixel = samples * pitch;
+  const WindowAxis down = RowsOf(l);
+  const WindowAxis across = ColumnsOf(l);
+  const Tile tile = FitTile(l.to.height, l.to.width, Scratchpad(budget), [&](const Tile& t) {
+    return (down.Seen(0, t.rows).second * across.Seen(0, t.pixels).second +
+            t.rows * t.pixels * (index < 0 ? 1 : 2)) *
+           pixel;
+  });
   if (data_flow_[tag].empty()) {
-    data_flow_[tag] = fmt::format("windows of {} through the lanes; bands of {} rows by {} samples",
-                                  local_[x].name, band, samples);
+    data_flow_[tag] =
+        fmt::format("windows of {} through the lanes; tiles of {} x {} pixels by {} samples",
+                    local_[x].name, tile.rows, tile.pixels, samples);
   }
 
   // The program of windows that see these taps. Beyond what unrolls, the taps of a mean are loops.
@@ -164,17 +130,17 @@ void Mapper::AddPoolForward(const TrainingOp& op, int tag, double budget) {
     bool loops = false;
     int buffer = -1;
   };
-  std::map<std::array<int64_t, 4>, Variant> programs;
+  // By the taps and the length of a row of X.
+  std::map<std::array<int64_t, 5>, Variant> programs;
   std::vector<Load> shared;
-  auto program_for = [&](const EdgeClass& cy, const EdgeClass& cx) -> const Variant& {
-    auto [found, is_new] = programs.try_emplace({cy.tap, cy.taps, cx.tap, cx.taps});
+  auto program_for = [&](const TapRun& cy, const TapRun& cx, int64_t x_row) -> const Variant& {
+    auto [found, is_new] = programs.try_emplace({cy.tap, cy.taps, cx.tap, cx.taps, x_row});
     Variant& made = found->second;
     if (!is_new) return made;
     const int64_t taps = cy.taps * cx.taps;
     const float share = 1.0f / static_cast<float>(l.count_pad ? w.taps() : taps);
     auto offset = [&](int64_t ky, int64_t kx) {
-      return static_cast<int>((ky * w.dilation_h * x_row + kx * w.dilation_w * samples * pitch) /
-                              slot);
+      return static_cast<int>((ky * w.dilation_h * x_row + kx * w.dilation_w * pixel) / slot);
     };
     lanes::Section& body = made.program.body;
     if (is_max) {
@@ -215,61 +181,59 @@ void Mapper::AddPoolForward(const TrainingOp& op, int tag, double budget) {
     return made;
   };
 
-  for (int64_t g = 0; g < rx.groups; ++g) {
-    for (int64_t y0 = 0; y0 < l.to.height; y0 += band) {
-      const int64_t rows = std::min(band, l.to.height - y0);
-      const auto [x0, x_rows] = seen(y0, rows);
-      const int in = s_->AddBuffer(static_cast<uint32_t>(x_rows * x_row), false);
-      const int out = s_->AddBuffer(static_cast<uint32_t>(rows * y_row), false);
-      const int indices =
-          index < 0 ? -1 : s_->AddBuffer(static_cast<uint32_t>(rows * y_row), false);
-      Task task;
-      AddBandLoads(task.loads, x, rx, g, x0, x_rows, 0, channels, pitch, in, tag);
-      for (const EdgeClass& cy : rows_of) {
-        const int64_t begin = std::max(cy.begin, y0);
-        const int64_t end = std::min(cy.begin + cy.count, y0 + rows);
-        if (begin >= end) continue;
-        for (const EdgeClass& cx : columns_of) {
-          const Variant& made = program_for(cy, cx);
-          // Loops over taps leave one for channels: a job then makes one pixel.
-          const int64_t step_y = made.loops ? 1 : end - begin;
-          const int64_t step_x = made.loops ? 1 : cx.count;
-          for (int64_t oy = begin; oy < end; oy += step_y) {
-            for (int64_t ox = cx.begin; ox < cx.begin + cx.count; ox += step_x) {
-              const int64_t from_y = oy * w.stride_h + cy.tap * w.dilation_h - w.pad_top - x0;
-              const int64_t from_x = ox * w.stride_w + cx.tap * w.dilation_w - w.pad_left;
-              const int64_t to = (oy - y0) * y_row + ox * samples * pitch;
-              lanes::Job job;
-              job.groups = static_cast<int>(samples);
-              job.streams[0] = StreamOf(from_y * x_row + from_x * samples * pitch, pitch,
-                                        w.stride_w * samples * pitch, w.stride_h * x_row);
-              job.streams[1] = StreamOf(to, pitch, samples * pitch, y_row);
-              job.bounds = {KWords(channels) * word_ / slot, step_x, step_y};
-              job.level = 3;
-              if (made.loops) {
-                job.level = 2;
-                job.bounds = {cx.taps, cy.taps, KWords(channels) * word_ / slot};
-                job.streams[0].strides = {pitch / slot, w.dilation_w * samples * pitch / slot,
-                                          w.dilation_h * x_row / slot, 1};
-                job.streams[1].strides = {pitch / slot, 0, 0, 1};
-              }
-              if (index >= 0) job.streams[2] = job.streams[1];
-              task.work.push_back(
-                  Lanes(made.program, made.buffer, job, {in, out, indices, -1}, 0b110, tag));
+  ForEachTile(raster_.at(x).groups, l.to.height, l.to.width, tile, [&](const Patch& to) {
+    const auto [from_y, from_rows] = down.Seen(to.y, to.rows);
+    const auto [from_x, from_pixels] = across.Seen(to.x, to.pixels);
+    const int64_t x_row = from_pixels * pixel;
+    const int64_t y_row = to.pixels * pixel;
+    const int in = s_->AddBuffer(static_cast<uint32_t>(from_rows * x_row), false);
+    const int out = s_->AddBuffer(static_cast<uint32_t>(to.rows * y_row), false);
+    const int indices =
+        index < 0 ? -1 : s_->AddBuffer(static_cast<uint32_t>(to.rows * y_row), false);
+    Task task;
+    AddPatchLoads(task.loads, x, {to.group, from_y, from_rows, from_x, from_pixels}, 0, channels,
+                  pitch, in, tag);
+    for (const TapRun& all_rows : OutputRuns(down)) {
+      const TapRun cy = all_rows.Within(to.y, to.rows);
+      for (const TapRun& all_pixels : OutputRuns(across)) {
+        const TapRun cx = all_pixels.Within(to.x, to.pixels);
+        if (cy.count == 0 || cx.count == 0) continue;
+        const Variant& made = program_for(cy, cx, x_row);
+        // Loops over taps leave one for channels: a job then makes one pixel.
+        const int64_t step_y = made.loops ? 1 : cy.count;
+        const int64_t step_x = made.loops ? 1 : cx.count;
+        for (int64_t oy = cy.begin; oy < cy.begin + cy.count; oy += step_y) {
+          for (int64_t ox = cx.begin; ox < cx.begin + cx.count; ox += step_x) {
+            const int64_t at_y = oy * w.stride_h + cy.tap * w.dilation_h - w.pad_top - from_y;
+            const int64_t at_x = ox * w.stride_w + cx.tap * w.dilation_w - w.pad_left - from_x;
+            lanes::Job job;
+            job.groups = static_cast<int>(samples);
+            job.streams[0] = StreamOf(at_y * x_row + at_x * pixel, pitch, w.stride_w * pixel,
+                                      w.stride_h * x_row);
+            job.streams[1] =
+                StreamOf((oy - to.y) * y_row + (ox - to.x) * pixel, pitch, pixel, y_row);
+            job.bounds = {KWords(channels) * word_ / slot, step_x, step_y};
+            job.level = 3;
+            if (made.loops) {
+              job.level = 2;
+              job.bounds = {cx.taps, cy.taps, KWords(channels) * word_ / slot};
+              job.streams[0].strides = {pitch / slot, w.dilation_w * pixel / slot,
+                                        w.dilation_h * x_row / slot, 1};
+              job.streams[1].strides = {pitch / slot, 0, 0, 1};
             }
+            if (index >= 0) job.streams[2] = job.streams[1];
+            task.work.push_back(
+                Lanes(made.program, made.buffer, job, {in, out, indices, -1}, 0b110, tag));
           }
         }
       }
-      for (Load& load : shared) task.loads.push_back(std::move(load));
-      shared.clear();
-      AddBandStores(task.stores, y, ry, g, y0, rows, 0, channels, pitch, out, tag);
-      if (index >= 0) {
-        AddBandStores(task.stores, index, raster_.at(index), g, y0, rows, 0, channels, pitch,
-                      indices, tag);
-      }
-      s_->AddTask(std::move(task));
     }
-  }
+    for (Load& load : shared) task.loads.push_back(std::move(load));
+    shared.clear();
+    AddPatchStores(task.stores, y, to, 0, channels, pitch, out, tag);
+    if (index >= 0) AddPatchStores(task.stores, index, to, 0, channels, pitch, indices, tag);
+    s_->AddTask(std::move(task));
+  });
 }
 
 // ---- back-propagation
@@ -283,75 +247,68 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
   const int dx = tensor_of_[op.Tensor(Role::kDx)];
   const int x = tensor_of_[op.Tensor(Role::kX)];
   const int index = is_max ? tensor_of_[op.Tensor(Role::kIndex)] : -1;
-  const Raster& rz = raster_.at(dz);
-  const Raster& rd = raster_.at(dx);
-  const Raster& rx = raster_.at(x);
-  const int64_t samples = rz.samples;
+  const int64_t samples = raster_.at(dz).samples;
   const int64_t channels = l.from.channels;
   const int64_t slot = v_.array.cols * operand_;
   const int64_t pitch = OutPitch(local_[dx], channels);
   const int64_t pixel = samples * pitch;
-  const int64_t z_row = rz.Width() * pixel;
-  const int64_t x_row = l.from.width * pixel;
-  const std::vector<TapPhase> row_phases = RowPhases(l);
-  const std::vector<TapPhase> column_phases = ColumnPhases(l);
+  const WindowAxis down = RowsOf(l);
+  const WindowAxis across = ColumnsOf(l);
+  const std::vector<CellRun> cell_rows = CellRuns(down);
+  const std::vector<CellRun> cell_columns = CellRuns(across);
   if (!is_max && !l.count_pad && w.pad_top + w.pad_left + w.pad_bottom + w.pad_right > 0) {
     RefuseInput(
         "{}: layer {}: the mean of windows that count only pixels of the image is not trained "
         "behind padding yet; accepted: count_include_pad = 1, or no padding",
         graph_.file, l.name);
   }
-  if (rz.image.width > 1 && index >= 0 && raster_.at(index).Width() != rz.Width()) {
-    throw Error(ExitStatus::kInternal, "index and gradient lie differently");
-  }
-
-  // Rows of dZ that cells of a band see.
-  auto seen = [&](int64_t begin, int64_t rows) {
-    int64_t first = rz.image.height;
-    int64_t end = -rz.image.height;
-    for (const TapPhase& p : row_phases) {
-      const auto [t0, t1] = p.Between(begin, rows, w.stride_h);
-      if (t1 <= t0) continue;
-      first = std::min(first, p.First(t0));
-      end = std::max(end, p.Last(t1) + 1);
-    }
-    return std::pair(first, std::max(first, end));
+  const std::vector<TapPhase> row_phases = InputPhases(down);
+  const std::vector<TapPhase> column_phases = InputPhases(across);
+  auto pixels_of = [](const WindowAxis& axis, int64_t cell, int64_t cells) {
+    return std::min(axis.size, (cell + cells) * axis.stride) - cell * axis.stride;
   };
-  int64_t band = l.from.height;
-  while (band > w.stride_h) {
-    const auto [first, end] = seen(0, band);
-    if (2 * ((end - first) * z_row * 2 + 2 * band * x_row) <= Scratchpad(budget)) break;
-    band = RoundUp(band / 2, w.stride_h);
-  }
+  // In cells.
+  const Tile tile =
+      FitTile(CeilDiv(down.size, down.stride), CeilDiv(across.size, across.stride),
+              Scratchpad(budget), [&](const Tile& t) {
+                const int64_t rows = pixels_of(down, 0, t.rows);
+                const int64_t pixels = pixels_of(across, 0, t.pixels);
+                return (WindowsOf(row_phases, down, 0, rows).second *
+                            WindowsOf(column_phases, across, 0, pixels).second * (is_max ? 2 : 1) +
+                        rows * pixels * (op.mask ? 2 : 1)) *
+                       pixel;
+              });
   if (data_flow_[tag].empty()) {
     data_flow_[tag] = fmt::format(
-        "cells of {} by {} pixels of {} through the lanes; bands of {} rows by {} samples",
-        std::min(w.stride_h, l.from.height), std::min(w.stride_w, l.from.width), local_[dx].name,
-        band, samples);
+        "cells of {} x {} pixels of {} through the lanes; tiles of {} x {} cells by {} samples",
+        std::min(down.stride, down.size), std::min(across.stride, across.size), local_[dx].name,
+        tile.rows, tile.pixels, samples);
   }
 
-  // A pixel of a cell and the windows that see it.
+  // A pixel of a cell and what sees it.
   struct Pixel {
-    const TapPhase* py = nullptr;
-    const TapPhase* px = nullptr;
+    const CellRun::Input* row = nullptr;
+    const CellRun::Input* column = nullptr;
     int64_t y = 0, x = 0;
   };
   using Taps = std::pair<int64_t, int64_t>;
   const float share = 1.0f / static_cast<float>(w.taps());
   // Few enough windows keep their values in registers; else they are loaded for each pixel.
-  std::set<Taps> all_windows;
-  for (const TapPhase& py : row_phases) {
-    for (const TapPhase& px : column_phases) {
-      for (int64_t j = 0; j < py.taps; ++j) {
-        for (int64_t i = 0; i < px.taps; ++i) {
-          all_windows.insert({py.from - j * py.back, px.from - i * px.back});
-        }
+  auto windows_of = [](const std::vector<CellRun>& runs) {
+    std::set<int64_t> all;
+    for (const CellRun& run : runs) {
+      for (const CellRun::Input& input : run.inputs) {
+        for (int64_t j = 0; j < input.taps; ++j) all.insert(input.window - j * input.back);
       }
     }
-  }
-  const bool cached = all_windows.size() <= static_cast<size_t>((kZero - kFirstWindow) / 2);
+    return all.size();
+  };
+  const bool cached = windows_of(cell_rows) * windows_of(cell_columns) <=
+                      static_cast<size_t>((kZero - kFirstWindow) / 2);
   // Programs of up to so many words; the pixels that one cannot hold go to the next.
-  auto make = [&](const std::vector<Pixel>& pixels, size_t begin, size_t* end) {
+  // `first` is the window that streams begin with, as seen from cell 0.
+  auto make = [&](const std::vector<Pixel>& pixels, const Taps& first, int64_t z_row, int64_t x_row,
+                  size_t begin, size_t* end) {
     lanes::Program program;
     lanes::Section& body = program.body;
     std::map<Taps, int> windows;
@@ -359,12 +316,13 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
     for (*end = begin; *end < pixels.size(); ++*end) {
       const Pixel& p = pixels[*end];
       std::vector<std::pair<Taps, float>> seen_by;
-      for (int64_t j = 0; p.py != nullptr && j < p.py->taps; ++j) {
-        for (int64_t i = 0; p.px != nullptr && i < p.px->taps; ++i) {
-          const int64_t ky = p.py->tap + j * p.py->tap_step;
-          const int64_t kx = p.px->tap + i * p.px->tap_step;
-          seen_by.push_back({{p.py->from - j * p.py->back, p.px->from - i * p.px->back},
-                             static_cast<float>(ky * w.kernel_w + kx)});
+      for (int64_t j = 0; j < p.row->taps; ++j) {
+        for (int64_t i = 0; i < p.column->taps; ++i) {
+          const int64_t ky = p.row->tap + j * p.row->tap_step;
+          const int64_t kx = p.column->tap + i * p.column->tap_step;
+          seen_by.push_back(
+              {{p.row->window - j * p.row->back, p.column->window - i * p.column->back},
+               static_cast<float>(ky * w.kernel_w + kx)});
         }
       }
       const size_t cost = (cached ? 3 : 6) * seen_by.size() + (cached ? 2 * seen_by.size() : 0) + 4;
@@ -373,7 +331,8 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
         const auto [found, is_new] = windows.try_emplace(
             at, kFirstWindow + (cached ? 2 * static_cast<int>(windows.size()) : 0));
         if (!is_new) return found->second;
-        const auto offset = static_cast<int>((at.first * z_row + at.second * pixel) / slot);
+        const auto offset = static_cast<int>(
+            ((at.first - first.first) * z_row + (at.second - first.second) * pixel) / slot);
         if (is_max) body.LoadOperand(found->second, 0, offset);
         body.LoadOperand(found->second + 1, 1, offset);
         return found->second;
@@ -418,76 +377,93 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
     return program;
   };
 
-  // Whole cells, and what is left of them at the far edges.
-  struct Part {
-    int64_t begin = 0, cells = 0, pixels = 0;
-  };
-  auto parts_of = [](int64_t begin, int64_t size, int64_t stride) {
-    std::vector<Part> parts;
-    if (size >= stride) parts.push_back({begin, size / stride, stride});
-    if (size % stride != 0) parts.push_back({begin + size / stride * stride, 1, size % stride});
-    return parts;
-  };
-  auto phase_at = [](const std::vector<TapPhase>& phases, int64_t at) -> const TapPhase* {
-    for (const TapPhase& p : phases) {
-      if (p.at == at) return &p;
+  auto first_of = [](const CellRun& run) {
+    int64_t first = std::numeric_limits<int64_t>::max();
+    for (const CellRun::Input& input : run.inputs) {
+      if (input.taps > 0) first = std::min(first, input.window - (input.taps - 1) * input.back);
     }
-    return nullptr;
+    return first == std::numeric_limits<int64_t>::max() ? 0 : first;
   };
   std::map<std::vector<uint32_t>, int> buffers;
-  for (int64_t g = 0; g < rz.groups; ++g) {
-    for (int64_t y0 = 0; y0 < l.from.height; y0 += band) {
-      const int64_t rows = std::min(band, l.from.height - y0);
-      const auto [z0, z1] = seen(y0, rows);
-      const int64_t z_rows = std::max<int64_t>(1, z1 - z0);
-      const int out = s_->AddBuffer(static_cast<uint32_t>(rows * x_row), false);
-      const int gradient = s_->AddBuffer(static_cast<uint32_t>(z_rows * z_row), false);
-      const int indices = is_max ? s_->AddBuffer(static_cast<uint32_t>(z_rows * z_row), false) : -1;
-      const int mask = op.mask ? s_->AddBuffer(static_cast<uint32_t>(rows * x_row), false) : -1;
-      Task task;
-      auto load = [&](int tensor, int buffer) {
-        const Raster& r = raster_.at(tensor);
-        task.loads.emplace_back(LoadPlain(tensor, r.Row(g, z0, -r.left),
-                                          z_rows * r.Width() * samples, 0, channels, 0, pitch,
-                                          false, buffer, tag));
-      };
-      if (z1 > z0) {
-        load(dz, gradient);
-        if (is_max) load(index, indices);
-      }
-      if (op.mask) AddBandLoads(task.loads, x, rx, g, y0, rows, 0, channels, pitch, mask, tag);
-      for (const Part& py : parts_of(y0, rows, w.stride_h)) {
-        for (const Part& px : parts_of(0, l.from.width, w.stride_w)) {
-          std::vector<Pixel> pixels;
-          for (int64_t y = 0; y < py.pixels; ++y) {
-            for (int64_t xx = 0; xx < px.pixels; ++xx) {
-              pixels.push_back({phase_at(row_phases, y), phase_at(column_phases, xx), y, xx});
-            }
-          }
-          for (size_t begin = 0, end = 0; begin < pixels.size(); begin = end) {
-            const lanes::Program program = make(pixels, begin, &end);
-            auto [found, is_new] = buffers.try_emplace(program.Words(), -1);
-            if (is_new) task.loads.push_back(LoadLaneProgram(program, &found->second, tag));
-            // Bands begin with whole cells, so that cell c sees windows from c on.
-            const int64_t window =
-                ((py.begin / w.stride_h) - z0) * z_row + (px.begin / w.stride_w + rz.left) * pixel;
-            const int64_t cell = (py.begin - y0) * x_row + px.begin * pixel;
-            lanes::Job job;
-            job.groups = static_cast<int>(samples);
-            job.bounds = {KWords(channels) * word_ / slot, px.cells, py.cells};
-            job.streams[0] = StreamOf(window, pitch, pixel, z_row);
-            job.streams[1] = job.streams[0];
-            job.streams[2] = StreamOf(cell, pitch, w.stride_w * pixel, w.stride_h * x_row);
-            job.streams[3] = job.streams[2];
-            task.work.push_back(
-                Lanes(program, found->second, job, {indices, gradient, mask, out}, 0b1000, tag));
+  auto visit = [&](const Patch& cells) {
+    const Patch to = {cells.group, cells.y * down.stride, pixels_of(down, cells.y, cells.rows),
+                      cells.x * across.stride, pixels_of(across, cells.x, cells.pixels)};
+    const auto [z_y, z_rows] = WindowsOf(row_phases, down, to.y, to.rows);
+    const auto [z_x, z_pixels] = WindowsOf(column_phases, across, to.x, to.pixels);
+    const bool is_seen = z_rows > 0 && z_pixels > 0;
+    const int64_t z_row = z_pixels * pixel;
+    const int64_t x_row = to.pixels * pixel;
+    auto z_buffer = [&] {
+      return is_seen ? s_->AddBuffer(static_cast<uint32_t>(z_rows * z_row), false) : -1;
+    };
+    const int out = s_->AddBuffer(static_cast<uint32_t>(to.rows * x_row), false);
+    const int gradient = z_buffer();
+    const int indices = is_max ? z_buffer() : -1;
+    const int mask = op.mask ? s_->AddBuffer(static_cast<uint32_t>(to.rows * x_row), false) : -1;
+    Task task;
+    const Patch z = {to.group, z_y, z_rows, z_x, z_pixels};
+    if (is_seen) AddPatchLoads(task.loads, dz, z, 0, channels, pitch, gradient, tag);
+    if (indices >= 0) AddPatchLoads(task.loads, index, z, 0, channels, pitch, indices, tag);
+    if (op.mask) AddPatchLoads(task.loads, x, to, 0, channels, pitch, mask, tag);
+    for (const CellRun& all_rows : cell_rows) {
+      const CellRun ry = all_rows.Within(cells.y, cells.rows);
+      for (const CellRun& all_columns : cell_columns) {
+        const CellRun rx = all_columns.Within(cells.x, cells.pixels);
+        if (ry.count == 0 || rx.count == 0) continue;
+        const Taps first = {first_of(ry), first_of(rx)};
+        std::vector<Pixel> pixels;
+        for (size_t y = 0; y < ry.inputs.size(); ++y) {
+          for (size_t column = 0; column < rx.inputs.size(); ++column) {
+            pixels.push_back({&ry.inputs[y], &rx.inputs[column], static_cast<int64_t>(y),
+                              static_cast<int64_t>(column)});
           }
         }
+        for (size_t begin = 0, end = 0; begin < pixels.size(); begin = end) {
+          const lanes::Program program = make(pixels, first, z_row, x_row, begin, &end);
+          auto [found, is_new] = buffers.try_emplace(program.Words(), -1);
+          if (is_new) task.loads.push_back(LoadLaneProgram(program, &found->second, tag));
+          lanes::Job job;
+          job.groups = static_cast<int>(samples);
+          job.bounds = {KWords(channels) * word_ / slot, rx.count, ry.count};
+          if (gradient >= 0) {
+            job.streams[0] = StreamOf(
+                (ry.begin + first.first - z_y) * z_row + (rx.begin + first.second - z_x) * pixel,
+                pitch, pixel, z_row);
+          }
+          job.streams[1] = job.streams[0];
+          job.streams[2] = StreamOf(
+              (ry.begin - cells.y) * w.stride_h * x_row + (rx.begin - cells.x) * w.stride_w * pixel,
+              pitch, w.stride_w * pixel, w.stride_h * x_row);
+          job.streams[3] = job.streams[2];
+          task.work.push_back(
+              Lanes(program, found->second, job, {indices, gradient, mask, out}, 0b1000, tag));
+        }
       }
-      AddBandStores(task.stores, dx, rd, g, y0, rows, 0, channels, pitch, out, tag);
-      s_->AddTask(std::move(task));
     }
-  }
+    AddPatchStores(task.stores, dx, to, 0, channels, pitch, out, tag);
+    s_->AddTask(std::move(task));
+  };
+  ForEachTile(raster_.at(dz).groups, CeilDiv(down.size, down.stride),
+              CeilDiv(across.size, across.stride), tile, visit);
+}
+
+// ---- zeros
+
+void Mapper::AddZeros(int buffer, int64_t offset, int64_t pitch, int64_t rows, int64_t bytes,
+                      int tag) {
+  lanes::Program program;
+  program.body.StoreWide(kZero, 0);
+  const int64_t slot = v_.array.cols * operand_;
+  const int64_t wide = v_.array.cols * 4;
+  Task task;
+  int words = -1;
+  task.loads.push_back(LoadLaneProgram(program, &words, tag));
+  lanes::Job job;
+  job.bounds = {bytes / wide, rows, 1};
+  job.streams[0].base = static_cast<uint32_t>(offset);
+  job.streams[0].strides = {0, wide / slot, pitch / slot, 0};
+  task.work.push_back(Lanes(program, words, job, {buffer, -1, -1, -1}, 0b1, tag));
+  s_->AddTask(std::move(task));
 }
 
 }  // namespace vaultrain

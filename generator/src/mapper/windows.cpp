@@ -3,17 +3,18 @@
 //
 // Convolutions: matrix products whose rows are windows of images, formed by the loops of the array.
 //
-// Images lie in memory as rows of channels (Raster), with their zeros around them. A band of image
-// rows is loaded once; the loops of a COMPUTE then walk its windows:
+// Images lie in memory as rows of channels (Raster). A tile of pixels is loaded once; the loops of
+// a COMPUTE then walk its windows:
 //
 //   FF  Y[pixel][o]        = X[pixel + tap][c] W[o][tap][c]        depth: channels, taps
 //   BP  dX[pixel][c]       = dZ[pixel - tap][o] W[o][tap][c]       depth: outputs, taps of a phase
 //   UP  dW[o][tap][c]     += dZ[pixel][o] X[pixel + tap][c]        depth: samples, pixels
 //
-// BP of a stride goes phase by phase: pixels that are equal modulo the stride see the same taps. UP
-// takes both operands transposed, so that the samples of a pixel make a word and the windows of
-// neighbouring taps are whole words apart; its sums of several bands and groups add up in the
-// scratchpad, in fp32.
+// Pixels at an edge see fewer taps: each run of pixels that see the same ones has its own jobs, so
+// that no zeros around an image are stored, loaded or multiplied. BP of a stride goes phase by
+// phase: pixels that are equal modulo the stride see the same taps. UP takes both operands
+// transposed, so that the samples of a pixel make a word and the windows of neighbouring taps are
+// whole words apart; its sums of several bands and groups add up in the scratchpad, in fp32.
 //
 // Over several nodes each has its samples: weights come from their owners, and gradients of weights
 // are summed at them.
@@ -21,7 +22,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
+#include <set>
 
 #include "mapper/mapping.h"
 #include "mapper/windows.h"
@@ -35,22 +36,6 @@ using isa::FieldId;
 using isa::Opcode;
 
 namespace {
-
-std::vector<TapPhase> PhasesOf(int64_t size, int64_t kernel, int64_t stride, int64_t dilation,
-                               int64_t pad) {
-  std::vector<TapPhase> phases;
-  const int64_t step = stride / std::gcd(stride, dilation);
-  for (int64_t at = 0; at < std::min(stride, size); ++at) {
-    for (int64_t k = 0; k < std::min(step, kernel); ++k) {
-      const int64_t distance = at + pad - k * dilation;
-      if (distance % stride != 0) continue;
-      phases.push_back({at, CeilDiv(size - at, stride), k, CeilDiv(kernel - k, step), step,
-                        distance / stride, step * dilation / stride});
-      break;
-    }
-  }
-  return phases;
-}
 
 // How much of an axis a run of outputs sees.
 int64_t Reach(int64_t outputs, int64_t kernel, int64_t stride, int64_t dilation) {
@@ -113,16 +98,6 @@ std::vector<Loop> OfOperands(std::vector<Loop> loops) {
 
 }  // namespace
 
-std::vector<TapPhase> RowPhases(const TrainingLayer& l) {
-  return PhasesOf(l.from.height, l.window.kernel_h, l.window.stride_h, l.window.dilation_h,
-                  l.window.pad_top);
-}
-
-std::vector<TapPhase> ColumnPhases(const TrainingLayer& l) {
-  return PhasesOf(l.from.width, l.window.kernel_w, l.window.stride_w, l.window.dilation_w,
-                  l.window.pad_left);
-}
-
 // ---- layers as they are mapped
 
 TrainingLayer Mapper::Mapped(int layer) const {
@@ -179,38 +154,21 @@ bool Mapper::IsWindowed(const TrainingOp& op) const {
   return graph_.layers[op.layer].kind == LayerKind::kLinear && !Mapped(op.layer).IsFlat();
 }
 
-// With the zeros around it that FF or BP look at.
 Raster Mapper::RasterFor(size_t graph_tensor) const {
-  const int tensor = static_cast<int>(graph_tensor);
   Raster r;
   r.image = graph_.tensors[graph_tensor].image;
-  if (tensor == graph_.input && UnfoldsInput()) r.image = Mapped(0).from;
+  if (static_cast<int>(graph_tensor) == graph_.input && UnfoldsInput()) r.image = Mapped(0).from;
   r.samples = word_elements_;
   r.groups = CeilDiv(local_batch_, r.samples);
+  r.has_zeros = local_batch_ % r.samples != 0;
   for (const TrainingOp& op : graph_.ops) {
-    if (op.kind == TrainingOpKind::kLinearForward && op.Tensor(Role::kX) == tensor) {
-      const TrainingLayer l = Mapped(op.layer);
-      const Window& w = l.window;
-      r.top = w.pad_top;
-      r.left = w.pad_left;
-      r.bottom = std::max<int64_t>(
-          0, Reach(l.to.height, w.kernel_h, w.stride_h, w.dilation_h) - w.pad_top - l.from.height);
-      r.right = std::max<int64_t>(
-          0, Reach(l.to.width, w.kernel_w, w.stride_w, w.dilation_w) - w.pad_left - l.from.width);
+    if (op.kind != TrainingOpKind::kLinearBackward || !IsWindowed(op) ||
+        op.Tensor(Role::kDx) != static_cast<int>(graph_tensor)) {
+      continue;
     }
-    const bool pool = op.kind == TrainingOpKind::kPoolBackward;
-    if ((op.kind == TrainingOpKind::kLinearBackward && op.Tensor(Role::kDz) == tensor) ||
-        (pool && (op.Tensor(Role::kDz) == tensor || op.Tensor(Role::kIndex) == tensor))) {
-      const TrainingLayer l = Mapped(op.layer);
-      for (const TapPhase& p : RowPhases(l)) {
-        r.top = std::max(r.top, -p.First(0));
-        r.bottom = std::max(r.bottom, p.Last(p.count) - (l.to.height - 1));
-      }
-      for (const TapPhase& p : ColumnPhases(l)) {
-        r.left = std::max(r.left, -p.First(0));
-        r.right = std::max(r.right, p.Last(p.count) - (l.to.width - 1));
-      }
-    }
+    const TrainingLayer l = Mapped(op.layer);
+    r.has_zeros = r.has_zeros || !AllSeen(InputPhases(RowsOf(l)), RowsOf(l)) ||
+                  !AllSeen(InputPhases(ColumnsOf(l)), ColumnsOf(l));
   }
   return r;
 }
@@ -401,6 +359,67 @@ int64_t SamplesOfSet(int64_t samples, int64_t sums) {
 
 }  // namespace
 
+// ---- patches: pixels [x, x + pixels) of some rows of an image
+
+void Mapper::AddPatchLoads(std::vector<Load>& loads, int tensor, const Patch& p, int64_t col,
+                           int64_t cols, int64_t pitch, int buffer, int tag) const {
+  const Raster& r = raster_.at(tensor);
+  const bool whole = p.pixels == r.image.width;
+  const int64_t of_row = p.pixels * r.samples;
+  Load load;
+  for (int64_t y = 0; y < p.rows; y += whole ? p.rows : 1) {
+    load.steps.push_back(LoadPlain(tensor, r.Row(p.group, p.y + y, p.x),
+                                   of_row * (whole ? p.rows : 1), col, cols, 0, pitch, false,
+                                   buffer, tag, y * of_row * pitch));
+  }
+  loads.push_back(std::move(load));
+}
+
+// Transposed: rows of the buffer are channels, words the samples of a pixel.
+void Mapper::AddTurnedLoads(std::vector<Load>& loads, int tensor, const Patch& p, int64_t col,
+                            int64_t cols, int buffer, int tag) const {
+  const Raster& r = raster_.at(tensor);
+  const bool whole = p.pixels == r.image.width;
+  const int64_t of_row = p.pixels * r.samples;
+  const int64_t pitch = p.rows * of_row * operand_;
+  Load load;
+  for (int64_t y = 0; y < p.rows; y += whole ? p.rows : 1) {
+    for (Step& step :
+         LoadTransposed(tensor, r.Row(p.group, p.y + y, p.x), of_row * (whole ? p.rows : 1), col,
+                        cols, 0, pitch, buffer, y * of_row * operand_, tag)) {
+      load.steps.push_back(std::move(step));
+    }
+  }
+  loads.push_back(std::move(load));
+}
+
+void Mapper::AddPatchStores(std::vector<Step>& stores, int tensor, const Patch& p, int64_t col,
+                            int64_t cols, int64_t pitch, int buffer, int tag) const {
+  const Raster& r = raster_.at(tensor);
+  const bool whole = p.pixels == r.image.width;
+  const int64_t of_row = p.pixels * r.samples;
+  for (int64_t y = 0; y < p.rows; y += whole ? p.rows : 1) {
+    stores.push_back(StorePlain(tensor, r.Row(p.group, p.y + y, p.x), of_row * (whole ? p.rows : 1),
+                                col, cols, pitch, buffer, tag, y * of_row * pitch));
+  }
+}
+
+// Rows first, for whole rows are one LOAD.
+Tile Mapper::FitTile(int64_t rows, int64_t pixels, int64_t room,
+                     const std::function<int64_t(const Tile&)>& bytes) {
+  Tile tile{rows, pixels};
+  while (2 * bytes(tile) > room) {
+    if (tile.rows > 1) {
+      tile.rows = CeilDiv(tile.rows, 2);
+    } else if (tile.pixels > 1) {
+      tile.pixels = CeilDiv(tile.pixels, 2);
+    } else {
+      break;
+    }
+  }
+  return tile;
+}
+
 // ---- feed-forward
 
 void Mapper::AddWindowForward(const TrainingOp& op, int tag, double budget) {
@@ -410,36 +429,35 @@ void Mapper::AddWindowForward(const TrainingOp& op, int tag, double budget) {
   const int weights = tensor_of_[op.Tensor(Role::kW)];
   const int y = tensor_of_[op.Tensor(Role::kY)];
   const int bias = op.Tensor(Role::kB) < 0 ? -1 : tensor_of_[op.Tensor(Role::kB)];
-  const Raster& rx = raster_.at(x);
-  const Raster& ry = raster_.at(y);
   const ProgramTensor& out = local_[y];
+  const WindowAxis down = RowsOf(l);
+  const WindowAxis across = ColumnsOf(l);
   const int64_t cols = v_.array.cols;
-  const int64_t samples = rx.samples;
+  const int64_t groups = raster_.at(x).groups;
+  const int64_t samples = raster_.at(x).samples;
   const int64_t a_pitch = OperandPitch({x, false}, l.from.channels);
+  const int64_t a_pixel = samples * a_pitch;
   const int64_t b_pitch = OperandPitch({weights, false}, local_[weights].cols);
-  const int64_t a_row = rx.Width() * samples * a_pitch;
 
   const Cut cut = CutColumns(l.to.channels, b_pitch, Scratchpad(budget) / 3, cols);
-  const int64_t chunk = cut.chunk;
-  const int64_t out_pitch = OutPitch(out, chunk);
-  const int64_t out_row = l.to.width * samples * out_pitch;
-  auto reach = [&](int64_t rows) { return Reach(rows, w.kernel_h, w.stride_h, w.dilation_h); };
-  int64_t band = l.to.height;
-  while (band > 1 &&
-         2 * (reach(band) * a_row + band * out_row) + RoundUp(cut.part, cols) * b_pitch >
-             Scratchpad(budget)) {
-    band = CeilDiv(band, 2);
-  }
+  const int64_t out_pitch = OutPitch(out, cut.chunk);
+  const int64_t out_pixel = samples * out_pitch;
+  const Tile tile =
+      FitTile(l.to.height, l.to.width, Scratchpad(budget) - RoundUp(cut.part, cols) * b_pitch,
+              [&](const Tile& t) {
+                return down.Seen(0, t.rows).second * across.Seen(0, t.pixels).second * a_pixel +
+                       t.rows * t.pixels * out_pixel;
+              });
   const int64_t together = SamplesOfSet(samples, v_.AccHalfDepth());
-  const int64_t pixels = PixelsOfSet(l.to.width, samples, v_.AccHalfDepth());
   if (data_flow_[tag].empty()) {
     data_flow_[tag] = fmt::format(
-        "{} stationary in the array, windows of {} streamed; bands of {} rows by {} samples, {} "
-        "outputs",
-        local_[weights].name, local_[x].name, band, samples, chunk);
+        "{} stationary in the array, windows of {} streamed; tiles of {} x {} pixels by {} "
+        "samples, "
+        "{} outputs",
+        local_[weights].name, local_[x].name, tile.rows, tile.pixels, samples, cut.chunk);
   }
-  for (int64_t n = 0; n < l.to.channels; n += chunk) {
-    const int64_t count = std::min(chunk, l.to.channels - n);
+  for (int64_t n = 0; n < l.to.channels; n += cut.chunk) {
+    const int64_t count = std::min(cut.chunk, l.to.channels - n);
     const int64_t bias_pitch = RoundUp(RoundUp(count * 4, kAccess), word_);
     const int biases = bias < 0 ? -1 : s_->AddBuffer(static_cast<uint32_t>(bias_pitch), true);
     std::vector<Load> shared;
@@ -449,94 +467,75 @@ void Mapper::AddWindowForward(const TrainingOp& op, int tag, double budget) {
       shared.push_back(Gather(Axis::kBatch, biases, bias_pitch, {piece}, tag));
     }
     int b = -1;
-    for (int64_t g = 0; g < rx.groups; ++g) {
-      for (int64_t y0 = 0; y0 < l.to.height; y0 += band) {
-        const int64_t rows = std::min(band, l.to.height - y0);
-        const int a = s_->AddBuffer(static_cast<uint32_t>(reach(rows) * a_row), false);
-        const int results = s_->AddBuffer(static_cast<uint32_t>(rows * out_row), false);
-        shared.emplace_back(LoadPlain(x, rx.Row(g, y0 * w.stride_h - w.pad_top, -rx.left),
-                                      reach(rows) * rx.Width() * samples, 0, l.from.channels, 0,
-                                      a_pitch, false, a, tag));
-        for (int64_t from = 0; from < count; from += cut.part) {
-          const int64_t outputs = std::min(cut.part, count - from);
-          const bool last = from + outputs == count;
-          Task task;
-          task.loads = std::exchange(shared, {});
-          if (b < 0 || outputs < count) {
-            b = s_->AddBuffer(static_cast<uint32_t>(RoundUp(outputs, cols) * b_pitch),
-                              outputs == count);
-            task.loads.push_back(
-                GatherWeights(op.layer, weights, n + from, outputs, b_pitch, b, tag));
-          }
-          VectorSpec vector;
-          vector.out = results;
-          vector.out_bytes = BytesOf(out);
-          vector.relu = op.relu;
-          vector.tail = last && n + count == l.to.channels;
-          if (bias >= 0) {
-            vector.aux = biases;
-            vector.aux_kind = Aux::kAdd;
-            vector.aux_offset = from * 4;
-          }
-          for (int64_t x0 = 0; x0 < l.to.width;) {
-            // As many whole sets as there are, then what is left of the row.
-            const int64_t left = l.to.width - x0;
-            const int64_t of_set = std::min(pixels, left);
-            const int64_t sets = left / of_set;
-            const int64_t step = w.stride_w * samples * a_pitch;
-            Nest nest;
-            nest.rows = {{together, a_pitch, 0, out_pitch, 0},
-                         {of_set, step, 0, samples * out_pitch, 0}};
-            nest.depth = {{KWords(l.from.channels), word_, word_},
-                          {w.kernel_w, w.dilation_w * samples * a_pitch, TapWidth(l) * operand_},
-                          {w.kernel_h, w.dilation_h * a_row, w.kernel_w * TapWidth(l) * operand_}};
-            nest.sets = {
-                {CeilDiv(outputs, cols), 0, cols * b_pitch, cols * vector.out_bytes, cols * 4},
-                {samples / together, together * a_pitch, 0, together * out_pitch, 0},
-                {sets, of_set * step, 0, of_set * samples * out_pitch, 0},
-                {rows, w.stride_h * a_row, 0, out_row, 0}};
-            ComputeSpec product;
-            product.a = a;
-            product.b = b;
-            product.a_offset = (rx.left - w.pad_left) * samples * a_pitch + x0 * step;
-            product.b_pitch = b_pitch;
-            vector.out_offset = from * vector.out_bytes + x0 * samples * out_pitch;
-            AddJobs(task.work, product, vector, nest, tag);
-            x0 += sets * of_set;
-          }
-          if (last) {
-            AddBandStores(task.stores, y, ry, g, y0, rows, n, count, out_pitch, results, tag);
-          }
-          s_->AddTask(std::move(task));
+    ForEachTile(groups, l.to.height, l.to.width, tile, [&](const Patch& to) {
+      const auto [from_y, from_rows] = down.Seen(to.y, to.rows);
+      const auto [from_x, from_pixels] = across.Seen(to.x, to.pixels);
+      const int64_t a_row = from_pixels * a_pixel;
+      const int64_t out_row = to.pixels * out_pixel;
+      const int a = s_->AddBuffer(static_cast<uint32_t>(from_rows * a_row), false);
+      const int results = s_->AddBuffer(static_cast<uint32_t>(to.rows * out_row), false);
+      AddPatchLoads(shared, x, {to.group, from_y, from_rows, from_x, from_pixels}, 0,
+                    l.from.channels, a_pitch, a, tag);
+      for (int64_t part = 0; part < count; part += cut.part) {
+        const int64_t outputs = std::min(cut.part, count - part);
+        const bool last = part + outputs == count;
+        Task task;
+        task.loads = std::exchange(shared, {});
+        if (b < 0 || outputs < count) {
+          b = s_->AddBuffer(static_cast<uint32_t>(RoundUp(outputs, cols) * b_pitch),
+                            outputs == count);
+          task.loads.push_back(
+              GatherWeights(op.layer, weights, n + part, outputs, b_pitch, b, tag));
         }
+        VectorSpec vector;
+        vector.out = results;
+        vector.out_bytes = BytesOf(out);
+        vector.relu = op.relu;
+        vector.tail = last && n + count == l.to.channels;
+        if (bias >= 0) {
+          vector.aux = biases;
+          vector.aux_kind = Aux::kAdd;
+          vector.aux_offset = part * 4;
+        }
+        for (const TapRun& all_rows : OutputRuns(down)) {
+          const TapRun ry = all_rows.Within(to.y, to.rows);
+          for (const TapRun& all_pixels : OutputRuns(across)) {
+            TapRun rx = all_pixels.Within(to.x, to.pixels);
+            // As many whole sets as there are, then what is left of the row.
+            for (; ry.count > 0 && rx.count > 0;) {
+              const int64_t of_set = PixelsOfSet(rx.count, samples, v_.AccHalfDepth());
+              const int64_t sets = rx.count / of_set;
+              const int64_t step = w.stride_w * a_pixel;
+              Nest nest;
+              nest.rows = {{together, a_pitch, 0, out_pitch, 0}, {of_set, step, 0, out_pixel, 0}};
+              nest.depth = {{KWords(l.from.channels), word_, word_},
+                            {rx.taps, w.dilation_w * a_pixel, TapWidth(l) * operand_},
+                            {ry.taps, w.dilation_h * a_row, w.kernel_w * TapWidth(l) * operand_}};
+              nest.sets = {
+                  {CeilDiv(outputs, cols), 0, cols * b_pitch, cols * vector.out_bytes, cols * 4},
+                  {samples / together, together * a_pitch, 0, together * out_pitch, 0},
+                  {sets, of_set * step, 0, of_set * out_pixel, 0},
+                  {ry.count, w.stride_h * a_row, 0, out_row, 0}};
+              ComputeSpec product;
+              product.a = a;
+              product.b = b;
+              product.a_offset =
+                  (ry.begin * w.stride_h + ry.tap * w.dilation_h - w.pad_top - from_y) * a_row +
+                  (rx.begin * w.stride_w + rx.tap * w.dilation_w - w.pad_left - from_x) * a_pixel;
+              product.b_offset = (ry.tap * w.kernel_w + rx.tap) * TapWidth(l) * operand_;
+              product.b_pitch = b_pitch;
+              vector.out_offset = (ry.begin - to.y) * out_row + (rx.begin - to.x) * out_pixel +
+                                  part * vector.out_bytes;
+              AddJobs(task.work, product, vector, nest, tag);
+              rx = rx.Within(rx.begin + sets * of_set, rx.count - sets * of_set);
+            }
+          }
+        }
+        if (last) AddPatchStores(task.stores, y, to, n, count, out_pitch, results, tag);
+        s_->AddTask(std::move(task));
       }
-    }
+    });
   }
-}
-
-// Rows of an image without the zeros beside them.
-void Mapper::AddBandStores(std::vector<Step>& stores, int tensor, const Raster& raster,
-                           int64_t group, int64_t y, int64_t rows, int64_t col, int64_t cols,
-                           int64_t pitch, int buffer, int tag) const {
-  const int64_t of_row = raster.image.width * raster.samples;
-  const bool whole = raster.left + raster.right == 0;
-  for (int64_t r = 0; r < rows; r += whole ? rows : 1) {
-    stores.push_back(StorePlain(tensor, raster.Row(group, y + r, 0), of_row * (whole ? rows : 1),
-                                col, cols, pitch, buffer, tag, r * of_row * pitch));
-  }
-}
-
-void Mapper::AddBandLoads(std::vector<Load>& loads, int tensor, const Raster& raster, int64_t group,
-                          int64_t y, int64_t rows, int64_t col, int64_t cols, int64_t pitch,
-                          int buffer, int tag) const {
-  const int64_t of_row = raster.image.width * raster.samples;
-  const bool whole = raster.left + raster.right == 0;
-  Load load;
-  for (int64_t r = 0; r < rows; r += whole ? rows : 1) {
-    load.steps.push_back(LoadPlain(tensor, raster.Row(group, y + r, 0), of_row * (whole ? rows : 1),
-                                   col, cols, 0, pitch, false, buffer, tag, r * of_row * pitch));
-  }
-  loads.push_back(std::move(load));
 }
 
 // ---- back-propagation
@@ -548,14 +547,16 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
   const int weights = tensor_of_[op.Tensor(Role::kW)];
   const int x = tensor_of_[op.Tensor(Role::kX)];
   const int dx = tensor_of_[op.Tensor(Role::kDx)];
-  const Raster& rz = raster_.at(dz);
-  const Raster& rx = raster_.at(x);
-  const Raster& rd = raster_.at(dx);
   const ProgramTensor& out = local_[dx];
+  const WindowAxis down = RowsOf(l);
+  const WindowAxis across = ColumnsOf(l);
+  const std::vector<TapPhase> row_phases = InputPhases(down);
+  const std::vector<TapPhase> column_phases = InputPhases(across);
   const int64_t cols = v_.array.cols;
-  const int64_t samples = rz.samples;
+  const int64_t groups = raster_.at(dz).groups;
+  const int64_t samples = raster_.at(dz).samples;
   const int64_t a_pitch = OperandPitch({dz, false}, l.to.channels);
-  const int64_t a_row = rz.Width() * samples * a_pitch;
+  const int64_t a_pixel = samples * a_pitch;
   const int64_t k_words = KWords(l.to.channels);
   // Behind a single row of outputs each row of dX sees one row of taps; where all of them are too
   // long, they come one by one.
@@ -563,144 +564,119 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
   const int64_t tap_row = w.kernel_w * k_words * word_;
   const bool by_rows = l.to.height == 1 && least * w.kernel_h * tap_row > Scratchpad(budget) / 3;
   const int64_t b_pitch = (by_rows ? 1 : w.kernel_h) * tap_row;
-  const std::vector<TapPhase> row_phases = RowPhases(l);
-  const std::vector<TapPhase> column_phases = ColumnPhases(l);
   // Pixels that no window sees have no gradient; their zeros are in memory from the beginning.
-  auto covered = [](const std::vector<TapPhase>& phases, int64_t size) {
-    int64_t count = 0;
-    for (const TapPhase& p : phases) count += p.count;
-    return count == size;
-  };
-  const bool all_covered =
-      covered(row_phases, l.from.height) && covered(column_phases, l.from.width);
+  const bool all_seen = AllSeen(row_phases, down) && AllSeen(column_phases, across);
 
-  const Cut cut =
-      CutColumns(l.from.channels, b_pitch, Scratchpad(budget) / 3, std::max(cols, kAccess / 4));
-  const int64_t chunk = cut.chunk;
-  const int64_t out_pitch = OutPitch(out, chunk);
-  const int64_t mask_pitch = OutPitch(local_[x], chunk);
-  const int64_t out_row = l.from.width * samples * out_pitch;
-  const int64_t mask_row = l.from.width * samples * mask_pitch;
-  // Rows of dZ that a band of dX sees.
-  auto seen = [&](int64_t y0, int64_t rows) {
-    std::pair<int64_t, int64_t> range{rz.image.height, -rz.image.height};
-    for (const TapPhase& p : row_phases) {
-      const auto [t0, t1] = p.Between(y0, rows, w.stride_h);
-      if (t1 <= t0) continue;
-      range.first = std::min(range.first, p.First(t0));
-      range.second = std::max(range.second, p.Last(t1) + 1);
-    }
-    return range;
-  };
+  const Cut cut = CutColumns(l.from.channels, b_pitch, Scratchpad(budget) / 3, least);
+  const int64_t out_pitch = OutPitch(out, cut.chunk);
+  const int64_t out_pixel = samples * out_pitch;
+  const int64_t mask_pitch = OutPitch(local_[x], cut.chunk);
+  const int64_t mask_pixel = samples * mask_pitch;
+  const Tile tile =
+      FitTile(by_rows ? 1 : down.size, across.size,
+              Scratchpad(budget) - RoundUp(cut.part, cols) * b_pitch, [&](const Tile& t) {
+                return WindowsOf(row_phases, down, 0, t.rows).second *
+                           WindowsOf(column_phases, across, 0, t.pixels).second * a_pixel +
+                       t.rows * t.pixels * (out_pixel + (op.mask ? mask_pixel : 0));
+              });
   const int64_t together = SamplesOfSet(samples, v_.AccHalfDepth());
-  int64_t band = by_rows ? 1 : l.from.height;
-  while (band > 1) {
-    const auto range = seen(0, band);
-    const int64_t need =
-        2 * ((range.second - range.first) * a_row + band * (out_row + (op.mask ? mask_row : 0))) +
-        RoundUp(cut.part, cols) * b_pitch;
-    if (need <= Scratchpad(budget)) break;
-    band = CeilDiv(band, 2);
-  }
   if (data_flow_[tag].empty()) {
     data_flow_[tag] = fmt::format(
-        "{} transposed stationary in the array, windows of {} streamed in {} phases; bands of {} "
-        "rows by {} samples, {} channels",
-        local_[weights].name, local_[dz].name, row_phases.size() * column_phases.size(), band,
-        samples, chunk);
+        "{} transposed stationary in the array, windows of {} streamed in {} phases; tiles of {} x "
+        "{} pixels by {} samples, {} channels",
+        local_[weights].name, local_[dz].name, row_phases.size() * column_phases.size(), tile.rows,
+        tile.pixels, samples, cut.chunk);
   }
-  for (int64_t c = 0; c < l.from.channels; c += chunk) {
-    const int64_t count = std::min(chunk, l.from.channels - c);
-    std::vector<Load> shared;
+  for (int64_t c = 0; c < l.from.channels; c += cut.chunk) {
+    const int64_t count = std::min(cut.chunk, l.from.channels - c);
     int b = -1;
-    for (int64_t g = 0; g < rz.groups; ++g) {
-      for (int64_t y0 = 0; y0 < l.from.height; y0 += band) {
-        const int64_t rows = std::min(band, l.from.height - y0);
-        const auto range = seen(y0, rows);
-        if (range.first >= range.second) continue;
-        const int64_t z_rows = range.second - range.first;
-        const int a = s_->AddBuffer(static_cast<uint32_t>(z_rows * a_row), false);
-        const int results = s_->AddBuffer(static_cast<uint32_t>(rows * out_row), false);
-        const int mask =
-            op.mask ? s_->AddBuffer(static_cast<uint32_t>(rows * mask_row), false) : -1;
-        shared.emplace_back(LoadPlain(dz, rz.Row(g, range.first, -rz.left),
-                                      z_rows * rz.Width() * samples, 0, l.to.channels, 0, a_pitch,
-                                      false, a, tag));
-        if (op.mask) AddBandLoads(shared, x, rx, g, y0, rows, c, count, mask_pitch, mask, tag);
-        if (!all_covered) {
-          AddBandLoads(shared, dx, rd, g, y0, rows, c, count, out_pitch, results, tag);
+    ForEachTile(groups, down.size, across.size, tile, [&](const Patch& to) {
+      const auto [z_y, z_rows] = WindowsOf(row_phases, down, to.y, to.rows);
+      const auto [z_x, z_pixels] = WindowsOf(column_phases, across, to.x, to.pixels);
+      if (z_rows == 0 || z_pixels == 0) return;
+      const int64_t a_row = z_pixels * a_pixel;
+      const int64_t out_row = to.pixels * out_pixel;
+      const int64_t mask_row = to.pixels * mask_pixel;
+      const int a = s_->AddBuffer(static_cast<uint32_t>(z_rows * a_row), false);
+      const int results = s_->AddBuffer(static_cast<uint32_t>(to.rows * out_row), false);
+      const int mask =
+          op.mask ? s_->AddBuffer(static_cast<uint32_t>(to.rows * mask_row), false) : -1;
+      std::vector<Load> shared;
+      AddPatchLoads(shared, dz, {to.group, z_y, z_rows, z_x, z_pixels}, 0, l.to.channels, a_pitch,
+                    a, tag);
+      if (op.mask) AddPatchLoads(shared, x, to, c, count, mask_pitch, mask, tag);
+      if (!all_seen) AddPatchLoads(shared, dx, to, c, count, out_pitch, results, tag);
+      for (int64_t part = 0; part < count; part += cut.part) {
+        const int64_t channels = std::min(cut.part, count - part);
+        const int64_t padded = RoundUp(channels, cols);
+        const bool last = part + channels == count;
+        Task task;
+        task.loads = std::exchange(shared, {});
+        int64_t ky = 0;
+        for (const TapPhase& py : row_phases) {
+          if (by_rows && py.at == to.y) ky = py.tap;
         }
-        for (int64_t first = 0; first < count; first += cut.part) {
-          const int64_t channels = std::min(cut.part, count - first);
-          const int64_t padded = RoundUp(channels, cols);
-          const bool last = first + channels == count;
-          Task task;
-          task.loads = std::exchange(shared, {});
-          int64_t ky = 0;
-          for (const TapPhase& py : row_phases) {
-            if (by_rows && py.at == y0) ky = py.tap;
-          }
-          if (b < 0 || channels < count || by_rows) {
-            b = s_->AddBuffer(static_cast<uint32_t>(padded * b_pitch),
-                              channels == count && !by_rows);
-            task.loads.push_back(GatherTransposed(op.layer, weights, c + first, padded, ky,
-                                                  by_rows ? 1 : w.kernel_h, b_pitch, b, tag));
-          }
-          VectorSpec vector;
-          vector.out = results;
-          vector.out_bytes = BytesOf(out);
-          vector.tail = last && c + count == l.from.channels;
-          vector.aux = mask;
-          vector.aux_kind = Aux::kMask;
-          for (const TapPhase& py : row_phases) {
-            const auto [t0, t1] = py.Between(y0, rows, w.stride_h);
-            if (t1 <= t0) continue;
+        if (b < 0 || channels < count || by_rows) {
+          b = s_->AddBuffer(static_cast<uint32_t>(padded * b_pitch), channels == count && !by_rows);
+          task.loads.push_back(GatherTransposed(op.layer, weights, c + part, padded, ky,
+                                                by_rows ? 1 : w.kernel_h, b_pitch, b, tag));
+        }
+        VectorSpec vector;
+        vector.out = results;
+        vector.out_bytes = BytesOf(out);
+        vector.tail = last && c + count == l.from.channels;
+        vector.aux = mask;
+        vector.aux_kind = Aux::kMask;
+        // Runs of the phases in the tile: first pixels and windows in it.
+        for (const TapPhase& py : row_phases) {
+          const auto [t0, t1] = py.Between(to.y, to.rows, w.stride_h);
+          for (const TapRun& all_rows : py.runs) {
+            const TapRun ry = all_rows.Within(t0, t1 - t0);
             for (const TapPhase& px : column_phases) {
-              const int64_t pixels = PixelsOfSet(px.count, samples, v_.AccHalfDepth());
-              for (int64_t x0 = 0; x0 < px.count;) {
-                const int64_t left = px.count - x0;
-                const int64_t of_set = std::min(pixels, left);
-                const int64_t sets = left / of_set;
-                const int64_t step = samples * a_pitch;
-                const int64_t out_step = w.stride_w * samples * out_pitch;
-                const int64_t mask_step = w.stride_w * samples * mask_pitch;
-                Nest nest;
-                nest.rows = {{together, a_pitch, 0, out_pitch, mask_pitch},
-                             {of_set, step, 0, out_step, mask_step}};
-                nest.depth = {{k_words, word_, word_},
-                              {px.taps, -px.back * step, px.tap_step * k_words * word_},
-                              {py.taps, -py.back * a_row, py.tap_step * tap_row}};
-                nest.sets = {
-                    {padded / cols, 0, cols * b_pitch, cols * vector.out_bytes, cols * operand_},
-                    {samples / together, together * a_pitch, 0, together * out_pitch,
-                     together * mask_pitch},
-                    {sets, of_set * step, 0, of_set * out_step, of_set * mask_step},
-                    {t1 - t0, a_row, 0, w.stride_h * out_row, w.stride_h * mask_row}};
-                ComputeSpec product;
-                product.a = a;
-                product.b = b;
-                product.a_offset =
-                    (py.from + t0 - range.first) * a_row + (px.from + x0 + rz.left) * step;
-                product.b_offset = (py.tap - ky) * tap_row + px.tap * k_words * word_;
-                product.b_pitch = b_pitch;
-                const int64_t pixel_y = py.at + t0 * w.stride_h - y0;
-                const int64_t pixel_x = px.at + x0 * w.stride_w;
-                vector.out_offset =
-                    pixel_y * out_row + pixel_x * samples * out_pitch + first * vector.out_bytes;
-                vector.aux_offset =
-                    pixel_y * mask_row + pixel_x * samples * mask_pitch + first * operand_;
-                AddJobs(task.work, product, vector, nest, tag);
-                x0 += sets * of_set;
+              const auto [u0, u1] = px.Between(to.x, to.pixels, w.stride_w);
+              for (const TapRun& all_pixels : px.runs) {
+                TapRun rx = all_pixels.Within(u0, u1 - u0);
+                for (; ry.count > 0 && ry.taps > 0 && rx.count > 0 && rx.taps > 0;) {
+                  const int64_t of_set = PixelsOfSet(rx.count, samples, v_.AccHalfDepth());
+                  const int64_t sets = rx.count / of_set;
+                  const int64_t out_step = w.stride_w * out_pixel;
+                  const int64_t mask_step = w.stride_w * mask_pixel;
+                  Nest nest;
+                  nest.rows = {{together, a_pitch, 0, out_pitch, mask_pitch},
+                               {of_set, a_pixel, 0, out_step, mask_step}};
+                  nest.depth = {{k_words, word_, word_},
+                                {rx.taps, -px.back * a_pixel, px.tap_step * k_words * word_},
+                                {ry.taps, -py.back * a_row, py.tap_step * tap_row}};
+                  nest.sets = {
+                      {padded / cols, 0, cols * b_pitch, cols * vector.out_bytes, cols * operand_},
+                      {samples / together, together * a_pitch, 0, together * out_pitch,
+                       together * mask_pitch},
+                      {sets, of_set * a_pixel, 0, of_set * out_step, of_set * mask_step},
+                      {ry.count, a_row, 0, w.stride_h * out_row, w.stride_h * mask_row}};
+                  ComputeSpec product;
+                  product.a = a;
+                  product.b = b;
+                  product.a_offset = (py.from + ry.begin - ry.tap * py.back - z_y) * a_row +
+                                     (px.from + rx.begin - rx.tap * px.back - z_x) * a_pixel;
+                  product.b_offset = (py.tap + ry.tap * py.tap_step - ky) * tap_row +
+                                     (px.tap + rx.tap * px.tap_step) * k_words * word_;
+                  product.b_pitch = b_pitch;
+                  const int64_t pixel_y = py.at + ry.begin * w.stride_h - to.y;
+                  const int64_t pixel_x = px.at + rx.begin * w.stride_w - to.x;
+                  vector.out_offset =
+                      pixel_y * out_row + pixel_x * out_pixel + part * vector.out_bytes;
+                  vector.aux_offset = pixel_y * mask_row + pixel_x * mask_pixel + part * operand_;
+                  AddJobs(task.work, product, vector, nest, tag);
+                  rx = rx.Within(rx.begin + sets * of_set, rx.count - sets * of_set);
+                }
               }
             }
           }
-          if (last) {
-            AddBandStores(task.stores, dx, rd, g, y0, rows, c, count, out_pitch, results, tag);
-          }
-          s_->AddTask(std::move(task));
         }
+        if (last) AddPatchStores(task.stores, dx, to, c, count, out_pitch, results, tag);
+        s_->AddTask(std::move(task));
       }
-    }
+    });
   }
 }
 
@@ -748,11 +724,11 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
   const int weights = tensor_of_[op.Tensor(Role::kW)];
   const int x = tensor_of_[op.Tensor(Role::kX)];
   const int bias = op.Tensor(Role::kB) < 0 ? -1 : tensor_of_[op.Tensor(Role::kB)];
-  const Raster& rz = raster_.at(dz);
-  const Raster& rx = raster_.at(x);
+  const WindowAxis down = RowsOf(l);
+  const WindowAxis across = ColumnsOf(l);
   const int64_t cols = v_.array.cols;
-  const int64_t samples = rz.samples;
-  const int64_t pixel = samples * operand_;  // of one channel, a word
+  const int64_t groups = raster_.at(dz).groups;
+  const int64_t pixel = raster_.at(dz).samples * operand_;  // of one channel, a word
   const int64_t tap_bytes = TapWidth(l) * 4;
   const int64_t channels = KWords(l.from.channels) * word_elements_;
 
@@ -771,91 +747,122 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
     }
   }
   if (slice < l.to.channels) slice = slice / 32 * 32;
-  auto reach = [&](int64_t rows) { return Reach(rows, tap_rows, w.stride_h, w.dilation_h); };
-  const int64_t a_row = rz.Width() * pixel;
-  const int64_t b_row = rx.Width() * pixel;
-  int64_t band = l.to.height;
-  while (band > 1 && 2 * (band * a_row * RoundUp(slice, cols) + reach(band) * b_row * channels) +
-                             slice * sums_pitch() >
-                         Scratchpad(budget)) {
-    band = CeilDiv(band, 2);
-  }
+  const int64_t pitch = sums_pitch();
+  auto seen_rows = [&](int64_t ky, int64_t taps, int64_t y, int64_t rows) {
+    WindowAxis some = down;
+    some.kernel = taps;
+    some.pad -= ky * down.dilation;
+    return some.Seen(y, rows);
+  };
+  const Tile tile =
+      FitTile(l.to.height, l.to.width, Scratchpad(budget) - slice * pitch, [&](const Tile& t) {
+        return (t.rows * t.pixels * RoundUp(slice, cols) +
+                seen_rows(0, tap_rows, down.pad > 0 ? 1 : 0, t.rows).second *
+                    across.Seen(0, t.pixels).second * channels) *
+               pixel;
+      });
   if (data_flow_[tag].empty()) {
     data_flow_[tag] = fmt::format(
-        "windows of {} transposed stationary in the array, {} transposed streamed; bands of {} "
-        "rows by {} samples, {} outputs by {} rows of taps summed in the scratchpad",
-        local_[x].name, local_[dz].name, band, samples, slice, tap_rows);
+        "windows of {} transposed stationary in the array, {} transposed streamed; tiles of {} x "
+        "{} "
+        "pixels, {} outputs by {} rows of taps summed in the scratchpad",
+        local_[x].name, local_[dz].name, tile.rows, tile.pixels, slice, tap_rows);
   }
+  auto in_place = [](Loop loop) {
+    loop.aux = loop.out;
+    return loop;
+  };
   for (int64_t o = 0; o < l.to.channels; o += slice) {
     const int64_t outputs = std::min(slice, l.to.channels - o);
     const int64_t padded = RoundUp(outputs, cols);
     for (int64_t ky = 0; ky < w.kernel_h; ky += tap_rows) {
       const int64_t taps_y = std::min(tap_rows, w.kernel_h - ky);
-      const int64_t pitch = sums_pitch();
+      const std::vector<TapSpan> row_spans = TapSpans(down, ky, taps_y);
+      const std::vector<TapSpan> column_spans = TapSpans(across, 0, w.kernel_w);
       const bool with_bias = bias >= 0 && ky == 0;
       const int sums = s_->AddBuffer(static_cast<uint32_t>(outputs * pitch), true);
       const int64_t bias_pitch = RoundUp(padded * 4, std::max(kAccess, word_));
       const int bias_sums = with_bias ? s_->AddBuffer(static_cast<uint32_t>(bias_pitch), true) : -1;
       const int ones =
           with_bias ? s_->AddBuffer(static_cast<uint32_t>(std::max(kAccess, word_)), true) : -1;
+      std::set<std::pair<int64_t, int64_t>> begun;  // taps whose sums hold something
       bool first = true;
-      for (int64_t g = 0; g < rz.groups; ++g) {
-        for (int64_t y0 = 0; y0 < l.to.height; y0 += band) {
-          const int64_t rows = std::min(band, l.to.height - y0);
-          const int64_t x_rows = Reach(rows, taps_y, w.stride_h, w.dilation_h);
-          const int64_t a_pitch = rows * a_row;
-          const int64_t b_pitch = x_rows * b_row;
-          const int a = s_->AddBuffer(static_cast<uint32_t>(padded * a_pitch), false);
+      ForEachTile(groups, l.to.height, l.to.width, tile, [&](const Patch& to) {
+        const auto [from_y, from_rows] = seen_rows(ky, taps_y, to.y, to.rows);
+        const auto [from_x, from_pixels] = across.Seen(to.x, to.pixels);
+        const int64_t a_row = to.pixels * pixel;
+        const int64_t b_row = from_pixels * pixel;
+        const int64_t a_pitch = to.rows * a_row;
+        const int64_t b_pitch = from_rows * b_row;
+        const int a = s_->AddBuffer(static_cast<uint32_t>(padded * a_pitch), false);
+        Task task;
+        AddTurnedLoads(task.loads, dz, to, o, padded, a, tag);
+        VectorSpec vector;
+        vector.aux_kind = Aux::kAdd;
+        if (from_rows > 0) {
           const int b = s_->AddBuffer(static_cast<uint32_t>(channels * b_pitch), false);
-          Task task;
-          Load dz_load, x_load;
-          dz_load.steps = LoadTransposed(dz, rz.Row(g, y0, -rz.left), rows * rz.Width() * samples,
-                                         o, padded, 0, a_pitch, a, 0, tag);
-          x_load.steps = LoadTransposed(
-              x, rx.Row(g, y0 * w.stride_h + ky * w.dilation_h - w.pad_top, -rx.left),
-              x_rows * rx.Width() * samples, 0, channels, 0, b_pitch, b, 0, tag);
-          task.loads.push_back(std::move(dz_load));
-          task.loads.push_back(std::move(x_load));
-          VectorSpec vector;
-          vector.out = sums;
-          vector.aux = first ? -1 : sums;
-          vector.aux_kind = Aux::kAdd;
-          auto same = [](Loop loop) {
-            loop.aux = loop.out;
-            return loop;
-          };
-          Nest nest;
-          nest.rows = {same({outputs, a_pitch, 0, pitch})};
-          nest.depth = {{l.to.width, pixel, w.stride_w * pixel}, {rows, a_row, w.stride_h * b_row}};
-          nest.sets = {same({channels / cols, 0, cols * b_pitch, cols * 4}),
-                       same({w.kernel_w, 0, w.dilation_w * pixel, tap_bytes}),
-                       same({taps_y, 0, w.dilation_h * b_row, w.kernel_w * tap_bytes})};
-          ComputeSpec product;
-          product.a = a;
-          product.b = b;
-          product.a_offset = rz.left * pixel;
-          product.b_offset = (rx.left - w.pad_left) * pixel;
-          product.b_pitch = b_pitch;
-          AddJobs(task.work, product, vector, nest, tag);
-          if (with_bias) {
-            if (first) {
-              task.loads.emplace_back(LoadPlain(ones_, 0, 1, 0, word_elements_, 0,
-                                                std::max(kAccess, word_), false, ones, tag));
+          AddTurnedLoads(task.loads, x, {to.group, from_y, from_rows, from_x, from_pixels}, 0,
+                         channels, b, tag);
+          for (const TapSpan& sy : row_spans) {
+            const int64_t y0 = std::max(sy.begin, to.y);
+            const int64_t y1 = std::min(sy.end, to.y + to.rows);
+            for (const TapSpan& sx : column_spans) {
+              const int64_t x0 = std::max(sx.begin, to.x);
+              const int64_t x1 = std::min(sx.end, to.x + to.pixels);
+              if (y0 >= y1 || x0 >= x1) continue;
+              Nest nest;
+              nest.rows = {in_place({outputs, a_pitch, 0, pitch})};
+              nest.depth = {{x1 - x0, pixel, w.stride_w * pixel},
+                            {y1 - y0, a_row, w.stride_h * b_row}};
+              nest.sets = {in_place({channels / cols, 0, cols * b_pitch, cols * 4}),
+                           in_place({sx.taps, 0, w.dilation_w * pixel, tap_bytes}),
+                           in_place({sy.taps, 0, w.dilation_h * b_row, w.kernel_w * tap_bytes})};
+              ComputeSpec product;
+              product.a = a;
+              product.b = b;
+              product.a_offset = (y0 - to.y) * a_row + (x0 - to.x) * pixel;
+              product.b_offset =
+                  (y0 * w.stride_h + sy.tap * w.dilation_h - w.pad_top - from_y) * b_row +
+                  (x0 * w.stride_w + sx.tap * w.dilation_w - w.pad_left - from_x) * pixel;
+              product.b_pitch = b_pitch;
+              const bool is_first = begun.emplace(sy.tap, sx.tap).second;
+              vector.out = sums;
+              vector.out_offset = ((sy.tap - ky) * w.kernel_w + sx.tap) * tap_bytes;
+              vector.aux = is_first ? -1 : sums;
+              vector.aux_offset = is_first ? 0 : vector.out_offset.base;
+              AddJobs(task.work, product, vector, nest, tag);
             }
-            vector.out = bias_sums;
-            vector.aux = first ? -1 : bias_sums;
-            Nest of_bias;
-            of_bias.depth = {{l.to.width, 0, pixel}, {rows, 0, a_row}};
-            of_bias.sets = {same({padded / cols, 0, cols * a_pitch, cols * 4})};
-            ComputeSpec sum;
-            sum.a = ones;
-            sum.b = a;
-            sum.b_offset = rz.left * pixel;
-            sum.b_pitch = a_pitch;
-            AddJobs(task.work, sum, vector, of_bias, tag);
           }
-          s_->AddTask(std::move(task));
-          first = false;
+        }
+        if (with_bias) {
+          if (first) {
+            task.loads.emplace_back(LoadPlain(ones_, 0, 1, 0, word_elements_, 0,
+                                              std::max(kAccess, word_), false, ones, tag));
+          }
+          vector.out = bias_sums;
+          vector.out_offset = 0;
+          vector.aux = first ? -1 : bias_sums;
+          vector.aux_offset = 0;
+          Nest nest;
+          nest.depth = {{to.pixels, 0, pixel}, {to.rows, 0, a_row}};
+          nest.sets = {in_place({padded / cols, 0, cols * a_pitch, cols * 4})};
+          ComputeSpec sum;
+          sum.a = ones;
+          sum.b = a;
+          sum.b_pitch = a_pitch;
+          AddJobs(task.work, sum, vector, nest, tag);
+        }
+        if (!task.work.empty()) s_->AddTask(std::move(task));
+        first = false;
+      });
+      // Taps that only ever see what lies outside the image.
+      for (const TapSpan& sy : row_spans) {
+        for (const TapSpan& sx : column_spans) {
+          if (begun.contains({sy.tap, sx.tap})) continue;
+          for (int64_t tap = 0; tap < sy.taps; ++tap) {
+            AddZeros(sums, ((sy.tap + tap - ky) * w.kernel_w + sx.tap) * tap_bytes, pitch, outputs,
+                     sx.taps * tap_bytes, tag);
+          }
         }
       }
       for (const bool take_step : {false, true}) {

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// Which taps of which windows a pixel sees.
+// Which taps of which windows lie where, along one axis of an image.
 
 #ifndef VAULTRAIN_SRC_MAPPER_WINDOWS_H_
 #define VAULTRAIN_SRC_MAPPER_WINDOWS_H_
 
-#include <algorithm>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -15,29 +14,74 @@
 
 namespace vaultrain {
 
-// Pixels of the input of a layer along one axis that see the same taps: at, at + stride, ...
-struct TapPhase {
-  int64_t at = 0, count = 0;
-  int64_t tap = 0, taps = 0, tap_step = 0;  // tap, tap + tap_step, ...
-  int64_t from = 0;                         // the window that `at` sees with the first tap
-  int64_t back = 0;                         // by how much the next tap sees an earlier one
+// One axis of a layer: outputs see inputs o * stride + k * dilation - pad, k < kernel.
+struct WindowAxis {
+  int64_t outputs = 0, size = 0;
+  int64_t kernel = 1, stride = 1, dilation = 1, pad = 0;
 
-  // Windows that pixels [t0, t1) of the phase see.
-  int64_t First(int64_t t0) const { return from + t0 - (taps - 1) * back; }
-  int64_t Last(int64_t t1) const { return from + t1 - 1; }
-  // Which pixels of the phase lie in a run of pixels.
-  std::pair<int64_t, int64_t> Between(int64_t begin, int64_t pixels, int64_t stride) const {
-    auto first = [&](int64_t from_pixel) {
-      return from_pixel > at ? (from_pixel - at + stride - 1) / stride : 0;
-    };
-    return {first(begin), std::min(count, first(begin + pixels))};
-  }
+  // Inputs that a run of outputs sees: the first, and how many.
+  std::pair<int64_t, int64_t> Seen(int64_t begin, int64_t count) const;
 };
 
-// Input pixel i sees window (i + pad - k dilation) / stride for all taps k where that is whole.
-// Pixels that no tap reaches are in no phase.
-std::vector<TapPhase> RowPhases(const TrainingLayer& layer);
-std::vector<TapPhase> ColumnPhases(const TrainingLayer& layer);
+WindowAxis RowsOf(const TrainingLayer& layer);
+WindowAxis ColumnsOf(const TrainingLayer& layer);
+
+// Neighbours that see the same taps.
+struct TapRun {
+  int64_t begin = 0, count = 0;
+  int64_t tap = 0, taps = 0;
+
+  // What of it lies in [from, from + pixels); none: count is 0.
+  TapRun Within(int64_t from, int64_t pixels) const;
+};
+
+// Outputs by the taps that lie in the image.
+std::vector<TapRun> OutputRuns(const WindowAxis& axis);
+
+// Inputs that are equal modulo the stride, at, at + stride, ...: input i sees window
+// (i + pad - k dilation) / stride for all taps k where that is whole.
+struct TapPhase {
+  int64_t at = 0, count = 0;
+  int64_t tap = 0, tap_step = 0;  // tap, tap + tap_step, ...
+  int64_t from = 0;               // the window that `at` sees with the first tap
+  int64_t back = 0;               // by how much the next tap sees an earlier one
+  std::vector<TapRun> runs;       // over the inputs of the phase, by the windows that there are
+
+  // Which inputs of the phase lie in [begin, begin + pixels).
+  std::pair<int64_t, int64_t> Between(int64_t begin, int64_t pixels, int64_t stride) const;
+};
+
+// Inputs that no tap reaches are in no phase, or in a run without taps.
+std::vector<TapPhase> InputPhases(const WindowAxis& axis);
+
+// Windows that a run of inputs sees: the first, and how many.
+std::pair<int64_t, int64_t> WindowsOf(const std::vector<TapPhase>& phases, const WindowAxis& axis,
+                                      int64_t begin, int64_t pixels);
+
+// Whether every input is seen.
+bool AllSeen(const std::vector<TapPhase>& phases, const WindowAxis& axis);
+
+// Inputs in cells of a stride, from one multiple of it to the next: neighbouring cells whose inputs
+// see the same windows by the same taps.
+struct CellRun {
+  struct Input {
+    int64_t tap = 0, tap_step = 0, taps = 0;  // none if nothing sees it
+    int64_t window = 0, back = 0;             // of the first tap in cell 0
+    friend bool operator==(const Input&, const Input&) = default;
+  };
+  int64_t begin = 0, count = 0;  // cells
+  std::vector<Input> inputs;
+
+  CellRun Within(int64_t from, int64_t cells) const;
+};
+std::vector<CellRun> CellRuns(const WindowAxis& axis);
+
+// Taps that see the image from the same outputs.
+struct TapSpan {
+  int64_t tap = 0, taps = 0;
+  int64_t begin = 0, end = 0;  // outputs
+};
+std::vector<TapSpan> TapSpans(const WindowAxis& axis, int64_t first_tap, int64_t taps);
 
 }  // namespace vaultrain
 
