@@ -114,7 +114,7 @@ void Mapper::AddPoolForward(const TrainingOp& op, int tag, double budget) {
   const WindowAxis down = RowsOf(l);
   const WindowAxis across = ColumnsOf(l);
   const Tile tile = FitTile(l.to.height, l.to.width, Scratchpad(budget), [&](const Tile& t) {
-    return (down.Seen(0, t.rows).second * across.Seen(0, t.pixels).second +
+    return (down.MostSeen(t.rows) * across.MostSeen(t.pixels) +
             t.rows * t.pixels * (index < 0 ? 1 : 2)) *
            pixel;
   });
@@ -273,8 +273,8 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
               Scratchpad(budget), [&](const Tile& t) {
                 const int64_t rows = pixels_of(down, 0, t.rows);
                 const int64_t pixels = pixels_of(across, 0, t.pixels);
-                return (WindowsOf(row_phases, down, 0, rows).second *
-                            WindowsOf(column_phases, across, 0, pixels).second * (is_max ? 2 : 1) +
+                return (MostWindows(row_phases, down, rows) *
+                            MostWindows(column_phases, across, pixels) * (is_max ? 2 : 1) +
                         rows * pixels * (op.mask ? 2 : 1)) *
                        pixel;
               });

@@ -25,6 +25,10 @@ std::pair<int64_t, int64_t> WindowAxis::Seen(int64_t begin, int64_t count) const
   return {first, std::max<int64_t>(0, last - first + 1)};
 }
 
+int64_t WindowAxis::MostSeen(int64_t count) const {
+  return std::min(size, (count - 1) * stride + (kernel - 1) * dilation + 1);
+}
+
 TapRun TapRun::Within(int64_t from, int64_t pixels) const {
   TapRun part = *this;
   part.begin = std::max(begin, from);
@@ -112,6 +116,15 @@ std::pair<int64_t, int64_t> WindowsOf(const std::vector<TapPhase>& phases, const
     }
   }
   return {first, std::max<int64_t>(0, last - first + 1)};
+}
+
+int64_t MostWindows(const std::vector<TapPhase>& phases, const WindowAxis& axis, int64_t pixels) {
+  int64_t most = 0;
+  for (int64_t begin = 0; begin < axis.size; begin += pixels) {
+    const int64_t count = std::min(pixels, axis.size - begin);
+    most = std::max(most, WindowsOf(phases, axis, begin, count).second);
+  }
+  return most;
 }
 
 bool AllSeen(const std::vector<TapPhase>& phases, const WindowAxis& axis) {

@@ -445,7 +445,7 @@ void Mapper::AddWindowForward(const TrainingOp& op, int tag, double budget) {
   const Tile tile =
       FitTile(l.to.height, l.to.width, Scratchpad(budget) - RoundUp(cut.part, cols) * b_pitch,
               [&](const Tile& t) {
-                return down.Seen(0, t.rows).second * across.Seen(0, t.pixels).second * a_pixel +
+                return down.MostSeen(t.rows) * across.MostSeen(t.pixels) * a_pixel +
                        t.rows * t.pixels * out_pixel;
               });
   const int64_t together = SamplesOfSet(samples, v_.AccHalfDepth());
@@ -575,8 +575,8 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
   const Tile tile =
       FitTile(by_rows ? 1 : down.size, across.size,
               Scratchpad(budget) - RoundUp(cut.part, cols) * b_pitch, [&](const Tile& t) {
-                return WindowsOf(row_phases, down, 0, t.rows).second *
-                           WindowsOf(column_phases, across, 0, t.pixels).second * a_pixel +
+                return MostWindows(row_phases, down, t.rows) *
+                           MostWindows(column_phases, across, t.pixels) * a_pixel +
                        t.rows * t.pixels * (out_pixel + (op.mask ? mask_pixel : 0));
               });
   const int64_t together = SamplesOfSet(samples, v_.AccHalfDepth());
@@ -748,17 +748,16 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
   }
   if (slice < l.to.channels) slice = slice / 32 * 32;
   const int64_t pitch = sums_pitch();
-  auto seen_rows = [&](int64_t ky, int64_t taps, int64_t y, int64_t rows) {
+  auto some_taps = [&](int64_t ky, int64_t taps) {
     WindowAxis some = down;
     some.kernel = taps;
     some.pad -= ky * down.dilation;
-    return some.Seen(y, rows);
+    return some;
   };
   const Tile tile =
       FitTile(l.to.height, l.to.width, Scratchpad(budget) - slice * pitch, [&](const Tile& t) {
         return (t.rows * t.pixels * RoundUp(slice, cols) +
-                seen_rows(0, tap_rows, down.pad > 0 ? 1 : 0, t.rows).second *
-                    across.Seen(0, t.pixels).second * channels) *
+                some_taps(0, tap_rows).MostSeen(t.rows) * across.MostSeen(t.pixels) * channels) *
                pixel;
       });
   if (data_flow_[tag].empty()) {
@@ -788,7 +787,7 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
       std::set<std::pair<int64_t, int64_t>> begun;  // taps whose sums hold something
       bool first = true;
       ForEachTile(groups, l.to.height, l.to.width, tile, [&](const Patch& to) {
-        const auto [from_y, from_rows] = seen_rows(ky, taps_y, to.y, to.rows);
+        const auto [from_y, from_rows] = some_taps(ky, taps_y).Seen(to.y, to.rows);
         const auto [from_x, from_pixels] = across.Seen(to.x, to.pixels);
         const int64_t a_row = to.pixels * pixel;
         const int64_t b_row = from_pixels * pixel;

@@ -21,6 +21,8 @@ struct WindowAxis {
 
   // Inputs that a run of outputs sees: the first, and how many.
   std::pair<int64_t, int64_t> Seen(int64_t begin, int64_t count) const;
+  // The most inputs that so many outputs see.
+  int64_t MostSeen(int64_t count) const;
 };
 
 WindowAxis RowsOf(const TrainingLayer& layer);
@@ -57,6 +59,9 @@ std::vector<TapPhase> InputPhases(const WindowAxis& axis);
 // Windows that a run of inputs sees: the first, and how many.
 std::pair<int64_t, int64_t> WindowsOf(const std::vector<TapPhase>& phases, const WindowAxis& axis,
                                       int64_t begin, int64_t pixels);
+
+// The most windows that so many inputs see, where runs begin at multiples of their length.
+int64_t MostWindows(const std::vector<TapPhase>& phases, const WindowAxis& axis, int64_t pixels);
 
 // Whether every input is seen.
 bool AllSeen(const std::vector<TapPhase>& phases, const WindowAxis& axis);
