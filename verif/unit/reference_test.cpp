@@ -26,7 +26,8 @@ ReferenceRun TrainShipped(const std::string& name, const std::optional<fs::path>
   fs::path file = FindNetwork(name, {kNetworks});
   Recipe recipe = RecipeOf(file);
   TrainingGraph graph = Differentiate(ReadOnnx(file), recipe.batch);
-  return TrainReference(graph, recipe, LoadData(data_directory, graph.features, graph.classes));
+  return TrainReference(graph, recipe,
+                        LoadData(data_directory, recipe.data_set, graph.features, graph.classes));
 }
 
 struct Batch {
@@ -183,6 +184,35 @@ TEST(Reference, MlpLearnsDrawnDigitsInTwoHundredSteps) {
   EXPECT_EQ(run.loss.size(), 200u);
   EXPECT_LT(run.loss.back(), 0.2 * run.loss.front());
   EXPECT_GE(run.test_accuracy, 0.92);
+}
+
+TEST(Reference, TinyConvLearnsDrawnDigits) {
+  EXPECT_GE(TrainShipped("tiny-conv", std::nullopt).test_accuracy, 0.85);
+}
+
+TEST(Reference, LeNetLearnsDrawnDigits) {
+  const ReferenceRun run = TrainShipped("lenet", std::nullopt);
+  EXPECT_LT(run.loss.back(), 0.2 * run.loss.front());
+  EXPECT_GE(run.test_accuracy, 0.85);
+}
+
+TEST(Reference, ConvolutionsLearnDigitsInColour) {
+  OnnxBuilder b;
+  b.Input("x", {0, 3, 32, 32}).Input("w1", {8, 3, 5, 5}).Input("b1", {8});
+  b.Input("w2", {16, 8, 3, 3}).Input("b2", {16}).Input("w3", {10, 576}).Input("b3", {10});
+  b.Node("Conv", "conv1", {"x", "w1", "b1"}, "c1").WithInts("strides", {2, 2});
+  b.Node("Relu", "relu1", {"c1"}, "r1");
+  b.Node("Conv", "conv2", {"r1", "w2", "b2"}, "c2").WithInts("strides", {2, 2});
+  b.Node("Relu", "relu2", {"c2"}, "r2").Node("Flatten", "flat", {"r2"}, "f");
+  b.Node("Gemm", "fc", {"f", "w3", "b3"}, "y", {{"transB", 1}}).Output("y", {0, 10});
+  Recipe recipe = ParseRecipe(
+      "data_set = \"cifar\"\nbatch = 16\nsteps = 300\nlearning_rate = 0.1\n"
+      "input_mean = 0.5\ninput_deviation = 0.3\n",
+      "colour");
+  const TrainingGraph graph = Differentiate(ParseOnnx(b.Bytes(), "colour"), recipe.batch);
+  const ReferenceRun run = TrainReference(graph, recipe, LoadData(std::nullopt, "cifar", 3072, 10));
+  std::cout << "test accuracy " << run.test_accuracy << "\n";
+  EXPECT_GE(run.test_accuracy, 0.75);
 }
 
 TEST(Reference, MlpLearnsMnistInTwoHundredSteps) {
