@@ -235,7 +235,8 @@ Dataset DrawColourDigits(int samples, const std::string& stream) {
       uint8_t* pixels =
           data.pixels.data() + (static_cast<size_t>(i) * kChannels + channel) * kPixels;
       for (int at = 0; at < kPixels; ++at) {
-        const double shade = across * (at % kSide) / kSide + down * (at / kSide) / kSide;
+        const int row = at / kSide;
+        const double shade = across * (at % kSide) / kSide + down * row / kSide;
         const double cover = mask[at] / 255.0;
         const double level = cover * ink + (1 - cover) * (ground + shade) + 0.02 * random.Normal();
         pixels[at] = static_cast<uint8_t>(std::clamp(level, 0.0, 1.0) * 255 + 0.5);
