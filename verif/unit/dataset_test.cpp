@@ -236,6 +236,90 @@ TEST_F(CifarTest, RefusesWhatIsNoSetOfRecords) {
   ExpectRefused({"test_batch.bin: missing", ".gz"});
 }
 
+// ---- arrays of NumPy
+
+class NpyTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    dir_ = fs::path(testing::TempDir()) /
+           (std::string("npy_") + testing::UnitTest::GetInstance()->current_test_info()->name());
+    fs::remove_all(dir_);
+    fs::create_directories(dir_);
+    std::string pixels;
+    for (int i = 0; i < 24; ++i) pixels += static_cast<char>(i * 9);
+    Write("train-images.npy", Npy("|u1", "2, 2, 2, 3", pixels));
+    Write("train-labels.npy",
+          Npy("<i8", "2,", std::string("\3\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0", 16)));
+    Write("test-images.npy", Npy("|u1", "1, 12", pixels.substr(0, 12), 2));
+    Write("test-labels.npy", Npy("|u1", "1,", "\2"));
+  }
+  void TearDown() override { fs::remove_all(dir_); }
+
+  static std::string Npy(const std::string& type, const std::string& shape,
+                         const std::string& values, int version = 1,
+                         const std::string& order = "False") {
+    std::string header =
+        "{'descr': '" + type + "', 'fortran_order': " + order + ", 'shape': (" + shape + "), }";
+    header.resize(117, ' ');
+    header += '\n';
+    std::string bytes = "\x93NUMPY";
+    bytes += static_cast<char>(version);
+    bytes += '\0';
+    bytes += static_cast<char>(header.size());
+    bytes += std::string(version == 1 ? 1 : 3, '\0');
+    return bytes + header + values;
+  }
+  void Write(const std::string& name, const std::string& bytes) {
+    std::ofstream(dir_ / name, std::ios::binary) << bytes;
+  }
+  void ExpectRefused(const std::string& name, const std::string& bytes,
+                     const std::vector<std::string>& parts) {
+    std::ifstream stream(dir_ / name, std::ios::binary);
+    const std::string before((std::istreambuf_iterator<char>(stream)),
+                             std::istreambuf_iterator<char>());
+    Write(name, bytes);
+    try {
+      LoadData(dir_, "digits", 12, 10);
+      ADD_FAILURE() << "accepted";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.status(), ExitStatus::kUnusableInput);
+      for (const std::string& part : parts) EXPECT_THAT(error.what(), HasSubstr(part));
+    }
+    Write(name, before);
+  }
+
+  fs::path dir_;
+};
+
+TEST_F(NpyTest, ReadsImagesOfAnyShape) {
+  const TrainTest data = LoadData(dir_, "cifar", 12, 10);
+  EXPECT_EQ(data.train.channels, 2);
+  EXPECT_EQ(data.train.rows, 2);
+  EXPECT_EQ(data.train.cols, 3);
+  EXPECT_EQ(data.train.image(1)[11], 23 * 9);
+  EXPECT_THAT(data.train.labels, testing::ElementsAre(3, 1));
+  EXPECT_EQ(data.test.features(), 12);
+  EXPECT_EQ(data.test.labels[0], 2);
+}
+
+TEST_F(NpyTest, RefusesWhatItCannotTake) {
+  const std::string pixels(24, 'x');
+  ExpectRefused("train-images.npy", "PK\3\4 no array at all", {"not a .npy file"});
+  ExpectRefused("train-images.npy", Npy("<f4", "2, 12", pixels), {"'<f4'", "|u1"});
+  ExpectRefused("train-images.npy", Npy("|u1", "2, 12", pixels, 1, "True"), {"fortran_order"});
+  ExpectRefused("train-images.npy", Npy("|u1", "24,", pixels), {"1 dimensions", "2 to 4"});
+  ExpectRefused("train-images.npy", Npy("|u1", "2, x", pixels), {"not a list of integers"});
+  ExpectRefused("train-images.npy", Npy("|u1", "2, -12", pixels), {"a dimension of -12"});
+  ExpectRefused("train-images.npy", Npy("|u1", "9999999, 9999999, 9999999", pixels), {"bytes"});
+  ExpectRefused("train-images.npy", Npy("|u1", "2, 13", pixels), {"truncated"});
+  ExpectRefused("train-images.npy", Npy("|u1", "2, 11", pixels), {"longer"});
+  ExpectRefused("train-images.npy", Npy("|u1", "3, 8", pixels).substr(0, 60), {"no whole header"});
+  ExpectRefused("train-labels.npy", Npy("|u1", "3,", "abc"), {"3 labels for the 2 images"});
+  ExpectRefused("train-labels.npy", Npy("<i4", "2,", std::string("\0\0\0\0\xff\xff\xff\xff", 8)),
+                {"label 1 is not within 0 to 255"});
+  ExpectRefused("test-labels.npy", Npy("|u1", "1,", "\x0b"), {});
+}
+
 TEST(DrawnColourDigits, AreTheSameBytesOnEveryMachine) {
   const Dataset data = DrawColourDigits(100, "colour digits/train");
   EXPECT_EQ(data.features(), 3072);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// Labelled images: IDX files, CIFAR-10, or digits that we draw.
+// Labelled images: IDX files, CIFAR-10, arrays of NumPy, or digits that we draw.
 
 #ifndef VAULTRAIN_DATASET_H_
 #define VAULTRAIN_DATASET_H_
@@ -52,6 +52,16 @@ Dataset ReadIdxPair(const std::filesystem::path& images, const std::filesystem::
 // Error(kUnusableInput) if one is missing, empty, not of whole records, or has a label above 9.
 TrainTest ReadCifar(const std::filesystem::path& directory);
 
+// ---- arrays of NumPy
+
+// Whether a directory holds train-images.npy (or .npy.gz).
+bool HasNpy(const std::filesystem::path& directory);
+
+// Reads {train,test}-{images,labels}.npy, each with or without .gz: images of uint8, [n][features],
+// [n][rows][columns] or [n][channels][rows][columns]; labels [n] of uint8, int32 or int64, 0 to
+// 255. Throws Error(kUnusableInput) as ReadIdx does.
+TrainTest ReadNpy(const std::filesystem::path& directory);
+
 // ---- digits that we draw
 
 // Digits 0 to 9 as strokes with random slant, size, place, bend, thickness and noise, from the
@@ -72,6 +82,7 @@ TrainTest DrawnColourDigits();
 
 // The data of a network. data_set is that of the recipe; digits: the IDX files of data_directory
 // or, without one, drawn digits of side sqrt(features); cifar: CIFAR-10 or drawn digits in colour.
+// Arrays of NumPy in data_directory are read whatever it says.
 // Throws Error if images or labels do not suit the network.
 TrainTest LoadData(const std::optional<std::filesystem::path>& data_directory,
                    const std::string& data_set, int64_t features, int64_t classes);

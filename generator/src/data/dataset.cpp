@@ -102,7 +102,9 @@ TrainTest ReadIdx(const fs::path& directory) {
 TrainTest LoadData(const std::optional<fs::path>& data_directory, const std::string& data_set,
                    int64_t features, int64_t classes) {
   TrainTest data;
-  if (data_set == "cifar") {
+  if (data_directory && HasNpy(*data_directory)) {
+    data = ReadNpy(*data_directory);
+  } else if (data_set == "cifar") {
     data = data_directory ? ReadCifar(*data_directory) : DrawnColourDigits();
   } else if (data_directory) {
     data = ReadIdx(*data_directory);
