@@ -56,11 +56,6 @@ void ScatterPatch(const TrainingLayer& layer, const std::vector<double>& patch, 
   });
 }
 
-// Whether a candidate takes the place of the largest value so far.
-bool Exceeds(double candidate, double largest) {
-  return candidate > largest || (std::isnan(candidate) && !std::isnan(largest));
-}
-
 // What a mean divides by.
 int64_t Divisor(const TrainingLayer& layer, int64_t to_pixel) {
   if (layer.count_pad) return layer.window.taps();
@@ -148,8 +143,10 @@ void Reference::RunPool(const TrainingOp& op) {
       ForTaps(layer, pixel, [&](int64_t tap, int64_t p) {
         if (!maximum) {
           value += from[p];
-        } else if (best < 0 || Exceeds(from[p], value)) {
+        } else if (best < 0 || from[p] > value) {
           best = tap;
+          value = from[p];
+        } else if (std::isnan(from[p])) {
           value = from[p];
         }
       });

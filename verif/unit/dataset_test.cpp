@@ -62,7 +62,7 @@ class IdxTest : public testing::Test {
   }
   void ExpectRefused(const std::vector<std::string>& parts) {
     try {
-      LoadData(dir_, 64, 10);
+      LoadData(dir_, "digits", 64, 10);
       ADD_FAILURE() << "accepted";
     } catch (const Error& error) {
       EXPECT_EQ(error.status(), ExitStatus::kUnusableInput);
@@ -74,14 +74,14 @@ class IdxTest : public testing::Test {
 };
 
 TEST_F(IdxTest, ReadsPlainAndGzipAlike) {
-  TrainTest plain = LoadData(dir_, 64, 10);
+  TrainTest plain = LoadData(dir_, "digits", 64, 10);
   EXPECT_EQ(plain.train.size(), 20);
   EXPECT_EQ(plain.test.size(), 10);
   EXPECT_EQ(plain.train.labels[13], 3);
   EXPECT_EQ(plain.train.image(1)[0], static_cast<uint8_t>(64 * 7));
   fs::remove(dir_ / "train-images-idx3-ubyte");
   WriteGzip("train-images-idx3-ubyte.gz", Images(20, 8, 8));
-  EXPECT_EQ(LoadData(dir_, 64, 10).train.pixels, plain.train.pixels);
+  EXPECT_EQ(LoadData(dir_, "digits", 64, 10).train.pixels, plain.train.pixels);
 }
 
 TEST_F(IdxTest, RefusesMissingFilesAndDirectories) {
@@ -136,8 +136,8 @@ TEST_F(IdxTest, RefusesCountsAndSizesThatDoNotMatch) {
 }
 
 TEST_F(IdxTest, RefusesDataThatDoesNotSuitTheNetwork) {
-  EXPECT_THROW(LoadData(dir_, 784, 10), Error);
-  EXPECT_THROW(LoadData(dir_, 64, 9), Error);
+  EXPECT_THROW(LoadData(dir_, "digits", 784, 10), Error);
+  EXPECT_THROW(LoadData(dir_, "digits", 64, 9), Error);
 }
 
 TEST(DrawnDigits, AreTheSameBytesOnEveryMachine) {
@@ -149,7 +149,7 @@ TEST(DrawnDigits, AreTheSameBytesOnEveryMachine) {
 }
 
 TEST(DrawnDigits, ShowEveryClassWithInkAndMargin) {
-  TrainTest data = LoadData(std::nullopt, 784, 10);
+  TrainTest data = LoadData(std::nullopt, "digits", 784, 10);
   EXPECT_EQ(data.train.size(), 8000);
   EXPECT_EQ(data.test.size(), 2000);
   std::vector<int> count(10);
@@ -166,8 +166,174 @@ TEST(DrawnDigits, ShowEveryClassWithInkAndMargin) {
 }
 
 TEST(DrawnDigits, RefuseFeaturesThatAreNoSquare) {
-  EXPECT_THROW(LoadData(std::nullopt, 783, 10), Error);
-  EXPECT_THROW(LoadData(std::nullopt, 49, 10), Error);
+  EXPECT_THROW(LoadData(std::nullopt, "digits", 783, 10), Error);
+  EXPECT_THROW(LoadData(std::nullopt, "digits", 49, 10), Error);
+}
+
+// ---- CIFAR-10
+
+class CifarTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    dir_ = fs::path(testing::TempDir()) /
+           (std::string("cifar_") + testing::UnitTest::GetInstance()->current_test_info()->name());
+    fs::remove_all(dir_);
+    fs::create_directories(dir_);
+    Write("data_batch_1.bin", Records(4, 0));
+    Write("data_batch_3.bin", Records(2, 4));
+    Write("test_batch.bin", Records(3, 6));
+  }
+  void TearDown() override { fs::remove_all(dir_); }
+
+  // Labels count on from first; colours of a sample are 3 * label, + 1, + 2.
+  static std::string Records(int n, int first) {
+    std::string bytes;
+    for (int label = first; label < first + n; ++label) {
+      bytes += static_cast<char>(label);
+      for (int c = 0; c < 3; ++c) bytes += std::string(1024, static_cast<char>(3 * label + c));
+    }
+    return bytes;
+  }
+  void Write(const std::string& name, const std::string& bytes) {
+    std::ofstream(dir_ / name, std::ios::binary) << bytes;
+  }
+  void ExpectRefused(const std::vector<std::string>& parts) {
+    try {
+      LoadData(dir_, "cifar", 3072, 10);
+      ADD_FAILURE() << "accepted";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.status(), ExitStatus::kUnusableInput);
+      for (const std::string& part : parts) EXPECT_THAT(error.what(), HasSubstr(part));
+    }
+  }
+
+  fs::path dir_;
+};
+
+TEST_F(CifarTest, ReadsTheBatchesThatAreThere) {
+  const TrainTest data = LoadData(dir_, "cifar", 3072, 10);
+  EXPECT_THAT(data.train.labels, testing::ElementsAre(0, 1, 2, 3, 4, 5));
+  EXPECT_THAT(data.test.labels, testing::ElementsAre(6, 7, 8));
+  EXPECT_EQ(data.train.channels, 3);
+  EXPECT_EQ(data.train.features(), 3072);
+  EXPECT_EQ(data.train.image(5)[0], 15);
+  EXPECT_EQ(data.train.image(5)[1024], 16);
+  EXPECT_EQ(data.test.image(2)[3071], 26);
+}
+
+TEST_F(CifarTest, RefusesWhatIsNoSetOfRecords) {
+  EXPECT_THROW(LoadData(dir_ / "nowhere", "cifar", 3072, 10), Error);
+  EXPECT_THROW(LoadData(dir_, "cifar", 1024, 10), Error);
+  EXPECT_THROW(LoadData(dir_, "cifar", 3072, 8), Error);
+  Write("data_batch_3.bin", Records(2, 4).substr(0, 5000));
+  ExpectRefused({"data_batch_3.bin: record 1 has 1927 bytes", "3073"});
+  Write("data_batch_3.bin", "");
+  ExpectRefused({"data_batch_3.bin: empty"});
+  Write("data_batch_3.bin", Records(1, 10));
+  ExpectRefused({"data_batch_3.bin: record 0 has label 10", "0 to 9"});
+  fs::remove(dir_ / "data_batch_3.bin");
+  fs::remove(dir_ / "test_batch.bin");
+  ExpectRefused({"test_batch.bin: missing", ".gz"});
+}
+
+// ---- arrays of NumPy
+
+class NpyTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    dir_ = fs::path(testing::TempDir()) /
+           (std::string("npy_") + testing::UnitTest::GetInstance()->current_test_info()->name());
+    fs::remove_all(dir_);
+    fs::create_directories(dir_);
+    std::string pixels;
+    for (int i = 0; i < 24; ++i) pixels += static_cast<char>(i * 9);
+    Write("train-images.npy", Npy("|u1", "2, 2, 2, 3", pixels));
+    Write("train-labels.npy",
+          Npy("<i8", "2,", std::string("\3\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0", 16)));
+    Write("test-images.npy", Npy("|u1", "1, 12", pixels.substr(0, 12), 2));
+    Write("test-labels.npy", Npy("|u1", "1,", "\2"));
+  }
+  void TearDown() override { fs::remove_all(dir_); }
+
+  static std::string Npy(const std::string& type, const std::string& shape,
+                         const std::string& values, int version = 1,
+                         const std::string& order = "False") {
+    std::string header =
+        "{'descr': '" + type + "', 'fortran_order': " + order + ", 'shape': (" + shape + "), }";
+    header.resize(117, ' ');
+    header += '\n';
+    std::string bytes = "\x93NUMPY";
+    bytes += static_cast<char>(version);
+    bytes += '\0';
+    bytes += static_cast<char>(header.size());
+    bytes += std::string(version == 1 ? 1 : 3, '\0');
+    return bytes + header + values;
+  }
+  void Write(const std::string& name, const std::string& bytes) {
+    std::ofstream(dir_ / name, std::ios::binary) << bytes;
+  }
+  void ExpectRefused(const std::string& name, const std::string& bytes,
+                     const std::vector<std::string>& parts) {
+    std::ifstream stream(dir_ / name, std::ios::binary);
+    const std::string before((std::istreambuf_iterator<char>(stream)),
+                             std::istreambuf_iterator<char>());
+    Write(name, bytes);
+    try {
+      LoadData(dir_, "digits", 12, 10);
+      ADD_FAILURE() << "accepted";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.status(), ExitStatus::kUnusableInput);
+      for (const std::string& part : parts) EXPECT_THAT(error.what(), HasSubstr(part));
+    }
+    Write(name, before);
+  }
+
+  fs::path dir_;
+};
+
+TEST_F(NpyTest, ReadsImagesOfAnyShape) {
+  const TrainTest data = LoadData(dir_, "cifar", 12, 10);
+  EXPECT_EQ(data.train.channels, 2);
+  EXPECT_EQ(data.train.rows, 2);
+  EXPECT_EQ(data.train.cols, 3);
+  EXPECT_EQ(data.train.image(1)[11], 23 * 9);
+  EXPECT_THAT(data.train.labels, testing::ElementsAre(3, 1));
+  EXPECT_EQ(data.test.features(), 12);
+  EXPECT_EQ(data.test.labels[0], 2);
+}
+
+TEST_F(NpyTest, RefusesWhatItCannotTake) {
+  const std::string pixels(24, 'x');
+  ExpectRefused("train-images.npy", "PK\3\4 no array at all", {"not a .npy file"});
+  ExpectRefused("train-images.npy", Npy("<f4", "2, 12", pixels), {"'<f4'", "|u1"});
+  ExpectRefused("train-images.npy", Npy("|u1", "2, 12", pixels, 1, "True"), {"fortran_order"});
+  ExpectRefused("train-images.npy", Npy("|u1", "24,", pixels), {"1 dimensions", "2 to 4"});
+  ExpectRefused("train-images.npy", Npy("|u1", "2, x", pixels), {"not a list of integers"});
+  ExpectRefused("train-images.npy", Npy("|u1", "2, -12", pixels), {"a dimension of -12"});
+  ExpectRefused("train-images.npy", Npy("|u1", "9999999, 9999999, 9999999", pixels), {"bytes"});
+  ExpectRefused("train-images.npy", Npy("|u1", "2, 13", pixels), {"truncated"});
+  ExpectRefused("train-images.npy", Npy("|u1", "2, 11", pixels), {"longer"});
+  ExpectRefused("train-images.npy", Npy("|u1", "3, 8", pixels).substr(0, 60), {"no whole header"});
+  ExpectRefused("train-labels.npy", Npy("|u1", "3,", "abc"), {"3 labels for the 2 images"});
+  ExpectRefused("train-labels.npy", Npy("<i4", "2,", std::string("\0\0\0\0\xff\xff\xff\xff", 8)),
+                {"label 1 is not within 0 to 255"});
+  ExpectRefused("test-labels.npy", Npy("|u1", "1,", "\x0b"), {});
+}
+
+TEST(DrawnColourDigits, AreTheSameBytesOnEveryMachine) {
+  const Dataset data = DrawColourDigits(100, "colour digits/train");
+  EXPECT_EQ(data.features(), 3072);
+  std::string bytes(data.pixels.begin(), data.pixels.end());
+  bytes.append(data.labels.begin(), data.labels.end());
+  EXPECT_EQ(ToHex(Sha256(bytes)),
+            "48fd91b68c52c7f3dc7edea23e9980fb9bce45423e654d34ffa4261b04430e53");
+}
+
+TEST(DrawnColourDigits, StandForCifarWithoutData) {
+  const TrainTest data = LoadData(std::nullopt, "cifar", 3072, 10);
+  EXPECT_EQ(data.train.size(), 8000);
+  EXPECT_EQ(data.test.size(), 2000);
+  EXPECT_THROW(LoadData(std::nullopt, "cifar", 784, 10), Error);
 }
 
 TEST(Dataset, NormalisesPixels) {

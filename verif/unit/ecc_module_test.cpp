@@ -67,7 +67,7 @@ class EccModule : public ::testing::Test {
   const std::filesystem::path file_ = FindNetwork("tiny", {Resources().networks});
   const Recipe recipe_ = RecipeOf(file_);
   const TrainingGraph graph_ = Differentiate(ReadOnnx(file_), recipe_.batch);
-  const TrainTest data_ = LoadData(std::nullopt, graph_.features, graph_.classes);
+  const TrainTest data_ = LoadData(std::nullopt, "digits", graph_.features, graph_.classes);
   const Program program_ = MapNetwork(variant_, dram_, graph_, recipe_, "tiny");
   const std::unique_ptr<Device> rtl_ = MakeRtlDevice(variant_, dram_, Resources(), {});
   const std::unique_ptr<Device> golden_ = MakeGoldenDevice(variant_, dram_);

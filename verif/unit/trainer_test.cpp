@@ -31,7 +31,7 @@ TEST(Trainer, LossCurveOfTheShippedMlpStaysByDoublePrecision) {
   const fs::path file = FindNetwork("mlp", {root / "generator/networks"});
   const Recipe recipe = RecipeOf(file);
   const TrainingGraph graph = Differentiate(ReadOnnx(file), recipe.batch);
-  const TrainTest data = LoadData(std::nullopt, graph.features, graph.classes);
+  const TrainTest data = LoadData(std::nullopt, recipe.data_set, graph.features, graph.classes);
   const Program program = MapNetwork(variant, dram, graph, recipe, "mlp");
   auto engine = MakeGoldenDevice(variant, dram);
   auto evaluator = MakeGoldenDevice(variant, dram);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// Labelled images: IDX files, or digits that we draw.
+// Labelled images: IDX files, CIFAR-10, arrays of NumPy, or digits that we draw.
 
 #ifndef VAULTRAIN_DATASET_H_
 #define VAULTRAIN_DATASET_H_
@@ -19,12 +19,13 @@ namespace vaultrain {
 
 struct Dataset {
   std::string source;  // where it came from, for messages and reports
+  int channels = 1;
   int rows = 0, cols = 0;
-  std::vector<uint8_t> pixels;  // sample after sample, row-major, 0 black to 255 white
+  std::vector<uint8_t> pixels;  // sample after sample, [channel][row][column], 0 dark to 255 light
   std::vector<uint8_t> labels;  // class of each sample
 
   int64_t size() const { return static_cast<int64_t>(labels.size()); }
-  int64_t features() const { return int64_t{rows} * cols; }
+  int64_t features() const { return int64_t{channels} * rows * cols; }
   std::span<const uint8_t> image(int64_t sample) const {
     return std::span(pixels).subspan(sample * features(), features());
   }
@@ -44,6 +45,23 @@ TrainTest ReadIdx(const std::filesystem::path& directory);
 // One pair of files.
 Dataset ReadIdxPair(const std::filesystem::path& images, const std::filesystem::path& labels);
 
+// ---- CIFAR-10, the binary version
+
+// Reads data_batch_1.bin to data_batch_5.bin, of which all but the first may be missing, and
+// test_batch.bin, each plain or with .gz: 3 x 32 x 32, red, green and blue. Throws
+// Error(kUnusableInput) if one is missing, empty, not of whole records, or has a label above 9.
+TrainTest ReadCifar(const std::filesystem::path& directory);
+
+// ---- arrays of NumPy
+
+// Whether a directory holds train-images.npy (or .npy.gz).
+bool HasNpy(const std::filesystem::path& directory);
+
+// Reads {train,test}-{images,labels}.npy, each with or without .gz: images of uint8, [n][features],
+// [n][rows][columns] or [n][channels][rows][columns]; labels [n] of uint8, int32 or int64, 0 to
+// 255. Throws Error(kUnusableInput) as ReadIdx does.
+TrainTest ReadNpy(const std::filesystem::path& directory);
+
 // ---- digits that we draw
 
 // Digits 0 to 9 as strokes with random slant, size, place, bend, thickness and noise, from the
@@ -53,12 +71,21 @@ Dataset DrawDigits(int side, int samples, const std::string& stream);
 // The set used without --data: 8,000 to train, 2,000 to test.
 TrainTest DrawnDigits(int side);
 
+// Digits of side 32 with an ink of one colour on ground of another, either the lighter one, and a
+// shade from corner to corner; the same bytes everywhere.
+Dataset DrawColourDigits(int samples, const std::string& stream);
+
+// The set used for "cifar" without --data: 8,000 to train, 2,000 to test.
+TrainTest DrawnColourDigits();
+
 // ---- for training
 
-// The data of a recipe for a network: the IDX files of data_directory or, without one, drawn digits
-// of side sqrt(features). Throws Error if images or labels do not suit the network.
-TrainTest LoadData(const std::optional<std::filesystem::path>& data_directory, int64_t features,
-                   int64_t classes);
+// The data of a network. data_set is that of the recipe; digits: the IDX files of data_directory
+// or, without one, drawn digits of side sqrt(features); cifar: CIFAR-10 or drawn digits in colour.
+// Arrays of NumPy in data_directory are read whatever it says.
+// Throws Error if images or labels do not suit the network.
+TrainTest LoadData(const std::optional<std::filesystem::path>& data_directory,
+                   const std::string& data_set, int64_t features, int64_t classes);
 
 // A sample as the network takes it: (pixel / 255 - mean) / deviation in double, rounded to float.
 void NormaliseSample(const Dataset& data, int64_t sample, const Recipe& recipe,

@@ -24,8 +24,9 @@
 // weights: their FF takes the maximum or the mean of each window of each channel, their BP gives
 // dZ to where the maximum was (the first in the order ky, kx) or to the whole window in equal
 // parts; where windows overlap, the parts add up. Taps outside the image take no part, except that
-// with count_pad a mean divides by all taps. NaN is above every number, so that no maximum hides
-// it. Every window sees at least one pixel of the image.
+// with count_pad a mean divides by all taps. The maximum of a window that holds a NaN is NaN, its
+// index that of the largest value before the first NaN, or of the first tap. Every window sees at
+// least one pixel of the image.
 
 #ifndef VAULTRAIN_TRAINING_GRAPH_H_
 #define VAULTRAIN_TRAINING_GRAPH_H_

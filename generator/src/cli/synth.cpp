@@ -54,7 +54,8 @@ SynthWork MeasureStep(Variant variant, const std::string& network_name, double c
   NetworkFlags flags;
   flags.network = network_name;
   const CompiledNetwork network = CompileNetwork(variant, dram, flags);
-  TrainTest data = LoadData(std::nullopt, network.graph.features, network.graph.classes);
+  TrainTest data = LoadData(std::nullopt, network.recipe.data_set, network.graph.features,
+                            network.graph.classes);
   data.test = {};
   std::unique_ptr<Device> device = MakeRtlDevice(variant, dram, Resources(), {});
   std::unique_ptr<Device> evaluator = MakeGoldenDevice(variant, dram);

@@ -90,7 +90,8 @@ int RunTrain(const TrainOptions& options) {
   const Program& program = network.program;
   std::optional<std::filesystem::path> folder;
   if (!options.data.empty()) folder = options.data;
-  const TrainTest data = LoadData(folder, network.graph.features, network.graph.classes);
+  const TrainTest data =
+      LoadData(folder, network.recipe.data_set, network.graph.features, network.graph.classes);
   const int64_t steps = StepCount(network.recipe, data.train.size());
 
   RtlOptions rtl_options;

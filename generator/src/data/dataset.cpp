@@ -3,13 +3,11 @@
 
 #include "vaultrain/dataset.h"
 
-#include <zlib.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <memory>
 
+#include "data/byte_file.h"
 #include "vaultrain/error.h"
 
 namespace vaultrain {
@@ -19,30 +17,25 @@ namespace fs = std::filesystem;
 
 constexpr uint32_t kMaxSamples = 10'000'000;
 constexpr uint32_t kMaxSide = 4096;
-constexpr uint64_t kMaxBytes = uint64_t{1} << 31;
 
-// An IDX file of unsigned bytes, read in pieces so that a header that lies costs no memory.
 class IdxFile {
  public:
-  explicit IdxFile(const fs::path& path)
-      : path_(path.string()), file_(gzopen(path_.c_str(), "rb")) {
-    if (!file_ || fs::is_directory(path)) RefuseInput("{}: cannot be opened", path_);
-  }
+  explicit IdxFile(const fs::path& path) : file_(path) {}
 
   // The dimensions; the file must have this many, of unsigned bytes.
   std::vector<uint32_t> ReadHeader(int rank) {
     uint32_t magic = ReadWord();
     uint32_t expected = 0x0800u | static_cast<uint32_t>(rank);
     if (magic != expected) {
-      RefuseInput("{}: not an IDX file of {} dimensions: magic {:#010x}; accepted: {:#010x}", path_,
-                  rank, magic, expected);
+      RefuseInput("{}: not an IDX file of {} dimensions: magic {:#010x}; accepted: {:#010x}",
+                  file_.path(), rank, magic, expected);
     }
     std::vector<uint32_t> dims;
     for (int i = 0; i < rank; ++i) {
       uint32_t dim = ReadWord();
       uint32_t most = i == 0 ? kMaxSamples : kMaxSide;
       if (dim < 1 || dim > most) {
-        RefuseInput("{}: dimension {} is {}; accepted: 1 to {}", path_, i, dim, most);
+        RefuseInput("{}: dimension {} is {}; accepted: 1 to {}", file_.path(), i, dim, most);
       }
       dims.push_back(dim);
     }
@@ -53,57 +46,20 @@ class IdxFile {
   std::vector<uint8_t> ReadBody(const std::vector<uint32_t>& dims) {
     uint64_t bytes = 1;
     for (uint32_t dim : dims) bytes *= dim;
-    if (bytes > kMaxBytes) {
-      RefuseInput("{}: the header announces {} bytes; accepted: up to {}", path_, bytes, kMaxBytes);
-    }
-    std::vector<uint8_t> body;
-    std::array<uint8_t, 65536> piece;
-    while (body.size() < bytes) {
-      size_t wanted = std::min<uint64_t>(piece.size(), bytes - body.size());
-      size_t got = Read(piece.data(), wanted);
-      body.insert(body.end(), piece.begin(), piece.begin() + got);
-      if (got < wanted) {
-        RefuseInput("{}: truncated: {} of the {} bytes that the header announces", path_,
-                    body.size(), bytes);
-      }
-    }
-    if (Read(piece.data(), 1) != 0) {
-      RefuseInput("{}: longer than the {} bytes that the header announces", path_, bytes);
-    }
-    return body;
+    return file_.ReadBody(bytes);
   }
 
  private:
-  struct Close {
-    void operator()(gzFile_s* file) const { gzclose(file); }
-  };
-
-  // Fewer bytes than wanted at the end of the file; a damaged gzip stream is refused.
-  size_t Read(uint8_t* to, size_t wanted) {
-    int got = gzread(file_.get(), to, static_cast<unsigned>(wanted));
-    int error = Z_OK;
-    const char* message = gzerror(file_.get(), &error);
-    if (error == Z_BUF_ERROR) RefuseInput("{}: truncated: the gzip stream breaks off", path_);
-    if (got < 0 || error != Z_OK) RefuseInput("{}: damaged gzip stream: {}", path_, message);
-    return static_cast<size_t>(got);
-  }
-
   uint32_t ReadWord() {
     std::array<uint8_t, 4> b;
-    if (Read(b.data(), 4) != 4) RefuseInput("{}: truncated: no whole IDX header", path_);
+    if (file_.Read(b.data(), 4) != 4) {
+      RefuseInput("{}: truncated: no whole IDX header", file_.path());
+    }
     return uint32_t{b[0]} << 24 | uint32_t{b[1]} << 16 | uint32_t{b[2]} << 8 | b[3];
   }
 
-  std::string path_;
-  std::unique_ptr<gzFile_s, Close> file_;
+  ByteFile file_;
 };
-
-fs::path FindIdx(const fs::path& directory, const std::string& name) {
-  for (const fs::path& path : {directory / name, directory / (name + ".gz")}) {
-    if (fs::exists(path)) return path;
-  }
-  RefuseInput("{}: missing; accepted: this file, plain or with .gz", (directory / name).string());
-}
 
 }  // namespace
 
@@ -131,8 +87,8 @@ TrainTest ReadIdx(const fs::path& directory) {
                 directory.string());
   }
   auto read = [&](const std::string& part) {
-    fs::path images = FindIdx(directory, part + "-images-idx3-ubyte");
-    return ReadIdxPair(images, FindIdx(directory, part + "-labels-idx1-ubyte"));
+    fs::path images = FindPlainOrGzip(directory, part + "-images-idx3-ubyte");
+    return ReadIdxPair(images, FindPlainOrGzip(directory, part + "-labels-idx1-ubyte"));
   };
   TrainTest data{read("train"), read("t10k")};
   if (data.train.rows != data.test.rows || data.train.cols != data.test.cols) {
@@ -143,10 +99,14 @@ TrainTest ReadIdx(const fs::path& directory) {
   return data;
 }
 
-TrainTest LoadData(const std::optional<fs::path>& data_directory, int64_t features,
-                   int64_t classes) {
+TrainTest LoadData(const std::optional<fs::path>& data_directory, const std::string& data_set,
+                   int64_t features, int64_t classes) {
   TrainTest data;
-  if (data_directory) {
+  if (data_directory && HasNpy(*data_directory)) {
+    data = ReadNpy(*data_directory);
+  } else if (data_set == "cifar") {
+    data = data_directory ? ReadCifar(*data_directory) : DrawnColourDigits();
+  } else if (data_directory) {
     data = ReadIdx(*data_directory);
   } else {
     int side = static_cast<int>(std::lround(std::sqrt(static_cast<double>(features))));
@@ -159,8 +119,9 @@ TrainTest LoadData(const std::optional<fs::path>& data_directory, int64_t featur
   }
   for (const Dataset* part : {&data.train, &data.test}) {
     if (part->features() != features) {
-      RefuseInput("{}: images of {}x{} have {} features; the network accepts {}", part->source,
-                  part->rows, part->cols, part->features(), features);
+      RefuseInput("{}: images of {}{}x{} have {} features; the network accepts {}", part->source,
+                  part->channels > 1 ? fmt::format("{}x", part->channels) : "", part->rows,
+                  part->cols, part->features(), features);
     }
     int largest = *std::max_element(part->labels.begin(), part->labels.end());
     if (largest >= classes) {

@@ -213,6 +213,44 @@ Dataset DrawDigits(int side, int samples, const std::string& stream) {
   return data;
 }
 
+Dataset DrawColourDigits(int samples, const std::string& stream) {
+  constexpr int kSide = 32, kChannels = 3, kPixels = kSide * kSide;
+  Dataset data;
+  data.source = "drawn digits in colour";
+  data.channels = kChannels;
+  data.rows = data.cols = kSide;
+  data.pixels.resize(static_cast<size_t>(samples) * kChannels * kPixels);
+  data.labels.resize(samples);
+  Random random(kDrawSeed, stream);
+  std::vector<uint8_t> mask(kPixels);
+  for (int i = 0; i < samples; ++i) {
+    const int digit = static_cast<int>(random.Below(10));
+    data.labels[i] = static_cast<uint8_t>(digit);
+    DrawDigit(digit, kSide, random, mask.data());
+    const bool light_ink = random.Below(2) == 1;
+    for (int channel = 0; channel < kChannels; ++channel) {
+      const double dark = random.Uniform(0, 0.45), light = random.Uniform(0.55, 1);
+      const double ink = light_ink ? light : dark, ground = light_ink ? dark : light;
+      const double across = random.Uniform(-0.2, 0.2), down = random.Uniform(-0.2, 0.2);
+      uint8_t* pixels =
+          data.pixels.data() + (static_cast<size_t>(i) * kChannels + channel) * kPixels;
+      for (int at = 0; at < kPixels; ++at) {
+        const int row = at / kSide;
+        const double shade = across * (at % kSide) / kSide + down * row / kSide;
+        const double cover = mask[at] / 255.0;
+        const double level = cover * ink + (1 - cover) * (ground + shade) + 0.02 * random.Normal();
+        pixels[at] = static_cast<uint8_t>(std::clamp(level, 0.0, 1.0) * 255 + 0.5);
+      }
+    }
+  }
+  return data;
+}
+
+TrainTest DrawnColourDigits() {
+  return {DrawColourDigits(kTrainSamples, "colour digits/train"),
+          DrawColourDigits(kTestSamples, "colour digits/test")};
+}
+
 TrainTest DrawnDigits(int side) {
   return {DrawDigits(side, kTrainSamples, "digits/train"),
           DrawDigits(side, kTestSamples, "digits/test")};

@@ -28,8 +28,9 @@ std::vector<RecipeKey> MakeKeys() {
        "digits",
        0,
        0,
-       {"digits"},
-       "digits: the IDX files in --data, or handwritten-like digits that we draw",
+       {"digits", "cifar"},
+       "digits: the IDX files in --data, or handwritten-like digits that we draw; cifar: CIFAR-10 "
+       "in --data, or such digits in colour",
        &Recipe::data_set},
       {"loss",
        kChoice,
