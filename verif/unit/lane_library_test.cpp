@@ -145,7 +145,7 @@ struct Window {
 
 TEST_P(Lanes, MaxPoolKeepsTheFirstOfTheLargestAndSendsItsGradientThere) {
   constexpr uint32_t kX = 0, kY = 0x8000, kIndex = 0xC000, kDx = 0x10000, kDy = 0x20000;
-  for (const auto& [side, step] : {std::pair{2, 2}, {3, 2}, {3, 1}, {1, 1}}) {
+  for (const auto& [side, step] : {std::pair{2, 2}, {3, 2}, {3, 1}, {1, 1}, {4, 2}}) {
     const Window w(side, step, {12, 9, 7});
     const std::vector<double> x = PutRandom(kX, w.in.size());
     for (size_t i = 0; i < 40; ++i) PutOperand(kX, random_() % w.in.size(), 2.5f);
@@ -197,6 +197,18 @@ TEST_P(Lanes, MaxPoolKeepsTheFirstOfTheLargestAndSendsItsGradientThere) {
       for (size_t i = 0; i < w.in.size(); ++i) ExpectOperand(kDx, i, dx[i]);
     }
   }
+}
+
+TEST(LaneLibrary, WindowsOfAsManyTapsAsItSays) {
+  const std::vector<int> taps(64);
+  auto words = [&](const Program& program) { return program.Words().size(); };
+  const auto some = [&](size_t count) { return std::span(taps).first(count); };
+  EXPECT_LE(words(MaxPoolForward(some(24), true)), isa::kLaneInstructions);
+  EXPECT_LE(words(MaxPoolForward(some(63), false)), isa::kLaneInstructions);
+  EXPECT_LE(words(MaxPoolBackward(some(20), Scatter::kAccumulateWide)), isa::kLaneInstructions);
+  EXPECT_LE(words(MaxPoolBackward(some(30), Scatter::kStore)), isa::kLaneInstructions);
+  EXPECT_LE(words(AveragePoolForward(some(62), 1)), isa::kLaneInstructions);
+  EXPECT_LE(words(AveragePoolBackward(some(41), 1, Scatter::kAccumulate)), isa::kLaneInstructions);
 }
 
 TEST_P(Lanes, AveragePoolSpreadsItsGradient) {

@@ -23,7 +23,7 @@ namespace vaultrain::lanes {
 // ---- windows; channels lie in the groups, places in the outer loops
 
 // y = the largest of the taps, the first of them if several are. Streams: 0 x, 1 y, and with_index
-// 2 the number of the tap; operands. Up to 25 taps, 63 without index.
+// 2 the number of the tap; operands. Up to 24 taps, 63 without index.
 Program MaxPoolForward(std::span<const int> taps, bool with_index);
 
 // How the gradient of a window goes to its taps.
@@ -34,7 +34,7 @@ enum class Scatter {
 };
 
 // dx[tap] is dy where the index names the tap, else 0. Streams: 0 dy, 1 index, 2 dx. Up to 20 taps,
-// 31 to store.
+// 30 to store.
 Program MaxPoolBackward(std::span<const int> taps, Scatter scatter);
 
 // y = scale * the sum of the taps. Streams: 0 x, 1 y.

@@ -10,7 +10,22 @@ namespace vaultrain::lanes {
 namespace {
 
 constexpr float kLog2E = 1.44269504088896341f;
-constexpr int kTap = 15;  // register of a tap's number
+
+// Numbers of taps: in registers as long as there are some, the others made when they are needed.
+constexpr int kFirstTap = 5, kLastTap = 15;
+
+void SetUpTaps(Section& init, size_t count) {
+  for (size_t t = 0; t < count && kFirstTap + static_cast<int>(t) < kLastTap; ++t) {
+    init.Constant(kFirstTap + static_cast<int>(t), static_cast<float>(t));
+  }
+}
+
+int TapNumber(Section& body, size_t tap) {
+  const int reg = kFirstTap + static_cast<int>(tap);
+  if (reg < kLastTap) return reg;
+  body.Constant(kLastTap, static_cast<float>(tap));
+  return kLastTap;
+}
 
 // dx[tap] += value, or = value.
 void EmitScatter(Section& section, int value, int scratch, int tap, Scatter scatter) {
@@ -47,13 +62,14 @@ Program MaxPoolForward(std::span<const int> taps, bool with_index) {
   constexpr int kY = 0, kIndex = 1, kX = 2, kGreater = 3;
   Program program;
   Section& body = program.body;
+  if (with_index) SetUpTaps(program.init, taps.size());
   body.LoadOperand(kY, 0, taps[0]);
   if (with_index) body.Constant(kIndex, 0);
   for (size_t t = 1; t < taps.size(); ++t) {
     body.LoadOperand(kX, 0, taps[t]);
     if (with_index) {
-      body.Constant(kTap, static_cast<float>(t));
-      body.Gt(kGreater, kX, kY).Sel(kIndex, kGreater, kTap, kIndex);
+      const int number = TapNumber(body, t);
+      body.Gt(kGreater, kX, kY).Sel(kIndex, kGreater, number, kIndex);
     }
     body.Max(kY, kX, kY);
   }
@@ -67,10 +83,11 @@ Program MaxPoolBackward(std::span<const int> taps, Scatter scatter) {
   Program program;
   Section& body = program.body;
   program.init.Constant(kZero, 0);
+  SetUpTaps(program.init, taps.size());
   body.LoadOperand(kDy, 0).LoadOperand(kIndex, 1);
   for (size_t t = 0; t < taps.size(); ++t) {
-    body.Constant(kTap, static_cast<float>(t));
-    body.Eq(kHere, kIndex, kTap).Sel(kValue, kHere, kDy, kZero);
+    const int number = TapNumber(body, t);
+    body.Eq(kHere, kIndex, number).Sel(kValue, kHere, kDy, kZero);
     EmitScatter(body, kValue, kHere, taps[t], scatter);
   }
   return program;
