@@ -334,17 +334,16 @@ module vt_lane_engine #(
           .y_o(sum[i*32+:32])
       );
 
-      // An operand to store: a random number below its last place carries into it.
+      // An operand to store: a random number below its last place carries into it, but not into the one NaN.
       if (OpBits == 16) begin : gen_store_bf16
         wire [31:0] value = x[i*32+:32];
-        wire        nan = (&value[30:23]) && (|value[22:0]);
         wire [31:0] carried = value + {16'd0, noise[i*16+:16]};
         wire [15:0] nearest;
         vt_fp32_to_bf16 u_nearest (
             .x_i(value),
             .y_o(nearest)
         );
-        assign stored_op[i*16+:16] = (random2_q && !nan) ? carried[31:16] : nearest;
+        assign stored_op[i*16+:16] = random2_q ? carried[31:16] : nearest;
         wire unused_carried = &{1'b0, carried[15:0]};
       end else begin : gen_store_fp32
         assign stored_op[i*32+:32] = x[i*32+:32];

@@ -174,7 +174,7 @@ module vt_lane_fetch #(
     else begin
       case (state_q)
         IDLE: if (start_i) state_q <= READ;
-        READ: if (asked_all && !line_valid_q) state_q <= STEP;
+        READ: if (asked_all) state_q <= STEP;  // the last line is written before it is read
         STEP: if (!iteration_over) state_q <= FETCH;
               else if (nest_done) state_q <= IDLE;
         FETCH: state_q <= LOOK;

@@ -384,7 +384,7 @@ class LaneRun {
         const uint32_t noise = op == Op::kStr ? Step(l) >> 16 : 0;
         uint32_t value = x;
         if (size == 2) {
-          value = op == Op::kSto ? Fp32ToBf16(x) : IsNan(x) ? kBf16Nan : (x + noise) >> 16;
+          value = op == Op::kSto ? Fp32ToBf16(x) : (x + noise) >> 16;
         }
         Put(bytes.data() + l * size, value, size);
       }

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "golden/lanes.h"
+#include "kernels/lane_cases.h"
 #include "unit/block_bench.h"
 #include "unit/fp32_cases.h"
-#include "kernels/lane_cases.h"
 
 namespace vaultrain {
 namespace {
@@ -292,6 +292,20 @@ TEST(LaneEngine, RandomNumbersStartAgainWithTheJobOrASeed) {
     EXPECT_LT(std::bit_cast<float>(bench.Get(i)), 1.0f);
     EXPECT_GE(std::bit_cast<float>(bench.Get(i)), 0.0f);
   }
+}
+
+// The bits that would leave a generator at zero, from where it does not step.
+TEST(LaneEngine, NoSeedStopsAGenerator) {
+  Bench bench(1, true);
+  for (uint32_t l = 0; l < kCols; ++l) {
+    bench.Put(4 * l, golden::LaneSeed(static_cast<int>(l), 0));
+  }
+  Program program;
+  program.body.LoadWide(0, 0).Seed(0).Rnd(1).Rnd(2).StoreWide(2, 1);
+  Job job;
+  job.streams[1].base = 1024;
+  bench.Run(program, job);
+  for (uint32_t l = 0; l < kCols; ++l) EXPECT_NE(bench.Get(1024 + 4 * l), 0u);
 }
 
 int CyclesOf(const lanes::Section& body, int groups, int64_t iterations) {

@@ -108,7 +108,7 @@ enum class ErrorCode : uint8_t {
 // V vector, W elements, S softmax, N send, L lanes.
 #define VT_ISA_FIELDS(X)                                                                           \
   X(Opcode, A, 0, 4, U, 1, 0, "what the descriptor does")                                          \
-  X(Tag, A, 8, 6, U, 1, 0, "job tag: VECTOR and SOFTMAX write their time of completion there")     \
+  X(Tag, A, 8, 6, U, 1, 0, "job tag: jobs of the vector unit write when they completed there")     \
   X(Wait, A, 16, 24, U, 1, 0, "semaphores to take one from before starting")                       \
   X(Signal, A, 40, 24, U, 1, 0, "semaphores to add one to when complete")                          \
   X(DramAddr, M, 64, 40, U, 1, 0, "byte address of the first row, a multiple of the access size")  \

@@ -125,7 +125,7 @@ class Section {
  public:
   // d = a * b + c, with the signs of the product and of c.
   Section& Mad(int d, int a, int b, int c, bool neg_product = false, bool neg_c = false);
-  Section& Mul(int d, int a, int b);
+  Section& Mul(int d, int a, int b, bool negate = false);
   Section& Add(int d, int a, int b);
   Section& Sub(int d, int a, int b);
   Section& Neg(int d, int a);

@@ -103,8 +103,9 @@ Section& Section::Mad(int d, int a, int b, int c, bool neg_product, bool neg_c) 
   return *this;
 }
 
-Section& Section::Mul(int d, int a, int b) {
+Section& Section::Mul(int d, int a, int b, bool negate) {
   Three(Op::kMad, d, a, b);
+  Set(words_.back(), FieldId::kNegProduct, negate);
   Set(words_.back(), FieldId::kNoC, 1);
   return *this;
 }

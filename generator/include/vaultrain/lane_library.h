@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+//
+// Lane programs of layers and optimisers.
+//
+// A program says what one group is; the job around it says which groups there are. Streams have the
+// numbers that each function names; "operands" are in the operand format of the variant, "wide"
+// values fp32. Taps are slots from where a stream is to each place of a window, in the order that
+// numbers them. Places of a window that lie outside the tensor must be there as padding, or the
+// caller gives fewer taps for that edge. Registers of the host are named by number.
+
+#ifndef VAULTRAIN_LANE_LIBRARY_H_
+#define VAULTRAIN_LANE_LIBRARY_H_
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "vaultrain/lane_program.h"
+
+namespace vaultrain::lanes {
+
+// ---- windows; channels lie in the groups, places in the outer loops
+
+// y = the largest of the taps, the first of them if several are. Streams: 0 x, 1 y, and with_index
+// 2 the number of the tap; operands. Up to 24 taps, 63 without index.
+Program MaxPoolForward(std::span<const int> taps, bool with_index);
+
+// How the gradient of a window goes to its taps.
+enum class Scatter {
+  kStore,           // windows do not overlap: operands are written
+  kAccumulate,      // added to operands that are there
+  kAccumulateWide,  // added to wide values that are there: a group takes 4 / operand bytes slots
+};
+
+// dx[tap] is dy where the index names the tap, else 0. Streams: 0 dy, 1 index, 2 dx. Up to 20 taps,
+// 30 to store.
+Program MaxPoolBackward(std::span<const int> taps, Scatter scatter);
+
+// y = scale * the sum of the taps. Streams: 0 x, 1 y.
+Program AveragePoolForward(std::span<const int> taps, float scale);
+
+// dx[tap] gets scale * dy. Streams: 0 dy, 2 dx.
+Program AveragePoolBackward(std::span<const int> taps, float scale, Scatter scatter);
+
+// y = scale * the sum over loops 1 to level of the job. Streams: 0 x, 1 y, which stays where it is
+// over those loops.
+Program SumPool(float scale);
+
+// ---- element by element; operands
+
+// Streams: 0 a, 1 b, 2 y; with relu max(a + b, 0).
+Program AddTensors(bool relu);
+Program MultiplyTensors();
+
+// y = x where x > 0, else slope * x. Streams: 0 x, 2 y.
+Program LeakyReluForward(float slope);
+// dx = dy where x > 0, else slope * dy. Streams: 0 dy, 1 x (or y, for a slope of 0 or more), 2 dx.
+Program LeakyReluBackward(float slope);
+
+// Streams: 0 x, 2 y. Errors against the exact value: README of rtl_templates/lanes.
+Program SigmoidForward();
+Program TanhForward();
+// From y. Streams: 0 dy, 1 y, 2 dx.
+Program SigmoidBackward();
+Program TanhBackward();
+
+// ---- recurrent cells
+
+// c = f * c' + i * g, h = o * tanh c, with i, f, o = sigmoid and g = tanh of the sums before them.
+// Streams: 0 the four sums of a group, wide, i, f, g, o `gate_slots` apart; 1 c, wide, in place; 2
+// h, operands.
+Program LstmCellForward(int gate_slots);
+
+// ---- optimisers; wide values in place, and with `narrow` a copy of the weights as operands,
+// rounded at random if `random`
+
+struct NarrowCopy {
+  bool narrow = false;
+  bool random = false;
+  int seed_scalar = 0;  // its bits restart the generators; the host changes them from step to step
+};
+
+// v = momentum * v + g + decay * w; w = w + step * v. Streams: 0 g, 1 v, 2 w, 3 the copy. The step
+// is in a scalar register, with its sign.
+Program SgdMomentum(float momentum, float decay, int step_scalar, const NarrowCopy& copy);
+
+// m = beta1 * m + (1 - beta1) * g, v = beta2 * v + (1 - beta2) * g^2, w = w + step * m / (sqrt v +
+// epsilon). Streams: 0 g, 1 m and v, `v_slots` behind, 2 w, 3 the copy. The step holds -rate and
+// the corrections of both means.
+Program Adam(float beta1, float beta2, float epsilon, int v_slots, int step_scalar,
+             const NarrowCopy& copy);
+
+// ---- parts of programs
+
+// Registers that hold what a part needs; SetUp writes them, once, in init.
+struct Constants {
+  int log2e = 15;
+  int one = 14;
+  int two = 13;
+
+  void SetUp(Section& section) const;
+};
+
+// d = e^a, 1 / (1 + e^-a), tanh a; d may be a.
+void EmitExp(Section& section, int d, int a, const Constants& constants);
+void EmitSigmoid(Section& section, int d, int a, const Constants& constants);
+void EmitTanh(Section& section, int d, int a, const Constants& constants);
+
+// ---- jobs
+
+// A stream that an element-wise job walks from end to end.
+struct Row {
+  uint32_t base = 0;
+  bool wide = false;
+  bool used = true;
+};
+
+// Jobs, one or two, that walk `groups` groups of each row; `init` of the program runs once in each.
+std::vector<Job> RowJobs(int64_t groups, std::span<const Row> rows, int cols, int operand_bytes);
+
+}  // namespace vaultrain::lanes
+
+#endif  // VAULTRAIN_LANE_LIBRARY_H_

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+
+#include "vaultrain/lane_library.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace vaultrain::lanes {
+namespace {
+
+constexpr float kLog2E = 1.44269504088896341f;
+
+// Numbers of taps: in registers as long as there are some, the others made when they are needed.
+constexpr int kFirstTap = 5, kLastTap = 15;
+
+void SetUpTaps(Section& init, size_t count) {
+  for (size_t t = 0; t < count && kFirstTap + static_cast<int>(t) < kLastTap; ++t) {
+    init.Constant(kFirstTap + static_cast<int>(t), static_cast<float>(t));
+  }
+}
+
+int TapNumber(Section& body, size_t tap) {
+  const int reg = kFirstTap + static_cast<int>(tap);
+  if (reg < kLastTap) return reg;
+  body.Constant(kLastTap, static_cast<float>(tap));
+  return kLastTap;
+}
+
+// dx[tap] += value, or = value.
+void EmitScatter(Section& section, int value, int scratch, int tap, Scatter scatter) {
+  switch (scatter) {
+    case Scatter::kStore:
+      section.StoreOperand(value, 2, tap);
+      break;
+    case Scatter::kAccumulate:
+      section.LoadOperand(scratch, 2, tap)
+          .Add(scratch, scratch, value)
+          .StoreOperand(scratch, 2, tap);
+      break;
+    case Scatter::kAccumulateWide:
+      section.LoadWide(scratch, 2, tap).Add(scratch, scratch, value).StoreWide(scratch, 2, tap);
+      break;
+  }
+}
+
+void EmitCopy(Program& program, int w, int scratch, const NarrowCopy& copy) {
+  if (!copy.narrow) return;
+  if (!copy.random) {
+    program.body.StoreOperand(w, 3);
+    return;
+  }
+  program.init.Scalar(scratch, copy.seed_scalar).Seed(scratch);
+  program.body.StoreRandom(w, 3);
+}
+
+}  // namespace
+
+// ---- windows
+
+Program MaxPoolForward(std::span<const int> taps, bool with_index) {
+  constexpr int kY = 0, kIndex = 1, kX = 2, kGreater = 3;
+  Program program;
+  Section& body = program.body;
+  if (with_index) SetUpTaps(program.init, taps.size());
+  body.LoadOperand(kY, 0, taps[0]);
+  if (with_index) body.Constant(kIndex, 0);
+  for (size_t t = 1; t < taps.size(); ++t) {
+    body.LoadOperand(kX, 0, taps[t]);
+    if (with_index) {
+      const int number = TapNumber(body, t);
+      body.Gt(kGreater, kX, kY).Sel(kIndex, kGreater, number, kIndex);
+    }
+    body.Max(kY, kX, kY);
+  }
+  body.StoreOperand(kY, 1);
+  if (with_index) body.StoreOperand(kIndex, 2);
+  return program;
+}
+
+Program MaxPoolBackward(std::span<const int> taps, Scatter scatter) {
+  constexpr int kDy = 0, kIndex = 1, kHere = 2, kZero = 3, kValue = 4;
+  Program program;
+  Section& body = program.body;
+  program.init.Constant(kZero, 0);
+  SetUpTaps(program.init, taps.size());
+  body.LoadOperand(kDy, 0).LoadOperand(kIndex, 1);
+  for (size_t t = 0; t < taps.size(); ++t) {
+    const int number = TapNumber(body, t);
+    body.Eq(kHere, kIndex, number).Sel(kValue, kHere, kDy, kZero);
+    EmitScatter(body, kValue, kHere, taps[t], scatter);
+  }
+  return program;
+}
+
+Program AveragePoolForward(std::span<const int> taps, float scale) {
+  constexpr int kSum = 0, kX = 1, kScale = 2;
+  Program program;
+  program.init.Constant(kScale, scale);
+  program.body.LoadOperand(kSum, 0, taps[0]);
+  for (size_t t = 1; t < taps.size(); ++t) {
+    program.body.LoadOperand(kX, 0, taps[t]).Add(kSum, kSum, kX);
+  }
+  program.body.Mul(kSum, kSum, kScale).StoreOperand(kSum, 1);
+  return program;
+}
+
+Program AveragePoolBackward(std::span<const int> taps, float scale, Scatter scatter) {
+  constexpr int kDy = 0, kScratch = 1, kScale = 2;
+  Program program;
+  program.init.Constant(kScale, scale);
+  program.body.LoadOperand(kDy, 0).Mul(kDy, kDy, kScale);
+  for (int tap : taps) EmitScatter(program.body, kDy, kScratch, tap, scatter);
+  return program;
+}
+
+Program SumPool(float scale) {
+  constexpr int kSum = 0, kX = 1, kScale = 2;
+  Program program;
+  program.init.Constant(kSum, 0).Constant(kScale, scale);
+  program.body.LoadOperand(kX, 0).Add(kSum, kSum, kX);
+  program.final.Mul(kSum, kSum, kScale).StoreOperand(kSum, 1);
+  return program;
+}
+
+// ---- element by element
+
+Program AddTensors(bool relu) {
+  Program program;
+  if (relu) program.init.Constant(2, 0);
+  program.body.LoadOperand(0, 0).LoadOperand(1, 1).Add(0, 0, 1);
+  if (relu) program.body.Max(0, 0, 2);
+  program.body.StoreOperand(0, 2);
+  return program;
+}
+
+Program MultiplyTensors() {
+  Program program;
+  program.body.LoadOperand(0, 0).LoadOperand(1, 1).Mul(0, 0, 1).StoreOperand(0, 2);
+  return program;
+}
+
+Program LeakyReluForward(float slope) {
+  Program program;
+  program.init.Constant(1, slope);
+  program.body.LoadOperand(0, 0).Mul(2, 0, 1).Sel(0, 0, 0, 2).StoreOperand(0, 2);
+  return program;
+}
+
+Program LeakyReluBackward(float slope) {
+  Program program;
+  program.init.Constant(1, slope);
+  program.body.LoadOperand(0, 0).LoadOperand(3, 1).Mul(2, 0, 1).Sel(0, 3, 0, 2).StoreOperand(0, 2);
+  return program;
+}
+
+Program SigmoidForward() {
+  const Constants constants;
+  Program program;
+  constants.SetUp(program.init);
+  program.body.LoadOperand(0, 0);
+  EmitSigmoid(program.body, 0, 0, constants);
+  program.body.StoreOperand(0, 2);
+  return program;
+}
+
+Program TanhForward() {
+  const Constants constants;
+  Program program;
+  constants.SetUp(program.init);
+  program.body.LoadOperand(0, 0);
+  EmitTanh(program.body, 0, 0, constants);
+  program.body.StoreOperand(0, 2);
+  return program;
+}
+
+Program SigmoidBackward() {
+  constexpr int kDy = 0, kY = 1, kSlope = 2;
+  Program program;
+  program.body.LoadOperand(kDy, 0).LoadOperand(kY, 1);
+  program.body.Mad(kSlope, kY, kY, kY, true).Mul(kDy, kDy, kSlope).StoreOperand(kDy, 2);
+  return program;
+}
+
+Program TanhBackward() {
+  constexpr int kDy = 0, kY = 1, kSlope = 2, kOne = 3;
+  Program program;
+  program.init.Constant(kOne, 1);
+  program.body.LoadOperand(kDy, 0).LoadOperand(kY, 1);
+  program.body.Mad(kSlope, kY, kY, kOne, true).Mul(kDy, kDy, kSlope).StoreOperand(kDy, 2);
+  return program;
+}
+
+// ---- recurrent cells
+
+Program LstmCellForward(int gate_slots) {
+  constexpr int kI = 0, kF = 1, kG = 2, kO = 3, kC = 4;
+  const Constants constants;
+  Program program;
+  constants.SetUp(program.init);
+  Section& body = program.body;
+  for (int gate : {kI, kF, kG, kO}) {
+    body.LoadWide(gate, 0, gate * gate_slots);
+    gate == kG ? EmitTanh(body, gate, gate, constants) : EmitSigmoid(body, gate, gate, constants);
+  }
+  body.LoadWide(kC, 1).Mul(kC, kC, kF).Mad(kC, kI, kG, kC).StoreWide(kC, 1);
+  EmitTanh(body, kC, kC, constants);
+  body.Mul(kO, kO, kC).StoreOperand(kO, 2);
+  return program;
+}
+
+// ---- optimisers
+
+Program SgdMomentum(float momentum, float decay, int step_scalar, const NarrowCopy& copy) {
+  constexpr int kG = 0, kV = 1, kW = 2, kMomentum = 3, kDecay = 4, kStep = 5, kScratch = 6;
+  Program program;
+  program.init.Constant(kMomentum, momentum).Scalar(kStep, step_scalar);
+  if (decay != 0) program.init.Constant(kDecay, decay);
+  program.body.LoadWide(kG, 0).LoadWide(kV, 1).LoadWide(kW, 2);
+  if (decay != 0) program.body.Mad(kG, kW, kDecay, kG);
+  program.body.Mad(kV, kV, kMomentum, kG).Mad(kW, kV, kStep, kW);
+  program.body.StoreWide(kV, 1).StoreWide(kW, 2);
+  EmitCopy(program, kW, kScratch, copy);
+  return program;
+}
+
+Program Adam(float beta1, float beta2, float epsilon, int v_slots, int step_scalar,
+             const NarrowCopy& copy) {
+  constexpr int kG = 0, kM = 1, kV = 2, kW = 3, kRoot = 4, kStep = 5, kZero = 6;
+  constexpr int kBeta1 = 7, kRest1 = 8, kBeta2 = 9, kRest2 = 10, kEpsilon = 11, kScratch = 12;
+  Program program;
+  program.init.Constant(kBeta1, beta1).Constant(kRest1, 1 - beta1);
+  program.init.Constant(kBeta2, beta2).Constant(kRest2, 1 - beta2);
+  program.init.Constant(kEpsilon, epsilon).Constant(kZero, 0).Scalar(kStep, step_scalar);
+  Section& body = program.body;
+  body.LoadWide(kG, 0).LoadWide(kM, 1).LoadWide(kV, 1, v_slots).LoadWide(kW, 2);
+  body.Mul(kM, kM, kBeta1).Mad(kM, kG, kRest1, kM);
+  body.Mul(kG, kG, kG).Mul(kV, kV, kBeta2).Mad(kV, kG, kRest2, kV);
+  body.StoreWide(kM, 1).StoreWide(kV, 1, v_slots);
+  // The root of zero is zero, not zero times infinity.
+  body.Rsqrt(kRoot, kV).Mul(kRoot, kRoot, kV).Sel(kRoot, kV, kRoot, kZero);
+  body.Add(kRoot, kRoot, kEpsilon).Recip(kRoot, kRoot).Mul(kRoot, kRoot, kM);
+  body.Mad(kW, kRoot, kStep, kW).StoreWide(kW, 2);
+  EmitCopy(program, kW, kScratch, copy);
+  return program;
+}
+
+// ---- parts
+
+void Constants::SetUp(Section& section) const {
+  section.Constant(log2e, kLog2E).Constant(one, 1).Constant(two, 2);
+}
+
+void EmitExp(Section& section, int d, int a, const Constants& constants) {
+  section.Mul(d, a, constants.log2e).Exp2(d, d);
+}
+
+void EmitSigmoid(Section& section, int d, int a, const Constants& constants) {
+  section.Mul(d, a, constants.log2e, true).Exp2(d, d);
+  section.Add(d, d, constants.one).Recip(d, d);
+}
+
+// 1 - 2 / (e^2a + 1)
+void EmitTanh(Section& section, int d, int a, const Constants& constants) {
+  section.Mul(d, a, constants.log2e).Add(d, d, d).Exp2(d, d);
+  section.Add(d, d, constants.one).Recip(d, d);
+  section.Mad(d, d, constants.two, constants.one, true);
+}
+
+// ---- jobs
+
+std::vector<Job> RowJobs(int64_t groups, std::span<const Row> rows, int cols, int operand_bytes) {
+  if (rows.size() > isa::kLaneStreams) throw std::out_of_range("too many rows");
+  std::vector<Job> jobs;
+  const int64_t slots_of_wide = 4 / operand_bytes;
+  auto add = [&](int64_t from, int64_t count, int64_t times) {
+    Job& job = jobs.emplace_back();
+    job.groups = static_cast<int>(count);
+    job.bounds[0] = times;
+    job.level = 1;
+    for (size_t s = 0; s < rows.size(); ++s) {
+      if (!rows[s].used) continue;
+      const int64_t step = rows[s].wide ? slots_of_wide : 1;
+      job.streams[s].base =
+          rows[s].base + static_cast<uint32_t>(from * step * cols * operand_bytes);
+      job.streams[s].strides = {step, count * step, 0, 0};
+    }
+  };
+  const int64_t whole = groups / isa::kLaneGroups;
+  if (whole > 0) add(0, isa::kLaneGroups, whole);
+  const int64_t rest = groups % isa::kLaneGroups;
+  if (rest > 0) add(whole * isa::kLaneGroups, rest, 1);
+  return jobs;
+}
+
+}  // namespace vaultrain::lanes

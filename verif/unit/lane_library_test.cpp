@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+//
+// The programs of the lane library on the golden lanes, against the same in double.
+
+#include "vaultrain/lane_library.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "golden/fp32.h"
+#include "golden/lanes.h"
+
+namespace vaultrain::lanes {
+namespace {
+
+constexpr int kCols = 4;
+constexpr uint32_t kWordBytes = 32;
+constexpr uint32_t kProgram = 0x3F000 / kWordBytes;
+
+// A scratchpad with lanes. `Operand` and `Wide` are element numbers of tensors that begin at a
+// byte.
+class Lanes : public testing::TestWithParam<int> {
+ protected:
+  int OperandBytes() const { return GetParam(); }
+  bool Narrow() const { return OperandBytes() == 2; }
+  // Largest relative error of a value that is rounded to an operand.
+  double Rounding() const { return std::ldexp(1.0, Narrow() ? -8 : -23); }
+
+  void Run(const Program& program, const Job& job) {
+    const isa::Descriptor d = MakeDescriptor(program, kProgram, job);
+    const std::vector<uint32_t> words = program.Words();
+    std::memcpy(spad_.data() + kProgram * kWordBytes, words.data(), 4 * words.size());
+    golden::LaneJob lane_job;
+    lane_job.cols = kCols;
+    lane_job.bf16 = Narrow();
+    lane_job.word_bytes = kWordBytes;
+    lane_job.scalars = scalars_;
+    lane_job.read = [this](uint64_t at, std::span<uint8_t> bytes) {
+      std::memcpy(bytes.data(), spad_.data() + at, bytes.size());
+    };
+    lane_job.write = [this](uint64_t at, std::span<const uint8_t> bytes) {
+      std::memcpy(spad_.data() + at, bytes.data(), bytes.size());
+    };
+    golden::RunLanes(d, lane_job);
+  }
+  void RunRows(const Program& program, int64_t groups, std::vector<Row> rows) {
+    for (const Job& job : RowJobs(groups, rows, kCols, OperandBytes())) Run(program, job);
+  }
+
+  float Wide(uint32_t base, size_t i) const {
+    float value;
+    std::memcpy(&value, spad_.data() + base + 4 * i, 4);
+    return value;
+  }
+  void PutWide(uint32_t base, size_t i, float value) {
+    std::memcpy(spad_.data() + base + 4 * i, &value, 4);
+  }
+  float Operand(uint32_t base, size_t i) const {
+    if (!Narrow()) return Wide(base, i);
+    uint16_t bits;
+    std::memcpy(&bits, spad_.data() + base + 2 * i, 2);
+    return std::bit_cast<float>(uint32_t{bits} << 16);
+  }
+  // Returns the value as rounded.
+  float PutOperand(uint32_t base, size_t i, float value) {
+    if (!Narrow()) {
+      PutWide(base, i, value);
+      return value;
+    }
+    const uint16_t bits = golden::Fp32ToBf16(std::bit_cast<uint32_t>(value));
+    std::memcpy(spad_.data() + base + 2 * i, &bits, 2);
+    return std::bit_cast<float>(uint32_t{bits} << 16);
+  }
+  std::vector<double> PutRandom(uint32_t base, size_t count, double scale = 1) {
+    std::normal_distribution<float> normal;
+    std::vector<double> values;
+    for (size_t i = 0; i < count; ++i) {
+      values.push_back(
+          static_cast<double>(PutOperand(base, i, static_cast<float>(scale) * normal(random_))));
+    }
+    return values;
+  }
+  void ExpectOperand(uint32_t base, size_t i, double expected, double slack = 0) const {
+    ASSERT_NEAR(static_cast<double>(Operand(base, i)), expected,
+                std::abs(expected) * Rounding() + slack)
+        << "element " << i;
+  }
+
+  std::vector<uint8_t> spad_ = std::vector<uint8_t>(1 << 18);
+  std::vector<uint32_t> scalars_ = std::vector<uint32_t>(8);
+  std::mt19937 random_{7};
+};
+
+INSTANTIATE_TEST_SUITE_P(Formats, Lanes, testing::Values(2, 4),
+                         [](const auto& info) { return info.param == 2 ? "bf16" : "fp32"; });
+
+// ---- windows
+
+// Channels fastest, then x, then y, of one sample.
+struct Image {
+  int channels, width, height;
+  size_t At(int x, int y, int c) const {
+    return static_cast<size_t>((y * width + x) * channels + c);
+  }
+  int Slots() const { return channels / kCols; }
+  size_t size() const { return static_cast<size_t>(channels * width * height); }
+};
+
+// A window of side k at every `step`.
+struct Window {
+  int k, step;
+  Image in, out;
+
+  Window(int side, int step_, Image image)
+      : k(side),
+        step(step_),
+        in(image),
+        out{image.channels, (image.width - side) / step_ + 1, (image.height - side) / step_ + 1} {}
+  std::vector<int> Taps() const {
+    std::vector<int> taps;
+    for (int y = 0; y < k; ++y) {
+      for (int x = 0; x < k; ++x) taps.push_back((y * in.width + x) * in.Slots());
+    }
+    return taps;
+  }
+  Stream In(uint32_t base, int64_t unit = 1) const {
+    return {base, {unit, unit * step * in.Slots(), unit * step * in.width * in.Slots(), 0}};
+  }
+  Stream Out(uint32_t base) const { return {base, {1, out.Slots(), out.width * out.Slots(), 0}}; }
+  Job MakeJob() const {
+    Job job;
+    job.groups = in.Slots();
+    job.bounds = {out.width, out.height, 1};
+    job.level = 2;
+    return job;
+  }
+};
+
+TEST_P(Lanes, MaxPoolKeepsTheFirstOfTheLargestAndSendsItsGradientThere) {
+  constexpr uint32_t kX = 0, kY = 0x8000, kIndex = 0xC000, kDx = 0x10000, kDy = 0x20000;
+  for (const auto& [side, step] : {std::pair{2, 2}, {3, 2}, {3, 1}, {1, 1}, {4, 2}}) {
+    const Window w(side, step, {12, 9, 7});
+    const std::vector<double> x = PutRandom(kX, w.in.size());
+    for (size_t i = 0; i < 40; ++i) PutOperand(kX, random_() % w.in.size(), 2.5f);
+    Job job = w.MakeJob();
+    job.streams[0] = w.In(kX);
+    job.streams[1] = w.Out(kY);
+    job.streams[2] = w.Out(kIndex);
+    Run(MaxPoolForward(w.Taps(), true), job);
+    const std::vector<double> dy = PutRandom(kDy, w.out.size());
+    std::vector<double> dx(w.in.size());
+    for (int y = 0; y < w.out.height; ++y) {
+      for (int col = 0; col < w.out.width; ++col) {
+        for (int c = 0; c < 12; ++c) {
+          int best = 0;
+          auto at = [&, col = col, y = y](int tap) {
+            return w.in.At(col * w.step + tap % w.k, y * w.step + tap / w.k, c);
+          };
+          for (int tap = 1; tap < w.k * w.k; ++tap) {
+            if (Operand(kX, at(tap)) > Operand(kX, at(best))) best = tap;
+          }
+          ASSERT_EQ(Operand(kY, w.out.At(col, y, c)), Operand(kX, at(best)));
+          ASSERT_EQ(Operand(kIndex, w.out.At(col, y, c)), static_cast<float>(best));
+          dx[at(best)] += dy[w.out.At(col, y, c)];
+        }
+      }
+    }
+    // Without index the same.
+    job.streams[1] = w.Out(0x14000);
+    Run(MaxPoolForward(w.Taps(), false), job);
+    for (size_t i = 0; i < w.out.size(); ++i) ASSERT_EQ(Operand(0x14000, i), Operand(kY, i));
+
+    for (size_t i = 0; i < w.in.size(); ++i) PutWide(kDx, i, 0);
+    Job back = w.MakeJob();
+    back.streams[0] = w.Out(kDy);
+    back.streams[1] = w.Out(kIndex);
+    const int wide = 4 / OperandBytes();
+    back.streams[2] = w.In(kDx, wide);
+    std::vector<int> taps = w.Taps();
+    for (int& tap : taps) tap *= wide;
+    Run(MaxPoolBackward(taps, Scatter::kAccumulateWide), back);
+    for (size_t i = 0; i < w.in.size(); ++i) {
+      ASSERT_NEAR(static_cast<double>(Wide(kDx, i)), dx[i], 1e-5) << "element " << i;
+    }
+    if (side > step) continue;
+    for (const Scatter scatter : {Scatter::kStore, Scatter::kAccumulate}) {
+      for (size_t i = 0; i < w.in.size(); ++i) PutOperand(kDx, i, 0);
+      back.streams[2] = w.In(kDx);
+      Run(MaxPoolBackward(w.Taps(), scatter), back);
+      for (size_t i = 0; i < w.in.size(); ++i) ExpectOperand(kDx, i, dx[i]);
+    }
+  }
+}
+
+TEST(LaneLibrary, WindowsOfAsManyTapsAsItSays) {
+  const std::vector<int> taps(64);
+  auto words = [&](const Program& program) { return program.Words().size(); };
+  const auto some = [&](size_t count) { return std::span(taps).first(count); };
+  EXPECT_LE(words(MaxPoolForward(some(24), true)), isa::kLaneInstructions);
+  EXPECT_LE(words(MaxPoolForward(some(63), false)), isa::kLaneInstructions);
+  EXPECT_LE(words(MaxPoolBackward(some(20), Scatter::kAccumulateWide)), isa::kLaneInstructions);
+  EXPECT_LE(words(MaxPoolBackward(some(30), Scatter::kStore)), isa::kLaneInstructions);
+  EXPECT_LE(words(AveragePoolForward(some(62), 1)), isa::kLaneInstructions);
+  EXPECT_LE(words(AveragePoolBackward(some(41), 1, Scatter::kAccumulate)), isa::kLaneInstructions);
+}
+
+TEST_P(Lanes, AveragePoolSpreadsItsGradient) {
+  constexpr uint32_t kX = 0, kY = 0x8000, kDx = 0x10000, kDy = 0x20000;
+  for (const auto& [side, step] : {std::pair{2, 2}, {3, 2}}) {
+    const Window w(side, step, {8, 9, 7});
+    const float scale = 1.0f / static_cast<float>(side * side);
+    const std::vector<double> x = PutRandom(kX, w.in.size());
+    const std::vector<double> dy = PutRandom(kDy, w.out.size());
+    Job job = w.MakeJob();
+    job.streams[0] = w.In(kX);
+    job.streams[1] = w.Out(kY);
+    Run(AveragePoolForward(w.Taps(), scale), job);
+    const int wide = 4 / OperandBytes();
+    job.streams[0] = w.Out(kDy);
+    job.streams[2] = w.In(kDx, wide);
+    for (size_t i = 0; i < w.in.size(); ++i) PutWide(kDx, i, 0);
+    std::vector<int> taps = w.Taps();
+    for (int& tap : taps) tap *= wide;
+    Run(AveragePoolBackward(taps, scale, Scatter::kAccumulateWide), job);
+    std::vector<double> dx(w.in.size());
+    for (int y = 0; y < w.out.height; ++y) {
+      for (int col = 0; col < w.out.width; ++col) {
+        for (int c = 0; c < 8; ++c) {
+          double sum = 0;
+          for (int tap = 0; tap < side * side; ++tap) {
+            const size_t at = w.in.At(col * step + tap % side, y * step + tap / side, c);
+            sum += x[at] / (side * side);
+            dx[at] += dy[w.out.At(col, y, c)] / (side * side);
+          }
+          ExpectOperand(kY, w.out.At(col, y, c), sum, 1e-6);
+        }
+      }
+    }
+    for (size_t i = 0; i < w.in.size(); ++i) {
+      ASSERT_NEAR(static_cast<double>(Wide(kDx, i)), dx[i], 1e-6) << "element " << i;
+    }
+  }
+}
+
+TEST_P(Lanes, SumPoolTakesTheMeanOfAnImage) {
+  const Image image{20, 5, 3};
+  const std::vector<double> x = PutRandom(0, 2 * image.size());
+  Job job;
+  job.groups = image.Slots();
+  job.bounds = {5, 3, 2};
+  job.level = 2;
+  const int64_t slots = image.Slots();
+  job.streams[0] = {0, {1, slots, 5 * slots, 15 * slots}};
+  job.streams[1] = {0x8000, {1, 0, 0, slots}};
+  Run(SumPool(1.0f / 15), job);
+  for (int sample = 0; sample < 2; ++sample) {
+    for (int c = 0; c < 20; ++c) {
+      double sum = 0;
+      for (int at = 0; at < 15; ++at) sum += x[sample * image.size() + image.At(at, 0, c)];
+      ExpectOperand(0x8000, static_cast<size_t>(20 * sample + c), sum / 15, 1e-6);
+    }
+  }
+}
+
+// ---- element by element
+
+constexpr uint32_t kA = 0, kB = 0x8000, kOut = 0x10000;
+constexpr int64_t kGroups = 16 * 5 + 11;
+constexpr size_t kCount = kGroups * kCols;
+
+TEST_P(Lanes, SumsAndProducts) {
+  const std::vector<double> a = PutRandom(kA, kCount);
+  const std::vector<double> b = PutRandom(kB, kCount);
+  const std::vector<Row> rows = {{kA}, {kB}, {kOut}};
+  PutOperand(kOut, kCount, 77);
+  RunRows(AddTensors(false), kGroups, rows);
+  for (size_t i = 0; i < kCount; ++i) ExpectOperand(kOut, i, a[i] + b[i]);
+  RunRows(AddTensors(true), kGroups, rows);
+  for (size_t i = 0; i < kCount; ++i) ExpectOperand(kOut, i, std::max(a[i] + b[i], 0.0));
+  RunRows(MultiplyTensors(), kGroups, rows);
+  for (size_t i = 0; i < kCount; ++i) ExpectOperand(kOut, i, a[i] * b[i]);
+  EXPECT_EQ(Operand(kOut, kCount), 77) << "behind the end";
+}
+
+TEST_P(Lanes, LeakyRelu) {
+  const std::vector<double> x = PutRandom(kA, kCount);
+  const std::vector<double> dy = PutRandom(kB, kCount);
+  const auto slope = 0.125f;
+  RunRows(LeakyReluForward(slope), kGroups, {{kA}, {0, false, false}, {kOut}});
+  for (size_t i = 0; i < kCount; ++i) ExpectOperand(kOut, i, x[i] > 0 ? x[i] : x[i] / 8);
+  RunRows(LeakyReluBackward(slope), kGroups, {{kB}, {kA}, {kOut}});
+  for (size_t i = 0; i < kCount; ++i) ExpectOperand(kOut, i, x[i] > 0 ? dy[i] : dy[i] / 8);
+}
+
+TEST_P(Lanes, SigmoidAndTanhWithinTheirBounds) {
+  double worst_sigmoid = 0, worst_tanh = 0;
+  for (int round = 0; round < 60; ++round) {
+    const std::vector<double> x = PutRandom(kA, kCount, std::exp2(round % 12 - 6));
+    RunRows(SigmoidForward(), kGroups, {{kA}, {0, false, false}, {kOut}});
+    const double bound = std::ldexp(1.0, -22);
+    for (size_t i = 0; i < kCount; ++i) {
+      const double exact = 1 / (1 + std::exp(-x[i]));
+      ExpectOperand(kOut, i, exact, bound);
+      worst_sigmoid =
+          std::max(worst_sigmoid, std::abs(static_cast<double>(Operand(kOut, i)) - exact));
+    }
+    RunRows(TanhForward(), kGroups, {{kA}, {0, false, false}, {kOut}});
+    for (size_t i = 0; i < kCount; ++i) {
+      const double exact = std::tanh(x[i]);
+      ExpectOperand(kOut, i, exact, 2 * bound);
+      worst_tanh = std::max(worst_tanh, std::abs(static_cast<double>(Operand(kOut, i)) - exact));
+    }
+  }
+  std::printf("sigmoid 2^%.2f, tanh 2^%.2f\n", std::log2(worst_sigmoid), std::log2(worst_tanh));
+  // The far ends.
+  for (size_t i = 0; i < 4; ++i) PutOperand(kA, i, i % 2 ? -1e30f : 1e30f);
+  RunRows(SigmoidForward(), 1, {{kA}, {0, false, false}, {kOut}});
+  EXPECT_EQ(Operand(kOut, 0), 1.0f);
+  EXPECT_EQ(Operand(kOut, 1), 0.0f);
+  RunRows(TanhForward(), 1, {{kA}, {0, false, false}, {kOut}});
+  EXPECT_EQ(Operand(kOut, 0), 1.0f);
+  EXPECT_EQ(Operand(kOut, 1), -1.0f);
+}
+
+TEST_P(Lanes, DerivativesOfSigmoidAndTanh) {
+  const std::vector<double> dy = PutRandom(kA, kCount);
+  std::vector<double> y;
+  for (size_t i = 0; i < kCount; ++i) {
+    y.push_back(static_cast<double>(PutOperand(kB, i, 0.999f * static_cast<float>(i) / kCount)));
+  }
+  RunRows(SigmoidBackward(), kGroups, {{kA}, {kB}, {kOut}});
+  for (size_t i = 0; i < kCount; ++i) ExpectOperand(kOut, i, dy[i] * y[i] * (1 - y[i]), 1e-6);
+  RunRows(TanhBackward(), kGroups, {{kA}, {kB}, {kOut}});
+  for (size_t i = 0; i < kCount; ++i) ExpectOperand(kOut, i, dy[i] * (1 - y[i] * y[i]), 1e-6);
+}
+
+TEST_P(Lanes, ExpWithinItsBound) {
+  Program program;
+  const Constants constants;
+  constants.SetUp(program.init);
+  program.body.LoadWide(0, 0);
+  EmitExp(program.body, 0, 0, constants);
+  program.body.StoreWide(0, 2);
+  double worst = 0;
+  for (int round = 0; round < 40; ++round) {
+    for (size_t i = 0; i < kCount; ++i) {
+      PutWide(kA, i, (static_cast<float>(random_() % 2000001) - 1e6f) * 0.8e-4f);
+    }
+    RunRows(program, kGroups, {{kA, true}, {0, false, false}, {kOut, true}});
+    for (size_t i = 0; i < kCount; ++i) {
+      const auto x = static_cast<double>(Wide(kA, i));
+      const double error = std::abs(static_cast<double>(Wide(kOut, i)) / std::exp(x) - 1);
+      const double bound = std::ldexp(2 + 1.5 * std::abs(x), -24);
+      ASSERT_LE(error, bound) << x;
+      worst = std::max(worst, error / bound);
+    }
+  }
+  std::printf("exp: worst %.2f of the bound\n", worst);
+}
+
+// ---- recurrent cells
+
+TEST_P(Lanes, LstmCell) {
+  constexpr int64_t kCells = 24;
+  constexpr uint32_t kGates = 0, kC = 0x8000, kH = 0x10000;
+  std::normal_distribution<float> normal;
+  for (size_t i = 0; i < 4 * kCells; ++i) PutWide(kGates, i, normal(random_));
+  std::vector<double> c;
+  for (size_t i = 0; i < kCells; ++i) {
+    PutWide(kC, i, normal(random_));
+    c.push_back(static_cast<double>(Wide(kC, i)));
+  }
+  const int wide = 4 / OperandBytes();
+  RunRows(LstmCellForward(static_cast<int>(kCells) / kCols * wide), kCells / kCols,
+          {{kGates, true}, {kC, true}, {kH}});
+  auto gate = [&](size_t which, size_t i) {
+    return static_cast<double>(Wide(kGates, which * kCells + i));
+  };
+  auto sigmoid = [](double x) { return 1 / (1 + std::exp(-x)); };
+  for (size_t i = 0; i < kCells; ++i) {
+    const double next = sigmoid(gate(1, i)) * c[i] + sigmoid(gate(0, i)) * std::tanh(gate(2, i));
+    EXPECT_NEAR(static_cast<double>(Wide(kC, i)), next, 2e-6);
+    ExpectOperand(kH, i, sigmoid(gate(3, i)) * std::tanh(next), 2e-6);
+  }
+}
+
+// ---- optimisers
+
+class Optimisers : public Lanes {
+ protected:
+  static constexpr uint32_t kG = 0, kState = 0x8000, kW = 0x10000, kCopy = 0x18000;
+  void SetUp() override {
+    std::normal_distribution<float> normal;
+    for (size_t i = 0; i < kCount; ++i) {
+      PutWide(kW, i, normal(random_));
+      w_.push_back(static_cast<double>(Wide(kW, i)));
+    }
+  }
+  double Gradient(size_t i) {
+    PutWide(kG, i, i % 7 == 0 ? 0 : 0.1f * std::normal_distribution<float>()(random_));
+    return static_cast<double>(Wide(kG, i));
+  }
+  // Copies lie at most a place of the operand format away.
+  void ExpectCopies(bool random) {
+    const double place = (random ? 2 : 1) * Rounding();
+    for (size_t i = 0; i < kCount; ++i) {
+      const auto w = static_cast<double>(Wide(kW, i));
+      ASSERT_NEAR(static_cast<double>(Operand(kCopy, i)), w, std::abs(w) * place);
+    }
+  }
+  const std::vector<Row> rows_ = {{kG, true}, {kState, true}, {kW, true}, {kCopy}};
+  std::vector<double> w_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Formats, Optimisers, testing::Values(2, 4),
+                         [](const auto& info) { return info.param == 2 ? "bf16" : "fp32"; });
+
+TEST_P(Optimisers, SgdWithMomentumAndDecay) {
+  scalars_[3] = std::bit_cast<uint32_t>(-0.05f);
+  std::vector<double> v(kCount);
+  for (int step = 0; step < 6; ++step) {
+    for (size_t i = 0; i < kCount; ++i) {
+      v[i] = 0.9 * v[i] + Gradient(i) + 0.01 * w_[i];
+      w_[i] -= 0.05 * v[i];
+    }
+    const bool random = step % 2;
+    scalars_[4] = std::bit_cast<uint32_t>(static_cast<float>(step + 1));
+    RunRows(SgdMomentum(0.9f, 0.01f, 3, {true, random, 4}), kGroups, rows_);
+    ExpectCopies(random);
+  }
+  for (size_t i = 0; i < kCount; ++i) {
+    ASSERT_NEAR(static_cast<double>(Wide(kW, i)), w_[i], 2e-6) << i;
+    ASSERT_NEAR(static_cast<double>(Wide(kState, i)), v[i], 2e-6) << i;
+  }
+}
+
+TEST_P(Optimisers, AdamWithItsCorrections) {
+  std::vector<double> m(kCount), v(kCount);
+  const int v_slots = 0x4000 / (kCols * OperandBytes());
+  for (int step = 1; step <= 6; ++step) {
+    const double rate = 0.01 * std::sqrt(1 - std::pow(0.999, step)) / (1 - std::pow(0.9, step));
+    scalars_[2] = std::bit_cast<uint32_t>(static_cast<float>(-rate));
+    for (size_t i = 0; i < kCount; ++i) {
+      const double g = Gradient(i);
+      m[i] = 0.9 * m[i] + 0.1 * g;
+      v[i] = 0.999 * v[i] + 0.001 * g * g;
+      w_[i] -= rate * m[i] / (std::sqrt(v[i]) + 1e-8);
+    }
+    RunRows(Adam(0.9f, 0.999f, 1e-8f, v_slots, 2, {true, false, 0}), kGroups, rows_);
+    ExpectCopies(false);
+  }
+  for (size_t i = 0; i < kCount; ++i) {
+    ASSERT_NEAR(static_cast<double>(Wide(kW, i)), w_[i], 2e-5) << i;
+  }
+}
+
+}  // namespace
+}  // namespace vaultrain::lanes
