@@ -52,11 +52,18 @@ struct MapOptions {
 // do not divide into parts of 32, or that follows such a layer, is computed by every node that has
 // the samples.
 //
+// Images lie with the samples of a pixel side by side, in groups as long as a word of operands: the
+// loops of a COMPUTE walk windows in a tile of pixels that was loaded once, and transposed, the
+// samples of a pixel are a word, so that UP walks windows, too. Products with the zeros around an
+// image are left out. A first layer of few channels gets its windows from the host. Pooling runs as
+// lane programs. Convolutions and pooling are shared out by samples only.
+//
 // A gradient that is not kept is consumed without leaving the module; keeping it costs the array
 // and the memory extra work.
 //
-// Throws Error(kUnusableInput) that names the layer if a layer does not fit the scratchpad or the
-// network the vaults, and if the batch does not divide as the partition needs it.
+// Throws Error(kUnusableInput) that names the layer if a layer does not fit the scratchpad (a
+// window of a group of samples must) or the network the vaults, and if the batch does not divide as
+// the partition needs it.
 Program MapNetwork(const Variant& variant, const VaultDram& dram, const TrainingGraph& graph,
                    const Recipe& recipe, const std::string& network,
                    const MapOptions& options = {});

@@ -32,6 +32,7 @@ enum class TensorRole {
   kLogits,      // FF result in fp32
   kGradient,    // BP results; dW if the program keeps it
   kLoss,        // fp32, one value a sample
+  kState,       // fp32, what the optimiser keeps of a weight
 };
 
 // A tensor in memory, or the part of one that lies in one vault: rows `pitch_bytes` apart. Parts of

@@ -53,8 +53,9 @@ void Mapper::PlaceTensors() {
   }
   const ElementFormat operand = operand_ == 2 ? ElementFormat::kBf16 : ElementFormat::kFp32;
   tensor_of_.assign(graph_.tensors.size(), -1);
-  const bool images = std::any_of(graph_.layers.begin(), graph_.layers.end(),
-                                  [](const TrainingLayer& layer) { return !layer.IsFlat(); });
+  const bool images =
+      HasOptimiserStep() || std::any_of(graph_.layers.begin(), graph_.layers.end(),
+                                        [](const TrainingLayer& layer) { return !layer.IsFlat(); });
   // Parameters first and side by side.
   for (int pass = 0; pass < 2; ++pass) {
     for (size_t i = 0; i < graph_.tensors.size(); ++i) {
@@ -130,6 +131,7 @@ void Mapper::PlaceTensors() {
                                              parameter.rows, parameter.cols);
     }
   }
+  PlaceState();
   ones_ =
       Allocate("ones", TensorRole::kConstant, operand, 1, std::max(local_batch_, word_elements_));
 }
@@ -157,6 +159,10 @@ void Mapper::Expand() {
     graph_tensor[tensor_of_[i]] = i;
     const auto gradient = gradient_of_.find(tensor_of_[i]);
     if (gradient != gradient_of_.end()) graph_tensor[gradient->second] = i;
+    const auto states = state_of_.find(tensor_of_[i]);
+    if (states != state_of_.end()) {
+      for (const int state : states->second) graph_tensor[state] = i;
+    }
   }
   for (size_t node = 0; node < grid_.places.size(); ++node) {
     const Place& place = grid_.places[node];
@@ -246,6 +252,8 @@ void Mapper::Fill(const std::vector<std::vector<float>>& start) {
           copy(r, tap * TapWidth(layer), tap * part.cols, part.cols);
         }
       }
+    } else if (part.role == TensorRole::kState) {
+      segment.bytes.resize(static_cast<size_t>(part.rows * part.pitch_bytes));
     } else if (part.role == TensorRole::kConstant) {
       segment.bytes.resize(static_cast<size_t>(part.pitch_bytes));
       const uint32_t one = std::bit_cast<uint32_t>(1.0f);
@@ -569,7 +577,7 @@ void Mapper::AddOp(const TrainingOp& op, int tag, double budget) {
   if (op.kind == TrainingOpKind::kSoftmaxCrossEntropy) return AddSoftmax(op, tag);
   if (op.kind == TrainingOpKind::kPoolForward) return AddPoolForward(op, tag, budget);
   if (op.kind == TrainingOpKind::kPoolBackward) return AddPoolBackward(op, tag, budget);
-  if (IsWindowed(op)) {
+  if (IsWindowed(op) || (HasOptimiserStep() && op.kind == TrainingOpKind::kLinearUpdate)) {
     // Tokens for sums come in the order in which the sums were begun.
     FlushLate();
     if (op.kind == TrainingOpKind::kLinearForward) return AddWindowForward(op, tag, budget);
@@ -680,7 +688,7 @@ std::vector<std::vector<Descriptor>> Mapper::MapOps(bool train) {
       graph_.file, v_.scratchpad.kib);
 }
 
-Program Mapper::Map(const Recipe& recipe, const std::string& network) {
+Program Mapper::Map(const std::string& network) {
   if (graph_.classes > v_.vector.softmax_classes) {
     RefuseInput("{}: {} classes; variant {} has vector.softmax_classes = {}", graph_.file,
                 graph_.classes, v_.name, v_.vector.softmax_classes);
@@ -699,7 +707,7 @@ Program Mapper::Map(const Recipe& recipe, const std::string& network) {
   PlanLayers();
   PlaceTensors();
   Expand();
-  Fill(StartingParameters(graph_, recipe));
+  Fill(StartingParameters(graph_, recipe_));
 
   for (size_t i = 0; i < graph_.ops.size(); ++i) {
     const TrainingOp& op = graph_.ops[i];
@@ -785,7 +793,7 @@ Program MapNetwork(const Variant& variant, const VaultDram& dram, const Training
   const Partition partition = options.partition
                                   ? CheckedPartition(variant, graph, *options.partition)
                                   : ChoosePartition(variant, dram, graph);
-  return Mapper(variant, dram, graph, options, partition).Map(recipe, network);
+  return Mapper(variant, dram, graph, recipe, options, partition).Map(network);
 }
 
 double PinAvailability(const VaultDram& dram) {

@@ -234,8 +234,9 @@ struct Late {
 class Mapper {
  public:
   Mapper(const Variant& variant, const VaultDram& dram, const TrainingGraph& graph,
-         const MapOptions& options, Partition partition)
+         const Recipe& recipe, const MapOptions& options, Partition partition)
       : v_(variant),
+        recipe_(recipe),
         keep_gradients_(options.keep_gradients),
         partition_(partition),
         grid_(MakeGrid(partition, variant.mesh.x, variant.mesh.y)),
@@ -247,7 +248,7 @@ class Mapper {
         vault_bytes_(dram.geometry.Bytes()),
         beat_(variant.dram.data_bits / 8) {}
 
-  Program Map(const Recipe& recipe, const std::string& network);
+  Program Map(const std::string& network);
 
  private:
   int64_t BytesOf(const ProgramTensor& t) const { return vaultrain::BytesOf(t.format); }
@@ -307,6 +308,13 @@ class Mapper {
   static Tile FitTile(int64_t rows, int64_t pixels, int64_t room,
                       const std::function<int64_t(const Tile&)>& bytes);
   // Rows of zeros in a buffer.
+  // ---- optimiser.cpp
+
+  bool HasOptimiserStep() const { return StateTensors(recipe_) > 0 || recipe_.weight_decay > 0; }
+  void PlaceState();
+  void AddOptimiserStep(int parameter, int64_t row, int64_t rows, int64_t col, int64_t cols,
+                        int sums, int64_t sums_offset, int64_t sums_pitch, int owner, bool of_bias,
+                        int tag);
   void AddZeros(int buffer, int64_t offset, int64_t pitch, int64_t rows, int64_t bytes, int tag);
   void AddWindowStep(int parameter, int64_t row, int64_t rows, int64_t col, int64_t cols, int sums,
                      int64_t sums_offset, int64_t sums_pitch, int owner, bool take_step, int tag);
@@ -375,6 +383,7 @@ class Mapper {
   void CountBytes(const isa::Descriptor& d);
 
   const Variant& v_;
+  const Recipe& recipe_;
   const bool keep_gradients_;
   const Partition partition_;
   const Grid grid_;
@@ -395,6 +404,7 @@ class Mapper {
   std::vector<int> tensor_of_;      // TrainingGraph tensor -> local_
   std::vector<int> layer_of_;       // TrainingGraph tensor -> layer that it belongs to, or -1
   std::map<int, int> gradient_of_;  // parameter -> its stored gradient
+  std::map<int, std::vector<int>> state_of_;  // parameter -> what the optimiser keeps
   int ones_ = -1;
   std::vector<std::string> data_flow_;  // per tag, filled while tiling
   // Small results that a later operation takes from the scratchpad, in the layout of a plain load:

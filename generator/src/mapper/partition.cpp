@@ -169,7 +169,7 @@ void Mapper::PlanLayers() {
   plan_.clear();
   for (const TrainingLayer& layer : graph_.layers) {
     LayerPlan plan;
-    plan.split = (plan_.empty() || plan_.back().split) && layer.IsFlat() &&
+    plan.split = (plan_.empty() || plan_.back().split) && layer.IsFlat() && !HasOptimiserStep() &&
                  Splits(layer.out, grid_.outputs.parts);
     plan.slice = plan.split ? layer.out / grid_.outputs.parts : layer.to.channels;
     plan.tile = plan.slice;

@@ -872,12 +872,20 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
         for (int64_t at = o; at < o + outputs;) {
           const int64_t block = at / plan.block;
           const int64_t count = std::min({most, o + outputs - at, (block + 1) * plan.block - at});
-          AddWindowStep(weights, block / grid_.batch.parts * plan.block + at % plan.block, count,
-                        ky * w.kernel_w * TapWidth(l), width, sums, (at - o) * pitch, pitch,
-                        static_cast<int>(block % grid_.batch.parts), take_step, tag);
+          if (take_step && HasOptimiserStep()) {
+            AddOptimiserStep(weights, block / grid_.batch.parts * plan.block + at % plan.block,
+                             count, ky * w.kernel_w * TapWidth(l), width, sums, (at - o) * pitch,
+                             pitch, static_cast<int>(block % grid_.batch.parts), false, tag);
+          } else {
+            AddWindowStep(weights, block / grid_.batch.parts * plan.block + at % plan.block, count,
+                          ky * w.kernel_w * TapWidth(l), width, sums, (at - o) * pitch, pitch,
+                          static_cast<int>(block % grid_.batch.parts), take_step, tag);
+          }
           at += count;
         }
-        if (with_bias) {
+        if (with_bias && take_step && HasOptimiserStep()) {
+          AddOptimiserStep(bias, 0, 1, o, outputs, bias_sums, 0, bias_pitch, 0, true, tag);
+        } else if (with_bias) {
           AddWindowStep(bias, 0, 1, o, outputs, bias_sums, 0, bias_pitch, 0, take_step, tag);
         }
       }

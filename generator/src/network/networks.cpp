@@ -184,6 +184,8 @@ std::string MakeConvolutional(const std::string& name, const std::vector<int>& s
 
 std::vector<NetworkFile> MakeShippedNetworks() {
   return {
+      {"conv64.onnx", MakeConvolutional("conv64", {1, 28, 28},
+                                        {{64, 3, 2, 1}, {64, 3, 1, 1}, {64, 3, 2, 1}}, {10})},
       // LeNet-5 (LeCun et al., 1998) as it is drawn today: all feature maps connected, ReLU,
       // maxima.
       {"lenet.onnx",

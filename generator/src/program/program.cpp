@@ -37,8 +37,8 @@ constexpr size_t kHeaderBytes = 64;
 
 // Names in the file; the index is the enumerator.
 constexpr const char* kFormatNames[] = {"bf16", "fp32", "u16"};
-constexpr const char* kRoleNames[] = {"input",      "label",  "constant", "weight",
-                                      "activation", "logits", "gradient", "loss"};
+constexpr const char* kRoleNames[] = {"input",  "label",    "constant", "weight", "activation",
+                                      "logits", "gradient", "loss",     "state"};
 
 uint32_t Crc32(std::span<const uint8_t> bytes) {
   uLong crc = crc32_z(0, Z_NULL, 0);
