@@ -33,10 +33,12 @@ struct Word {
   std::array<uint32_t, kCols> tile;
   bool swap, init, half, set_last, job_last;
   int index;
+  int64_t signal;  // of the job
 };
 
 struct Job {
   bool first = true, last = true;
+  int64_t signal = 0;
   int b_level = 1, store_level = 1;
   std::array<uint32_t, kLoops> bound = {1, 1, 1, 1, 1, 1};
   uint16_t a_base = 0, b_base = 0, b_col_inc = 0;
@@ -44,6 +46,7 @@ struct Job {
 
   Descriptor Encode() const {
     Descriptor d(isa::Opcode::kCompute);
+    d.Set(FieldId::kSignal, signal);
     d.Set(FieldId::kFirst, first);
     d.Set(FieldId::kLast, last);
     d.Set(FieldId::kBLevel, b_level);
@@ -67,6 +70,7 @@ struct Job {
     int index = 0;
     for (;;) {
       Word w;
+      w.signal = signal;
       w.data = Content(a);
       for (int c = 0; c < kCols; ++c) w.tile[c] = Content(static_cast<uint16_t>(b + c * b_col_inc));
       w.swap = w.set_last = w.init = true;
@@ -93,6 +97,7 @@ struct Job {
 
 Job DrawJob(std::mt19937& random) {
   Job job;
+  job.signal = static_cast<int64_t>(random() % (1u << isa::kSemaphores));
   job.b_level = 1 + static_cast<int>(random() % 3);
   job.store_level = job.b_level + static_cast<int>(random() % (7 - job.b_level));
   uint32_t tile = 1;
@@ -180,13 +185,17 @@ class Bench {
     else if (in_job_)
       ++bubbles_;
     if (dut_.pe_b_valid_o) shadow_[dut_.pe_b_col_o] = dut_.pe_b_word_o;
-    const bool job_done = dut_.job_ready_o;
-    EXPECT_EQ(job_done, stream && last_.job_last) << "the job ends with its last word" << Where();
+    EXPECT_EQ(dut_.done_valid_o, stream && last_.job_last)
+        << "a job is done with its last word" << Where();
+    if (dut_.done_valid_o) {
+      EXPECT_EQ(dut_.done_signal_o, last_.signal) << Where();
+    }
+    const bool accepted = dut_.job_valid_i && dut_.job_ready_o;
     a_due_ = dut_.a_rd_valid_o && dut_.a_rd_ready_i;
     a_address_ = dut_.a_rd_addr_o;
     b_due_ = dut_.b_rd_valid_o && dut_.b_rd_ready_i;
     b_address_ = dut_.b_rd_addr_o;
-    if (job_done && !jobs_.empty()) {
+    if (accepted) {
       jobs_.pop_front();
       offered_ = false;
     }
@@ -231,7 +240,7 @@ class Bench {
     used_[used] = cycle_;
     if (w.set_last) {
       busy_[w.half] = true;
-      closing_[w.half] = cycle_ + kStages + 1;
+      closing_[w.half] = cycle_ + kStages + (w.index < 2 ? 1 : -1);
     }
     if (taken_++ > 0 && !in_job_) gap_ = cycle_ - last_cycle_ - 1;
     last_cycle_ = cycle_;
