@@ -35,8 +35,8 @@ struct GemmPlan {
   double cycles = 0;      // estimated, from the first COMPUTE to the last result
 };
 
-// The plan of the fewest cycles as EstimateGemm counts them; of equals the one that is not swapped,
-// then the one with the largest sets.
+// The plan of the fewest cycles as EstimateGemm counts them; of equals the one with the largest
+// sets. A swapped one only if it saves a tenth.
 GemmPlan PlanGemm(const Variant& variant, const GemmShape& shape);
 
 // Cycles of a plan: rows, tiles, k_words, set_rows, sets and last_rows are read.

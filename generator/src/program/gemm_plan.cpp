@@ -10,39 +10,42 @@ namespace {
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// Latencies of the RTL in cycles, as the headers of vt_compute_engine and vt_drain_engine state
-// them.
-constexpr double kStart = 6;    // from a COMPUTE that may start to the read of its first B tile
-constexpr double kLanes = 9;    // from the read of an entry to the end of its VECTOR
-constexpr double kFree = 2;     // from the last read of a half to the next word in it
+// Latencies of the RTL in cycles, as the headers of vt_compute_engine, vt_drain_engine and
+// vt_semaphores state them.
+constexpr double kStart = 3;    // from the token of a COMPUTE to the first read of its B tile
+constexpr double kLanes = 8;    // from the read of an entry to the write of its results
+constexpr double kNextJob = 8;  // a VECTOR begins when the one before has written everything
 constexpr int64_t kSettle = 3;  // from a use of an accumulator to the next
-constexpr double kNextJob = 8;  // from a COMPUTE to the next
+// C^T is not what most programs want next.
+constexpr double kSwapWorth = 0.9;
 
 }  // namespace
 
 double EstimateGemm(const Variant& variant, const GemmPlan& plan) {
   const auto cols = static_cast<double>(variant.array.cols);
-  const double hand_over = 2.0 * variant.array.rows + 4;
-  // A tile lasts as long as its streamed words, or as the loading of the next one, which waits
-  // where a streamed word is in the same bank.
-  auto tile = [&](int64_t rows) {
-    const double beside = std::min(static_cast<double>(rows), 2 * cols);
-    const int64_t settled = rows < kSettle ? rows + kSettle - 1 : rows;
-    return std::max(static_cast<double>(settled), cols + 1 + beside / variant.scratchpad.banks);
+  auto hand_over = [&](int64_t rows) { return 2.0 * variant.array.rows + (rows < 3 ? 3 : 1); };
+  // A tile lasts as long as its streamed words, or as the loading of the next one. That waits while
+  // a streamed word is in the same bank: on average once in `banks` words beside it, now and then
+  // for longer than a short tile lasts.
+  auto tile = [&](int64_t words) {
+    const auto rows = static_cast<double>(words);
+    const double settled = words < kSettle ? rows + kSettle - 1 : rows;
+    const double loaded = cols + std::min(rows, 2 * cols) / variant.scratchpad.banks;
+    const double late = std::max(0.0, 3 * cols - rows) / (8 * cols) * std::min(1.0, rows / cols);
+    return std::max(settled, loaded) + late;
   };
-  // Two sets take turns: each half is computed, handed over, drained and freed.
-  auto set = [&](int64_t rows) {
-    const auto drain = static_cast<double>(rows);
+  // Sets take the two halves of the accumulators in turn: a half is computed, handed over and
+  // drained before it is computed again.
+  auto sets = [&](int64_t count, int64_t rows) {
+    if (rows == 0) return 0.0;
     const double compute = static_cast<double>(plan.k_words) * tile(rows);
-    return std::max({compute, drain, (compute + hand_over + drain + kFree) / 2});
+    const double wait = std::max(0.0, static_cast<double>(rows) + hand_over(rows) - compute);
+    return static_cast<double>(count) * compute + static_cast<double>((count - 1) / 2) * wait;
   };
-  auto job = [&](int64_t sets, int64_t rows) {
-    return rows == 0 ? 0.0 : static_cast<double>(sets * plan.tiles) * set(rows);
-  };
-  const double total = kStart + cols + job(plan.sets, plan.set_rows) + job(1, plan.last_rows) +
-                       (plan.last_rows > 0 ? kNextJob : 0);
   const int64_t drained = plan.last_rows > 0 ? plan.last_rows : plan.set_rows;
-  return total + hand_over + static_cast<double>(drained) + kLanes;
+  return kStart + cols + sets(plan.sets * plan.tiles, plan.set_rows) +
+         sets(plan.tiles, plan.last_rows) + (plan.last_rows > 0 ? kNextJob : 0) +
+         hand_over(drained) + static_cast<double>(drained) + kLanes + 1;
 }
 
 GemmPlan PlanGemm(const Variant& variant, const GemmShape& shape) {
@@ -59,7 +62,8 @@ GemmPlan PlanGemm(const Variant& variant, const GemmShape& shape) {
       plan.sets = plan.rows / rows;
       plan.last_rows = plan.rows % rows;
       plan.cycles = EstimateGemm(variant, plan);
-      if (best.rows == 0 || plan.cycles < best.cycles) best = plan;
+      const double worth = swapped && !best.swapped ? kSwapWorth : 1.0;
+      if (best.rows == 0 || plan.cycles < worth * best.cycles) best = plan;
     }
   }
   return best;
