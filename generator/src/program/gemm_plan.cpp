@@ -4,6 +4,8 @@
 #include "vaultrain/gemm_plan.h"
 
 #include <algorithm>
+#include <array>
+#include <limits>
 
 namespace vaultrain {
 namespace {
@@ -12,12 +14,15 @@ int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Latencies of the RTL in cycles, as the headers of vt_compute_engine, vt_drain_engine and
 // vt_semaphores state them.
-constexpr double kStart = 3;    // from the token of a COMPUTE to the first read of its B tile
-constexpr double kLanes = 8;    // from the read of an entry to the write of its results
-constexpr double kNextJob = 8;  // a VECTOR begins when the one before has written everything
-constexpr int64_t kSettle = 3;  // from a use of an accumulator to the next
-// C^T is not what most programs want next.
-constexpr double kSwapWorth = 0.9;
+constexpr double kStart = 3;       // from the token of a COMPUTE to the first read of its B tile
+constexpr double kLanes = 9;       // from the read of an entry to the end of its VECTOR
+constexpr double kNextVector = 3;  // from there to the first read of the next
+constexpr int64_t kSettle = 3;     // from a use of an accumulator to the next
+constexpr int64_t kSettled = 16;   // sets after which each pair takes as long as the one before
+// What a plan has to save: C^T is not what most programs want next, and two more descriptors are
+// to be fetched.
+constexpr double kSwapped = 1.1;
+constexpr double kTwoJobs = 1.03;
 
 }  // namespace
 
@@ -36,20 +41,33 @@ double EstimateGemm(const Variant& variant, const GemmPlan& plan) {
   };
   // Sets take the two halves of the accumulators in turn: a half is computed, handed over and
   // drained before it is computed again.
-  auto sets = [&](int64_t count, int64_t rows) {
-    if (rows == 0) return 0.0;
+  double computed = 0, drained = 0;
+  std::array<double, 2> free{};
+  auto run = [&](int64_t sets, int64_t rows) {
     const double compute = static_cast<double>(plan.k_words) * tile(rows);
-    const double wait = std::max(0.0, static_cast<double>(rows) + hand_over(rows) - compute);
-    return static_cast<double>(count) * compute + static_cast<double>((count - 1) / 2) * wait;
+    double two_before = 0, before = 0;
+    for (int64_t i = 0; i < std::min(sets, kSettled); ++i) {
+      computed = std::max(computed, free[0]) + compute;
+      two_before = before;
+      before = drained;
+      drained = std::max(computed + hand_over(rows), drained) + static_cast<double>(rows);
+      free = {free[1], drained};
+    }
+    if (sets <= kSettled) return;
+    const double rest = static_cast<double>(sets - kSettled) * (drained - two_before) / 2;
+    for (double* time : {&computed, &drained, &free[0], &free[1]}) *time += rest;
   };
-  const int64_t drained = plan.last_rows > 0 ? plan.last_rows : plan.set_rows;
-  return kStart + cols + sets(plan.sets * plan.tiles, plan.set_rows) +
-         sets(plan.tiles, plan.last_rows) + (plan.last_rows > 0 ? kNextJob : 0) +
-         hand_over(drained) + static_cast<double>(drained) + kLanes + 1;
+  run(plan.sets * plan.tiles, plan.set_rows);
+  if (plan.last_rows > 0) {
+    drained += kLanes + kNextVector;
+    run(plan.tiles, plan.last_rows);
+  }
+  return kStart + cols + drained + kLanes;
 }
 
 GemmPlan PlanGemm(const Variant& variant, const GemmShape& shape) {
   GemmPlan best;
+  double least = std::numeric_limits<double>::infinity();
   for (const bool swapped : {false, true}) {
     GemmPlan plan;
     plan.swapped = swapped;
@@ -62,8 +80,11 @@ GemmPlan PlanGemm(const Variant& variant, const GemmShape& shape) {
       plan.sets = plan.rows / rows;
       plan.last_rows = plan.rows % rows;
       plan.cycles = EstimateGemm(variant, plan);
-      const double worth = swapped && !best.swapped ? kSwapWorth : 1.0;
-      if (best.rows == 0 || plan.cycles < worth * best.cycles) best = plan;
+      const double cost =
+          plan.cycles * (swapped ? kSwapped : 1.0) * (plan.last_rows > 0 ? kTwoJobs : 1.0);
+      if (cost >= least) continue;
+      least = cost;
+      best = plan;
     }
   }
   return best;
