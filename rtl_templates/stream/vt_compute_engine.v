@@ -13,8 +13,9 @@
 //
 // Latency     2 + Cols cycles from job_valid_i to the first streamed word in the array. A set of sums is handed over
 //             2*Rows + 4 cycles after its last word, 2*Rows + 2 if its last B tile lasted 3 words or more.
-// Throughput  1 streamed word per cycle while a B tile lasts max(Cols, 3) words or more, from one job to the next too if
-//             that is offered 5 + Cols cycles before; a word waits for its B tile and for a free half.
+// Throughput  1 streamed word per cycle while a B tile lasts max(Cols, 3) words or more, from one job to the next too
+//             where it lasts Cols + 2 and the next job is offered 2 cycles after job_ready_o; a word waits for its B
+//             tile and for a free half.
 // Bound       at most AccDepth/2 sums in a set, which vt_descriptor_check has made sure of.
 
 `default_nettype none

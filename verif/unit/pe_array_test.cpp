@@ -244,8 +244,8 @@ TEST(PeArray, AnEntryMayBeUsedAgainAfterThreeCycles) {
   EXPECT_EQ(bench.compared(), 60 * kCols);
 }
 
-// One entry a cycle from the cycle in which the array no longer reads this half, while the last ones
-// are still on their way.
+// One entry a cycle from the cycle in which the array no longer reads this half, while the last
+// ones are still on their way.
 TEST(PeArray, EntriesAreDrainedRightBehindTheirWrites) {
   Bench bench(10);
   for (int c = 0; c < 8 * kCols; ++c) bench.Cycle(false, false, false, 0, 0, std::nullopt, true);
