@@ -234,7 +234,7 @@ module vt_compute_engine #(
   reg  [ColBits-1:0] b_data_col_q;
   reg              shadow_full_q;
   wire             swap;
-  wire             swap_next;        // there will be a swap in the next cycle
+  wire             swap_next;        // if the tile is on its way or there, there will be a swap in the next cycle
   localparam [31:0] LastColWide = Cols - 1;
   localparam [ColBits-1:0] LastCol = LastColWide[ColBits-1:0];
   wire b_last_col = b_col_q == LastCol;
@@ -263,21 +263,15 @@ module vt_compute_engine #(
   assign b_rd_addr_o  = b_col_addr[AddrBits-1:0];
   wire unused_addr = &{1'b0, a_addr, b_col_addr};
 
-  wire b_last_data = b_data_valid_i && b_data_col_q == LastCol;
-
   always @(posedge clk_i) begin
-    if (!rst_ni) begin
-      shadow_full_q <= 1'b0;
-    end else begin
-      if (b_last_data) shadow_full_q <= 1'b1;
-      else if (swap) shadow_full_q <= 1'b0;
-    end
-    if (b_take) b_data_col_q <= b_col_q;
     if (!rst_ni) begin
       b_col_q         <= {ColBits{1'b0}};
       b_offset_q      <= 16'd0;
       b_tile_issued_q <= 1'b0;
+      shadow_full_q   <= 1'b0;
     end else begin
+      if (b_data_valid_i && b_data_col_q == LastCol) shadow_full_q <= 1'b1;
+      else if (swap) shadow_full_q <= 1'b0;
       if (b_take) begin
         b_col_q    <= b_last_col ? {ColBits{1'b0}} : b_col_q + 1'b1;
         b_offset_q <= b_last_col ? 16'd0 : b_offset_q + col_inc;
@@ -285,6 +279,7 @@ module vt_compute_engine #(
       if (b_take && b_last_col) b_tile_issued_q <= 1'b1;
       else if (swap) b_tile_issued_q <= 1'b0;
     end
+    if (b_take) b_data_col_q <= b_col_q;
     if (b_start) b_issued_all_q <= 1'b0;
     else if (b_take && b_last_col && b_nest_done) b_issued_all_q <= 1'b1;
   end
@@ -339,9 +334,9 @@ module vt_compute_engine #(
     if (Cols > 1) begin : gen_swap_next
       wire behind_there = fifo_level == 2'd2 || a_data_valid_i;
       wire behind_free = !word_set_last || !busy_q[!word_half];
-      assign swap_next = (shadow_full_q || b_last_data) &&
-          ((head_valid && word_swap && !head_take && half_free && (long_tile_q || gap_q[1])) ||
-           (head_take && word_tile_last && word_late && behind_there && behind_free));
+      assign swap_next =
+          (head_valid && word_swap && !head_take && half_free && (long_tile_q || gap_q[1])) ||
+          (head_take && word_tile_last && word_late && behind_there && behind_free);
     end else begin : gen_no_swap_next
       // A tile of one column that came with the swap before its own would be lost.
       assign swap_next = 1'b0;
