@@ -140,6 +140,8 @@ module vt_pe_cluster #(
   wire                        store_done;
   wire [Semaphores-1:0]       store_signal;
   wire [5:0]                  unused_store_tag;
+  wire                        compute_done;
+  wire [Semaphores-1:0]       compute_signal;
   wire                        send_done;
   wire [Semaphores-1:0]       send_signal;
   wire                        mesh_overflow;
@@ -190,8 +192,8 @@ module vt_pe_cluster #(
       .job_valid_o(job_valid),
       .job_ready_i(job_ready),
       .job_o(job),
-      .job_done_i({send_done, job_ready[3], job_ready[2], store_done, load_done}),
-      .job_signal_i({send_signal, vector_job[`VT_SIGNAL], compute_job[`VT_SIGNAL], store_signal, load_signal}),
+      .job_done_i({send_done, job_ready[3], compute_done, store_done, load_done}),
+      .job_signal_i({send_signal, vector_job[`VT_SIGNAL], compute_signal, store_signal, load_signal}),
       .halt_o(halt),
       .engine_idle_i(engine_idle),
       .engine_rst_no(engine_rst_n),
@@ -402,6 +404,8 @@ module vt_pe_cluster #(
       .job_valid_i(job_valid[2]),
       .job_ready_o(job_ready[2]),
       .job_i(compute_job),
+      .done_valid_o(compute_done),
+      .done_signal_o(compute_signal),
       .a_rd_valid_o(a_rd_valid),
       .a_rd_ready_i(a_rd_ready),
       .a_rd_addr_o(a_rd_addr),

@@ -49,7 +49,8 @@ module vt_pe_array #(
     input  wire [HalfBits-1:0]     a_index_i,
     output wire                    written_o,  // a word's accumulators are written in this cycle
 
-    // Drain of one entry of all columns; data one cycle later. Never of the half being computed.
+    // Drain of one entry of all columns; data one cycle later. Not of a half that is read for a word in the cycle, nor
+    // of an entry that is still to be written.
     input  wire                    drain_i,
     input  wire                    drain_half_i,
     input  wire [HalfBits-1:0]     drain_index_i,

@@ -8,9 +8,14 @@
 // stationary operand B, which runs ahead by one tile. Sums of a set lie in one half of the accumulators; the halves
 // alternate, so the vector engine drains one while the other is computed.
 //
-// Latency     5 cycles from job_valid_i to the first streamed word in the array, plus Cols for the first B tile.
-// Throughput  1 streamed word per cycle while a B tile lasts max(Cols + 1, 3) words or more; a word waits for its B tile
-//             and for a free half.
+// The walk of A keeps what it needs of its job, so the walk of B may go on to the next job, and load its first tile,
+// while A is still in this one.
+//
+// Latency     2 + Cols cycles from job_valid_i to the first streamed word in the array. A set of sums is handed over
+//             2*Rows + 4 cycles after its last word, 2*Rows + 2 if its last B tile lasted 3 words or more.
+// Throughput  1 streamed word per cycle while a B tile lasts max(Cols, 3) words or more, from one job to the next too
+//             where it lasts Cols + 2 and the next job is offered 2 cycles after job_ready_o; a word waits for its B
+//             tile and for a free half.
 // Bound       at most AccDepth/2 sums in a set, which vt_descriptor_check has made sure of.
 
 `default_nettype none
@@ -28,10 +33,14 @@ module vt_compute_engine #(
     input  wire                            clk_i,
     input  wire                            rst_ni,
 
-    // Job; held until job_ready_o, which tells that all operands have been read.
+    // Job; held until job_ready_o.
     input  wire                            job_valid_i,
     output wire                            job_ready_o,
     input  wire [`VT_DESCRIPTOR_BITS-1:0]  job_i,
+
+    // Completion: all operands of a job have been read; one cycle a job, in order.
+    output wire                            done_valid_o,
+    output wire [`VT_SEMAPHORES-1:0]       done_signal_o,
 
     // Scratchpad readers 0 (A) and 1 (B).
     output wire                            a_rd_valid_o,
@@ -70,55 +79,92 @@ module vt_compute_engine #(
   localparam Loops = `VT_LOOPS;
   localparam Stages = 2 * Rows + 3;  // from a word's entry to the write of its sums
 
-  // ---- the job
+  // ---- the job, and what the walk of A keeps of its own
 
-  wire                first = job_i[`VT_FIRST];
-  wire                last = job_i[`VT_LAST];
-  wire [2:0]          b_level = job_i[`VT_B_LEVEL];
-  wire [2:0]          store_level = job_i[`VT_STORE_LEVEL];
-  wire [Loops*16-1:0] bound = job_i[`VT_BOUND];
-  wire [15:0]         col_inc = job_i[`VT_B_COL_INC];
+  reg                b_running_q;      // the walk of B is in the job
+  reg                b_issued_all_q;
+  reg                a_begun_q;        // so was or is the walk of A
+  reg                a_running_q;      // the walk of A is in a job
+  reg  [1:0]         open_q;           // jobs that A began and whose last word is not in the array
+  wire               a_take = a_rd_valid_o && a_rd_ready_i;
+  wire               a_nest_done;
+  wire               job_done;
+  wire               b_start = job_valid_i && !b_running_q;
+  wire               a_start =
+      job_valid_i && !a_begun_q && !open_q[1] && (!a_running_q || (a_take && a_nest_done));
 
-  // below_b[k]: loop k runs within one B tile; below_store[k]: within one set of sums.
+  assign job_ready_o = b_running_q && b_issued_all_q && a_begun_q;
+
+  reg                       first_q;
+  reg                       last_q;
+  reg [2:0]                 b_level_q;
+  reg [2:0]                 store_level_q;
+  reg [Loops*16-1:0]        bound_q;
+  reg [Loops*16-1:0]        a_inc_q;
+  reg [`VT_SEMAPHORES-1:0]  signal_q;
+  reg [`VT_SEMAPHORES-1:0]  signal_before_q;  // of the job before, while two are open
+
+  always @(posedge clk_i) begin
+    if (!rst_ni) begin
+      b_running_q <= 1'b0;
+      a_begun_q   <= 1'b0;
+      a_running_q <= 1'b0;
+      open_q      <= 2'd0;
+    end else begin
+      if (b_start) b_running_q <= 1'b1;
+      else if (job_ready_o) b_running_q <= 1'b0;
+      if (a_start) a_begun_q <= 1'b1;
+      else if (job_ready_o) a_begun_q <= 1'b0;
+      if (a_start) a_running_q <= 1'b1;
+      else if (a_take && a_nest_done) a_running_q <= 1'b0;
+      open_q <= open_q + {1'b0, a_start} - {1'b0, job_done};
+    end
+    if (a_start) begin
+      first_q         <= job_i[`VT_FIRST];
+      last_q          <= job_i[`VT_LAST];
+      b_level_q       <= job_i[`VT_B_LEVEL];
+      store_level_q   <= job_i[`VT_STORE_LEVEL];
+      bound_q         <= job_i[`VT_BOUND];
+      a_inc_q         <= job_i[`VT_A_INC];
+      signal_q        <= job_i[`VT_SIGNAL];
+      signal_before_q <= signal_q;
+    end
+  end
+
+  assign done_valid_o  = job_done;
+  assign done_signal_o = open_q[1] ? signal_before_q : signal_q;
+
+  // below_b[k]: loop k runs within one B tile; below_store[k]: within one set of sums. Of the walk of A, and of B's.
+  wire [2:0]       b_level = job_i[`VT_B_LEVEL];
+  wire [15:0]      col_inc = job_i[`VT_B_COL_INC];
+  wire [Loops-1:0] skip_b;
   wire [Loops-1:0] below_b;
   wire [Loops-1:0] below_store;
   genvar k;
   generate
     for (k = 0; k < Loops; k = k + 1) begin : gen_level
-      assign below_b[k] = k[2:0] < b_level;
-      assign below_store[k] = k[2:0] < store_level;
+      assign skip_b[k] = k[2:0] < b_level;
+      assign below_b[k] = k[2:0] < b_level_q;
+      assign below_store[k] = k[2:0] < store_level_q;
     end
   endgenerate
-
-  reg  running_q;
-  wire start = job_valid_i && !running_q;
-  wire job_done;
-
-  always @(posedge clk_i) begin
-    if (!rst_ni) running_q <= 1'b0;
-    else if (start) running_q <= 1'b1;
-    else if (job_done) running_q <= 1'b0;
-  end
 
   // ---- streamed operand: one read per iteration
 
   wire [15:0]      a_addr;
   wire [Loops-1:0] a_first;
   wire [Loops-1:0] a_last;
-  wire             a_nest_done;
-  reg              a_issued_all_q;
-  wire             a_take = a_rd_valid_o && a_rd_ready_i;
 
   vt_loop_nest #(
       .Loops(Loops)
   ) u_nest_a (
       .clk_i(clk_i),
-      .load_i(start),
+      .load_i(a_start),
       .advance_i(a_take),
-      .bound_i(bound),
+      .bound_i(bound_q),
       .skip_i({Loops{1'b0}}),
       .base_i(job_i[`VT_A_BASE]),
-      .inc_i(job_i[`VT_A_INC]),
+      .inc_i(a_inc_q),
       .addr_o(a_addr),
       .at_first_o(a_first),
       .at_last_o(a_last),
@@ -130,20 +176,21 @@ module vt_compute_engine #(
   reg               half_q;
   wire tile_first = &(a_first | ~below_b);
   wire tile_last = &(a_last | ~below_b);
-  wire set_last = last && &(a_last | ~below_store);
-  wire init = first && &(a_first | below_b | ~below_store);
+  wire set_last = last_q && &(a_last | ~below_store);
+  wire init = first_q && &(a_first | below_b | ~below_store);
 
   always @(posedge clk_i) begin
-    if (!rst_ni) half_q <= 1'b0;
-    else if (a_take && set_last) half_q <= !half_q;
-    if (start) index_q <= {HalfBits{1'b0}};
-    else if (a_take) index_q <= tile_last ? {HalfBits{1'b0}} : index_q + 1'b1;
-    if (start) a_issued_all_q <= 1'b0;
-    else if (a_take && a_nest_done) a_issued_all_q <= 1'b1;
+    if (!rst_ni) begin
+      half_q  <= 1'b0;
+      index_q <= {HalfBits{1'b0}};
+    end else if (a_take) begin
+      if (set_last) half_q <= !half_q;
+      index_q <= tile_last ? {HalfBits{1'b0}} : index_q + 1'b1;
+    end
   end
 
   // What goes with a word, one cycle behind the read.
-  localparam MetaBits = 5 + HalfBits;
+  localparam MetaBits = 6 + HalfBits;
   reg  [MetaBits-1:0] meta_q;
   wire [MetaBits-1:0] head_meta;
   wire [WordBits-1:0] head_word;
@@ -153,7 +200,7 @@ module vt_compute_engine #(
   wire                unused_fifo_ready;
 
   always @(posedge clk_i) begin
-    if (a_take) meta_q <= {a_nest_done, set_last, init, tile_first, half_q, index_q};
+    if (a_take) meta_q <= {a_nest_done, set_last, tile_last, init, tile_first, half_q, index_q};
   end
 
   vt_fifo #(
@@ -173,7 +220,7 @@ module vt_compute_engine #(
 
   // A read is issued only when its word will find room.
   wire [2:0] held = {1'b0, fifo_level} + {2'b00, a_data_valid_i};
-  assign a_rd_valid_o = running_q && !a_issued_all_q && (held < 3'd2 || (held == 3'd2 && head_take));
+  assign a_rd_valid_o = a_running_q && (held < 3'd2 || (held == 3'd2 && head_take));
   assign a_rd_addr_o  = a_addr[AddrBits-1:0];
 
   // ---- stationary operand: Cols reads a tile, one tile ahead
@@ -183,11 +230,11 @@ module vt_compute_engine #(
   wire             b_take = b_rd_valid_o && b_rd_ready_i;
   reg  [ColBits-1:0] b_col_q;
   reg  [15:0]      b_offset_q;
-  reg              b_issued_all_q;
   reg              b_tile_issued_q;  // all columns of the tile in the shadow, or on their way
   reg  [ColBits-1:0] b_data_col_q;
   reg              shadow_full_q;
   wire             swap;
+  wire             swap_next;        // if the tile is on its way or there, there will be a swap in the next cycle
   localparam [31:0] LastColWide = Cols - 1;
   localparam [ColBits-1:0] LastCol = LastColWide[ColBits-1:0];
   wire b_last_col = b_col_q == LastCol;
@@ -198,10 +245,10 @@ module vt_compute_engine #(
       .Loops(Loops)
   ) u_nest_b (
       .clk_i(clk_i),
-      .load_i(start),
+      .load_i(b_start),
       .advance_i(b_take && b_last_col),
-      .bound_i(bound),
-      .skip_i(below_b),
+      .bound_i(job_i[`VT_BOUND]),
+      .skip_i(skip_b),
       .base_i(job_i[`VT_B_BASE]),
       .inc_i(job_i[`VT_B_INC]),
       .addr_o(b_addr),
@@ -211,32 +258,30 @@ module vt_compute_engine #(
   );
 
   wire [15:0] b_col_addr = b_addr + b_offset_q;
-  assign b_rd_valid_o = running_q && !b_issued_all_q && (!b_tile_issued_q || swap);
+  // The first column may come in the cycle of the swap, which is before the array writes it to the shadow.
+  assign b_rd_valid_o = b_running_q && !b_issued_all_q && (!b_tile_issued_q || swap || swap_next);
   assign b_rd_addr_o  = b_col_addr[AddrBits-1:0];
   wire unused_addr = &{1'b0, a_addr, b_col_addr};
 
   always @(posedge clk_i) begin
     if (!rst_ni) begin
-      shadow_full_q <= 1'b0;
+      b_col_q         <= {ColBits{1'b0}};
+      b_offset_q      <= 16'd0;
+      b_tile_issued_q <= 1'b0;
+      shadow_full_q   <= 1'b0;
     end else begin
       if (b_data_valid_i && b_data_col_q == LastCol) shadow_full_q <= 1'b1;
       else if (swap) shadow_full_q <= 1'b0;
-    end
-    if (b_take) b_data_col_q <= b_col_q;
-    if (start) begin
-      b_col_q         <= {ColBits{1'b0}};
-      b_offset_q      <= 16'd0;
-      b_issued_all_q  <= 1'b0;
-      b_tile_issued_q <= 1'b0;
-    end else begin
       if (b_take) begin
         b_col_q    <= b_last_col ? {ColBits{1'b0}} : b_col_q + 1'b1;
         b_offset_q <= b_last_col ? 16'd0 : b_offset_q + col_inc;
-        if (b_last_col && b_nest_done) b_issued_all_q <= 1'b1;
       end
       if (b_take && b_last_col) b_tile_issued_q <= 1'b1;
       else if (swap) b_tile_issued_q <= 1'b0;
     end
+    if (b_take) b_data_col_q <= b_col_q;
+    if (b_start) b_issued_all_q <= 1'b0;
+    else if (b_take && b_last_col && b_nest_done) b_issued_all_q <= 1'b1;
   end
 
   assign pe_b_valid_o = b_data_valid_i;
@@ -245,8 +290,9 @@ module vt_compute_engine #(
 
   // ---- into the array
 
-  wire word_last = head_meta[HalfBits+4];
-  wire word_set_last = head_meta[HalfBits+3];
+  wire word_last = head_meta[HalfBits+5];
+  wire word_set_last = head_meta[HalfBits+4];
+  wire word_tile_last = head_meta[HalfBits+3];
   wire word_init = head_meta[HalfBits+2];
   wire word_swap = head_meta[HalfBits+1];
   wire word_half = head_meta[HalfBits];
@@ -266,7 +312,6 @@ module vt_compute_engine #(
   assign head_take = head_valid && !wait_b && !wait_half;
   assign swap = head_take && word_swap;
   assign job_done = head_take && word_last;
-  assign job_ready_o = job_done;
 
   assign pe_a_valid_o = head_take;
   assign pe_a_word_o  = head_word;
@@ -275,10 +320,29 @@ module vt_compute_engine #(
   assign pe_a_half_o  = word_half;
   assign pe_a_index_o = word_index;
 
-  // Set hand-over, when the last word's sums are written.
-  reg [Stages-1:0]  closing_q;
-  reg [Stages-1:0]  closing_half_q;
+  // Set hand-over, when the last word's sums are written. Entries are drained in the order in which they are written,
+  // one a cycle, so of a long tile the first may be read once the last word has read its own.
+  localparam Ahead = 2;
   localparam [HalfBits-1:0] LongTile = 2;
+  reg  [Stages-1:0] closing_q;
+  reg  [Stages-1:0] closing_half_q;
+  wire              word_late = word_index >= LongTile;  // in a tile of 3 words or more, if it is the last
+  wire              close = head_take && word_set_last;
+
+  // The head waits for nothing but what comes in this cycle, or leaves and the word behind it will not wait.
+  generate
+    if (Cols > 1) begin : gen_swap_next
+      wire behind_there = fifo_level == 2'd2 || a_data_valid_i;
+      wire behind_free = !word_set_last || !busy_q[!word_half];
+      assign swap_next =
+          (head_valid && word_swap && !head_take && half_free && (long_tile_q || gap_q[1])) ||
+          (head_take && word_tile_last && word_late && behind_there && behind_free);
+    end else begin : gen_no_swap_next
+      // A tile of one column that came with the swap before its own would be lost.
+      assign swap_next = 1'b0;
+      wire unused_tile_last = &{1'b0, word_tile_last};
+    end
+  endgenerate
 
   always @(posedge clk_i) begin
     if (!rst_ni) begin
@@ -293,16 +357,18 @@ module vt_compute_engine #(
           ((head_take && word_set_last) ? (word_half ? 2'b10 : 2'b01) : 2'b00);
       full_q <= (full_q & ~set_free_i) |
           (closing_q[Stages-1] ? (closing_half_q[Stages-1] ? 2'b10 : 2'b01) : 2'b00);
-      closing_q <= {closing_q[Stages-2:0], head_take && word_set_last};
+      closing_q <= {closing_q[Stages-2:0], close && !word_late};
+      if (close && word_late) closing_q[Ahead] <= 1'b1;
     end
     closing_half_q <= {closing_half_q[Stages-2:0], word_half};
-    if (head_take) long_tile_q <= word_index >= LongTile;
+    if (close && word_late) closing_half_q[Ahead] <= word_half;
+    if (head_take) long_tile_q <= word_late;
   end
 
   assign set_full_o = full_q;
 
   assign ev_mac_o = head_take;
-  assign ev_stall_a_o = running_q && !head_valid;
+  assign ev_stall_a_o = open_q != 2'd0 && !head_valid;
   assign ev_stall_b_o = head_valid && wait_b;
   assign ev_stall_drain_o = head_valid && !wait_b && wait_half;
 

@@ -40,7 +40,7 @@ module vt_drain_engine #(
     input  wire [`VT_DESCRIPTOR_BITS-1:0] job_i,
     input  wire [31:0]                    scale_i,       // the scalar that the job names, fp32
 
-    // Accumulators: half h may be drained while set_full_i[h]; set_free_o gives it back.
+    // Accumulators: half h may be drained while set_full_i[h]; set_free_o gives it back with its last read.
     input  wire [1:0]                     set_full_i,
     output wire [1:0]                     set_free_o,
     output wire                           drain_o,
@@ -142,7 +142,6 @@ module vt_drain_engine #(
   wire                tail = at_last_wide[tail_loop];
   reg                 half_q;
   reg  [HalfBits-1:0] index_q;
-  reg  [1:0]          free_q;
   wire                room;
   wire                may_issue = running_q && !issued_all_q && (from_spad || set_full_i[half_q]) && room;
 
@@ -159,16 +158,11 @@ module vt_drain_engine #(
   assign drain_o = issue && !from_spad;
   assign drain_half_o = half_q;
   assign drain_index_o = index_q;
-  assign set_free_o = free_q;
+  assign set_free_o = (drain_o && set_end) ? (half_q ? 2'b10 : 2'b01) : 2'b00;
 
   always @(posedge clk_i) begin
-    if (!rst_ni) begin
-      half_q <= 1'b0;
-      free_q <= 2'b00;
-    end else begin
-      if (drain_o && set_end) half_q <= !half_q;
-      free_q <= (drain_o && set_end) ? (half_q ? 2'b10 : 2'b01) : 2'b00;
-    end
+    if (!rst_ni) half_q <= 1'b0;
+    else if (drain_o && set_end) half_q <= !half_q;
     if (start || issue) source_read_q <= 1'b0;
     else if (read_take) source_read_q <= 1'b1;
     if (start) issued_all_q <= 1'b0;

@@ -25,7 +25,7 @@ struct Mutant {
 };
 
 constexpr Mutant kMutants[] = {
-    {"stream/vt_compute_engine.v", "wire init = first &&", "wire init = (first || last) &&",
+    {"stream/vt_compute_engine.v", "wire init = first_q &&", "wire init = (first_q || last_q) &&",
      "k_split"},
     {"vector/vt_vector_lane.v", "mask_q[4] && !positive_q[4]", "mask_q[4] && positive_q[4]",
      "activation"},

@@ -244,6 +244,24 @@ TEST(PeArray, AnEntryMayBeUsedAgainAfterThreeCycles) {
   EXPECT_EQ(bench.compared(), 60 * kCols);
 }
 
+// One entry a cycle from the cycle in which the array no longer reads this half, while the last
+// ones are still on their way.
+TEST(PeArray, EntriesAreDrainedRightBehindTheirWrites) {
+  Bench bench(10);
+  for (int c = 0; c < 8 * kCols; ++c) bench.Cycle(false, false, false, 0, 0, std::nullopt, true);
+  for (int words = 3; words <= std::min(kEntries, 12); ++words) {
+    for (int i = 0; i < words; ++i) bench.Cycle(true, i == 0, true, i, 0, std::nullopt, true);
+    for (int i = 0; i < words; ++i) bench.Cycle(true, i == 0, false, i, 0, std::nullopt, true);
+    // The other half goes on meanwhile.
+    for (int i = 0; i < 2 * kRows + 1; ++i)
+      bench.Cycle(true, i == 0, true, i % kEntries, 1, std::nullopt, true);
+    for (int i = 0; i < words; ++i) bench.Cycle(true, false, true, i, 1, i, true);
+    for (int i = 0; i < kLatency; ++i) bench.Cycle(false, false, false, 0, 1, std::nullopt, false);
+    ASSERT_FALSE(HasFailure()) << words << " words";
+  }
+  EXPECT_GT(bench.compared(), 0);
+}
+
 // Every sum of two equals is a bit too long, again and again.
 TEST(PeArray, SumsThatOutgrowTheirBitsRaiseTheExponent) {
   Bench bench(11);

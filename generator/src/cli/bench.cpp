@@ -4,16 +4,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <memory>
 #include <optional>
 
 #include "cli/command.h"
 #include "vaultrain/error.h"
+#include "vaultrain/gemm_bench.h"
 #include "vaultrain/isa.h"
 #include "vaultrain/mesh_bench.h"
 #include "vaultrain/output.h"
 #include "vaultrain/paths.h"
 #include "vaultrain/process.h"
+#include "vaultrain/vault_dram.h"
 #include "vaultrain/vault_traffic.h"
 
 namespace vaultrain::cli {
@@ -204,10 +208,147 @@ int RunMesh(const MeshOptions& options) {
   return passed ? 0 : 1;
 }
 
+// ---- gemm
+
+struct GemmCase {
+  GemmShape shape;
+  double least;  // utilisation of 1 x 4 x 16 bf16 that the RTL has to reach
+};
+
+constexpr GemmCase kGemmCases[] = {
+    {{192, 192, 192}, 0.99}, {{96, 96, 96}, 0.985}, {{64, 64, 64}, 0.93}, {{24, 32, 32}, 0.83},
+    {{13, 17, 19}, 0.40},    {{12, 16, 16}, 0.50},  {{1, 64, 64}, 0.20},
+};
+
+struct GemmOptions {
+  JsonOptions json;
+  VariantOptions variant;
+  std::vector<std::string> shapes;
+  bool fp32_results = false;
+  uint32_t seed = 1;
+};
+
+std::string ShapeText(const GemmShape& s) { return fmt::format("{}x{}x{}", s.m, s.n, s.k); }
+
+GemmShape ParseShape(const std::string& text) {
+  GemmShape shape;
+  std::array<int64_t*, 3> sides = {&shape.m, &shape.n, &shape.k};
+  const char* at = text.data();
+  const char* end = at + text.size();
+  for (size_t i = 0; i < sides.size(); ++i) {
+    const auto read = std::from_chars(at, end, *sides[i]);
+    const bool closed =
+        i + 1 == sides.size() ? read.ptr == end : read.ptr != end && *read.ptr == 'x';
+    if (read.ec != std::errc() || !closed || *sides[i] < 1 || *sides[i] > 65535) {
+      RefuseInput("--shape {}: no shape; accepted: MxNxK, each 1 to 65535, as in 64x64x64", text);
+    }
+    at = read.ptr + 1;
+  }
+  return shape;
+}
+
+std::string RepeatCommand(const GemmOptions& options, const GemmShape& shape) {
+  std::vector<std::string> argv = {"vaultrain", "bench", "gemm", options.variant.variant};
+  for (const std::string& set : options.variant.overrides) argv.insert(argv.end(), {"--set", set});
+  argv.insert(argv.end(), {"--shape", ShapeText(shape)});
+  if (options.fp32_results) argv.emplace_back("--fp32");
+  argv.insert(argv.end(), {"--seed", fmt::format("{}", options.seed)});
+  return ShellLine(argv);
+}
+
+// What the RTL has to reach, if the variant is of the kind that the list is for.
+std::optional<double> LeastOf(const Variant& variant, const GemmShape& shape, bool fp32_results) {
+  const Variant::Array& array = variant.array;
+  if (variant.operand_format != NumberFormat::kBf16 || fp32_results || array.rows != 1 ||
+      array.cols != 4 || array.lanes != 16) {
+    return std::nullopt;
+  }
+  for (const GemmCase& one : kGemmCases) {
+    if (one.shape.m == shape.m && one.shape.n == shape.n && one.shape.k == shape.k)
+      return one.least;
+  }
+  return std::nullopt;
+}
+
+int RunGemm(const GemmOptions& options) {
+  const Variant variant = options.variant.Load();
+  const VaultDram dram = LoadVaultDram(variant, Resources());
+  const int64_t room = int64_t{variant.scratchpad.kib} * 1024;
+  auto bytes_of = [&](const GemmShape& shape) {
+    return GemmBytes(variant, PlanGemm(variant, shape), options.fp32_results);
+  };
+  std::vector<GemmShape> shapes;
+  for (const std::string& text : options.shapes) {
+    shapes.push_back(ParseShape(text));
+    const int64_t bytes = bytes_of(shapes.back());
+    if (bytes > room) {
+      RefuseInput(
+          "--shape {}: operands and results take {} bytes of the scratchpad; accepted: at most {} "
+          "(scratchpad.kib)",
+          text, bytes, room);
+    }
+  }
+  if (shapes.empty()) {
+    for (const GemmCase& one : kGemmCases) {
+      if (bytes_of(one.shape) <= room)
+        shapes.push_back(one.shape);
+      else
+        fmt::print("{} does not fit the scratchpad\n", ShapeText(one.shape));
+    }
+  }
+  fmt::print("{:<14} {:>9} {:>10} {:>11} {:>6} {:>10} {:<9} {}\n", "case", "cycles", "MACs",
+             "utilisation", "least", "estimate", "streamed", "passed");
+  size_t failures = 0;
+  Json list = Json::array();
+  for (const GemmShape& shape : shapes) {
+    const GemmRun run =
+        MeasureGemm(variant, dram, shape, options.fp32_results, options.seed, Resources());
+    const std::optional<double> least = LeastOf(variant, shape, options.fp32_results);
+    const bool passed = run.passed && run.utilisation >= least.value_or(0);
+    failures += passed ? 0 : 1;
+    const GemmPlan& plan = run.plan;
+    fmt::print("{:<14} {:>9} {:>10} {:>11.4f} {:>6} {:>10.0f} {:<9} {}\n", ShapeText(shape),
+               run.cycles, run.macs, run.utilisation, least ? fmt::format("{:.3f}", *least) : "",
+               plan.cycles, fmt::format("{} by {}", plan.swapped ? "B" : "A", plan.set_rows),
+               passed ? "yes" : "NO");
+    if (!run.message.empty()) fmt::print("  {}\n", run.message);
+    if (!passed) fmt::print("  repeat: {}\n", RepeatCommand(options, shape));
+    std::fflush(stdout);
+    list.push_back({{"case", ShapeText(shape)},
+                    {"passed", passed},
+                    {"cycles", run.cycles},
+                    {"macs", run.macs},
+                    {"utilisation", run.utilisation},
+                    {"repeat", RepeatCommand(options, shape)},
+                    {"m", shape.m},
+                    {"n", shape.n},
+                    {"k", shape.k},
+                    {"least_utilisation", least ? Json(*least) : Json()},
+                    {"estimated_cycles", plan.cycles},
+                    {"streamed", plan.swapped ? "B" : "A"},
+                    {"rows_of_a_set", plan.set_rows},
+                    {"message", run.message}});
+  }
+  fmt::print(
+      "cycles: from the token that lets the first COMPUTE start, its operands being in the\n"
+      "scratchpad, to the last result there. streamed: the operand whose rows pass the array, rows "
+      "of a\nset; with B the result is the transpose of C.\n{} of {} cases missed\n",
+      failures, list.size());
+  WriteJson(options.json, "bench",
+            {{"variant", variant.name},
+             {"seed", options.seed},
+             {"result_format", options.fp32_results ? "fp32" : FormatName(variant.operand_format)},
+             {"macs_per_cycle", variant.MacsPerCycle()},
+             {"failures", failures},
+             {"rows", list}});
+  return static_cast<int>(failures == 0 ? ExitStatus::kDone : ExitStatus::kCheckFailed);
+}
+
 const Command kBench(
     80, "bench", "Measure a part of a variant on its RTL",
     "  vaultrain bench memory nano --json memory.json\n"
-    "  vaultrain bench mesh cube",
+    "  vaultrain bench mesh cube\n"
+    "  vaultrain bench gemm nano --shape 48x48x48 --shape 1x128x64",
     [](CLI::App& app) -> std::function<int()> {
       app.require_subcommand(1);
       auto memory_options = std::make_shared<MemoryOptions>();
@@ -224,7 +365,22 @@ const Command kBench(
       AddOptions(*mesh, mesh_options->variant);
       mesh->add_option("--seed", mesh_options->seed, "Seed of the traffic");
       AddOptions(*mesh, mesh_options->json);
-      return [=] { return memory->parsed() ? RunMemory(*memory_options) : RunMesh(*mesh_options); };
+      auto gemm_options = std::make_shared<GemmOptions>();
+      CLI::App* gemm = app.add_subcommand(
+          "gemm", "Utilisation of matrix products whose operands lie in the scratchpad");
+      AddOptions(*gemm, gemm_options->variant);
+      gemm->add_option("--shape", gemm_options->shapes,
+                       "Rows of A, rows of B, depth of both (repeatable); default: a list of seven")
+          ->type_name("MxNxK")
+          ->expected(1)
+          ->take_all();
+      gemm->add_flag("--fp32", gemm_options->fp32_results, "Results in fp32");
+      gemm->add_option("--seed", gemm_options->seed, "Seed of the operands");
+      AddOptions(*gemm, gemm_options->json);
+      return [=] {
+        if (memory->parsed()) return RunMemory(*memory_options);
+        return gemm->parsed() ? RunGemm(*gemm_options) : RunMesh(*mesh_options);
+      };
     });
 
 }  // namespace
