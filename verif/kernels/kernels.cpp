@@ -406,7 +406,6 @@ void LaneLibrary(Builder& b, Random& random) {
     return Extent{false, write, begin, begin + static_cast<uint64_t>(bytes)};
   };
   b.SetScalar(1, -0.01f);
-  b.SetScalar(2, static_cast<float>(random.Below(1000)));
 
   // ---- windows
   const int64_t slots = Draw(random, 1, 3), width = Draw(random, 4, 9), height = Draw(random, 3, 6);
@@ -484,22 +483,19 @@ void LaneLibrary(Builder& b, Random& random) {
     b.StoreWhole(r, at_r);
   }
 
-  // ---- optimisers; the first and second mean lie in one tensor
+  // ---- optimisers; adam's two states lie in one tensor
   const int g = b.AddTensor("g", ElementFormat::kFp32, 1, groups * cols);
   const int mean = b.AddTensor("m", ElementFormat::kFp32, 1, 2 * groups * cols);
   const int w = b.AddTensor("w", ElementFormat::kFp32, 1, groups * cols);
-  const int copy = b.AddTensor("copy", b.Operand(), 1, groups * cols);
   for (int tensor : {g, w}) b.FillNormal(tensor);
   const uint32_t at_g = b.LoadWhole(g), at_m = b.LoadWhole(mean), at_w = b.LoadWhole(w);
-  const uint32_t at_copy = b.Room(static_cast<uint64_t>(b.RowBytes(copy)));
-  for (int i = 0; i < 2; ++i) {
-    const auto v_slots = static_cast<int>(groups * wide);
-    run_rows(i == 0 ? lanes::SgdMomentum(0.9f, 0.001f, 1, {true, true, 2})
-                    : lanes::Adam(0.9f, 0.999f, 1e-8f, v_slots, 1, {true, false, 0}),
-             {{at_g, true}, {at_m, true}, {at_w, true}, {at_copy}},
+  using enum vaultrain::Optimiser;
+  for (const auto optimiser : {kSgd, kMomentum, kNesterov, kAdam}) {
+    const auto q_slots = static_cast<int>(groups * wide);
+    run_rows(lanes::OptimiserStep({optimiser, 0.001, 0.9, 0.9, 0.999, 1e-8}, 1, q_slots),
+             {{at_g, true}, {at_m, true}, {at_w, true}},
              {extent(false, at_g, b.RowBytes(g)), extent(true, at_m, b.RowBytes(mean)),
-              extent(true, at_w, b.RowBytes(w)), extent(true, at_copy, b.RowBytes(copy))});
-    b.StoreWhole(copy, at_copy);
+              extent(true, at_w, b.RowBytes(w))});
   }
   b.StoreWhole(mean, at_m);
   b.StoreWhole(w, at_w);

@@ -71,11 +71,17 @@ void AddScaled(double factor, const double* x, double* y, int64_t n) {
 
 }  // namespace
 
-Reference::Reference(const TrainingGraph& graph, const std::vector<std::vector<float>>& parameters)
-    : graph_(graph) {
+Reference::Reference(const TrainingGraph& graph, const std::vector<std::vector<float>>& parameters,
+                     const Recipe& recipe)
+    : graph_(graph),
+      of_weights_(OptimiserOf(recipe, false)),
+      of_biases_(OptimiserOf(recipe, true)) {
   for (size_t i = 0; i < graph.tensors.size(); ++i) {
     values_.emplace_back(graph.tensors[i].elements(), 0.0);
     std::copy(parameters[i].begin(), parameters[i].end(), values_[i].begin());
+    for (auto& state : state_) {
+      state.emplace_back(graph.tensors[i].is_parameter() ? values_[i].size() : 0, 0.0);
+    }
   }
 }
 
@@ -226,18 +232,47 @@ void Reference::RunUpdate(const TrainingOp& op, double step_size) {
   const TrainingLayer& layer = graph_.layers[op.layer];
   const double* dz = values_[op.Tensor(Role::kDz)].data();
   const double* x = values_[op.Tensor(Role::kX)].data();
-  double* w = values_[op.Tensor(Role::kW)].data();
-  const int bias = op.Tensor(Role::kB);
   const int64_t pixels = layer.to.pixels();
-  std::vector<double> patch;
+  std::vector<double> patch, dw(layer.out * layer.in), db(layer.out);
   for (int64_t i = 0; i < graph_.batch; ++i) {
     for (int64_t pixel = 0; pixel < pixels; ++pixel) {
       GatherPatch(layer, x + i * layer.from.features(), pixel, patch);
       for (int64_t o = 0; o < layer.out; ++o) {
-        const double step = -step_size * dz[(i * layer.out + o) * pixels + pixel];
-        AddScaled(step, patch.data(), w + o * layer.in, layer.in);
-        if (bias >= 0) values_[bias][o] += step;
+        const double factor = dz[(i * layer.out + o) * pixels + pixel];
+        AddScaled(factor, patch.data(), dw.data() + o * layer.in, layer.in);
+        db[o] += factor;
       }
+    }
+  }
+  Optimise(op.Tensor(Role::kW), dw, step_size);
+  if (op.Tensor(Role::kB) >= 0) Optimise(op.Tensor(Role::kB), db, step_size);
+}
+
+void Reference::Optimise(int tensor, const std::vector<double>& gradient, double step_size) {
+  const bool bias = graph_.tensors[tensor].kind == TensorKind::kBias;
+  const OptimiserConstants& c = bias ? of_biases_ : of_weights_;
+  std::vector<double>& first = state_[0][tensor];
+  std::vector<double>& second = state_[1][tensor];
+  for (size_t i = 0; i < gradient.size(); ++i) {
+    double& w = values_[tensor][i];
+    const double u = gradient[i] + c.decay * w;
+    switch (c.optimiser) {
+      case Optimiser::kSgd:
+        w -= step_size * u;
+        break;
+      case Optimiser::kMomentum:
+        first[i] = c.momentum * first[i] + u;
+        w -= step_size * first[i];
+        break;
+      case Optimiser::kNesterov:
+        first[i] = c.momentum * first[i] + u;
+        w -= step_size * (u + c.momentum * first[i]);
+        break;
+      case Optimiser::kAdam:
+        first[i] = c.beta1 * first[i] + (1 - c.beta1) * u;
+        second[i] = c.beta2 * second[i] + (1 - c.beta2) * u * u;
+        w -= step_size * first[i] / (std::sqrt(second[i]) + c.epsilon);
+        break;
     }
   }
 }
@@ -262,7 +297,7 @@ double Reference::Accuracy(const Dataset& data, const Recipe& recipe) {
 ReferenceRun TrainReference(const TrainingGraph& graph, const Recipe& recipe,
                             const TrainTest& data) {
   ReferenceRun run;
-  Reference reference(graph, StartingParameters(graph, recipe));
+  Reference reference(graph, StartingParameters(graph, recipe), recipe);
   DataOrder order(static_cast<uint32_t>(data.train.size()), static_cast<uint32_t>(graph.batch),
                   recipe.seed);
   int64_t steps = StepCount(recipe, data.train.size());

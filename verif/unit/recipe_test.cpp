@@ -6,7 +6,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
+#include <tuple>
 
 #include "vaultrain/error.h"
 
@@ -63,7 +65,12 @@ TEST(Recipe, RefusesByLineKeyAndRange) {
   ExpectRefused("batch = \"32\"\n", {"batch", "integer"});
   ExpectRefused("learning_rate = nan\n", {"learning_rate", "accepted"});
   ExpectRefused("learning_rate = -1.0\n", {"learning_rate", "accepted"});
-  ExpectRefused("optimiser = \"adam\"\n", {"'adam'", "sgd"});
+  ExpectRefused("optimiser = \"adagrad\"\n", {"'adagrad'", "sgd, momentum, nesterov, adam"});
+  ExpectRefused("momentum = 1.0\n", {"momentum", "0 to 0.999999"});
+  ExpectRefused("beta1 = 1\n", {"beta1", "0 to 0.999999"});
+  ExpectRefused("beta2 = -0.1\n", {"beta2", "0 to 0.999999"});
+  ExpectRefused("epsilon = 0\n", {"epsilon", "1e-12 to 1"});
+  ExpectRefused("weight_decay = 2\n", {"weight_decay", "0 to 1"});
   ExpectRefused("[data]\nset = 1\n", {"'data'", "data_set"});
   ExpectRefused("steps = 10\nepochs = 1\n", {"steps = 10", "epochs = 1"});
   ExpectRefused("steps = 0\n", {"steps", "epochs"});
@@ -78,6 +85,41 @@ TEST(Recipe, LinearScheduleRunsFromRateToEnd) {
   recipe.schedule = "constant";
   EXPECT_EQ(LearningRate(recipe, 199, 200), 0.2);
   EXPECT_EQ(StepSize(recipe, 0, 200), static_cast<float>(0.2 / 32));
+}
+
+TEST(Recipe, OptimisersHaveTheirStatesAndConstants) {
+  const std::vector<std::tuple<std::string, Optimiser, int>> cases = {
+      {"sgd", Optimiser::kSgd, 0},
+      {"momentum", Optimiser::kMomentum, 1},
+      {"nesterov", Optimiser::kNesterov, 1},
+      {"adam", Optimiser::kAdam, 2}};
+  for (const auto& [name, optimiser, states] : cases) {
+    SCOPED_TRACE(name);
+    const Recipe recipe = ParseRecipe(
+        "optimiser = \"" + name + "\"\nbatch = 16\nweight_decay = 0.25\nepsilon = 0.5\n", "r");
+    EXPECT_EQ(StateTensors(recipe), states);
+    const OptimiserConstants weights = OptimiserOf(recipe, false);
+    EXPECT_EQ(weights.optimiser, optimiser);
+    EXPECT_EQ(weights.decay, 4);
+    EXPECT_EQ(weights.epsilon, 8);
+    EXPECT_EQ(weights.momentum, 0.9);
+    EXPECT_EQ(weights.beta1, 0.9);
+    EXPECT_EQ(weights.beta2, 0.999);
+    EXPECT_EQ(OptimiserOf(recipe, true).decay, 0) << "biases do not decay";
+    EXPECT_EQ(OptimiserOf(recipe, true).optimiser, optimiser);
+  }
+}
+
+TEST(Recipe, AdamCorrectsItsStepForTheZeroThatStatesBeginWith) {
+  Recipe recipe = ParseRecipe("optimiser = \"adam\"\nschedule = \"constant\"\n", "r");
+  recipe.learning_rate = 0.01;
+  recipe.beta1 = 0.5;
+  recipe.beta2 = 0.75;
+  EXPECT_EQ(StepSize(recipe, 0, 200), static_cast<float>(0.01 * 0.5 / 0.5));
+  EXPECT_EQ(StepSize(recipe, 1, 200), static_cast<float>(0.01 * std::sqrt(1 - 0.5625) / 0.75));
+  EXPECT_EQ(StepSize(recipe, 1000000, 1000001), 0.01f);
+  recipe.optimiser = "nesterov";
+  EXPECT_EQ(StepSize(recipe, 1, 200), static_cast<float>(0.01 / 32));
 }
 
 }  // namespace

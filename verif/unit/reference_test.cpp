@@ -177,8 +177,83 @@ TEST(Reference, AnUntrainedUniformOutputLosesTheLogarithmOfTheClasses) {
               std::log(8.0), 1e-12);
 }
 
+// Two samples, 1 and 3 of class 0, and weights that leave the classes equal: gradients are -2 and 2
+// by the weights, -1 and 1 by the biases. Each step starts from weights 1 and biases 0 again; only
+// the state goes on.
+class OptimiserByHand : public testing::Test {
+ protected:
+  void ExpectSteps(const std::string& optimiser, const std::vector<std::vector<double>>& weights,
+                   const std::vector<std::vector<double>>& biases) {
+    const Recipe recipe = ParseRecipe(
+        "optimiser = \"" + optimiser + "\"\nschedule = \"constant\"\nlearning_rate = 0.25\n" +
+            "batch = 2\nweight_decay = 0.25\nmomentum = 0.5\nbeta1 = 0.5\nbeta2 = 0.75\n" +
+            "epsilon = 0.25\n",
+        "by hand");
+    const TrainingGraph graph =
+        Differentiate(ParseOnnx(MakeFullyConnected("net", {1, 2}), "net"), recipe.batch);
+    Reference reference(graph, StartingParameters(graph, recipe), recipe);
+    const TrainingOp& forward = graph.ops[0];
+    std::vector<double>& w = reference.tensor(forward.Tensor(Role::kW));
+    std::vector<double>& b = reference.tensor(forward.Tensor(Role::kB));
+    for (size_t step = 0; step < weights.size(); ++step) {
+      w = {1, 1};
+      b = {0, 0};
+      reference.Step(std::vector<float>{1, 3}, std::vector<uint8_t>{0, 0},
+                     static_cast<double>(StepSize(recipe, static_cast<int64_t>(step), 10)));
+      for (size_t j = 0; j < 2; ++j) {
+        EXPECT_NEAR(w[j], weights[step][j], 1e-7) << "weight " << j << ", step " << step;
+        EXPECT_NEAR(b[j], biases[step][j], 1e-7) << "bias " << j << ", step " << step;
+      }
+    }
+  }
+};
+
+// u = -2 + 0.5, 2 + 0.5 of the weights, with d = 0.25 * 2; s = -0.25 / 2.
+TEST_F(OptimiserByHand, Sgd) {
+  const std::vector<double> w = {1 + 1.5 / 8, 1 - 2.5 / 8}, b = {1.0 / 8, -1.0 / 8};
+  ExpectSteps("sgd", {w, w}, {b, b});
+}
+
+// v is u, 1.5 u, 1.75 u.
+TEST_F(OptimiserByHand, Momentum) {
+  ExpectSteps("momentum", {{1.1875, 0.6875}, {1.28125, 0.53125}, {1.328125, 0.453125}},
+              {{0.125, -0.125}, {0.1875, -0.1875}, {0.21875, -0.21875}});
+}
+
+// One step ahead of momentum.
+TEST_F(OptimiserByHand, Nesterov) {
+  ExpectSteps("nesterov", {{1.28125, 0.53125}, {1.328125, 0.453125}},
+              {{0.1875, -0.1875}, {0.21875, -0.21875}});
+}
+
+// Of equal gradients the corrected means are u and u^2; epsilon * B = 0.5 becomes
+// 0.5 / sqrt(1 - 0.75^t): 1, then 0.7559289.
+TEST_F(OptimiserByHand, Adam) {
+  ExpectSteps("adam",
+              {{1 + 0.25 * 1.5 / 2.5, 1 - 0.25 * 2.5 / 3.5},
+               {1 + 0.25 * 1.5 / 2.2559289, 1 - 0.25 * 2.5 / 3.2559289}},
+              {{0.125, -0.125}, {0.25 / 1.7559289, -0.25 / 1.7559289}});
+}
+
 TEST(Reference, TinyLearnsDrawnDigits) {
   EXPECT_GE(TrainShipped("tiny", std::nullopt).test_accuracy, 0.84);
+}
+
+TEST(Reference, OtherOptimisersTeachTinyAtLeastAsMuchAsSgd) {
+  const fs::path file = FindNetwork("tiny", {kNetworks});
+  Recipe recipe = RecipeOf(file);
+  const TrainingGraph graph = Differentiate(ReadOnnx(file), recipe.batch);
+  const TrainTest data = LoadData(std::nullopt, recipe.data_set, graph.features, graph.classes);
+  const double sgd = TrainReference(graph, recipe, data).test_accuracy;
+  std::cout << "sgd " << sgd << "\n";
+  for (const auto& [optimiser, rate] :
+       {std::pair{"momentum", 0.08}, {"nesterov", 0.08}, {"adam", 0.02}}) {
+    recipe.optimiser = optimiser;
+    recipe.learning_rate = rate;
+    const double accuracy = TrainReference(graph, recipe, data).test_accuracy;
+    std::cout << optimiser << " " << accuracy << "\n";
+    EXPECT_GE(accuracy, sgd) << optimiser;
+  }
 }
 
 TEST(Reference, MlpLearnsDrawnDigitsInTwoHundredSteps) {

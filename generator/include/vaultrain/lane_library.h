@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "vaultrain/lane_program.h"
+#include "vaultrain/recipe.h"
 
 namespace vaultrain::lanes {
 
@@ -72,24 +73,14 @@ Program TanhBackward();
 // h, operands.
 Program LstmCellForward(int gate_slots);
 
-// ---- optimisers; wide values in place, and with `narrow` a copy of the weights as operands,
-// rounded at random if `random`
+// ---- optimisers
 
-struct NarrowCopy {
-  bool narrow = false;
-  bool random = false;
-  int seed_scalar = 0;  // its bits restart the generators; the host changes them from step to step
-};
-
-// v = momentum * v + g + decay * w; w = w + step * v. Streams: 0 g, 1 v, 2 w, 3 the copy. The step
-// is in a scalar register, with its sign.
-Program SgdMomentum(float momentum, float decay, int step_scalar, const NarrowCopy& copy);
-
-// m = beta1 * m + (1 - beta1) * g, v = beta2 * v + (1 - beta2) * g^2, w = w + step * m / (sqrt v +
-// epsilon). Streams: 0 g, 1 m and v, `v_slots` behind, 2 w, 3 the copy. The step holds -rate and
-// the corrections of both means.
-Program Adam(float beta1, float beta2, float epsilon, int v_slots, int step_scalar,
-             const NarrowCopy& copy);
+// A step of recipe.h; all wide, state and weights in place. Streams: 0 g, 1 the state (none of sgd;
+// of adam m, and q `q_slots` behind), 2 w. The scalar register holds s, with its sign. Constants
+// are rounded once, 1 - beta too; adam wants |u| below 2^63, whose square is finite. A state is off
+// by at most 10 * 2^-24 of the magnitudes that it sums, the change of w by 24 * 2^-24; in adam,
+// where decay cancels the gradient, by more, as its root then is.
+Program OptimiserStep(const OptimiserConstants& constants, int step_scalar, int q_slots = 0);
 
 // ---- parts of programs
 

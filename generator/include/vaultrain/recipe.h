@@ -25,15 +25,18 @@ inline constexpr int64_t kMaxBatch = 65536;
 struct Recipe {
   std::string data_set;        // "digits", "cifar": from --data, or drawn without
   std::string loss;            // "softmax-cross-entropy"
-  std::string optimiser;       // "sgd"
+  std::string optimiser;       // "sgd", "momentum", "nesterov", "adam"
   std::string initialisation;  // "he-normal"
   std::string schedule;        // "constant", "linear"
   double learning_rate;
   double learning_rate_end;  // linear: reached one step after the last
-  int64_t batch;             // samples
-  int64_t steps;             // 0: given by epochs
-  int64_t epochs;            // 0: given by steps; not both
-  double input_mean;         // of pixel / 255
+  double momentum;           // "momentum", "nesterov"
+  double weight_decay;
+  double beta1, beta2, epsilon;  // "adam"
+  int64_t batch;                 // samples
+  int64_t steps;                 // 0: given by epochs
+  int64_t epochs;                // 0: given by steps; not both
+  double input_mean;             // of pixel / 255
   double input_deviation;
   uint64_t seed;
 };
@@ -84,7 +87,36 @@ int64_t StepCount(const Recipe& recipe, int64_t train_samples);
 // Of step 0 .. steps-1. Linear: learning_rate + (learning_rate_end - learning_rate) * step / steps.
 double LearningRate(const Recipe& recipe, int64_t step, int64_t steps);
 
-// What UP multiplies with: learning rate / batch, rounded once to float.
+// ---- the optimiser
+//
+// What UP does to a parameter w, with g the gradient by w of the loss summed over the batch of B
+// samples, d = weight_decay * B for weights and 0 for biases, and s = -StepSize:
+//
+//   sgd       w += s * (g + d w)
+//   momentum  v = momentum * v + g + d w;  w += s * v
+//   nesterov  u = g + d w;  v = momentum * v + u;  w += s * (u + momentum * v)
+//   adam      u = g + d w;  m = beta1 m + (1 - beta1) u;  q = beta2 q + (1 - beta2) u^2
+//             w += s * m / (sqrt q + epsilon * B)
+//
+// Each takes w as it was before the step. v, m and q, one value for each of w, start at zero.
+
+enum class Optimiser { kSgd, kMomentum, kNesterov, kAdam };
+
+struct OptimiserConstants {
+  Optimiser optimiser = Optimiser::kSgd;
+  double decay = 0;  // d
+  double momentum = 0;
+  double beta1 = 0, beta2 = 0;
+  double epsilon = 0;  // epsilon * B
+};
+
+OptimiserConstants OptimiserOf(const Recipe& recipe, bool of_bias);
+
+// State tensors of each parameter: none; v; m and q.
+int StateTensors(const Recipe& recipe);
+
+// -s of a step, rounded once to float: learning rate / B, and of adam, with t = step + 1,
+// learning rate * sqrt(1 - beta2^t) / (1 - beta1^t).
 float StepSize(const Recipe& recipe, int64_t step, int64_t steps);
 
 }  // namespace vaultrain

@@ -10,13 +10,16 @@
 //       loss[i] = -log softmax(logits[i])[label[i]]         per sample
 //       dZ = softmax(logits) - onehot(label)                per sample, not divided by the batch
 //   BP  dX = gradient by X of sum(dZ * Y), then 0 where X <= 0 if mask is set
-//   UP  W -= step_size * gradient by W of sum(dZ * Y)
-//       b -= step_size * (sum of dZ over samples and pixels)
+//   UP  dW = gradient by W of sum(dZ * Y), db = sum of dZ over samples and pixels
+//       W, b and their state from these by the optimiser of recipe.h; sgd without decay is
+//       W -= step_size * dW, b -= step_size * db
 //
-// with step_size = learning rate / batch, so that a step descends the mean loss. X is the layer's
-// input, Y its output, dZ the gradient of the loss by the layer's sum before the ReLU. dX of a
-// layer is dZ of the one before (its mask is that layer's ReLU). A layer with no weights before it
-// has no BP. A BP or UP of a layer may start once its dZ is whole; BP reads W as it was before UP.
+// with step_size = learning rate / batch, so that a step descends the mean loss; adam has its own
+// (StepSize), as its quotient does not grow with the batch. Weight decay is of W only. X is the
+// layer's input, Y its output, dZ the gradient of the loss by the layer's sum before the ReLU. dX
+// of a layer is dZ of the one before (its mask is that layer's ReLU). A layer with no weights
+// before it has no BP. A BP or UP of a layer may start once its dZ is whole; BP reads W as it was
+// before UP.
 //
 // (*) is a convolution: Y[o][y][x] = sum over ky, kx, c of W[o][ky][kx][c] *
 // X[c][y * stride + ky * dilation - pad][x * ..], X being zero outside. A fully connected layer is

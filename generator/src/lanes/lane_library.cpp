@@ -44,16 +44,6 @@ void EmitScatter(Section& section, int value, int scratch, int tap, Scatter scat
   }
 }
 
-void EmitCopy(Program& program, int w, int scratch, const NarrowCopy& copy) {
-  if (!copy.narrow) return;
-  if (!copy.random) {
-    program.body.StoreOperand(w, 3);
-    return;
-  }
-  program.init.Scalar(scratch, copy.seed_scalar).Seed(scratch);
-  program.body.StoreRandom(w, 3);
-}
-
 }  // namespace
 
 // ---- windows
@@ -211,37 +201,49 @@ Program LstmCellForward(int gate_slots) {
 
 // ---- optimisers
 
-Program SgdMomentum(float momentum, float decay, int step_scalar, const NarrowCopy& copy) {
-  constexpr int kG = 0, kV = 1, kW = 2, kMomentum = 3, kDecay = 4, kStep = 5, kScratch = 6;
+Program OptimiserStep(const OptimiserConstants& constants, int step_scalar, int q_slots) {
+  constexpr int kU = 0, kW = 1, kV = 2, kQ = 3, kRoot = 4, kStep = 5, kDecay = 6, kMomentum = 7;
+  constexpr int kBeta1 = 8, kRest1 = 9, kBeta2 = 10, kRest2 = 11, kEpsilon = 12, kZero = 13;
   Program program;
-  program.init.Constant(kMomentum, momentum).Scalar(kStep, step_scalar);
-  if (decay != 0) program.init.Constant(kDecay, decay);
-  program.body.LoadWide(kG, 0).LoadWide(kV, 1).LoadWide(kW, 2);
-  if (decay != 0) program.body.Mad(kG, kW, kDecay, kG);
-  program.body.Mad(kV, kV, kMomentum, kG).Mad(kW, kV, kStep, kW);
-  program.body.StoreWide(kV, 1).StoreWide(kW, 2);
-  EmitCopy(program, kW, kScratch, copy);
-  return program;
-}
-
-Program Adam(float beta1, float beta2, float epsilon, int v_slots, int step_scalar,
-             const NarrowCopy& copy) {
-  constexpr int kG = 0, kM = 1, kV = 2, kW = 3, kRoot = 4, kStep = 5, kZero = 6;
-  constexpr int kBeta1 = 7, kRest1 = 8, kBeta2 = 9, kRest2 = 10, kEpsilon = 11, kScratch = 12;
-  Program program;
-  program.init.Constant(kBeta1, beta1).Constant(kRest1, 1 - beta1);
-  program.init.Constant(kBeta2, beta2).Constant(kRest2, 1 - beta2);
-  program.init.Constant(kEpsilon, epsilon).Constant(kZero, 0).Scalar(kStep, step_scalar);
+  Section& init = program.init;
   Section& body = program.body;
-  body.LoadWide(kG, 0).LoadWide(kM, 1).LoadWide(kV, 1, v_slots).LoadWide(kW, 2);
-  body.Mul(kM, kM, kBeta1).Mad(kM, kG, kRest1, kM);
-  body.Mul(kG, kG, kG).Mul(kV, kV, kBeta2).Mad(kV, kG, kRest2, kV);
-  body.StoreWide(kM, 1).StoreWide(kV, 1, v_slots);
-  // The root of zero is zero, not zero times infinity.
-  body.Rsqrt(kRoot, kV).Mul(kRoot, kRoot, kV).Sel(kRoot, kV, kRoot, kZero);
-  body.Add(kRoot, kRoot, kEpsilon).Recip(kRoot, kRoot).Mul(kRoot, kRoot, kM);
-  body.Mad(kW, kRoot, kStep, kW).StoreWide(kW, 2);
-  EmitCopy(program, kW, kScratch, copy);
+  const auto constant = [&](int reg, double value) {
+    init.Constant(reg, static_cast<float>(value));
+  };
+  init.Scalar(kStep, step_scalar);
+  body.LoadWide(kU, 0).LoadWide(kW, 2);
+  if (constants.decay != 0) {
+    constant(kDecay, constants.decay);
+    body.Mad(kU, kW, kDecay, kU);
+  }
+  switch (constants.optimiser) {
+    case Optimiser::kSgd:
+      body.Mad(kW, kU, kStep, kW);
+      break;
+    case Optimiser::kMomentum:
+    case Optimiser::kNesterov:
+      constant(kMomentum, constants.momentum);
+      body.LoadWide(kV, 1).Mad(kV, kV, kMomentum, kU).StoreWide(kV, 1);
+      if (constants.optimiser == Optimiser::kNesterov) body.Mad(kV, kV, kMomentum, kU);
+      body.Mad(kW, kV, kStep, kW);
+      break;
+    case Optimiser::kAdam:
+      constant(kBeta1, constants.beta1);
+      constant(kRest1, 1 - constants.beta1);
+      constant(kBeta2, constants.beta2);
+      constant(kRest2, 1 - constants.beta2);
+      constant(kEpsilon, constants.epsilon);
+      constant(kZero, 0);
+      body.LoadWide(kV, 1).Mul(kV, kV, kBeta1).Mad(kV, kU, kRest1, kV).StoreWide(kV, 1);
+      body.LoadWide(kQ, 1, q_slots).Mul(kQ, kQ, kBeta2);
+      body.Mul(kU, kU, kU).Mad(kQ, kU, kRest2, kQ).StoreWide(kQ, 1, q_slots);
+      // The root of zero is zero, not zero times infinity.
+      body.Rsqrt(kRoot, kQ).Mul(kRoot, kRoot, kQ).Sel(kRoot, kQ, kRoot, kZero);
+      body.Add(kRoot, kRoot, kEpsilon).Recip(kRoot, kRoot).Mul(kRoot, kRoot, kV);
+      body.Mad(kW, kRoot, kStep, kW);
+      break;
+  }
+  body.StoreWide(kW, 2);
   return program;
 }
 

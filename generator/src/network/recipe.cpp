@@ -7,6 +7,7 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <fstream>
@@ -19,9 +20,14 @@
 namespace vaultrain {
 namespace {
 
+// In the order of Optimiser.
+constexpr std::array<std::string_view, 4> kOptimiserNames = {"sgd", "momentum", "nesterov", "adam"};
+
 std::vector<RecipeKey> MakeKeys() {
   using enum RecipeKeyType;
   constexpr double kMaxSteps = 1e9;
+  // 1 - beta keeps its digits in fp32.
+  constexpr double kMaxDecayRate = 0.999999;
   return {
       {"data_set",
        kChoice,
@@ -40,7 +46,14 @@ std::vector<RecipeKey> MakeKeys() {
        {"softmax-cross-entropy"},
        "loss, the mean over the batch",
        &Recipe::loss},
-      {"optimiser", kChoice, "sgd", 0, 0, {"sgd"}, "optimiser", &Recipe::optimiser},
+      {"optimiser",
+       kChoice,
+       "sgd",
+       0,
+       0,
+       {kOptimiserNames.begin(), kOptimiserNames.end()},
+       "how a step changes the parameters, as below",
+       &Recipe::optimiser},
       {"initialisation",
        kChoice,
        "he-normal",
@@ -73,6 +86,46 @@ std::vector<RecipeKey> MakeKeys() {
        {},
        "learning rate that a linear schedule reaches after the last step",
        &Recipe::learning_rate_end},
+      {"momentum",
+       kReal,
+       "0.9",
+       0,
+       kMaxDecayRate,
+       {},
+       "momentum, nesterov: what is left of the last step's velocity",
+       &Recipe::momentum},
+      {"weight_decay",
+       kReal,
+       "0.0",
+       0,
+       1,
+       {},
+       "times the weight, added to its mean gradient; biases do not decay",
+       &Recipe::weight_decay},
+      {"beta1",
+       kReal,
+       "0.9",
+       0,
+       kMaxDecayRate,
+       {},
+       "adam: what is left of the mean gradient",
+       &Recipe::beta1},
+      {"beta2",
+       kReal,
+       "0.999",
+       0,
+       kMaxDecayRate,
+       {},
+       "adam: what is left of the mean square gradient",
+       &Recipe::beta2},
+      {"epsilon",
+       kReal,
+       "1e-8",
+       1e-12,
+       1,
+       {},
+       "adam: added to the root of the mean square",
+       &Recipe::epsilon},
       {"batch",
        kInteger,
        "32",
@@ -288,8 +341,38 @@ double LearningRate(const Recipe& recipe, int64_t step, int64_t steps) {
   return recipe.learning_rate + (recipe.learning_rate_end - recipe.learning_rate) * done;
 }
 
+OptimiserConstants OptimiserOf(const Recipe& recipe, bool of_bias) {
+  const auto batch = static_cast<double>(recipe.batch);
+  const auto* name = std::find(kOptimiserNames.begin(), kOptimiserNames.end(), recipe.optimiser);
+  return {static_cast<Optimiser>(name - kOptimiserNames.begin()),
+          of_bias ? 0.0 : recipe.weight_decay * batch,
+          recipe.momentum,
+          recipe.beta1,
+          recipe.beta2,
+          recipe.epsilon * batch};
+}
+
+int StateTensors(const Recipe& recipe) {
+  switch (OptimiserOf(recipe, true).optimiser) {
+    case Optimiser::kSgd:
+      return 0;
+    case Optimiser::kMomentum:
+    case Optimiser::kNesterov:
+      return 1;
+    case Optimiser::kAdam:
+      break;
+  }
+  return 2;
+}
+
 float StepSize(const Recipe& recipe, int64_t step, int64_t steps) {
-  return static_cast<float>(LearningRate(recipe, step, steps) / static_cast<double>(recipe.batch));
+  const double rate = LearningRate(recipe, step, steps);
+  if (OptimiserOf(recipe, true).optimiser != Optimiser::kAdam) {
+    return static_cast<float>(rate / static_cast<double>(recipe.batch));
+  }
+  const auto t = static_cast<double>(step + 1);
+  return static_cast<float>(rate * std::sqrt(1 - std::pow(recipe.beta2, t)) /
+                            (1 - std::pow(recipe.beta1, t)));
 }
 
 }  // namespace vaultrain

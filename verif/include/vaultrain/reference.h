@@ -6,6 +6,7 @@
 #ifndef VAULTRAIN_REFERENCE_H_
 #define VAULTRAIN_REFERENCE_H_
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -19,11 +20,13 @@ namespace vaultrain {
 // Runs the operations of a TrainingGraph, each by its definition in training_graph.h, in double.
 class Reference {
  public:
-  // parameters: one vector per tensor, as StartingParameters gives them.
-  Reference(const TrainingGraph& graph, const std::vector<std::vector<float>>& parameters);
+  // parameters: one vector per tensor, as StartingParameters gives them. Of the recipe only the
+  // optimiser counts, and its batch.
+  Reference(const TrainingGraph& graph, const std::vector<std::vector<float>>& parameters,
+            const Recipe& recipe = DefaultRecipe());
 
-  // One step over inputs [batch][features] and labels [batch]; afterwards tensor() shows every
-  // tensor of the step, parameters already updated. Returns the mean loss of the batch.
+  // One step over inputs [batch][features] and labels [batch] by a StepSize; afterwards tensor()
+  // shows every tensor of the step, parameters already updated. Returns the mean loss of the batch.
   double Step(std::span<const float> inputs, std::span<const uint8_t> labels, double step_size);
 
   // The same in parts: FF with the loss and its gradient; then BP and UP.
@@ -32,6 +35,9 @@ class Reference {
 
   // Values of a tensor of the training graph, row-major; the caller may change parameters.
   std::vector<double>& tensor(int index) { return values_[index]; }
+
+  // State of a parameter, which < StateTensors: v; or m, q.
+  std::vector<double>& state(int index, int which) { return state_[which][index]; }
 
   // The share of samples whose largest logit (the first, if several) is the label's.
   double Accuracy(const Dataset& data, const Recipe& recipe);
@@ -43,10 +49,14 @@ class Reference {
   void RunBackward(const TrainingOp& op);
   void RunPoolBackward(const TrainingOp& op);
   void RunUpdate(const TrainingOp& op, double step_size);
+  // One step of the optimiser on a parameter.
+  void Optimise(int tensor, const std::vector<double>& gradient, double step_size);
   void Mask(const TrainingOp& op);
 
   const TrainingGraph& graph_;
+  OptimiserConstants of_weights_, of_biases_;
   std::vector<std::vector<double>> values_;
+  std::array<std::vector<std::vector<double>>, 2> state_;  // [which][tensor]
 };
 
 struct ReferenceRun {
