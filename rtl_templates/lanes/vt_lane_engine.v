@@ -10,7 +10,8 @@
 // A group goes down the pipe each cycle; an instruction waits until what it may read of the one before is written. So
 // there is no other hazard: an instruction takes as many cycles as it has groups, or 7.
 //
-// Latency     a job starts with the words of its program + 4 cycles, and completes when all it wrote is written.
+// Latency     the first group comes scratchpad words of the program + 6 cycles after the job; the job completes when all
+//             it wrote is written.
 // Throughput  1 group per cycle and instruction from 7 groups up; functions take Cols / FunctionLanes cycles a group; a
 //             move from other groups waits for all that is under way, a load for all stores before it.
 // Numerics    vaultrain/lane_program.h; bit-exact with golden::RunLanes.

@@ -6,8 +6,8 @@
 // An iteration is section body, with init before it in the first iteration of loops 1 to level, and final behind it in
 // the last. The program lies in one piece, so that an iteration is one run of its words.
 //
-// Latency     words of the program + 2 cycles from start_i to the first instruction, a scratchpad word a cycle; 3 cycles
-//             from an instruction to the next, 5 over the end of an iteration, 2 more with a constant.
+// Latency     scratchpad words of the program + 5 cycles from start_i to the first instruction; 3 cycles from an
+//             instruction to the next, 4 over the end of an iteration, 2 more with a constant.
 
 `default_nettype none
 `include "vt_isa.vh"

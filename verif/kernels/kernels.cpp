@@ -475,7 +475,7 @@ void LaneLibrary(Builder& b, Random& random) {
   const lanes::Program element_wise[] = {lanes::AddTensors(true),        lanes::MultiplyTensors(),
                                          lanes::LeakyReluBackward(0.1f), lanes::SigmoidForward(),
                                          lanes::TanhForward(),           lanes::SigmoidBackward(),
-                                         lanes::LeakyReluForward(0.01f)};
+                                         lanes::LeakyReluForward(0.01f), lanes::Dropout(0.3f, 2)};
   for (const lanes::Program& program : element_wise) {
     run_rows(program, {{at_p}, {at_q}, {at_r}},
              {extent(false, at_p, b.RowBytes(p)), extent(false, at_q, b.RowBytes(q)),

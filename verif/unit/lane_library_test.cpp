@@ -269,6 +269,67 @@ TEST_P(Lanes, SumPoolTakesTheMeanOfAnImage) {
   }
 }
 
+// ---- normalisation
+
+TEST_P(Lanes, BatchNormalisation) {
+  constexpr uint32_t kX = 0, kY = 0x8000, kStatistics = 0x10000, kGamma = 0x11000, kDy = 0x14000;
+  constexpr int kPlaces = 5 * 6, kChannels = 24;
+  const auto wide_slots = 4 / OperandBytes();
+  const int slots = kChannels / kCols;
+  const std::vector<double> x = PutRandom(kX, kPlaces * kChannels, 3);
+  const std::vector<double> dy = PutRandom(kDy, kPlaces * kChannels);
+  const int behind = slots * wide_slots;  // from one value of all channels to the next
+  std::normal_distribution<float> normal;
+  for (size_t c = 0; c < 2 * kChannels; ++c) PutWide(kGamma, c, normal(random_));
+  // Two blocks of channels, one after the other.
+  Job job;
+  job.groups = slots / 2;
+  job.bounds = {6, 5, 2};
+  job.level = 2;
+  const Stream places = {0, {1, slots, 6 * slots, slots / 2}};
+  const Stream channels = {0, {wide_slots, 0, 0, behind / 2}};
+  const auto at = [](Stream stream, uint32_t base) {
+    stream.base = base;
+    return stream;
+  };
+  job.streams = {at(places, kX), at(places, kY), at(channels, kStatistics), at(channels, kGamma)};
+  const auto epsilon = 1e-3f;
+  Run(BatchNormStatistics(kPlaces, epsilon, behind), job);
+  Run(BatchNormForward(behind, behind, false), job);
+  Job back = job;
+  back.streams[0] = at(places, kDy);
+  back.streams[1] = at(places, kX);
+  back.streams[3] = at(channels, kGamma + 2 * 4 * kChannels);
+  Run(BatchNormGradients(behind, behind), back);
+  back.streams[3] = at(channels, kGamma);
+  const int dx_slots = 0x4000 / (kCols * OperandBytes());
+  Run(BatchNormBackward(kPlaces, behind, 2 * behind, 3 * behind, dx_slots), back);
+  for (size_t c = 0; c < kChannels; ++c) {
+    double mean = 0, square = 0, dgamma = 0, dbeta = 0;
+    for (size_t p = 0; p < kPlaces; ++p) mean += x[p * kChannels + c] / kPlaces;
+    for (size_t p = 0; p < kPlaces; ++p) {
+      square += std::pow(x[p * kChannels + c] - mean, 2) / kPlaces;
+    }
+    const double rstd = 1 / std::sqrt(square + static_cast<double>(epsilon));
+    const auto gamma = static_cast<double>(Wide(kGamma, c));
+    const auto beta = static_cast<double>(Wide(kGamma, kChannels + c));
+    for (size_t p = 0; p < kPlaces; ++p) {
+      const double normed = (x[p * kChannels + c] - mean) * rstd;
+      dgamma += dy[p * kChannels + c] * normed;
+      dbeta += dy[p * kChannels + c];
+    }
+    EXPECT_NEAR(static_cast<double>(Wide(kGamma, 2 * kChannels + c)), dgamma, 2e-5);
+    EXPECT_NEAR(static_cast<double>(Wide(kGamma, 3 * kChannels + c)), dbeta, 2e-5);
+    for (size_t p = 0; p < kPlaces; ++p) {
+      const size_t i = p * kChannels + c;
+      const double normed = (x[i] - mean) * rstd;
+      ExpectOperand(kY, i, normed * gamma + beta, 1e-5);
+      const double dx = gamma * rstd * (dy[i] - dbeta / kPlaces - normed * dgamma / kPlaces);
+      ExpectOperand(kDy + 0x4000, i, dx, 1e-5);
+    }
+  }
+}
+
 // ---- element by element
 
 constexpr uint32_t kA = 0, kB = 0x8000, kOut = 0x10000;
@@ -297,6 +358,29 @@ TEST_P(Lanes, LeakyRelu) {
   for (size_t i = 0; i < kCount; ++i) ExpectOperand(kOut, i, x[i] > 0 ? x[i] : x[i] / 8);
   RunRows(LeakyReluBackward(slope), kGroups, {{kB}, {kA}, {kOut}});
   for (size_t i = 0; i < kCount; ++i) ExpectOperand(kOut, i, x[i] > 0 ? dy[i] : dy[i] / 8);
+}
+
+TEST_P(Lanes, DropoutKeepsTheSameElementsForTheGradient) {
+  scalars_[5] = std::bit_cast<uint32_t>(12.0f);
+  const Program dropout = Dropout(0.25f, 5);
+  const std::vector<double> x = PutRandom(kA, kCount);
+  const std::vector<double> dy = PutRandom(kB, kCount);
+  RunRows(dropout, kGroups, {{kA}, {0, false, false}, {kOut}});
+  std::vector<bool> kept;
+  int count = 0;
+  for (size_t i = 0; i < kCount; ++i) {
+    kept.push_back(Operand(kOut, i) != 0);
+    count += kept[i];
+    if (kept[i]) ExpectOperand(kOut, i, x[i] / 0.75);
+  }
+  EXPECT_NEAR(count, 0.75 * kCount, 40);
+  RunRows(dropout, kGroups, {{kB}, {0, false, false}, {kOut}});
+  for (size_t i = 0; i < kCount; ++i) EXPECT_EQ(Operand(kOut, i) != 0, kept[i]);
+  scalars_[5] = std::bit_cast<uint32_t>(13.0f);
+  RunRows(dropout, kGroups, {{kB}, {0, false, false}, {kOut}});
+  int same = 0;
+  for (size_t i = 0; i < kCount; ++i) same += (Operand(kOut, i) != 0) == kept[i];
+  EXPECT_LT(same, 0.75 * kCount) << "another seed";
 }
 
 TEST_P(Lanes, SigmoidAndTanhWithinTheirBounds) {

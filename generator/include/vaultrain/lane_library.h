@@ -48,6 +48,23 @@ Program AveragePoolBackward(std::span<const int> taps, float scale, Scatter scat
 // over those loops.
 Program SumPool(float scale);
 
+// ---- normalisation of a channel over its places; loops 1 to level of the job are the places
+//
+// Values of a channel are wide and stay where they are over those loops; slots say how far behind
+// the first of a stream the others are.
+
+// mean and 1 / sqrt(variance + epsilon) of `count` places. Streams: 0 x, 2 mean, rstd.
+Program BatchNormStatistics(int64_t count, float epsilon, int rstd_slots);
+// y = (x - mean) * rstd * gamma + beta, with relu at least 0. Streams: 0 x, 1 y, 2 mean, rstd,
+// 3 gamma, beta.
+Program BatchNormForward(int rstd_slots, int beta_slots, bool relu);
+// Gradients of gamma and beta. Streams: 0 dy, 1 x, 2 mean, rstd, 3 dgamma, dbeta.
+Program BatchNormGradients(int rstd_slots, int dbeta_slots);
+// dx from them. Streams: 0 dy and, `dx_slots` behind it or over it (0), dx; 1 x, 2 mean, rstd, 3
+// gamma, dgamma, dbeta.
+Program BatchNormBackward(int64_t count, int rstd_slots, int dgamma_slots, int dbeta_slots,
+                          int dx_slots);
+
 // ---- element by element; operands
 
 // Streams: 0 a, 1 b, 2 y; with relu max(a + b, 0).
@@ -58,6 +75,10 @@ Program MultiplyTensors();
 Program LeakyReluForward(float slope);
 // dx = dy where x > 0, else slope * dy. Streams: 0 dy, 1 x (or y, for a slope of 0 or more), 2 dx.
 Program LeakyReluBackward(float slope);
+
+// y = x / (1 - rate), or 0 with probability `rate`; the same again for the gradient, with the same
+// seed and the same job. Streams: 0 x, 2 y.
+Program Dropout(float rate, int seed_scalar);
 
 // Streams: 0 x, 2 y. Errors against the exact value: README of rtl_templates/lanes.
 Program SigmoidForward();

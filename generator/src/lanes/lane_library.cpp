@@ -113,6 +113,63 @@ Program SumPool(float scale) {
   return program;
 }
 
+// ---- normalisation
+
+Program BatchNormStatistics(int64_t count, float epsilon, int rstd_slots) {
+  constexpr int kX = 0, kSum = 1, kSquares = 2, kShare = 3, kEpsilon = 4, kZero = 5;
+  Program program;
+  program.init.Constant(kShare, 1 / static_cast<float>(count)).Constant(kEpsilon, epsilon);
+  program.init.Constant(kSum, 0).Constant(kSquares, 0).Constant(kZero, 0);
+  program.body.LoadOperand(kX, 0).Add(kSum, kSum, kX).Mad(kSquares, kX, kX, kSquares);
+  program.final.Mul(kSum, kSum, kShare).Mul(kSquares, kSquares, kShare);
+  // Rounding may leave a variance below zero.
+  program.final.Mad(kSquares, kSum, kSum, kSquares, true).Max(kSquares, kSquares, kZero);
+  program.final.Add(kSquares, kSquares, kEpsilon).Rsqrt(kSquares, kSquares);
+  program.final.StoreWide(kSum, 2).StoreWide(kSquares, 2, rstd_slots);
+  return program;
+}
+
+Program BatchNormForward(int rstd_slots, int beta_slots, bool relu) {
+  constexpr int kX = 0, kMean = 1, kScale = 2, kGamma = 3, kShift = 4, kZero = 5;
+  Program program;
+  program.init.LoadWide(kMean, 2).LoadWide(kScale, 2, rstd_slots);
+  program.init.LoadWide(kGamma, 3).LoadWide(kShift, 3, beta_slots);
+  program.init.Mul(kScale, kScale, kGamma).Mad(kShift, kMean, kScale, kShift, true);
+  if (relu) program.init.Constant(kZero, 0);
+  program.body.LoadOperand(kX, 0).Mad(kX, kX, kScale, kShift);
+  if (relu) program.body.Max(kX, kX, kZero);
+  program.body.StoreOperand(kX, 1);
+  return program;
+}
+
+Program BatchNormGradients(int rstd_slots, int dbeta_slots) {
+  constexpr int kDy = 0, kX = 1, kMean = 2, kRstd = 3, kGamma = 4, kBeta = 5;
+  Program program;
+  program.init.LoadWide(kMean, 2).LoadWide(kRstd, 2, rstd_slots);
+  program.init.Constant(kGamma, 0).Constant(kBeta, 0);
+  program.body.LoadOperand(kDy, 0).LoadOperand(kX, 1).Sub(kX, kX, kMean);
+  program.body.Mad(kGamma, kX, kDy, kGamma).Add(kBeta, kBeta, kDy);
+  program.final.Mul(kGamma, kGamma, kRstd);
+  program.final.StoreWide(kGamma, 3).StoreWide(kBeta, 3, dbeta_slots);
+  return program;
+}
+
+// dx = a * dy + b * (x - mean) + c, with a = gamma * rstd, b = -a * rstd * dgamma / count and c =
+// -a * dbeta / count
+Program BatchNormBackward(int64_t count, int rstd_slots, int dgamma_slots, int dbeta_slots,
+                          int dx_slots) {
+  constexpr int kDy = 0, kX = 1, kMean = 2, kRstd = 3, kA = 4, kB = 5, kC = 6, kShare = 7;
+  Program program;
+  program.init.LoadWide(kMean, 2).LoadWide(kRstd, 2, rstd_slots).LoadWide(kA, 3);
+  program.init.LoadWide(kB, 3, dgamma_slots).LoadWide(kC, 3, dbeta_slots);
+  program.init.Constant(kShare, 1 / static_cast<float>(count));
+  program.init.Mul(kA, kA, kRstd).Mul(kShare, kShare, kA, true).Mul(kC, kC, kShare);
+  program.init.Mul(kB, kB, kRstd).Mul(kB, kB, kShare);
+  program.body.LoadOperand(kDy, 0).LoadOperand(kX, 1).Sub(kX, kX, kMean);
+  program.body.Mad(kX, kX, kB, kC).Mad(kDy, kDy, kA, kX).StoreOperand(kDy, 0, dx_slots);
+  return program;
+}
+
 // ---- element by element
 
 Program AddTensors(bool relu) {
@@ -141,6 +198,16 @@ Program LeakyReluBackward(float slope) {
   Program program;
   program.init.Constant(1, slope);
   program.body.LoadOperand(0, 0).LoadOperand(3, 1).Mul(2, 0, 1).Sel(0, 3, 0, 2).StoreOperand(0, 2);
+  return program;
+}
+
+Program Dropout(float rate, int seed_scalar) {
+  constexpr int kX = 0, kRate = 1, kScale = 2, kKeep = 3;
+  Program program;
+  program.init.Scalar(kRate, seed_scalar).Seed(kRate).Constant(kRate, rate);
+  program.init.Constant(kScale, 1 / (1 - rate));
+  program.body.LoadOperand(kX, 0).Rnd(kKeep).Ge(kKeep, kKeep, kRate);
+  program.body.Mul(kX, kX, kScale).Mul(kX, kX, kKeep).StoreOperand(kX, 2);
   return program;
 }
 
