@@ -542,9 +542,8 @@ void RandomProgram(Builder& b, Random& random, int64_t classes) {
 
 // Two steps of a net, placed by the mapper; false if they went apart.
 bool TrainTwoSteps(const KernelSetup& setup, const std::string& onnx, const std::string& name,
-                   int64_t batch, const MapOptions& options, Random& random, KernelResult& result) {
-  Recipe recipe = DefaultRecipe();
-  recipe.batch = batch;
+                   Recipe recipe, const MapOptions& options, Random& random, KernelResult& result) {
+  const int64_t batch = recipe.batch;
   recipe.seed = setup.seed;
   const TrainingGraph graph = Differentiate(ParseOnnx(onnx, "net"), batch);
   KernelProgram p;
@@ -601,7 +600,9 @@ KernelResult TrainStep(const KernelSetup& setup) {
       batch *= nodes;
     }
     const std::string name = fmt::format("{}", fmt::join(widths, "-"));
-    if (!TrainTwoSteps(setup, MakeFullyConnected("net", widths), name, batch, options, random,
+    Recipe recipe = DefaultRecipe();
+    recipe.batch = batch;
+    if (!TrainTwoSteps(setup, MakeFullyConnected("net", widths), name, recipe, options, random,
                        result)) {
       break;
     }
@@ -625,12 +626,17 @@ KernelResult TrainConvolutions(const KernelSetup& setup) {
     }
     if (convs[0].stride == 1) convs[0].pool = 2;
     const int classes = draw(2, std::min(17, setup.variant.vector.softmax_classes));
-    const int64_t batch = Draw(random, 1, 18) * setup.variant.vaults;
+    Recipe recipe = DefaultRecipe();
+    recipe.batch = Draw(random, 1, 18) * setup.variant.vaults;
+    constexpr const char* kOptimisers[] = {"sgd", "momentum", "nesterov", "adam"};
+    recipe.optimiser = kOptimisers[random.Below(std::size(kOptimisers))];
+    recipe.weight_decay = random.Below(2) == 0 ? 0 : 0.01;
     std::string name = fmt::format("{}", fmt::join(shape, "x"));
     for (const ConvShape& c : convs) {
       name += fmt::format(" conv {} k{} s{} p{} pool {}", c.out, c.kernel, c.stride, c.pad, c.pool);
     }
-    if (!TrainTwoSteps(setup, MakeConvolutional("net", shape, convs, {classes}), name, batch, {},
+    name += fmt::format(" {}", recipe.optimiser);
+    if (!TrainTwoSteps(setup, MakeConvolutional("net", shape, convs, {classes}), name, recipe, {},
                        random, result)) {
       break;
     }

@@ -35,14 +35,16 @@ struct Mapped {
 
 // A network for nano with other keys.
 inline Mapped MapGraph(const Graph& network, int batch, const std::vector<std::string>& overrides,
-                       const MapOptions& options = {}) {
+                       const MapOptions& options = {}, const Recipe& recipe = DefaultRecipe()) {
   Mapped s;
   const std::filesystem::path root(VT_SOURCE_DIR);
   s.variant = LoadVariant("nano", overrides, {root / "generator/variants"});
   ResourcePaths resources;
   resources.constraints = root / "constraints";
   s.dram = LoadVaultDram(s.variant, resources);
-  s.recipe = DefaultRecipe();
+  s.recipe = recipe;
+  if (recipe.optimiser == "sgd") s.recipe.learning_rate = 0.1;
+  s.recipe.schedule = "constant";
   s.recipe.batch = batch;
   s.graph = Differentiate(network, batch);
   s.program = MapNetwork(s.variant, s.dram, s.graph, s.recipe, "net", options);
@@ -62,7 +64,7 @@ inline std::vector<std::string> Mesh(int x, int y, std::vector<std::string> more
 inline void ExpectTrainsLikeReference(const Mapped& s, int steps, double tolerance) {
   const std::unique_ptr<Device> device = MakeGoldenDevice(s.variant, s.dram);
   device->Load(s.program.image);
-  Reference reference(s.graph, StartingParameters(s.graph, s.recipe));
+  Reference reference(s.graph, StartingParameters(s.graph, s.recipe), s.recipe);
   Random random(7, "mapper");
   for (int step = 0; step < steps; ++step) {
     StepData batch;
@@ -71,7 +73,7 @@ inline void ExpectTrainsLikeReference(const Mapped& s, int steps, double toleran
     for (int64_t i = 0; i < s.graph.batch; ++i) {
       batch.labels.push_back(random.Below(s.graph.classes));
     }
-    const float step_size = 0.1f / static_cast<float>(s.graph.batch);
+    const float step_size = StepSize(s.recipe, step, steps);
 
     for (const ProgramSegment& segment : BatchSegments(s.program, batch)) {
       device->Write(segment.address, segment.bytes);

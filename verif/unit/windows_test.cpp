@@ -7,6 +7,7 @@
 
 #include "unit/mapped_network.h"
 #include "unit/onnx_builder.h"
+#include "vaultrain/networks.h"
 
 namespace vaultrain {
 namespace {
@@ -170,6 +171,34 @@ TEST(Windows, OverSeveralNodes) {
   ExpectBothFormatsTrain(net, 32, Mesh(2, 2), {.partition = Partition::kBatch});
   ExpectBothFormatsTrain(net, 32, Mesh(2, 2), {.partition = Partition::kHybrid});
   ExpectBothFormatsTrain(ConvNet({9, 7, 3}, kTwo, {10}), 48, Mesh(3, 1));
+}
+
+// fp32 operands; the step that a weight takes where its gradient is all rounding errors is one of
+// the last bits of the loss.
+void ExpectOptimisersTrain(const Graph& net, int batch, std::vector<std::string> overrides) {
+  overrides.insert(overrides.end(), {"operand_format=fp32", "array.lanes=8"});
+  for (const char* optimiser : {"sgd", "momentum", "nesterov", "adam"}) {
+    SCOPED_TRACE(optimiser);
+    Recipe recipe = DefaultRecipe();
+    recipe.optimiser = optimiser;
+    recipe.learning_rate = recipe.optimiser == "adam" ? 0.002 : 0.05;
+    recipe.weight_decay = 0.01;
+    const Mapped s = MapGraph(net, batch, overrides, {}, recipe);
+    ExpectTrainsLikeReference(s, 3, 1e-4);
+    if (recipe.optimiser != "sgd") EXPECT_GT(TensorOf(s.program, "fc1.mW").rows, 0);
+  }
+}
+
+TEST(Optimisers, LikeTheReference) {
+  ExpectOptimisersTrain(ConvNet({9, 7, 3}, kTwo, {20, 10}), 11, {});
+  ExpectOptimisersTrain(ParseOnnx(MakeFullyConnected("net", {37, 21, 13, 5}), "net"), 24, {});
+}
+
+TEST(Optimisers, OverSeveralNodes) {
+  ExpectOptimisersTrain(ConvNet({9, 7, 3}, {{64, {3, 3}}, {32, {3, 3}, {2, 2}}}, {20, 10}), 32,
+                        Mesh(2, 2));
+  ExpectOptimisersTrain(ParseOnnx(MakeFullyConnected("net", {96, 128, 64, 10}), "net"), 32,
+                        Mesh(2, 2));
 }
 
 const Conv kFirst = {8, {3, 3}, {1, 1}, {1, 1, 1, 1}};
