@@ -110,6 +110,7 @@ struct OptimiserConstants {
   double epsilon = 0;  // epsilon * B
 };
 
+// Of weights, or of biases.
 OptimiserConstants OptimiserOf(const Recipe& recipe, bool of_bias);
 
 // State tensors of each parameter: none; v; m and q.
