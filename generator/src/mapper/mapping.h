@@ -317,7 +317,8 @@ class Mapper {
                         int tag);
   void AddZeros(int buffer, int64_t offset, int64_t pitch, int64_t rows, int64_t bytes, int tag);
   void AddWindowStep(int parameter, int64_t row, int64_t rows, int64_t col, int64_t cols, int sums,
-                     int64_t sums_offset, int64_t sums_pitch, int owner, bool take_step, int tag);
+                     int64_t sums_offset, int64_t sums_pitch, int owner, bool of_bias,
+                     bool take_step, int tag);
 
   // ---- steps
 

@@ -16,7 +16,7 @@ void Mapper::PlaceState() {
     for (int s = 0; s < StateTensors(recipe_); ++s) {
       const ProgramTensor parameter = local_[tensor_of_[i]];
       std::string name = parameter.name;
-      name.insert(name.rfind('.') + 1, s == 0 ? "m" : "q");
+      name.insert(name.rfind('.') + 1, 1, s == 0 ? 'm' : 'q');
       state_of_[tensor_of_[i]].push_back(
           Allocate(name, TensorRole::kState, ElementFormat::kFp32, parameter.rows, parameter.cols));
     }

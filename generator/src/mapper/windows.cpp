@@ -685,7 +685,11 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
 // Sums of the node become the parameter after the step at its owner, or the stored gradient.
 void Mapper::AddWindowStep(int parameter, int64_t row, int64_t rows, int64_t col, int64_t cols,
                            int sums, int64_t sums_offset, int64_t sums_pitch, int owner,
-                           bool take_step, int tag) {
+                           bool of_bias, bool take_step, int tag) {
+  if (take_step && HasOptimiserStep()) {
+    return AddOptimiserStep(parameter, row, rows, col, cols, sums, sums_offset, sums_pitch, owner,
+                            of_bias, tag);
+  }
   const int64_t padded = RoundUp(cols, v_.array.cols);
   const int64_t pitch = RoundUp(padded * 4, std::max(kAccess, word_));
   const int own = s_->AddBuffer(static_cast<uint32_t>(rows * pitch), false);
@@ -872,21 +876,13 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
         for (int64_t at = o; at < o + outputs;) {
           const int64_t block = at / plan.block;
           const int64_t count = std::min({most, o + outputs - at, (block + 1) * plan.block - at});
-          if (take_step && HasOptimiserStep()) {
-            AddOptimiserStep(weights, block / grid_.batch.parts * plan.block + at % plan.block,
-                             count, ky * w.kernel_w * TapWidth(l), width, sums, (at - o) * pitch,
-                             pitch, static_cast<int>(block % grid_.batch.parts), false, tag);
-          } else {
-            AddWindowStep(weights, block / grid_.batch.parts * plan.block + at % plan.block, count,
-                          ky * w.kernel_w * TapWidth(l), width, sums, (at - o) * pitch, pitch,
-                          static_cast<int>(block % grid_.batch.parts), take_step, tag);
-          }
+          AddWindowStep(weights, block / grid_.batch.parts * plan.block + at % plan.block, count,
+                        ky * w.kernel_w * TapWidth(l), width, sums, (at - o) * pitch, pitch,
+                        static_cast<int>(block % grid_.batch.parts), false, take_step, tag);
           at += count;
         }
-        if (with_bias && take_step && HasOptimiserStep()) {
-          AddOptimiserStep(bias, 0, 1, o, outputs, bias_sums, 0, bias_pitch, 0, true, tag);
-        } else if (with_bias) {
-          AddWindowStep(bias, 0, 1, o, outputs, bias_sums, 0, bias_pitch, 0, take_step, tag);
+        if (with_bias) {
+          AddWindowStep(bias, 0, 1, o, outputs, bias_sums, 0, bias_pitch, 0, true, take_step, tag);
         }
       }
     }
