@@ -21,9 +21,7 @@ uint16_t ToBf16(float value) {
 
 }  // namespace
 
-uint64_t TensorBytes(const ProgramTensor& tensor) {
-  return static_cast<uint64_t>(tensor.bytes());
-}
+uint64_t TensorBytes(const ProgramTensor& tensor) { return static_cast<uint64_t>(tensor.bytes()); }
 
 std::vector<uint8_t> EncodeTensor(const ProgramTensor& tensor, std::span<const float> values) {
   std::vector<uint8_t> bytes(TensorBytes(tensor));

@@ -37,8 +37,8 @@ std::vector<NetworkFile> MakeShippedNetworks();
 // layers, classes. Batch dimension "N"; parameters "fc1.W" [out][in] and "fc1.b" as graph inputs.
 std::string MakeFullyConnected(const std::string& name, const std::vector<int>& widths);
 
-// ONNX of a chain of Conv with square windows, each with ReLU and, where pool is above 1, MaxPool of
-// windows side by side, then of Gemm as above. shape: of a sample, [channels][height][width];
+// ONNX of a chain of Conv with square windows, each with ReLU and, where pool is above 1, MaxPool
+// of windows side by side, then of Gemm as above. shape: of a sample, [channels][height][width];
 // widths: hidden layers, classes.
 struct ConvShape {
   int out = 1, kernel = 1, stride = 1, pad = 0, pool = 1;
