@@ -393,12 +393,10 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
     const bool is_seen = z_rows > 0 && z_pixels > 0;
     const int64_t z_row = z_pixels * pixel;
     const int64_t x_row = to.pixels * pixel;
-    auto z_buffer = [&] {
-      return is_seen ? s_->AddBuffer(static_cast<uint32_t>(z_rows * z_row), false) : -1;
-    };
+    const auto z_bytes = static_cast<uint32_t>(z_rows * z_row);
     const int out = s_->AddBuffer(static_cast<uint32_t>(to.rows * x_row), false);
-    const int gradient = z_buffer();
-    const int indices = is_max ? z_buffer() : -1;
+    const int gradient = is_seen ? s_->AddBuffer(z_bytes, false) : -1;
+    const int indices = is_seen && is_max ? s_->AddBuffer(z_bytes, false) : -1;
     const int mask = op.mask ? s_->AddBuffer(static_cast<uint32_t>(to.rows * x_row), false) : -1;
     Task task;
     const Patch z = {to.group, z_y, z_rows, z_x, z_pixels};
