@@ -5,8 +5,9 @@
 // How a training graph becomes descriptors: what the parts of the mapper share.
 //
 // mapper.cpp places tensors and maps the operations in order; tiles.cpp maps a matrix product onto
-// one node; partition.cpp maps one onto all nodes of a mesh; windows.cpp maps convolutions onto
-// either.
+// one node; partition.cpp maps one onto all nodes of a mesh; windows.cpp (with taps.cpp) and
+// pools.cpp map convolutions and pooling onto either, optimiser.cpp the steps of optimisers that
+// keep state.
 
 #ifndef VAULTRAIN_SRC_MAPPER_MAPPING_H_
 #define VAULTRAIN_SRC_MAPPER_MAPPING_H_
@@ -307,7 +308,12 @@ class Mapper {
   // The largest tile of which two fit.
   static Tile FitTile(int64_t rows, int64_t pixels, int64_t room,
                       const std::function<int64_t(const Tile&)>& bytes);
+  void AddWindowStep(int parameter, int64_t row, int64_t rows, int64_t col, int64_t cols, int sums,
+                     int64_t sums_offset, int64_t sums_pitch, int owner, bool of_bias,
+                     bool take_step, int tag);
   // Rows of zeros in a buffer.
+  void AddZeros(int buffer, int64_t offset, int64_t pitch, int64_t rows, int64_t bytes, int tag);
+
   // ---- optimiser.cpp
 
   bool HasOptimiserStep() const { return StateTensors(recipe_) > 0 || recipe_.weight_decay > 0; }
@@ -315,10 +321,6 @@ class Mapper {
   void AddOptimiserStep(int parameter, int64_t row, int64_t rows, int64_t col, int64_t cols,
                         int sums, int64_t sums_offset, int64_t sums_pitch, int owner, bool of_bias,
                         int tag);
-  void AddZeros(int buffer, int64_t offset, int64_t pitch, int64_t rows, int64_t bytes, int tag);
-  void AddWindowStep(int parameter, int64_t row, int64_t rows, int64_t col, int64_t cols, int sums,
-                     int64_t sums_offset, int64_t sums_pitch, int owner, bool of_bias,
-                     bool take_step, int tag);
 
   // ---- steps
 

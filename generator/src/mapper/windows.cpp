@@ -118,7 +118,7 @@ TrainingLayer Mapper::Mapped(int layer) const {
   return l;
 }
 
-// Where it saves the array a quarter of its work.
+// Where it saves the array a fifth of its work.
 bool Mapper::UnfoldsInput() const {
   const TrainingLayer& l = graph_.layers.front();
   return l.kind == LayerKind::kLinear && !l.IsFlat() && l.to.pixels() > 1 &&
