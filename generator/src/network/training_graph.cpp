@@ -107,6 +107,11 @@ class Differentiator {
         if (node.inputs.size() > 2) SetBias(node, node.inputs[2]);
         break;
       case OperatorKind::kMatMul:
+        if (graph_.tensors[node.outputs[0]].shape.size() != 2) {
+          Refuse(node,
+                 "a product of stacks of matrices cannot be trained yet; accepted: batch x "
+                 "features by a parameter");
+        }
         AddFullyConnected(node, false);
         break;
       case OperatorKind::kConv:
@@ -142,6 +147,10 @@ class Differentiator {
         }
         break;
       case OperatorKind::kSoftmax:
+        if (graph_.tensors[node.outputs[0]].shape.size() != 2) {
+          Refuse(node, "softmax of {} cannot be trained yet; accepted: batch x classes",
+                 ShapeText(graph_.tensors[node.outputs[0]].shape));
+        }
         softmax_ = &node;
         break;
       case OperatorKind::kIdentity:
@@ -152,6 +161,23 @@ class Differentiator {
       case OperatorKind::kLeakyRelu:
       case OperatorKind::kSigmoid:
       case OperatorKind::kTanh:
+      case OperatorKind::kSub:
+      case OperatorKind::kDiv:
+      case OperatorKind::kConcat:
+      case OperatorKind::kSlice:
+      case OperatorKind::kSplit:
+      case OperatorKind::kTranspose:
+      case OperatorKind::kSqueeze:
+      case OperatorKind::kUnsqueeze:
+      case OperatorKind::kGather:
+      case OperatorKind::kDropout:
+      case OperatorKind::kBatchNormalization:
+      case OperatorKind::kInstanceNormalization:
+      case OperatorKind::kGroupNormalization:
+      case OperatorKind::kLayerNormalization:
+      case OperatorKind::kRnn:
+      case OperatorKind::kLstm:
+      case OperatorKind::kGru:
         Refuse(node,
                "cannot be trained yet; accepted: Gemm, MatMul, Conv, MaxPool, AveragePool, "
                "GlobalMaxPool, GlobalAveragePool, Add of a bias, Relu, Flatten, Reshape, Identity, "
