@@ -429,7 +429,7 @@ void Reference::RunRecurrent(const TrainingOp& op) {
   const int64_t in = graph_.layers[op.layer - 1].in;
   const double* x = values_[op.Tensor(Role::kX)].data();
   const double* w = values_[op.Tensor(Role::kW)].data();
-  const double* b = values_[op.Tensor(Role::kB)].data();
+  const int bias = op.Tensor(Role::kB);
   const double* u = values_[op.Tensor(Role::kU)].data();
   double* y = values_[op.Tensor(Role::kY)].data();
   std::vector<double>& kept = cells_[op.layer];
@@ -443,7 +443,8 @@ void Reference::RunRecurrent(const TrainingOp& op) {
       for (int64_t k = 0; k < in; ++k) of_step[k] = x[(i * in + k) * steps + t];
       for (int64_t g = 0; g < gates; ++g) {
         const double sum =
-            Dot(of_step.data(), w + g * in, in) + b[g] + Dot(h.data(), u + g * hidden, hidden);
+            Dot(of_step.data(), w + g * in, in) + (bias < 0 ? 0 : values_[bias][g]) +
+            Dot(h.data(), u + g * hidden, hidden);
         const bool is_tanh = layer.cell == Cell::kRnn || g >= 3 * hidden;
         gate[g] = is_tanh ? std::tanh(sum) : Sigmoid(sum);
       }

@@ -7,10 +7,43 @@
 // batch dimension. Which operators it may hold stands in one table (Operators); what can be trained
 // is decided later, by Differentiate (training_graph.h).
 //
+// The batch is the first dimension of every tensor of data, also where the file has it elsewhere
+// (Tensor::batch_axis): time first around recurrent nodes becomes batch first, and the Transposes
+// that do no more than that are Identities here. Axes in attributes are those of the graph's shapes
+// and never negative.
+//
+// What opsets write in different ways is one form here, with constant inputs as attributes:
+//
+//   node                         inputs               attributes that the reader fills in
+//   Concat, Softmax              as in the file       axis
+//   Slice                        data                 axes; starts, ends (behind the last; -1 where
+//                                                     a negative step goes through element 0),
+//                                                     steps
+//   Split                        data                 axis, split (the size of each output)
+//   Transpose                    data                 perm, perm[0] = 0
+//   Squeeze, Unsqueeze           data                 axes, in rising order (of the output of
+//                                                     Unsqueeze)
+//   Reshape                      as in the file       the shape of the output tells all
+//   Gather                       table [V][..], data  axis 0: indices of data, kInt64, -V to V - 1,
+//                                                     choose rows of a parameter
+//                                data, constant       axis 1 or more: chooses inside each sample;
+//                                an
+//                                                     index without dimension is Slice and Squeeze
+//   Dropout                      data                 ratio, training_mode (0 before opset 12)
+//   BatchNormalization           x, scale, B,         training_mode (before opset 14: whether the
+//                                mean, variance       node has more than one output)
+//   GroupNormalization           x, scale, bias       both [C], or [num_groups] before opset 21
+//   LayerNormalization           x, scale, maybe B    axis: the first that is normalised; scale and
+//                                                     B have the dimensions from there
+//   RNN, LSTM, GRU               X [N,T,I],           layout 1, hidden_size H, direction forward,
+//                                W [1,gH,I],          activations; gates in ONNX's order. Y is
+//                                R [1,gH,H],          [N,T,1,H], Y_h and Y_c are [N,1,H]. Initial
+//                                maybe B [1,2gH]      states are zero; no lengths, no peepholes
+//
 // Conventions on the ONNX file:
 //  - One graph input is the data: the only one without an initialiser or, where several have none,
 //    the only one whose first dimension is symbolic. Its first dimension is the batch, whatever
-//    number the file gives it.
+//    number the file gives it. It is FLOAT, or INT64 or INT32 where it holds the indices of Gather.
 //  - Parameters are initialisers (then starting weights), or graph inputs of static shape without
 //    one (then the recipe's initialisation gives the starting weights).
 //  - One graph output.
@@ -34,7 +67,8 @@ inline constexpr int64_t kBatchDim = -1;
 // Elements that one parameter, or one sample of one activation, may have at most.
 inline constexpr int64_t kMaxElements = int64_t{1} << 28;
 
-enum class ElementType { kFloat, kInt64 };
+// kInt64 is also what the file has as INT32; kBool occurs in constants only.
+enum class ElementType { kFloat, kInt64, kBool };
 
 struct Tensor {
   std::string name;  // as in the file
@@ -42,9 +76,10 @@ struct Tensor {
   std::vector<int64_t> shape;
   bool is_parameter = false;   // initialiser, constant, or graph input other than the data
   std::vector<float> values;   // kFloat: initialiser in row-major order, or empty
-  std::vector<int64_t> ints;   // kInt64: the same
+  std::vector<int64_t> ints;   // kInt64, kBool: the same
   int producer = -1;           // node, or -1
   std::vector<int> consumers;  // nodes, one entry per use
+  int64_t batch_axis = 0;      // data: where the file has the batch, which is first in shape
 
   bool is_data() const { return !shape.empty() && shape[0] == kBatchDim; }
 };
@@ -66,20 +101,43 @@ enum class OperatorKind {
   kIdentity,
   kFlatten,
   kReshape,
-  kSoftmax
+  kSoftmax,
+  kSub,
+  kDiv,
+  kConcat,
+  kSlice,
+  kSplit,
+  kTranspose,
+  kSqueeze,
+  kUnsqueeze,
+  kGather,
+  kDropout,
+  kBatchNormalization,
+  kInstanceNormalization,
+  kGroupNormalization,
+  kLayerNormalization,
+  kRnn,
+  kLstm,
+  kGru
 };
 
-using Attribute = std::variant<int64_t, float, std::vector<int64_t>, std::string>;
+using Attribute =
+    std::variant<int64_t, float, std::vector<int64_t>, std::string, std::vector<std::string>>;
 
 struct Node {
   std::string name;  // as in the file, or OPERATOR_INDEX
   OperatorKind kind = OperatorKind::kIdentity;
-  std::vector<int> inputs;                      // tensors; -1 for an optional one left out
-  std::vector<int> outputs;                     // tensors
+  std::vector<int> inputs;  // tensors; -1 for an optional one left out
+  // Tensors; -1 for one that is left out or that nothing uses. RNN and GRU have 2, LSTM has 3,
+  // Split as many as the file; all others have one.
+  std::vector<int> outputs;
   std::map<std::string, Attribute> attributes;  // every attribute of the operator, with defaults
 
   int64_t Int(const std::string& attribute) const {
     return std::get<int64_t>(attributes.at(attribute));
+  }
+  float Float(const std::string& attribute) const {
+    return std::get<float>(attributes.at(attribute));
   }
   const std::vector<int64_t>& Ints(const std::string& attribute) const {
     return std::get<std::vector<int64_t>>(attributes.at(attribute));
@@ -96,20 +154,22 @@ struct Graph {
   int input = -1;           // tensor
   int output = -1;          // tensor
   int64_t file_batch = 0;   // batch that the file names; 0 if symbolic
+  int64_t opset = 0;        // of the file
 };
 
 // ---- the operator table
 
 // The opsets of the default ONNX domain that are read.
 inline constexpr int kMinOpset = 7;
-inline constexpr int kMaxOpset = 17;
+inline constexpr int kMaxOpset = 21;
 
 struct AttributeRule {
   std::string_view name;
   Attribute default_value;  // an empty list stands for the operator's own default
   double min = 0, max = 0;  // accepted numbers, inclusive; of a list, each
-  std::vector<std::string_view> choices = {};  // accepted strings
-  int since = kMinOpset;                       // opset
+  std::vector<std::string_view> choices = {};  // accepted strings; of a list, each
+  int since = kMinOpset, until = kMaxOpset;    // opsets; one name may have a rule before and after
+  bool required = false;
 };
 
 struct Operator {
@@ -117,8 +177,11 @@ struct Operator {
   OperatorKind kind;
   int min_inputs, max_inputs;
   std::vector<AttributeRule> attributes;
-  // Sets the shape of the outputs from the inputs; throws Error naming the node if they do not fit.
-  void (*infer)(Graph& graph, const Node& node);
+  // Sets the shape of the outputs from the inputs and brings the node into the form above; throws
+  // Error naming the node if they do not fit.
+  void (*infer)(Graph& graph, Node& node);
+  int max_outputs = 1;    // that may be used
+  int since = kMinOpset;  // opset
 };
 
 const std::vector<Operator>& Operators();

@@ -59,7 +59,7 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
   const int y = tensor_of_[op.Tensor(Role::kY)];
   const int w = tensor_of_[op.Tensor(Role::kW)];
   const int u = tensor_of_[op.Tensor(Role::kU)];
-  const int bias = tensor_of_[op.Tensor(Role::kB)];
+  const int bias = op.Tensor(Role::kB) < 0 ? -1 : tensor_of_[op.Tensor(Role::kB)];
   const bool is_lstm = cell.cell == Cell::kLstm;
   const int64_t hidden = cell.in;
   const int64_t outputs = cell.out;
@@ -86,11 +86,14 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
 
   const int w_rows = s_->AddBuffer(static_cast<uint32_t>(outputs * w_pitch), true);
   const int u_rows = s_->AddBuffer(static_cast<uint32_t>(outputs * u_pitch), true);
-  const int64_t bias_pitch = OutPitch(local_[bias], outputs);
-  const int biases = s_->AddBuffer(static_cast<uint32_t>(bias_pitch), true);
+  int biases = -1;
   std::vector<Load> shared;
   shared.push_back(GatherWeights(op.layer - 1, w, 0, outputs, w_pitch, w_rows, tag));
-  shared.push_back(GatherPerChannel({bias}, outputs, biases, bias_pitch, tag));
+  if (bias >= 0) {
+    const int64_t pitch = OutPitch(local_[bias], outputs);
+    biases = s_->AddBuffer(static_cast<uint32_t>(pitch), true);
+    shared.push_back(GatherPerChannel({bias}, outputs, biases, pitch, tag));
+  }
   shared.push_back(GatherWeights(op.layer, u, 0, outputs, u_pitch, u_rows, tag));
   const auto gate_slots = static_cast<int>(hidden / cols * wide);
   const auto kept_slots = static_cast<int>(hidden / cols);

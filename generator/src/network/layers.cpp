@@ -30,6 +30,12 @@ class Finder {
 
   Layers Run() {
     for (const Node& node : graph_.nodes) AddNode(node);
+    for (const Layer& layer : layers_) {
+      if (layer.kind == LayerKind::kNormalise && (!layer.weight || !layer.bias)) {
+        Refuse(*layer.node, "has no {} per channel; accepted: with scale and bias",
+               layer.weight ? "bias" : "scale");
+      }
+    }
     const bool learns = std::any_of(layers_.begin(), layers_.end(),
                                     [](const Layer& l) { return l.kind == LayerKind::kLinear; });
     if (!learns) {
@@ -97,7 +103,7 @@ class Finder {
         break;
       case OperatorKind::kLeakyRelu:
         AddActivation(node, Function::kLeakyRelu);
-        layers_.back().slope = std::get<float>(node.attributes.at("alpha"));
+        layers_.back().slope = node.Float("alpha");
         break;
       case OperatorKind::kSigmoid:
         AddActivation(node, Function::kSigmoid);
@@ -105,15 +111,57 @@ class Finder {
       case OperatorKind::kTanh:
         AddActivation(node, Function::kTanh);
         break;
+      case OperatorKind::kInstanceNormalization:
+      case OperatorKind::kGroupNormalization:
+      case OperatorKind::kLayerNormalization:
+        AddNormalisation(node);
+        break;
+      case OperatorKind::kRnn:
+      case OperatorKind::kLstm:
+        AddRecurrent(node);
+        break;
+      case OperatorKind::kConcat:
+        AddConcat(node);
+        break;
+      case OperatorKind::kSlice:
+        Crop(node);
+        break;
+      case OperatorKind::kTranspose:
+        Transpose(node);
+        break;
+      case OperatorKind::kDropout:
+        if (node.Int("training_mode") != 0 && node.Float("ratio") > 0) {
+          Refuse(node, "ratio {} in training cannot be trained yet; accepted: training_mode = 0",
+                 node.Float("ratio"));
+        }
+        Forward(node);
+        break;
       case OperatorKind::kSoftmax:
+        if (graph_.tensors[node.inputs[0]].shape.size() != 2) {
+          Refuse(node, "of {}; accepted: batch x classes",
+                 ShapeText(graph_.tensors[node.inputs[0]].shape));
+        }
         softmax_ = &node;
         Forward(node);
         break;
       case OperatorKind::kIdentity:
       case OperatorKind::kFlatten:
       case OperatorKind::kReshape:
+      case OperatorKind::kSqueeze:
+      case OperatorKind::kUnsqueeze:
         Forward(node);  // a sample stays the same row of numbers
         break;
+      case OperatorKind::kSub:
+      case OperatorKind::kDiv:
+      case OperatorKind::kSplit:
+      case OperatorKind::kGather:
+      case OperatorKind::kBatchNormalization:
+      case OperatorKind::kGru:
+        Refuse(node,
+               "cannot be trained yet; accepted: Gemm, MatMul, Conv, pools, Add, Mul, Relu, "
+               "LeakyRelu, Sigmoid, Tanh, GroupNormalization, InstanceNormalization, "
+               "LayerNormalization, RNN, LSTM, Concat, Slice, Transpose, Flatten, Reshape, "
+               "Squeeze, Unsqueeze, Identity, Softmax");
     }
   }
 
@@ -252,7 +300,12 @@ class Finder {
 
   // A product of all values of a sample: flat, or with the image as its window.
   void AddFullyConnected(const Node& node, bool weight_is_out_in) {
-    const std::vector<int64_t>& shape = graph_.tensors[node.inputs[1]].shape;
+    const Tensor& weight = graph_.tensors[node.inputs[1]];
+    if (weight.is_data()) {
+      Refuse(node, "a product of two activations cannot be trained yet; accepted: by a parameter");
+    }
+    const std::vector<int64_t>& shape = weight.shape;
+    if (graph_.tensors[node.inputs[0]].shape.size() > 2) return AddOfSteps(node, shape[1]);
     const Value value = AnyInput(node, 0);
     Layer& layer = Add(node, LayerKind::kLinear);
     layer.inputs = {value};
@@ -266,6 +319,26 @@ class Finder {
     layer.window.pad_right = value.left + value.image.width - layer.from.width;
     SetWeight(node, node.inputs[1], weight_is_out_in, !value.channels_last);
     Give(node, false);
+  }
+
+  // [N,..,features]: as a sequence.
+  Value Sequence(const Node& node, int position) {
+    const std::vector<int64_t>& shape = graph_.tensors[node.inputs[position]].shape;
+    const int64_t features = shape.back();
+    return Input(node, position, {1, Elements(shape) / features, features}, true);
+  }
+
+  // The same product of every step.
+  void AddOfSteps(const Node& node, int64_t outputs) {
+    const Value value = Sequence(node, 0);
+    Layer& layer = Add(node, LayerKind::kLinear);
+    layer.inputs = {value};
+    layer.from = value.layer < 0 ? value.image : layers_[value.layer].to;
+    layer.to = {value.image.height, value.image.width, outputs};
+    layer.window.pad_left = -value.left;
+    layer.window.pad_right = value.left + value.image.width - layer.from.width;
+    SetWeight(node, node.inputs[1], false, false);
+    Give(node, true);
   }
 
   void AddOfWindow(const Node& node, LayerKind kind) {
@@ -311,14 +384,15 @@ class Finder {
         graph_.tensors[node.inputs[0]].is_data() && graph_.tensors[node.inputs[1]].is_data();
     if (!both) {
       const int data = graph_.tensors[node.inputs[0]].is_data() ? 0 : 1;
-      if (node.kind == OperatorKind::kMul) {
-        Refuse(node, "a product with a parameter cannot be trained yet; accepted: of two layers");
-      }
       const Value value = AnyInput(node, data);
-      if (!IsPrivate(value)) {
-        Refuse(node, "accepted: one bias, directly after its Gemm, MatMul or Conv");
+      if (node.kind == OperatorKind::kMul) {
+        SetScale(value, node, node.inputs[1 - data]);
+      } else {
+        if (!IsPrivate(value)) {
+          Refuse(node, "accepted: one bias, directly after its Gemm, MatMul or Conv");
+        }
+        SetBias(layers_[value.layer], node, node.inputs[1 - data], value.channels_last);
       }
-      SetBias(layers_[value.layer], node, node.inputs[1 - data]);
       Set(node, value);
       return;
     }
@@ -335,24 +409,235 @@ class Finder {
     Give(node, a.channels_last);
   }
 
-  void SetBias(Layer& layer, const Node& node, int tensor) {
-    const Tensor& bias = graph_.tensors[tensor];
-    if (layer.kind != LayerKind::kLinear || layer.relu || layer.bias) {
+  void SetBias(Layer& layer, const Node& node, int tensor, bool channels_last = false) {
+    const bool takes = layer.kind == LayerKind::kLinear || layer.kind == LayerKind::kNormalise;
+    if (!takes || layer.relu || layer.bias) {
       Refuse(node, "accepted: one bias, directly after its Gemm, MatMul or Conv");
     }
-    // An Add counts its axes from the last; behind the channels of an image lie those of the
-    // pixels.
-    const int64_t out = layer.to.channels;
-    const size_t behind =
-        node.kind == OperatorKind::kAdd ? graph_.tensors[node.outputs[0]].shape.size() - 2 : 0;
-    const std::vector<int64_t>& shape = bias.shape;
-    if (shape.size() <= behind || shape[shape.size() - 1 - behind] != out ||
-        Elements(shape) != out) {
-      Refuse(node, "bias {} is {}; accepted: one value per output, [{}{}]", Quote(bias.name),
-             ShapeText(shape), out, fmt::join(std::vector<std::string>(behind, ",1"), ""));
+    layer.bias = PerChannel(node, tensor, "bias", layer.to.channels, channels_last);
+  }
+
+  // The scale of a normalisation that has none of its own.
+  void SetScale(const Value& value, const Node& node, int tensor) {
+    const bool takes = IsPrivate(value) && layers_[value.layer].kind == LayerKind::kNormalise &&
+                       layers_[value.layer].weight == nullptr && !layers_[value.layer].relu &&
+                       layers_[value.layer].bias == nullptr;
+    if (!takes) {
+      Refuse(node,
+             "a product with a parameter cannot be trained yet; accepted: of two layers, or as "
+             "the scale directly behind a normalisation without one");
     }
-    Claim(node, bias);
-    layer.bias = &bias;
+    Layer& layer = layers_[value.layer];
+    layer.weight = PerChannel(node, tensor, "scale", layer.to.channels, value.channels_last);
+  }
+
+  // An Add or Mul counts its axes from the last; behind the channels of an image lie those of the
+  // pixels.
+  const Tensor* PerChannel(const Node& node, int tensor, const char* what, int64_t channels,
+                           bool channels_last) {
+    const Tensor& parameter = graph_.tensors[tensor];
+    const bool by_node = node.kind == OperatorKind::kAdd || node.kind == OperatorKind::kMul;
+    const size_t behind =
+        by_node && !channels_last ? graph_.tensors[node.outputs[0]].shape.size() - 2 : 0;
+    const std::vector<int64_t>& shape = parameter.shape;
+    if (shape.size() <= behind || shape[shape.size() - 1 - behind] != channels ||
+        Elements(shape) != channels) {
+      Refuse(node, "{} {} is {}; accepted: one value per output, [{}{}]", what,
+             Quote(parameter.name), ShapeText(shape), channels,
+             fmt::join(std::vector<std::string>(behind, ",1"), ""));
+    }
+    Claim(node, parameter);
+    return &parameter;
+  }
+
+  // ---- normalisation
+
+  // Groups of channels of the value that a node takes, which a Reshape may have put side by side.
+  void AddNormalisation(const Node& node) {
+    const Value value = Whole(node, AnyInput(node, 0));
+    const std::vector<int64_t>& shape = graph_.tensors[node.inputs[0]].shape;
+    if (value.layer < 0) {
+      Refuse(node, "the input cannot be normalised yet; accepted: outputs of a layer");
+    }
+    const Image& image = value.image;
+    Layer layer;
+    layer.node = &node;
+    layer.kind = LayerKind::kNormalise;
+    layer.inputs = {value};
+    layer.from = layer.to = image;
+    layer.epsilon = node.Float("epsilon");
+    if (node.kind == OperatorKind::kLayerNormalization) {
+      if (node.Int("axis") != 1 || image.pixels() > 1) {
+        Refuse(node, "of {} from axis {} on cannot be trained yet; accepted: vectors, [N,C]",
+               ShapeText(shape), node.Int("axis"));
+      }
+    } else {
+      layer.groups =
+          node.kind == OperatorKind::kGroupNormalization ? node.Int("num_groups") : shape[1];
+      if (image.channels % layer.groups != 0 || (value.channels_last && image.pixels() > 1)) {
+        Refuse(node, "{} groups of images {}; accepted: [N,C,..] whose channels they share",
+               layer.groups, ImageText(image));
+      }
+    }
+    const bool has_bias = node.inputs.size() > 2 && node.inputs[2] >= 0;
+    if (Elements(graph_.tensors[node.inputs[1]].shape) == image.channels) {
+      layer.weight = PerChannel(node, node.inputs[1], "scale", image.channels, true);
+      if (has_bias) layer.bias = PerChannel(node, node.inputs[2], "bias", image.channels, true);
+    } else if (!HasOnly(node.inputs[1], 1) || (has_bias && !HasOnly(node.inputs[2], 0))) {
+      Refuse(node,
+             "scale and bias of groups of channels cannot be trained; accepted: constants 1 and "
+             "0, and a Mul and an Add per channel behind it");
+    }
+    layers_.push_back(std::move(layer));
+    Give(node, value.channels_last);
+  }
+
+  bool HasOnly(int tensor, float value) const {
+    const std::vector<float>& values = graph_.tensors[tensor].values;
+    return !values.empty() && std::all_of(values.begin(), values.end(),
+                                          [&](float each) { return each == value; });
+  }
+
+  // ---- sequences
+
+  void AddRecurrent(const Node& node) {
+    const Value value = Whole(node, Sequence(node, 0));
+    Layer& layer = Add(node, LayerKind::kRecurrent);
+    layer.inputs = {value};
+    layer.cell = node.kind == OperatorKind::kLstm ? Cell::kLstm : Cell::kRnn;
+    const auto& activations = std::get<std::vector<std::string>>(node.attributes.at("activations"));
+    if (layer.cell == Cell::kRnn && !activations.empty() && activations[0] != "Tanh") {
+      Refuse(node, "activation {} cannot be trained yet; accepted: Tanh", activations[0]);
+    }
+    layer.from = value.image;
+    layer.to = {1, value.image.width, node.Int("hidden_size")};
+    SetWeight(node, node.inputs[1], true, false);
+    layer.recurrent = &graph_.tensors[node.inputs[2]];
+    Claim(node, *layer.recurrent);
+    if (node.inputs.size() > 3 && node.inputs[3] >= 0) {
+      layer.bias = &graph_.tensors[node.inputs[3]];
+      Claim(node, *layer.bias);
+    }
+    const int made = static_cast<int>(layers_.size()) - 1;
+    if (node.outputs[0] >= 0) values_[node.outputs[0]] = {made, layer.to, 0, 0, true};
+    if (node.outputs[1] >= 0) {
+      const Image last = {1, 1, layer.to.channels};
+      values_[node.outputs[1]] = {made, last, 0, layer.to.width - 1, true};
+    }
+    if (node.outputs.size() > 2 && node.outputs[2] >= 0) {
+      Refuse(node, "Y_c, the last state, cannot be used yet; accepted: Y and Y_h");
+    }
+  }
+
+  // ---- arrangement
+
+  enum class Axis { kNone, kChannels, kRows, kColumns };
+
+  // What the dimensions of a tensor are of a value, the batch's first; those of size 1 are nothing.
+  std::vector<Axis> AxesOf(const Node& node, const Value& value) const {
+    struct Extent {
+      Axis axis;
+      int64_t size;
+    };
+    std::vector<Extent> extents = {{Axis::kRows, value.image.height},
+                                   {Axis::kColumns, value.image.width}};
+    extents.insert(value.channels_last ? extents.end() : extents.begin(),
+                   {Axis::kChannels, value.image.channels});
+    extents.erase(std::remove_if(extents.begin(), extents.end(),
+                                 [](const Extent& extent) { return extent.size == 1; }),
+                  extents.end());
+    const std::vector<int64_t>& shape = graph_.tensors[node.inputs[0]].shape;
+    std::vector<Axis> axes = {Axis::kNone};
+    size_t next = 0;
+    for (size_t i = 1; i < shape.size(); ++i) {
+      axes.push_back(Axis::kNone);
+      if (shape[i] == 1) continue;
+      if (next == extents.size() || extents[next].size != shape[i]) {
+        Refuse(node, "takes {} made of images {} by a Reshape; accepted: their own dimensions",
+               ShapeText(shape), ImageText(value.image));
+      }
+      axes.back() = extents[next++].axis;
+    }
+    return axes;
+  }
+
+  Value Made(const Node& node) {
+    const Value value = AnyInput(node, 0);
+    if (value.layer < 0) {
+      Refuse(node, "the input cannot be arranged anew; accepted: outputs of a layer");
+    }
+    return value;
+  }
+
+  // Channels move behind the pixels, or before them.
+  void Transpose(const Node& node) {
+    Value value = Made(node);
+    const std::vector<Axis> axes = AxesOf(node, value);
+    std::vector<Axis> moved;
+    for (int64_t from : node.Ints("perm")) {
+      if (axes[from] != Axis::kNone) moved.push_back(axes[from]);
+    }
+    auto is_order = [&](std::initializer_list<Axis> order) {
+      size_t at = 0;
+      for (Axis axis : order) at += at < moved.size() && moved[at] == axis;
+      return at == moved.size();
+    };
+    if (is_order({Axis::kChannels, Axis::kRows, Axis::kColumns})) {
+      value.channels_last = false;
+    } else if (is_order({Axis::kRows, Axis::kColumns, Axis::kChannels})) {
+      value.channels_last = true;
+    } else {
+      Refuse(node, "perm {} cannot be trained yet; accepted: channels first or last",
+             ShapeText(node.Ints("perm")));
+    }
+    Set(node, value);
+  }
+
+  // A part of the pixels, for the windows of the next layer.
+  void Crop(const Node& node) {
+    Value value = Made(node);
+    const std::vector<Axis> axes = AxesOf(node, value);
+    const std::vector<int64_t>& shape = graph_.tensors[node.inputs[0]].shape;
+    const std::vector<int64_t>& starts = node.Ints("starts");
+    for (size_t i = 0; i < starts.size(); ++i) {
+      const int64_t axis = node.Ints("axes")[i];
+      const int64_t end = node.Ints("ends")[i];
+      if (starts[i] == 0 && end == shape[axis] && node.Ints("steps")[i] == 1) continue;
+      if (node.Ints("steps")[i] != 1 ||
+          (axes[axis] != Axis::kRows && axes[axis] != Axis::kColumns)) {
+        Refuse(node, "of axis {} by steps of {} cannot be trained yet; accepted: pixels or steps "
+               "of a sequence, by steps of 1",
+               axis, node.Ints("steps")[i]);
+      }
+      (axes[axis] == Axis::kRows ? value.top : value.left) += starts[i];
+      (axes[axis] == Axis::kRows ? value.image.height : value.image.width) = end - starts[i];
+    }
+    Set(node, value);
+  }
+
+  void AddConcat(const Node& node) {
+    std::vector<Value> inputs;
+    Image image;
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      inputs.push_back(Whole(node, AnyInput(node, static_cast<int>(i))));
+      const Value& value = inputs.back();
+      const bool fits = value.image.height == inputs[0].image.height &&
+                        value.image.width == inputs[0].image.width &&
+                        (value.image.pixels() == 1 ||
+                         value.channels_last == inputs[0].channels_last);
+      if (!fits) Refuse(node, "of images of different sizes; accepted: along the channels");
+      image = {value.image.height, value.image.width, image.channels + value.image.channels};
+    }
+    const int64_t rank = static_cast<int64_t>(graph_.tensors[node.outputs[0]].shape.size());
+    const bool last = inputs[0].channels_last && image.pixels() > 1;
+    if (node.Int("axis") != (last ? rank - 1 : 1)) {
+      Refuse(node, "along axis {} cannot be trained yet; accepted: along the channels",
+             node.Int("axis"));
+    }
+    Layer& layer = Add(node, LayerKind::kConcat);
+    layer.inputs = std::move(inputs);
+    layer.from = layer.to = image;
+    Give(node, layer.inputs[0].channels_last);
   }
 
   // A parameter belongs to one layer.

@@ -14,6 +14,7 @@
 #include <set>
 
 #include "network/onnx_proto.h"
+#include "network/shape_rules.h"
 #include "vaultrain/error.h"
 #include "vaultrain/graph.h"
 #include "vaultrain/text.h"
@@ -89,7 +90,7 @@ class Reader {
       if (IsDefaultDomain(import.domain())) opset = import.version();
     }
     if (!opset) Refuse("the model imports no opset of the default domain");
-    opset_ = *opset;
+    graph_.opset = *opset;
     if (*opset < kMinOpset || *opset > kMaxOpset) {
       Refuse("opset {} is not supported; accepted: {} to {}", *opset, kMinOpset, kMaxOpset);
     }
@@ -179,9 +180,19 @@ class Reader {
     } else if (proto.data_type() == onnx::TensorProto::INT64) {
       tensor.type = ElementType::kInt64;
       tensor.ints = Values<int64_t>(proto, proto.int64_data(), elements);
+    } else if (proto.data_type() == onnx::TensorProto::INT32) {
+      tensor.type = ElementType::kInt64;
+      const auto ints = Values<int32_t>(proto, proto.int32_data(), elements);
+      tensor.ints.assign(ints.begin(), ints.end());
+    } else if (proto.data_type() == onnx::TensorProto::BOOL) {
+      tensor.type = ElementType::kBool;
+      const auto bools = Values<uint8_t>(proto, proto.int32_data(), elements);
+      tensor.ints.assign(bools.begin(), bools.end());
     } else {
-      Refuse("initialiser {} has element type {}; accepted: FLOAT, and INT64 for shapes",
-             Quote(name), TypeName(proto.data_type()));
+      Refuse(
+          "initialiser {} has element type {}; accepted: FLOAT, INT64 and INT32 for shapes and "
+          "places, BOOL for modes",
+          Quote(name), TypeName(proto.data_type()));
     }
     return tensor;
   }
@@ -219,10 +230,6 @@ class Reader {
         continue;
       }
       const onnx::TypeProto::Tensor& type = TensorType(info);
-      if (type.elem_type() != onnx::TensorProto::FLOAT) {
-        Refuse("graph input {} has element type {}; accepted: FLOAT", Quote(info.name()),
-               TypeName(type.elem_type()));
-      }
       open.push_back(&info);
       if (type.shape().dim_size() > 0 && IsSymbolic(type.shape().dim(0))) symbolic.push_back(&info);
     }
@@ -237,10 +244,20 @@ class Reader {
     for (const onnx::ValueInfoProto* info : open) AddInput(*info, info == data[0]);
   }
 
+  static bool IsInteger(int type) {
+    return type == onnx::TensorProto::INT64 || type == onnx::TensorProto::INT32;
+  }
+
   void AddInput(const onnx::ValueInfoProto& info, bool is_data) {
+    const int type = TensorType(info).elem_type();
+    if (type != onnx::TensorProto::FLOAT && !(is_data && IsInteger(type))) {
+      Refuse("graph input {} has element type {}; accepted: FLOAT{}", Quote(info.name()),
+             TypeName(type), is_data ? ", INT64 and INT32 for indices" : "");
+    }
     const onnx::TensorShapeProto& shape = TensorType(info).shape();
     Tensor tensor;
     tensor.name = info.name();
+    tensor.type = IsInteger(type) ? ElementType::kInt64 : ElementType::kFloat;
     tensor.is_parameter = !is_data;
     for (int i = 0; i < shape.dim_size(); ++i) {
       if (is_data && i == 0) {
@@ -272,25 +289,28 @@ class Reader {
   void CheckDeclared(const onnx::ValueInfoProto& info, const Tensor& tensor) const {
     if (!info.has_type() || !info.type().has_tensor_type()) return;
     const onnx::TypeProto::Tensor& type = info.type().tensor_type();
-    int expected =
-        tensor.type == ElementType::kFloat ? onnx::TensorProto::FLOAT : onnx::TensorProto::INT64;
-    if (type.elem_type() != expected) {
+    const int expected = tensor.type == ElementType::kFloat  ? onnx::TensorProto::FLOAT
+                         : tensor.type == ElementType::kBool ? onnx::TensorProto::BOOL
+                                                             : onnx::TensorProto::INT64;
+    if (type.elem_type() != expected &&
+        !(tensor.type == ElementType::kInt64 && IsInteger(type.elem_type()))) {
       Refuse("tensor {} is declared as {} but is {}", Quote(info.name()),
              TypeName(type.elem_type()), TypeName(expected));
     }
     if (!type.has_shape()) return;
-    bool same = type.shape().dim_size() == static_cast<int>(tensor.shape.size());
+    const std::vector<int64_t> found = FileShape(tensor);
+    bool same = type.shape().dim_size() == static_cast<int>(found.size());
     std::vector<int64_t> declared;
     for (int i = 0; i < type.shape().dim_size(); ++i) {
       const onnx::TensorShapeProto::Dimension& dim = type.shape().dim(i);
       declared.push_back(IsSymbolic(dim) ? kBatchDim : dim.dim_value());
       if (!same || IsSymbolic(dim)) continue;
-      int64_t inferred = tensor.shape[i] == kBatchDim ? graph_.file_batch : tensor.shape[i];
+      int64_t inferred = found[i] == kBatchDim ? graph_.file_batch : found[i];
       same = dim.dim_value() == inferred;
     }
     if (!same) {
       Refuse("shape mismatch: {} is declared as {} but has shape {}", Quote(info.name()),
-             ShapeText(declared), ShapeText(tensor.shape));
+             ShapeText(declared), ShapeText(found));
     }
   }
 
@@ -298,6 +318,9 @@ class Reader {
 
   void AddNodes() {
     const auto& protos = model_.graph().node();
+    for (const onnx::NodeProto& proto : protos)
+      used_.insert(proto.input().begin(), proto.input().end());
+    for (const onnx::ValueInfoProto& info : model_.graph().output()) used_.insert(info.name());
     // Who makes which tensor, to sort the nodes and to tell a cycle from a missing tensor.
     std::map<std::string, int> producer;
     for (int i = 0; i < protos.size(); ++i) {
@@ -371,10 +394,12 @@ class Reader {
     for (int i = 0; i < op->min_inputs; ++i) {
       if (node.inputs[i] < 0) RefuseNode(node, proto.op_type(), "input {} is left out", i);
     }
-    if (proto.output_size() != 1 || proto.output(0).empty()) {
-      RefuseNode(node, proto.op_type(), "{} outputs; accepted: one", proto.output_size());
+    if (graph_.opset < op->since) {
+      RefuseNode(node, proto.op_type(), "comes with opset {}; the file is of opset {}", op->since,
+                 graph_.opset);
     }
     ReadAttributes(proto, *op, node);
+    const std::vector<std::string> outputs = UsedOutputs(proto, *op, node);
 
     if (op->kind == OperatorKind::kIdentity && graph_.tensors[node.inputs[0]].is_parameter) {
       const Tensor& from = graph_.tensors[node.inputs[0]];
@@ -388,18 +413,96 @@ class Reader {
       return;
     }
 
-    Tensor output;
-    output.name = proto.output(0);
-    output.producer = static_cast<int>(graph_.nodes.size());
-    node.outputs.push_back(AddTensor(std::move(output)));
-    for (int input : node.inputs) {
-      if (input >= 0) {
-        graph_.tensors[input].consumers.push_back(static_cast<int>(graph_.nodes.size()));
+    // One index without dimension: a slice of one, whose dimension goes.
+    const Tensor& first = graph_.tensors[node.inputs[0]];
+    if (op->kind == OperatorKind::kGather && first.is_data()) {
+      const Tensor& index = graph_.tensors[node.inputs[1]];
+      if (index.type == ElementType::kInt64 && index.shape.empty() && index.ints.size() == 1) {
+        PlaceElement(node, first, index.ints[0], outputs[0]);
+        return;
       }
     }
-    op->infer(graph_, node);
-    const Tensor& result = graph_.tensors[node.outputs[0]];
-    CheckShape(result.name, result.shape);
+    Place(std::move(node), outputs);
+  }
+
+  // A slice of one place along the axis of a Gather, and the Squeeze that takes the axis away.
+  void PlaceElement(const Node& gather, const Tensor& data, int64_t index,
+                    const std::string& output) {
+    const int64_t axis = FileAxis(graph_, gather, gather.Int("axis"), data.shape.size());
+    const int64_t dim = FileShape(data)[axis];
+    if (axis != data.batch_axis && (index < -dim || index >= dim)) {
+      RefuseNode(gather, "Gather", "index {} of {} values; accepted: {} to {}", index, dim, -dim,
+                 dim - 1);
+    }
+    GraphAxis(graph_, gather, data, axis);
+    if (index < 0) index += dim;
+    const std::vector<int64_t> axes = {axis};
+    Node slice;
+    slice.name = gather.name;
+    slice.kind = OperatorKind::kSlice;
+    slice.inputs = {gather.inputs[0]};
+    slice.attributes = {{"axes", axes},
+                        {"starts", std::vector<int64_t>{index}},
+                        {"ends", std::vector<int64_t>{index + 1}}};
+    Node squeeze = slice;
+    squeeze.kind = OperatorKind::kSqueeze;
+    squeeze.attributes = {{"axes", axes}};
+    Place(std::move(slice), {output + "/slice"});
+    squeeze.inputs = {graph_.nodes.back().outputs[0]};
+    Place(std::move(squeeze), {output});
+  }
+
+  // The names of the outputs that something uses; empty ones for the others. A single output stays
+  // though nothing uses it, for CheckUse.
+  std::vector<std::string> UsedOutputs(const onnx::NodeProto& proto, const Operator& op,
+                                       Node& node) const {
+    std::vector<std::string> outputs(proto.output().begin(), proto.output().end());
+    const auto most = static_cast<size_t>(op.max_outputs);
+    int used = 0, named = 0;
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      named += !outputs[i].empty();
+      if (!used_.count(outputs[i]) && (i > 0 || most > 1)) outputs[i].clear();
+      used += !outputs[i].empty();
+      if (i >= most && !outputs[i].empty()) {
+        RefuseNode(node, proto.op_type(), "output {} {} is used; accepted: output 0 alone", i,
+                   Quote(outputs[i]));
+      }
+    }
+    if (used == 0) {
+      RefuseNode(node, proto.op_type(),
+                 "{} outputs that lead nowhere; accepted: one or more that are used", named);
+    }
+    if (most == 1 && outputs[0].empty()) {
+      RefuseNode(node, proto.op_type(), "output 0 is left out");
+    }
+    if (op.kind != OperatorKind::kSplit) outputs.resize(most);
+    // Before it had the attribute, its other outputs said that it trains.
+    if (op.kind == OperatorKind::kBatchNormalization && graph_.opset < 14) {
+      node.attributes["training_mode"] = int64_t{named > 1};
+    }
+    return outputs;
+  }
+
+  void Place(Node node, const std::vector<std::string>& outputs) {
+    const Operator& op = OperatorOf(node.kind);
+    const auto place = static_cast<int>(graph_.nodes.size());
+    for (const std::string& name : outputs) {
+      if (name.empty()) {
+        node.outputs.push_back(-1);
+        continue;
+      }
+      Tensor output;
+      output.name = name;
+      output.producer = place;
+      node.outputs.push_back(AddTensor(std::move(output)));
+    }
+    op.infer(graph_, node);
+    for (int input : node.inputs) {
+      if (input >= 0) graph_.tensors[input].consumers.push_back(place);
+    }
+    for (int output : node.outputs) {
+      if (output >= 0) CheckShape(graph_.tensors[output].name, graph_.tensors[output].shape);
+    }
     graph_.nodes.push_back(std::move(node));
   }
 
@@ -416,12 +519,26 @@ class Reader {
   }
 
   void ReadAttributes(const onnx::NodeProto& proto, const Operator& op, Node& node) const {
+    auto holds = [&](const AttributeRule& rule) {
+      return rule.since <= graph_.opset && graph_.opset <= rule.until;
+    };
     for (const AttributeRule& rule : op.attributes) {
-      node.attributes[std::string(rule.name)] = rule.default_value;
+      const std::string name(rule.name);
+      if (holds(rule) || !node.attributes.count(name)) node.attributes[name] = rule.default_value;
+      const bool found =
+          std::any_of(proto.attribute().begin(), proto.attribute().end(),
+                      [&](const onnx::AttributeProto& a) { return a.name() == rule.name; });
+      if (rule.required && !found) {
+        RefuseNode(node, proto.op_type(), "attribute {} is missing", rule.name);
+      }
     }
     for (const onnx::AttributeProto& attribute : proto.attribute()) {
+      auto of_name = [&](const AttributeRule& r) { return r.name == attribute.name(); };
       auto rule = std::find_if(op.attributes.begin(), op.attributes.end(),
-                               [&](const AttributeRule& r) { return r.name == attribute.name(); });
+                               [&](const AttributeRule& r) { return of_name(r) && holds(r); });
+      if (rule == op.attributes.end()) {
+        rule = std::find_if(op.attributes.begin(), op.attributes.end(), of_name);
+      }
       if (rule == op.attributes.end()) {
         RefuseNode(node, proto.op_type(), "attribute {} is not supported", Quote(attribute.name()));
       }
@@ -438,12 +555,17 @@ class Reader {
     static constexpr Type kTypes[] = {{onnx::AttributeProto::INT, "an integer"},
                                       {onnx::AttributeProto::FLOAT, "a float"},
                                       {onnx::AttributeProto::INTS, "a list of integers"},
-                                      {onnx::AttributeProto::STRING, "a string"}};
+                                      {onnx::AttributeProto::STRING, "a string"},
+                                      {onnx::AttributeProto::STRINGS, "a list of strings"}};
     static_assert(std::size(kTypes) == std::variant_size_v<Attribute>);
     const Type& type = kTypes[rule.default_value.index()];
-    if (opset_ < rule.since) {
+    if (graph_.opset < rule.since) {
       RefuseNode(node, op, "attribute {} comes with opset {}; the file is of opset {}", rule.name,
-                 rule.since, opset_);
+                 rule.since, graph_.opset);
+    }
+    if (graph_.opset > rule.until) {
+      RefuseNode(node, op, "attribute {} ends with opset {}; the file is of opset {}", rule.name,
+                 rule.until, graph_.opset);
     }
     if (proto.type() != type.type) {
       RefuseNode(node, op, "attribute {} must be {}", rule.name, type.text);
@@ -466,12 +588,22 @@ class Reader {
         check(static_cast<double>(proto.ints(i)), fmt::format("[{}]", i));
       }
       value = std::vector<int64_t>(proto.ints().begin(), proto.ints().end());
-    } else {
-      if (std::find(rule.choices.begin(), rule.choices.end(), proto.s()) == rule.choices.end()) {
-        RefuseNode(node, op, "{} = {} is not supported; accepted: {}", rule.name, Quote(proto.s()),
-                   fmt::join(rule.choices, ", "));
-      }
+    } else if (type.type == onnx::AttributeProto::STRING) {
+      CheckChoice(proto.s(), "", op, rule, node);
       value = proto.s();
+    } else {
+      for (int i = 0; i < proto.strings_size(); ++i) {
+        CheckChoice(proto.strings(i), fmt::format("[{}]", i), op, rule, node);
+      }
+      value = std::vector<std::string>(proto.strings().begin(), proto.strings().end());
+    }
+  }
+
+  void CheckChoice(const std::string& choice, const std::string& place, const std::string& op,
+                   const AttributeRule& rule, const Node& node) const {
+    if (std::find(rule.choices.begin(), rule.choices.end(), choice) == rule.choices.end()) {
+      RefuseNode(node, op, "{}{} = {} is not supported; accepted: {}", rule.name, place,
+                 Quote(choice), fmt::join(rule.choices, ", "));
     }
   }
 
@@ -509,6 +641,13 @@ class Reader {
       Refuse("graph output {} is the output of no node", Quote(info.name()));
     }
     graph_.output = found->second;
+    const Tensor& output = graph_.tensors[graph_.output];
+    if (output.batch_axis != 0 || output.type != ElementType::kFloat) {
+      Refuse("graph output {} {}; accepted: FLOAT with the batch first", Quote(info.name()),
+             output.batch_axis != 0
+                 ? fmt::format("has the batch as dimension {}", output.batch_axis)
+                 : "has element type INT64");
+    }
     CheckDeclared(info, graph_.tensors[graph_.output]);
     for (const onnx::ValueInfoProto& value : model_.graph().value_info()) {
       auto declared = by_name_.find(value.name());
@@ -518,8 +657,10 @@ class Reader {
 
   void CheckUse() const {
     for (const Node& node : graph_.nodes) {
-      int output = node.outputs[0];
-      if (output != graph_.output && graph_.tensors[output].consumers.empty()) {
+      for (int output : node.outputs) {
+        if (output < 0 || output == graph_.output || !graph_.tensors[output].consumers.empty()) {
+          continue;
+        }
         RefuseNode(node, std::string(OperatorOf(node.kind).name),
                    "its output {} leads nowhere; accepted: nodes that lead to the graph output",
                    Quote(graph_.tensors[output].name));
@@ -529,7 +670,7 @@ class Reader {
 
   Graph graph_;
   onnx::ModelProto model_;
-  int64_t opset_ = 0;
+  std::set<std::string> used_;  // inputs of nodes and outputs of the graph
   std::map<std::string, int> by_name_;
 };
 

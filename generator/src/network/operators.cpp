@@ -4,45 +4,16 @@
 // The operator table: which ONNX operators a graph may hold, with what attributes, and the shape
 // rule of each.
 
-#include <fmt/ranges.h>
+#include <algorithm>
 
 #include "network/image_window.h"
+#include "network/shape_rules.h"
 #include "vaultrain/error.h"
 #include "vaultrain/graph.h"
 #include "vaultrain/text.h"
 
 namespace vaultrain {
 namespace {
-
-const Tensor& Input(const Graph& graph, const Node& node, size_t position) {
-  return graph.tensors[node.inputs[position]];
-}
-
-bool HasInput(const Node& node, size_t position) {
-  return position < node.inputs.size() && node.inputs[position] >= 0;
-}
-
-const Tensor& DataInput(const Graph& graph, const Node& node, size_t position) {
-  const Tensor& tensor = Input(graph, node, position);
-  if (!tensor.is_data()) {
-    RefuseInput("{}: input {} {} must be an activation with the batch as first dimension",
-                NodeText(graph, node), position, Quote(tensor.name));
-  }
-  return tensor;
-}
-
-const Tensor& ParameterInput(const Graph& graph, const Node& node, size_t position) {
-  const Tensor& tensor = Input(graph, node, position);
-  if (!tensor.is_parameter || tensor.type != ElementType::kFloat) {
-    RefuseInput("{}: input {} {} must be a float initialiser or a parameter input",
-                NodeText(graph, node), position, Quote(tensor.name));
-  }
-  return tensor;
-}
-
-void SetShape(Graph& graph, const Node& node, std::vector<int64_t> shape) {
-  graph.tensors[node.outputs[0]].shape = std::move(shape);
-}
 
 // The image behind a window; a line where the input is one.
 void SetImage(Graph& graph, const Node& node, int64_t channels) {
@@ -51,23 +22,6 @@ void SetImage(Graph& graph, const Node& node, int64_t channels) {
   if (Input(graph, node, 0).shape.size() == 4) shape.push_back(to.height);
   shape.push_back(to.width);
   SetShape(graph, node, std::move(shape));
-}
-
-// Data [N,in] times a weight matrix whose dimension in_axis counts inputs.
-void InferProduct(Graph& graph, const Node& node, int in_axis) {
-  const Tensor& data = DataInput(graph, node, 0);
-  const Tensor& weight = ParameterInput(graph, node, 1);
-  if (data.shape.size() != 2 || weight.shape.size() != 2) {
-    RefuseInput("{}: {} {} and {} {} must both have two dimensions", NodeText(graph, node),
-                Quote(data.name), ShapeText(data.shape), Quote(weight.name),
-                ShapeText(weight.shape));
-  }
-  if (data.shape[1] != weight.shape[in_axis]) {
-    RefuseInput("{}: shape mismatch: {} has {} features, {} {} accepts {}", NodeText(graph, node),
-                Quote(data.name), data.shape[1], Quote(weight.name), ShapeText(weight.shape),
-                weight.shape[in_axis]);
-  }
-  SetShape(graph, node, {kBatchDim, weight.shape[1 - in_axis]});
 }
 
 // Whether a parameter can be added to each sample of data: aligned right, dimensions equal or 1,
@@ -81,8 +35,21 @@ bool Broadcasts(const std::vector<int64_t>& parameter, const std::vector<int64_t
   return true;
 }
 
-void InferGemm(Graph& graph, const Node& node) {
-  InferProduct(graph, node, node.Int("transB") ? 1 : 0);
+void InferGemm(Graph& graph, Node& node) {
+  const Tensor& data = DataInput(graph, node, 0);
+  const Tensor& weight = ParameterInput(graph, node, 1);
+  if (data.shape.size() != 2 || weight.shape.size() != 2) {
+    RefuseInput("{}: {} {} and {} {} must both have two dimensions", NodeText(graph, node),
+                Quote(data.name), ShapeText(data.shape), Quote(weight.name),
+                ShapeText(weight.shape));
+  }
+  const size_t in_axis = node.Int("transB") ? 1 : 0;
+  if (data.shape[1] != weight.shape[in_axis]) {
+    RefuseInput("{}: shape mismatch: {} has {} features, {} {} accepts {}", NodeText(graph, node),
+                Quote(data.name), data.shape[1], Quote(weight.name), ShapeText(weight.shape),
+                weight.shape[in_axis]);
+  }
+  SetShape(graph, node, {kBatchDim, weight.shape[1 - in_axis]});
   if (!HasInput(node, 2)) return;
   const Tensor& bias = ParameterInput(graph, node, 2);
   const std::vector<int64_t>& shape = graph.tensors[node.outputs[0]].shape;
@@ -92,21 +59,59 @@ void InferGemm(Graph& graph, const Node& node) {
   }
 }
 
-void InferMatMul(Graph& graph, const Node& node) { InferProduct(graph, node, 0); }
-
-void InferElementwise(Graph& graph, const Node& node) {
-  bool parameter_first = !Input(graph, node, 0).is_data();
-  const Tensor& data = DataInput(graph, node, parameter_first);
-  const Tensor& other = Input(graph, node, !parameter_first);
-  bool fits = other.is_data() ? other.shape == data.shape : Broadcasts(other.shape, data.shape);
-  if (other.type != ElementType::kFloat || !fits) {
-    RefuseInput("{}: shape mismatch: {} {} does not broadcast to {} {}", NodeText(graph, node),
-                Quote(other.name), ShapeText(other.shape), Quote(data.name), ShapeText(data.shape));
+// The last two dimensions are matrices; those before them count matrices, and are equal.
+void InferMatMul(Graph& graph, Node& node) {
+  const Tensor& left = FloatData(graph, node, 0);
+  const Tensor& right = Input(graph, node, 1);
+  const std::vector<int64_t>& a = left.shape;
+  const std::vector<int64_t>& b = right.shape;
+  const auto rank = static_cast<int64_t>(a.size());
+  const int64_t columns = right.is_data() ? 2 : 1;  // last dimensions that hold no batch
+  bool fits = right.type == ElementType::kFloat && left.batch_axis < rank - columns;
+  if (right.is_data()) {
+    fits = fits && a.size() == b.size() && left.batch_axis == right.batch_axis &&
+           std::equal(a.begin(), a.end() - 2, b.begin());
+  } else {
+    fits = fits && b.size() == 2;
   }
-  SetShape(graph, node, data.shape);
+  if (!fits) {
+    RefuseInput(
+        "{}: {} {} by {} {}; accepted: [N,..,K] by a parameter [K,M], or [N,..,T,K] by an "
+        "activation [N,..,K,M]",
+        NodeText(graph, node), Quote(left.name), ShapeText(FileShape(left)), Quote(right.name),
+        ShapeText(FileShape(right)));
+  }
+  if (a.back() != b[b.size() - 2]) {
+    RefuseInput("{}: shape mismatch: {} has {} features, {} {} accepts {}", NodeText(graph, node),
+                Quote(left.name), a.back(), Quote(right.name), ShapeText(b), b[b.size() - 2]);
+  }
+  std::vector<int64_t> shape = a;
+  shape.back() = b.back();
+  SetShape(graph, node, std::move(shape), left.batch_axis);
 }
 
-void InferConv(Graph& graph, const Node& node) {
+void InferElementwise(Graph& graph, Node& node) {
+  bool parameter_first = !Input(graph, node, 0).is_data();
+  const Tensor& data = FloatData(graph, node, parameter_first);
+  const Tensor& other = Input(graph, node, !parameter_first);
+  bool fits = other.type == ElementType::kFloat;
+  if (other.is_data()) {
+    fits = fits && other.shape == data.shape && other.batch_axis == data.batch_axis;
+  } else {
+    // Nothing along the batch, nor before it, where the file's order is not the graph's.
+    const size_t behind = data.shape.size() - data.batch_axis - 1;
+    fits = fits && Broadcasts(other.shape, data.shape);
+    for (size_t i = 0; fits && i + behind < other.shape.size(); ++i) fits = other.shape[i] == 1;
+  }
+  if (!fits) {
+    RefuseInput("{}: shape mismatch: {} {} does not broadcast to {} {}", NodeText(graph, node),
+                Quote(other.name), ShapeText(other.shape), Quote(data.name),
+                ShapeText(FileShape(data)));
+  }
+  SetShape(graph, node, data.shape, data.batch_axis);
+}
+
+void InferConv(Graph& graph, Node& node) {
   const Tensor& data = DataInput(graph, node, 0);
   const Tensor& weight = ParameterInput(graph, node, 1);
   if (weight.shape.size() != data.shape.size() || data.shape.size() < 3) {
@@ -134,83 +139,122 @@ void InferConv(Graph& graph, const Node& node) {
   SetImage(graph, node, out);
 }
 
-void InferPool(Graph& graph, const Node& node) {
-  SetImage(graph, node, DataInput(graph, node, 0).shape[1]);
+void InferPool(Graph& graph, Node& node) {
+  DataInput(graph, node, 0);
+  SetImage(graph, node, WindowOf(graph, node).to.channels);
 }
 
-void InferSame(Graph& graph, const Node& node) {
-  SetShape(graph, node, DataInput(graph, node, 0).shape);
+void InferSame(Graph& graph, Node& node) {
+  const Tensor& data = FloatData(graph, node, 0);
+  SetShape(graph, node, data.shape, data.batch_axis);
 }
 
-void InferFlatten(Graph& graph, const Node& node) {
-  const Tensor& data = DataInput(graph, node, 0);
-  int64_t axis = node.Int("axis");
-  if (axis < 0) axis += static_cast<int64_t>(data.shape.size());
-  if (axis != 1) {
-    RefuseInput("{}: axis {} mixes samples; accepted: 1", NodeText(graph, node), node.Int("axis"));
+void InferIdentity(Graph& graph, Node& node) {
+  const Tensor& data = AnyData(graph, node, 0);
+  SetShape(graph, node, data.shape, data.batch_axis);
+  graph.tensors[node.outputs[0]].type = data.type;
+}
+
+void InferSoftmax(Graph& graph, Node& node) {
+  const Tensor& data = FloatData(graph, node, 0);
+  const int64_t axis = GraphAxis(graph, node, data, node.Int("axis"));
+  // It took all dimensions from the axis together.
+  if (graph.opset < 13 && axis + 1 != static_cast<int64_t>(data.shape.size())) {
+    RefuseInput("{}: axis {} before opset 13; accepted: the last", NodeText(graph, node),
+                node.Int("axis"));
   }
-  SetShape(graph, node, {kBatchDim, Elements(data.shape)});
+  node.attributes["axis"] = axis;
+  SetShape(graph, node, data.shape, data.batch_axis);
 }
 
-void InferReshape(Graph& graph, const Node& node) {
-  const Tensor& data = DataInput(graph, node, 0);
-  const Tensor& target = Input(graph, node, 1);
-  if (target.type != ElementType::kInt64 || target.ints.empty() || target.shape.size() != 1) {
-    RefuseInput("{}: the target shape {} must be a constant list of int64", NodeText(graph, node),
-                Quote(target.name));
-  }
-  auto refuse = [&] {
-    RefuseInput(
-        "{}: cannot reshape {} to [{}]; accepted: the batch first (as 0, -1 or its number), then "
-        "dimensions that hold {} features",
-        NodeText(graph, node), ShapeText(data.shape), fmt::join(target.ints, ","),
-        Elements(data.shape));
-  };
-  std::vector<int64_t> shape = target.ints;
-  if (shape.size() > 8 || shape.size() < 2) refuse();
-  int wildcard = -1;
-  int64_t known = 1;
-  for (size_t i = 0; i < shape.size(); ++i) {
-    if (shape[i] == 0 && node.Int("allowzero") == 0) {
-      if (i >= data.shape.size()) refuse();
-      shape[i] = data.shape[i];
-      if (i == 0) continue;
-    } else if (shape[i] == -1) {
-      if (wildcard >= 0) refuse();
-      wildcard = static_cast<int>(i);
-      continue;
-    } else if (i == 0) {
-      if (graph.file_batch == 0 || shape[i] != graph.file_batch) refuse();
-      continue;
+void InferDropout(Graph& graph, Node& node) {
+  RefuseInputsBefore(graph, node, 12);
+  const Tensor& data = FloatData(graph, node, 0);
+  if (HasInput(node, 1)) {
+    const Tensor& ratio = Input(graph, node, 1);
+    if (ratio.type != ElementType::kFloat || ratio.values.size() != 1) {
+      RefuseInput("{}: the ratio {} must be a constant float", NodeText(graph, node),
+                  Quote(ratio.name));
     }
-    if (shape[i] <= 0 || shape[i] > kMaxElements / known) refuse();
-    known *= shape[i];
+    node.attributes["ratio"] = ratio.values[0];
   }
-  shape[0] = kBatchDim;
-  int64_t features = Elements(data.shape);
-  if (wildcard > 0) {
-    if (features % known != 0) refuse();
-    shape[wildcard] = features / known;
-    known = features;
+  int64_t training_mode = 0;
+  if (HasInput(node, 2)) {
+    const Tensor& mode = Input(graph, node, 2);
+    if (mode.type != ElementType::kBool || mode.ints.size() != 1) {
+      RefuseInput("{}: the training mode {} must be a constant BOOL", NodeText(graph, node),
+                  Quote(mode.name));
+    }
+    training_mode = mode.ints[0] != 0;
   }
-  if (known != features) refuse();
-  SetShape(graph, node, shape);
+  if (node.Float("ratio") < 0 || node.Float("ratio") >= 1) {
+    RefuseInput("{}: ratio = {}; accepted: 0 and up, below 1", NodeText(graph, node),
+                node.Float("ratio"));
+  }
+  node.attributes["training_mode"] = training_mode;
+  node.inputs.resize(1);
+  SetShape(graph, node, data.shape, data.batch_axis);
 }
 
-void InferSoftmax(Graph& graph, const Node& node) {
+// ---- normalisations
+
+// [N,C,..] with parameters per channel, or as many as count says.
+void InferOfChannels(Graph& graph, Node& node, size_t parameters, int64_t count = 0) {
   const Tensor& data = DataInput(graph, node, 0);
-  int64_t axis = node.Int("axis");
-  if (axis < 0) axis += static_cast<int64_t>(data.shape.size());
-  if (data.shape.size() != 2 || axis != 1) {
-    RefuseInput("{}: softmax of {} along axis {}; accepted: batch x classes along axis 1",
-                NodeText(graph, node), ShapeText(data.shape), node.Int("axis"));
+  if (data.shape.size() < 2) {
+    RefuseInput("{}: {} is {}; accepted: [N,C] or more dimensions", NodeText(graph, node),
+                Quote(data.name), ShapeText(data.shape));
+  }
+  if (count == 0) count = data.shape[1];
+  constexpr const char* kNames[] = {"scale", "bias", "mean", "variance"};
+  for (size_t i = 0; i < parameters; ++i) {
+    ParameterOfShape(graph, node, i + 1, kNames[i], {count});
   }
   SetShape(graph, node, data.shape);
+}
+
+void InferBatchNormalization(Graph& graph, Node& node) { InferOfChannels(graph, node, 4); }
+
+void InferInstanceNormalization(Graph& graph, Node& node) {
+  const Tensor& data = DataInput(graph, node, 0);
+  if (data.shape.size() < 3) {
+    RefuseInput("{}: {} is {}; accepted: [N,C,D] or more dimensions", NodeText(graph, node),
+                Quote(data.name), ShapeText(data.shape));
+  }
+  InferOfChannels(graph, node, 2);
+}
+
+void InferGroupNormalization(Graph& graph, Node& node) {
+  const Tensor& data = DataInput(graph, node, 0);
+  const int64_t groups = node.Int("num_groups");
+  if (data.shape.size() < 3 || data.shape[1] % groups != 0) {
+    RefuseInput(
+        "{}: {} {} in {} groups; accepted: [N,C,D] or more dimensions, C a multiple of the "
+        "groups",
+        NodeText(graph, node), Quote(data.name), ShapeText(data.shape), groups);
+  }
+  InferOfChannels(graph, node, 2, graph.opset < 21 ? groups : 0);
+}
+
+void InferLayerNormalization(Graph& graph, Node& node) {
+  const Tensor& data = FloatData(graph, node, 0);
+  const int64_t axis = GraphAxis(graph, node, data, node.Int("axis"));
+  if (axis <= data.batch_axis) {
+    RefuseInput("{}: axis {} of {} mixes samples; accepted: those behind the batch",
+                NodeText(graph, node), node.Int("axis"), Quote(data.name));
+  }
+  const std::vector<int64_t> normalised(data.shape.begin() + axis, data.shape.end());
+  ParameterOfShape(graph, node, 1, "scale", normalised);
+  if (HasInput(node, 2)) ParameterOfShape(graph, node, 2, "bias", normalised);
+  node.attributes["axis"] = axis;
+  SetShape(graph, node, data.shape, data.batch_axis);
 }
 
 std::vector<Operator> MakeOperators() {
   using enum OperatorKind;
   constexpr int64_t kZero = 0, kOne = 1, kLast = -1;
+  constexpr int kMany = 1 << 16;  // inputs or outputs
+  constexpr double kAnyInt = 9.3e18;
   constexpr double kMost = 65536;  // of what a window is made of
   const std::vector<int64_t> none;
   const AttributeRule auto_pad = {
@@ -219,6 +263,20 @@ std::vector<Operator> MakeOperators() {
   const AttributeRule strides = {"strides", none, 1, kMost};
   const AttributeRule pads = {"pads", none, 0, kMost};
   const AttributeRule ceil_mode = {"ceil_mode", kZero, 0, 1, {}, 10};
+  const AttributeRule axis = {"axis", kZero, -8, 8, {}, kMinOpset, kMaxOpset, true};
+  const AttributeRule epsilon = {"epsilon", 1e-5f, 0, 1};
+  // An attribute that became an input.
+  auto list_until = [&](std::string_view name, int until) {
+    return AttributeRule{name, none, -kAnyInt, kAnyInt, {}, kMinOpset, until};
+  };
+  // One direction, the default activations; neither clip nor activation_alpha and activation_beta.
+  auto recurrent = [&](std::vector<AttributeRule> own) {
+    own.insert(own.end(), {{"direction", "forward", 0, 0, {"forward"}},
+                           {"activations", std::vector<std::string>(), 0, 0, {"Sigmoid", "Tanh"}},
+                           {"hidden_size", kZero, 1, static_cast<double>(kMaxElements)},
+                           {"layout", kZero, 0, 1, {}, 14}});
+    return own;
+  };
   return {
       {"Gemm",
        kGemm,
@@ -241,7 +299,7 @@ std::vector<Operator> MakeOperators() {
         {"dilations", none, 1, kMost},
         {"group", kOne, 1, static_cast<double>(kMaxElements)}},
        InferConv},
-      // Its second output, the indices, is not read; so storage_order changes nothing.
+      // Its second output, the indices, must not be used; so storage_order changes nothing.
       {"MaxPool",
        kMaxPool,
        1,
@@ -258,7 +316,13 @@ std::vector<Operator> MakeOperators() {
        kAveragePool,
        1,
        1,
-       {auto_pad, kernel_shape, strides, pads, ceil_mode, {"count_include_pad", kZero, 0, 1}},
+       {auto_pad,
+        kernel_shape,
+        strides,
+        pads,
+        ceil_mode,
+        {"count_include_pad", kZero, 0, 1},
+        {"dilations", none, 1, 1, {}, 19}},
        InferPool},
       {"GlobalMaxPool", kGlobalMaxPool, 1, 1, {}, InferPool},
       {"GlobalAveragePool", kGlobalAveragePool, 1, 1, {}, InferPool},
@@ -268,11 +332,77 @@ std::vector<Operator> MakeOperators() {
       {"LeakyRelu", kLeakyRelu, 1, 1, {{"alpha", 0.01f, -1e6, 1e6}}, InferSame},
       {"Sigmoid", kSigmoid, 1, 1, {}, InferSame},
       {"Tanh", kTanh, 1, 1, {}, InferSame},
-      {"Identity", kIdentity, 1, 1, {}, InferSame},
+      {"Identity", kIdentity, 1, 1, {}, InferIdentity},
       {"Flatten", kFlatten, 1, 1, {{"axis", kOne, -8, 8}}, InferFlatten},
       {"Reshape", kReshape, 2, 2, {{"allowzero", kZero, 0, 1, {}, 14}}, InferReshape},
-      // Opset 13 moved the default axis from 1 to -1; for batch x classes they are the same.
-      {"Softmax", kSoftmax, 1, 1, {{"axis", kLast, -8, 8}}, InferSoftmax},
+      {"Softmax",
+       kSoftmax,
+       1,
+       1,
+       {{"axis", kOne, -8, 8, {}, kMinOpset, 12}, {"axis", kLast, -8, 8, {}, 13}},
+       InferSoftmax},
+      {"Sub", kSub, 2, 2, {}, InferElementwise},
+      {"Div", kDiv, 2, 2, {}, InferElementwise},
+      {"Concat", kConcat, 1, kMany, {axis}, InferConcat},
+      {"Slice",
+       kSlice,
+       1,
+       5,
+       {list_until("starts", 9), list_until("ends", 9), list_until("axes", 9)},
+       InferSlice},
+      {"Split",
+       kSplit,
+       1,
+       2,
+       {{"axis", kZero, -8, 8}, list_until("split", 12), {"num_outputs", kZero, 1, kMany, {}, 18}},
+       InferSplit,
+       kMany},
+      {"Transpose", kTranspose, 1, 1, {{"perm", none, 0, 7}}, InferTranspose},
+      {"Squeeze", kSqueeze, 1, 2, {list_until("axes", 12)}, InferSqueeze},
+      {"Unsqueeze", kUnsqueeze, 1, 2, {list_until("axes", 12)}, InferUnsqueeze},
+      {"Gather", kGather, 2, 2, {{"axis", kZero, -8, 8}}, InferGather},
+      {"Dropout",
+       kDropout,
+       1,
+       3,
+       {{"ratio", 0.5f, 0, 1, {}, kMinOpset, 11}, {"seed", kZero, -kAnyInt, kAnyInt, {}, 12}},
+       InferDropout},
+      {"BatchNormalization",
+       kBatchNormalization,
+       5,
+       5,
+       {epsilon,
+        {"momentum", 0.9f, 0, 1},
+        {"spatial", kOne, 1, 1, {}, kMinOpset, 8},
+        {"training_mode", kZero, 0, 1, {}, 14}},
+       InferBatchNormalization},
+      {"InstanceNormalization",
+       kInstanceNormalization,
+       3,
+       3,
+       {epsilon},
+       InferInstanceNormalization},
+      {"GroupNormalization",
+       kGroupNormalization,
+       3,
+       3,
+       {epsilon,
+        {"num_groups", kOne, 1, static_cast<double>(kMaxElements), {}, 18, kMaxOpset, true},
+        {"stash_type", kOne, 1, 1, {}, 21}},
+       InferGroupNormalization,
+       1,
+       18},
+      {"LayerNormalization",
+       kLayerNormalization,
+       2,
+       3,
+       {{"axis", kLast, -8, 8}, epsilon, {"stash_type", kOne, 1, 1}},
+       InferLayerNormalization,
+       1,
+       17},
+      {"RNN", kRnn, 3, 6, recurrent({}), InferRecurrent, 2},
+      {"LSTM", kLstm, 3, 8, recurrent({{"input_forget", kZero, 0, 0}}), InferRecurrent, 3},
+      {"GRU", kGru, 3, 6, recurrent({{"linear_before_reset", kZero, 0, 1}}), InferRecurrent, 2},
   };
 }
 

@@ -46,14 +46,15 @@ class Differentiator {
 
   // ---- tensors
 
-  // What the layers of a node are called, with suffixes for more than one.
-  std::string LayerName(const Node& node) {
+  // What the layers of a node are called.
+  std::string LayerName(const Node& node, const char* suffix = "") {
     std::string name;
     for (char c : node.name.substr(0, 60)) {
       bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                    c == '_' || c == '.' || c == '-';
       name += plain ? c : '_';
     }
+    name += suffix;
     std::string unique = name;
     for (int i = 2; !layer_names_.insert(unique).second; ++i) {
       unique = fmt::format("{}_{}", name, i);
@@ -239,9 +240,9 @@ class Differentiator {
     sums.to = {made.to.height, made.to.width, GatesOf(layer.cell) * hidden};
     sums.in = sums.from.channels;
     sums.out = sums.to.channels;
-    sums.bias = true;
+    sums.bias = layer.bias != nullptr;
     // What it is in UP: sums of a step see h of the step before.
-    made.name = LayerName(*layer.node);
+    made.name = LayerName(*layer.node, ".h");
     made.from = layer.to;
     made.to = sums.to;
     made.window = {};
@@ -256,10 +257,16 @@ class Differentiator {
     op.operands = {{Role::kX, TensorOf(layer.inputs[0])},
                    {Role::kW, AddParameter(sums.name + ".W", TensorKind::kWeight, sums.out, sums.in,
                                            layer.weight->values)},
-                   {Role::kB, AddParameter(sums.name + ".b", TensorKind::kBias, 1, sums.out,
-                                           layer.bias ? layer.bias->values : std::vector<float>())},
                    {Role::kU, AddParameter(made.name + ".W", TensorKind::kWeight, made.out, made.in,
                                            layer.recurrent->values)}};
+    if (layer.bias) {
+      // Both of the file's, as one.
+      std::vector<float> bias = layer.bias->values;
+      for (int64_t i = 0; !bias.empty() && i < sums.out; ++i) bias[i] += bias[sums.out + i];
+      bias.resize(bias.empty() ? 0 : sums.out);
+      op.operands.push_back(
+          {Role::kB, AddParameter(sums.name + ".b", TensorKind::kBias, 1, sums.out, bias)});
+    }
     output.tensor =
         AddSamples(made.name + ".Y", TensorKind::kActivation, FormatClass::kOperand, layer.to);
     op.operands.push_back({Role::kY, output.tensor});
@@ -320,16 +327,17 @@ class Differentiator {
   }
 
   // The tensor for what a layer gives back to one of its inputs: the whole gradient of that output
-  // where nothing else takes it.
+  // where nothing else takes it. `mask` says whether the layer is to apply the mask of a ReLU;
+  // those that cannot give none.
   int GradientOf(const Value& input, const TrainingLayer& by, bool* mask) {
     Output& output = outputs_[input.layer];
     const TrainingLayer& layer = result_.layers[output.layer];
-    const bool only = output.uses == 1;
-    *mask = only && layer.relu;
-    output.masked = only;
-    const std::string name =
-        only ? layer.name + ".dZ"
-             : fmt::format("{}.dZ.{}.{}", layer.name, by.name, output.gradients.size());
+    const bool whole = output.uses == 1 && (mask != nullptr || !layer.relu);
+    if (mask != nullptr) *mask = whole && layer.relu;
+    output.masked = whole;
+    const std::string name = whole ? layer.name + ".dZ"
+                                   : fmt::format("{}.dZ.{}.{}", layer.name, by.name,
+                                                 output.gradients.size());
     const int made = AddGradient(name, TensorAt(output.tensor).image);
     output.gradients.push_back(made);
     return made;
@@ -434,9 +442,7 @@ class Differentiator {
         for (const Value& each : found.inputs) {
           op.operands = {{Role::kDz, dz}};
           if (Learns(each)) {
-            const int dx = GradientOf(each, layer, &op.mask);
-            // Copies cannot mask.
-            if (std::exchange(op.mask, false)) outputs_[each.layer].masked = false;
+            const int dx = GradientOf(each, layer, nullptr);
             op.operands.push_back({Role::kDx, dx});
             result_.ops.push_back(op);
           }
