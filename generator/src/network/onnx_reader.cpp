@@ -495,7 +495,7 @@ class Reader {
     }
     if (used == 0) {
       RefuseNode(node, proto.op_type(),
-                 "{} outputs that lead nowhere; accepted: one or more that are used", named);
+                 "none of its outputs leads anywhere; accepted: one or more that are used");
     }
     if (most == 1 && outputs[0].empty()) {
       RefuseNode(node, proto.op_type(), "output 0 is left out");
