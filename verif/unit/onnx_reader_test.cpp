@@ -753,6 +753,14 @@ TEST(OnnxReader, TakesRecurrentNodesWithTheBatchFirst) {
     EXPECT_EQ(graph.nodes[0].outputs.size(), std::string(op) == "LSTM" ? 3u : 2u);
     EXPECT_EQ(graph.nodes[0].Int("hidden_size"), 3);
   }
+  // The last state of time first, without its direction.
+  OneNode last = Recurrent("GRU", 3);
+  last.b.graph()->mutable_node(0)->mutable_attribute(0)->set_i(0);
+  last.b.graph()->mutable_node(0)->set_input(0, "t");
+  last.b.graph()->mutable_node(0)->set_output(1, "Y_h");
+  last.b.Node("Transpose", "time_first", {"x"}, "t").WithInts("perm", {1, 0, 2});
+  last.b.IntScalar("zero", 0).Node("Gather", "direction", {"Y_h", "zero"}, "y", {{"axis", 0}});
+  EXPECT_EQ(ShapeText(ParseOnnx(last.b.Bytes(), "net.onnx").tensors.back().shape), "[N,3]");
   OneNode reset = Recurrent("GRU", 3);
   reset.b.With("linear_before_reset", 1).WithTexts("activations", {"Sigmoid", "Tanh"});
   EXPECT_EQ(reset.Read().Int("linear_before_reset"), 1);
