@@ -318,8 +318,9 @@ class Reader {
 
   void AddNodes() {
     const auto& protos = model_.graph().node();
-    for (const onnx::NodeProto& proto : protos)
+    for (const onnx::NodeProto& proto : protos) {
       used_.insert(proto.input().begin(), proto.input().end());
+    }
     for (const onnx::ValueInfoProto& info : model_.graph().output()) used_.insert(info.name());
     // Who makes which tensor, to sort the nodes and to tell a cycle from a missing tensor.
     std::map<std::string, int> producer;
