@@ -60,6 +60,27 @@ class OnnxBuilder {
     for (int64_t value : values) tensor->add_int64_data(value);
     return *this;
   }
+  // One value without dimension.
+  OnnxBuilder& Scalar(const std::string& name, float value) {
+    Initialiser(name, {}, onnx::TensorProto::FLOAT)->add_float_data(value);
+    return *this;
+  }
+  OnnxBuilder& IntScalar(const std::string& name, int64_t value) {
+    Initialiser(name, {}, onnx::TensorProto::INT64)->add_int64_data(value);
+    return *this;
+  }
+  OnnxBuilder& BoolScalar(const std::string& name, bool value) {
+    Initialiser(name, {}, onnx::TensorProto::BOOL)->add_int32_data(value);
+    return *this;
+  }
+  OnnxBuilder& Zeros(const std::string& name, const std::vector<int64_t>& dims) {
+    Counting(name, dims);
+    for (float& value :
+         *graph()->mutable_initializer(graph()->initializer_size() - 1)->mutable_float_data()) {
+      value = 0;
+    }
+    return *this;
+  }
   OnnxBuilder& Node(const std::string& op, const std::string& name,
                     const std::vector<std::string>& inputs, const std::string& output,
                     const std::vector<std::pair<std::string, int64_t>>& attributes = {}) {
@@ -73,6 +94,11 @@ class OnnxBuilder {
     }
     return *this;
   }
+  // Another output of the node added last; empty for one that is left out.
+  OnnxBuilder& AlsoGives(const std::string& output) {
+    graph()->mutable_node(graph()->node_size() - 1)->add_output(output);
+    return *this;
+  }
   // Attributes of the node added last.
   OnnxBuilder& WithInts(const std::string& key, const std::vector<int64_t>& values) {
     onnx::AttributeProto* attribute = Attribute(key, onnx::AttributeProto::INTS);
@@ -81,6 +107,15 @@ class OnnxBuilder {
   }
   OnnxBuilder& With(const std::string& key, int64_t value) {
     Attribute(key, onnx::AttributeProto::INT)->set_i(value);
+    return *this;
+  }
+  OnnxBuilder& WithFloat(const std::string& key, float value) {
+    Attribute(key, onnx::AttributeProto::FLOAT)->set_f(value);
+    return *this;
+  }
+  OnnxBuilder& WithTexts(const std::string& key, const std::vector<std::string>& texts) {
+    onnx::AttributeProto* attribute = Attribute(key, onnx::AttributeProto::STRINGS);
+    for (const std::string& text : texts) attribute->add_strings(text);
     return *this;
   }
   OnnxBuilder& WithText(const std::string& key, const std::string& text) {
@@ -124,6 +159,26 @@ class OnnxBuilder {
     }
   }
 };
+
+// Tokens [N,5] of 11 -> embedding of 4 -> LSTM of 3 with time first, as PyTorch writes it -> the
+// last output of each sample -> Gemm -> y [N,2].
+inline OnnxBuilder Tokens() {
+  OnnxBuilder b;
+  b.Input("tokens", {0, 5});
+  b.graph()->mutable_input(0)->mutable_type()->mutable_tensor_type()->set_elem_type(
+      onnx::TensorProto::INT64);
+  b.Counting("table", {11, 4}).Node("Gather", "embed", {"table", "tokens"}, "e");
+  b.Node("Transpose", "time_first", {"e"}, "t").WithInts("perm", {1, 0, 2});
+  b.Counting("w", {1, 12, 4}).Counting("r", {1, 12, 3}).Counting("b", {1, 24});
+  b.Zeros("h0", {1, 7, 3}).Zeros("c0", {1, 7, 3});
+  b.Node("LSTM", "lstm", {"t", "w", "r", "b", "", "h0", "c0"}, "Y", {{"hidden_size", 3}});
+  b.AlsoGives("Y_h").AlsoGives("Y_c");
+  b.Ints("one", {1}).Node("Squeeze", "squeeze", {"Y", "one"}, "s");
+  b.Node("Transpose", "batch_first", {"s"}, "f").WithInts("perm", {1, 0, 2});
+  b.IntScalar("last", -1).Node("Gather", "last", {"f", "last"}, "l", {{"axis", 1}});
+  b.Counting("v", {3, 2}).Node("Gemm", "fc", {"l", "v"}, "y").Output("y", {0, 2});
+  return b;
+}
 
 // x [N,6] -> Gemm (transB = 1) -> Relu -> MatMul -> Add -> Softmax -> p [N,3], all with values.
 inline OnnxBuilder TwoLayers() {

@@ -16,20 +16,19 @@
 //
 //   node                         inputs               attributes that the reader fills in
 //   Concat, Softmax              as in the file       axis
-//   Slice                        data                 axes; starts, ends (behind the last; -1 where
-//                                                     a negative step goes through element 0),
-//                                                     steps
+//   Slice                        data                 axes, starts, ends (behind the last; -1 where
+//                                                     a step back takes element 0 too), steps
 //   Split                        data                 axis, split (the size of each output)
 //   Transpose                    data                 perm, perm[0] = 0
 //   Squeeze, Unsqueeze           data                 axes, in rising order (of the output of
 //                                                     Unsqueeze)
 //   Reshape                      as in the file       the shape of the output tells all
-//   Gather                       table [V][..], data  axis 0: indices of data, kInt64, -V to V - 1,
-//                                                     choose rows of a parameter
-//                                data, constant       axis 1 or more: chooses inside each sample;
-//                                an
-//                                                     index without dimension is Slice and Squeeze
-//   Dropout                      data                 ratio, training_mode (0 before opset 12)
+//   Gather                       table [V][..], data  axis 0; the data are indices, kInt64, -V to
+//                                                     V - 1, of rows of a parameter
+//                                data, constant       axis 1 or more; places inside each sample (a
+//                                                     scalar is a Slice and a Squeeze instead)
+//   Dropout                      data                 ratio, seed, training_mode (0 before opset
+//                                                     12)
 //   BatchNormalization           x, scale, B,         training_mode (before opset 14: whether the
 //                                mean, variance       node has more than one output)
 //   GroupNormalization           x, scale, bias       both [C], or [num_groups] before opset 21

@@ -238,21 +238,25 @@ void InferSplit(Graph& graph, Node& node) {
   KeepType(graph, node);
 }
 
-void InferTranspose(Graph& graph, Node& node) {
-  const Tensor& data = AnyData(graph, node, 0);
-  const auto rank = static_cast<int64_t>(data.shape.size());
+std::vector<int64_t> PermOf(const Graph& graph, const Node& node, size_t rank) {
   std::vector<int64_t> perm = node.Ints("perm");
   if (perm.empty()) {
-    for (int64_t i = rank; i > 0; --i) perm.push_back(i - 1);
+    for (size_t i = rank; i > 0; --i) perm.push_back(static_cast<int64_t>(i) - 1);
   }
   std::vector<int64_t> sorted = perm;
   std::sort(sorted.begin(), sorted.end());
-  bool all = static_cast<int64_t>(perm.size()) == rank;
-  for (int64_t i = 0; all && i < rank; ++i) all = sorted[i] == i;
+  bool all = perm.size() == rank;
+  for (size_t i = 0; all && i < rank; ++i) all = sorted[i] == static_cast<int64_t>(i);
   if (!all) {
     RefuseInput("{}: perm [{}] of {} dimensions; accepted: each of them once",
                 NodeText(graph, node), fmt::join(perm, ","), rank);
   }
+  return perm;
+}
+
+void InferTranspose(Graph& graph, Node& node) {
+  const Tensor& data = AnyData(graph, node, 0);
+  std::vector<int64_t> perm = PermOf(graph, node, data.shape.size());
   const int64_t batch = std::find(perm.begin(), perm.end(), data.batch_axis) - perm.begin();
   perm.erase(perm.begin() + batch);
   std::vector<int64_t> to = {0};

@@ -318,8 +318,9 @@ class Reader {
 
   void AddNodes() {
     const auto& protos = model_.graph().node();
-    for (const onnx::NodeProto& proto : protos)
+    for (const onnx::NodeProto& proto : protos) {
       used_.insert(proto.input().begin(), proto.input().end());
+    }
     for (const onnx::ValueInfoProto& info : model_.graph().output()) used_.insert(info.name());
     // Who makes which tensor, to sort the nodes and to tell a cycle from a missing tensor.
     std::map<std::string, int> producer;
@@ -401,12 +402,16 @@ class Reader {
     ReadAttributes(proto, *op, node);
     const std::vector<std::string> outputs = UsedOutputs(proto, *op, node);
 
-    if (op->kind == OperatorKind::kIdentity && graph_.tensors[node.inputs[0]].is_parameter) {
+    // What renames or transposes a parameter gives one more.
+    const bool transposes = op->kind == OperatorKind::kTranspose;
+    if ((op->kind == OperatorKind::kIdentity || transposes) &&
+        graph_.tensors[node.inputs[0]].is_parameter) {
       const Tensor& from = graph_.tensors[node.inputs[0]];
       if (from.values.empty() && from.ints.empty()) {
-        RefuseNode(node, proto.op_type(), "a parameter without initialiser cannot be renamed");
+        RefuseNode(node, proto.op_type(), "a parameter without initialiser cannot be {}",
+                   transposes ? "transposed" : "renamed");
       }
-      Tensor copy = from;
+      Tensor copy = transposes ? Transposed(from, PermOf(graph_, node, from.shape.size())) : from;
       copy.name = proto.output(0);
       copy.consumers.clear();
       AddTensor(std::move(copy));
@@ -423,6 +428,27 @@ class Reader {
       }
     }
     Place(std::move(node), outputs);
+  }
+
+  static Tensor Transposed(const Tensor& from, const std::vector<int64_t>& perm) {
+    const size_t rank = perm.size();
+    Tensor to = from;
+    std::vector<int64_t> steps(rank, 1), index(rank, 0);
+    for (size_t i = 0; i < rank; ++i) {
+      to.shape[i] = from.shape[perm[i]];
+      for (size_t j = perm[i] + 1; j < rank; ++j) steps[i] *= from.shape[j];
+    }
+    for (int64_t at = 0, place = 0; at < Elements(to.shape); ++at) {
+      if (!from.values.empty()) to.values[at] = from.values[place];
+      if (!from.ints.empty()) to.ints[at] = from.ints[place];
+      for (size_t i = rank; i > 0; --i) {
+        place += steps[i - 1];
+        if (++index[i - 1] < to.shape[i - 1]) break;
+        place -= steps[i - 1] * to.shape[i - 1];
+        index[i - 1] = 0;
+      }
+    }
+    return to;
   }
 
   // A slice of one place along the axis of a Gather, and the Squeeze that takes the axis away.
@@ -470,7 +496,7 @@ class Reader {
     }
     if (used == 0) {
       RefuseNode(node, proto.op_type(),
-                 "{} outputs that lead nowhere; accepted: one or more that are used", named);
+                 "none of its outputs leads anywhere; accepted: one or more that are used");
     }
     if (most == 1 && outputs[0].empty()) {
       RefuseNode(node, proto.op_type(), "output 0 is left out");

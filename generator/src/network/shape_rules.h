@@ -47,6 +47,9 @@ int64_t GraphAxis(const Graph& graph, const Node& node, const Tensor& tensor, in
 // Where the graph has what the file has at an axis, with the batch at batch_axis.
 int64_t BehindBatch(int64_t file_axis, int64_t batch_axis);
 
+// The perm of a Transpose as the file means it.
+std::vector<int64_t> PermOf(const Graph& graph, const Node& node, size_t rank);
+
 // ---- outputs
 
 // Of output 0: shape as in the graph, and where the file has the batch.
