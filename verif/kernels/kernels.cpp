@@ -644,6 +644,39 @@ KernelResult TrainConvolutions(const KernelSetup& setup) {
   return result;
 }
 
+// Normalised convolutions with a way around one, and cells.
+KernelResult TrainLayers(const KernelSetup& setup) {
+  KernelResult result;
+  const Variant& v = setup.variant;
+  for (int round = 0; round < setup.rounds; ++round) {
+    Random random(setup.seed, fmt::format("train_layers/{}", round));
+    auto draw = [&random](int64_t low, int64_t high) {
+      return static_cast<int>(Draw(random, low, high));
+    };
+    Recipe recipe = DefaultRecipe();
+    recipe.batch = Draw(random, 1, 18) * v.vaults;
+    const int classes = draw(2, std::min(17, v.vector.softmax_classes));
+    const int groups = draw(1, 3);
+    const int channels = groups * v.array.cols * draw(1, 2);
+    const std::vector<int> shape = {draw(1, 5), draw(3, 6), draw(3, 6)};
+    if (!TrainTwoSteps(
+            setup, MakeResidual("net", shape, channels, groups, classes),
+            fmt::format("{} residual {} groups {}", fmt::join(shape, "x"), channels, groups),
+            recipe, {}, random, result)) {
+      break;
+    }
+    const int steps = draw(1, 4);
+    const int in = draw(1, 40);
+    const int hidden = std::max(v.WordElements(), v.array.cols) * draw(1, 2);
+    if (!TrainTwoSteps(setup, MakeSequential("net", steps, in, hidden, classes),
+                       fmt::format("{} steps of {} lstm {}", steps, in, hidden), recipe, {}, random,
+                       result)) {
+      break;
+    }
+  }
+  return result;
+}
+
 // ---- garbage
 
 // What no compiler writes: random bits, or one field or a few bits of a good descriptor changed.
@@ -846,6 +879,8 @@ std::vector<Kernel> KernelsOf(const Variant& variant) {
   kernels.push_back({"train_step", "two training steps of a small net", TrainStep});
   if (variant.WordElements() % variant.array.cols == 0) {
     kernels.push_back({"train_conv", "the same of convolutions", TrainConvolutions});
+    kernels.push_back(
+        {"train_layers", "the same of normalisation, branches and cells", TrainLayers});
   }
   kernels.push_back({"garbage", "bad programs are refused alike, and the next good one runs",
                      [](const KernelSetup& setup) { return GarbageRun(setup).Run(); }});

@@ -46,6 +46,14 @@ struct ConvShape {
 std::string MakeConvolutional(const std::string& name, const std::vector<int>& shape,
                               const std::vector<ConvShape>& convs, const std::vector<int>& widths);
 
+// ONNX of two convolutions of 3 x 3 with group normalisation, the second with a way around it, the
+// mean of all pixels and a Gemm.
+std::string MakeResidual(const std::string& name, const std::vector<int>& shape, int channels,
+                         int groups, int classes);
+
+// ONNX of an LSTM over sequences [steps][in] and a Gemm of its last state.
+std::string MakeSequential(const std::string& name, int steps, int in, int hidden, int classes);
+
 }  // namespace vaultrain
 
 #endif  // VAULTRAIN_NETWORKS_H_

@@ -18,13 +18,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// ONNX of a chain, layer by layer. Parameters "LAYER.W" and "LAYER.b" are graph inputs without
-// initialisers.
-class ChainWriter {
+// ONNX of a network, layer by layer, each behind the last. Parameters "LAYER.W" and "LAYER.b" are
+// graph inputs without initialisers.
+class NetworkWriter {
  public:
   // shape: of a sample.
-  ChainWriter(const std::string& name, std::vector<int> shape) : shape_(std::move(shape)) {
-    model_.set_ir_version(8);
+  NetworkWriter(const std::string& name, std::vector<int> shape) : shape_(std::move(shape)) {
+    model_.set_ir_version(10);
     model_.set_producer_name("vaultrain");
     onnx::OperatorSetIdProto* opset = model_.add_opset_import();
     opset->set_domain("");
@@ -35,7 +35,7 @@ class ChainWriter {
   }
 
   // [out][in], transB = 1; what follows is y, or the graph's output if it is the last.
-  ChainWriter& Gemm(const std::string& layer, int out, bool last = false) {
+  NetworkWriter& Gemm(const std::string& layer, int out, bool last = false) {
     Declare(graph_->add_input(), layer + ".W", {out, shape_[0]});
     AddLayer("Gemm", layer, out, last ? "logits" : layer + ".z");
     SetInt("transB", 1);
@@ -44,7 +44,7 @@ class ChainWriter {
   }
 
   // A square window; [out][in][kernel][kernel].
-  ChainWriter& Conv(const std::string& layer, int out, int kernel, int stride, int pad) {
+  NetworkWriter& Conv(const std::string& layer, int out, int kernel, int stride, int pad) {
     Declare(graph_->add_input(), layer + ".W", {out, shape_[0], kernel, kernel});
     AddLayer("Conv", layer, out, layer + ".z");
     SetWindow(kernel, stride, pad);
@@ -52,18 +52,77 @@ class ChainWriter {
     return *this;
   }
 
-  ChainWriter& MaxPool(const std::string& name, int kernel) {
+  NetworkWriter& MaxPool(const std::string& name, int kernel) {
     AddNode("MaxPool", name, {from_}, name + ".y");
     SetWindow(kernel, kernel, 0);
     return *this;
   }
 
-  ChainWriter& Relu(const std::string& name, const std::string& output) {
+  NetworkWriter& Relu(const std::string& name, const std::string& output) {
     AddNode("Relu", name, {from_}, output);
     return *this;
   }
 
-  ChainWriter& Flatten() {
+  // Some output; behind it a branch may begin, or end in a sum.
+  struct Point {
+    std::string tensor;
+    std::vector<int> shape;
+  };
+  Point Here() const { return {from_, shape_}; }
+  NetworkWriter& Goto(const Point& point) {
+    from_ = point.tensor;
+    shape_ = point.shape;
+    return *this;
+  }
+
+  NetworkWriter& Add(const std::string& name, const Point& other) {
+    AddNode("Add", name, {from_, other.tensor}, name + ".z");
+    return *this;
+  }
+
+  // Scale and bias "NAME.W", "NAME.b".
+  NetworkWriter& GroupNorm(const std::string& name, int groups) {
+    for (const char* parameter : {".W", ".b"}) {
+      Declare(graph_->add_input(), name + parameter, {shape_[0]});
+    }
+    AddNode("GroupNormalization", name, {from_, name + ".W", name + ".b"}, name + ".z");
+    SetInt("num_groups", groups);
+    return *this;
+  }
+
+  NetworkWriter& GlobalAveragePool() {
+    AddNode("GlobalAveragePool", "mean", {from_}, "mean.y");
+    for (size_t i = 1; i < shape_.size(); ++i) shape_[i] = 1;
+    return *this;
+  }
+
+  // The means of columns: [C,H,W] becomes the sequence [W,C].
+  NetworkWriter& Columns() {
+    AddNode("AveragePool", "columns", {from_}, "columns.y");
+    SetInts("kernel_shape", {int64_t{shape_[1]}, 1});
+    AddReshape("line", {0, shape_[0], shape_[2]});
+    AddNode("Transpose", "steps", {from_}, "steps.y");
+    SetInts("perm", {0, 2, 1});
+    shape_ = {shape_[2], shape_[0]};
+    return *this;
+  }
+
+  // The last hidden values of a sequence [T,I].
+  NetworkWriter& Lstm(const std::string& layer, int hidden) {
+    Declare(graph_->add_input(), layer + ".W", {1, 4 * hidden, shape_[1]});
+    Declare(graph_->add_input(), layer + ".R", {1, 4 * hidden, hidden});
+    Declare(graph_->add_input(), layer + ".b", {1, 8 * hidden});
+    AddNode("LSTM", layer, {from_, layer + ".W", layer + ".R", layer + ".b"}, "");
+    SetInt("hidden_size", hidden);
+    SetInt("layout", 1);
+    node_->add_output(layer + ".y");
+    from_ = layer + ".y";
+    AddReshape(layer + ".last", {0, hidden});
+    shape_ = {hidden};
+    return *this;
+  }
+
+  NetworkWriter& Flatten() {
     AddNode("Flatten", "flatten", {from_}, "flat");
     shape_ = {shape_[0] * shape_[1] * shape_[2]};
     return *this;
@@ -121,6 +180,15 @@ class ChainWriter {
     AddNode(op, layer, {from_, layer + ".W", layer + ".b"}, output);
   }
 
+  void AddReshape(const std::string& name, const std::vector<int64_t>& to) {
+    onnx::TensorProto* shape = graph_->add_initializer();
+    shape->set_name(name + ".shape");
+    shape->set_data_type(onnx::TensorProto::INT64);
+    shape->add_dims(static_cast<int64_t>(to.size()));
+    for (int64_t dim : to) shape->add_int64_data(dim);
+    AddNode("Reshape", name, {from_, name + ".shape"}, name + ".y");
+  }
+
   void SetInt(const std::string& name, int64_t value) {
     onnx::AttributeProto* attribute = node_->add_attribute();
     attribute->set_name(name);
@@ -151,7 +219,7 @@ class ChainWriter {
   std::vector<int> shape_;           // of a sample of it
 };
 
-void AddFullyConnected(ChainWriter& net, const std::vector<int>& widths) {
+void AddFullyConnected(NetworkWriter& net, const std::vector<int>& widths) {
   for (size_t i = 0; i < widths.size(); ++i) {
     const bool last = i + 1 == widths.size();
     const std::string number = std::to_string(i + 1);
@@ -163,14 +231,14 @@ void AddFullyConnected(ChainWriter& net, const std::vector<int>& widths) {
 }  // namespace
 
 std::string MakeFullyConnected(const std::string& name, const std::vector<int>& widths) {
-  ChainWriter net(name, {widths[0]});
+  NetworkWriter net(name, {widths[0]});
   AddFullyConnected(net, {widths.begin() + 1, widths.end()});
   return net.Bytes();
 }
 
 std::string MakeConvolutional(const std::string& name, const std::vector<int>& shape,
                               const std::vector<ConvShape>& convs, const std::vector<int>& widths) {
-  ChainWriter net(name, shape);
+  NetworkWriter net(name, shape);
   for (size_t i = 0; i < convs.size(); ++i) {
     const std::string number = std::to_string(i + 1);
     net.Conv("conv" + number, convs[i].out, convs[i].kernel, convs[i].stride, convs[i].pad);
@@ -182,8 +250,90 @@ std::string MakeConvolutional(const std::string& name, const std::vector<int>& s
   return net.Bytes();
 }
 
+namespace {
+
+void AddNormalised(NetworkWriter& net, const std::string& number, int out, int kernel, int stride,
+                   int groups = 8) {
+  net.Conv("conv" + number, out, kernel, stride, kernel / 2).GroupNorm("norm" + number, groups);
+}
+
+void AddMeanAndClasses(NetworkWriter& net, int classes) {
+  net.GlobalAveragePool().Flatten().Gemm("fc", classes, true);
+}
+
+// Three convolutions with group normalisation, the last with a way around it.
+std::string MakeConvnet() {
+  NetworkWriter net("convnet", {1, 28, 28});
+  AddNormalised(net, "1", 32, 5, 2);
+  net.Relu("relu1", "relu1.y");
+  AddNormalised(net, "2", 64, 3, 2);
+  net.Relu("relu2", "relu2.y");
+  const NetworkWriter::Point around = net.Here();
+  AddNormalised(net, "3", 64, 3, 1);
+  net.Add("sum", around).Relu("relu3", "relu3.y");
+  AddMeanAndClasses(net, 10);
+  return net.Bytes();
+}
+
+// Residual blocks of two convolutions (He et al., 2015), with group normalisation.
+std::string MakeResnet() {
+  NetworkWriter net("resnet", {3, 32, 32});
+  AddNormalised(net, "0", 32, 3, 2);
+  net.Relu("relu0", "relu0.y");
+  constexpr struct { int channels, stride; } kBlocks[] = {{32, 1}, {64, 2}, {128, 2}};
+  for (size_t i = 0; i < std::size(kBlocks); ++i) {
+    const std::string block = std::to_string(i + 1);
+    const NetworkWriter::Point in = net.Here();
+    AddNormalised(net, block + "a", kBlocks[i].channels, 3, kBlocks[i].stride);
+    net.Relu("relu" + block + "a", "relu" + block + "a.y");
+    AddNormalised(net, block + "b", kBlocks[i].channels, 3, 1);
+    NetworkWriter::Point around = in;
+    if (kBlocks[i].stride > 1) {
+      const NetworkWriter::Point inside = net.Here();
+      AddNormalised(net.Goto(in), block + "c", kBlocks[i].channels, 1, kBlocks[i].stride);
+      around = net.Here();
+      net.Goto(inside);
+    }
+    net.Add("sum" + block, around).Relu("relu" + block + "b", "relu" + block + "b.y");
+  }
+  AddMeanAndClasses(net, 10);
+  return net.Bytes();
+}
+
+// Convolutions of images whose columns are the steps of an LSTM.
+std::string MakeCrnn() {
+  NetworkWriter net("crnn", {1, 28, 28});
+  net.Conv("conv1", 32, 5, 2, 2).Relu("conv1.relu", "conv1.y");
+  net.Conv("conv2", 64, 3, 1, 1).Relu("conv2.relu", "conv2.y");
+  return net.Columns().Lstm("lstm", 128).Gemm("fc", 10, true).Bytes();
+}
+
+}  // namespace
+
+std::string MakeResidual(const std::string& name, const std::vector<int>& shape, int channels,
+                         int groups, int classes) {
+  NetworkWriter net(name, shape);
+  AddNormalised(net, "1", channels, 3, 1, groups);
+  net.Relu("relu1", "relu1.y");
+  const NetworkWriter::Point around = net.Here();
+  AddNormalised(net, "2", channels, 3, 1, groups);
+  net.Add("sum", around).Relu("relu2", "relu2.y");
+  AddMeanAndClasses(net, classes);
+  return net.Bytes();
+}
+
+std::string MakeSequential(const std::string& name, int steps, int in, int hidden, int classes) {
+  NetworkWriter net(name, {steps, in});
+  return net.Lstm("lstm", hidden).Gemm("fc", classes, true).Bytes();
+}
+
 std::vector<NetworkFile> MakeShippedNetworks() {
   return {
+      {"convnet.onnx", MakeConvnet()},
+      {"crnn.onnx", MakeCrnn()},
+      // Characters of a text, each a vector with a one; the classes are the next character.
+      {"lstm.onnx", MakeSequential("lstm", 16, 128, 128, 128)},
+      {"resnet.onnx", MakeResnet()},
       {"conv64.onnx", MakeConvolutional("conv64", {1, 28, 28},
                                         {{64, 3, 2, 1}, {64, 3, 1, 1}, {64, 3, 2, 1}}, {10})},
       // LeNet-5 (LeCun et al., 1998) as it is drawn today: all feature maps connected, ReLU,
