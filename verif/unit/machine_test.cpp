@@ -914,32 +914,37 @@ TEST(Machine, CountsWhatItDid) {
 
 TEST(Machine, SemaphoresCountToTheirLargestValueAndAreTakenInProgramOrder) {
   Node node(Nano());
-  auto add = [&](int64_t wait, int64_t signal) {
-    Descriptor d = Move{}.Load();
+  using isa::BitOf;
+  using isa::Engine;
+  auto add = [&](Opcode opcode, int64_t wait, int64_t signal) {
+    Descriptor d = Move{}.Make(opcode);
     d.Set(FieldId::kWait, wait);
     d.Set(FieldId::kSignal, signal);
     node.Add(d);
   };
-  add(0, 0x8001);
-  add(0x8001, 0x0002);
-  add(0x0002, 0);
+  const auto load = [&](int64_t wait, int64_t signal) { add(Opcode::kLoad, wait, signal); };
+  const auto store = [&](int64_t wait, int64_t signal) { add(Opcode::kStore, wait, signal); };
+  load(0, BitOf(Engine::kStore) | BitOf(Engine::kLanes));
+  store(BitOf(Engine::kLoad), BitOf(Engine::kLoad));
+  load(BitOf(Engine::kStore), 0);
   EXPECT_TRUE(node.Run().ok());
 
-  add(0, 1);
-  add(3, 0);
+  // What an engine gave to one, no other can take.
+  load(0, BitOf(Engine::kLanes));
+  store(BitOf(Engine::kLoad), 0);
   RunResult result = node.Run();
   EXPECT_EQ(result.fault, OrderFault::kSemaphoreZero);
   EXPECT_EQ(result.error, ErrorCode::kNone);
   EXPECT_EQ(result.index, 1u);
 
   // A run starts with all at zero, whatever the last one left.
-  add(1, 0);
+  store(BitOf(Engine::kLoad), 0);
   EXPECT_EQ(node.Run().fault, OrderFault::kSemaphoreZero);
 
   constexpr int kMost = (1 << isa::kSemaphoreBits) - 1;
-  for (int i = 0; i < kMost; ++i) add(0, 4);
+  for (int i = 0; i < kMost; ++i) load(0, BitOf(Engine::kSend));
   EXPECT_TRUE(node.Run().ok());
-  for (int i = 0; i < kMost + 1; ++i) add(0, 4);
+  for (int i = 0; i < kMost + 1; ++i) load(0, BitOf(Engine::kSend));
   result = node.Run();
   EXPECT_EQ(result.error, ErrorCode::kSemaphore);
   EXPECT_EQ(result.index, static_cast<uint32_t>(kMost));

@@ -69,7 +69,7 @@ Step Mapper::Lanes(const lanes::Program& program, int program_buffer, const lane
                    const std::array<int, isa::kLaneStreams>& buffers, unsigned written,
                    int tag) const {
   Step step;
-  step.engine = Engine::kVector;
+  step.engine = Engine::kLanes;
   step.buffers = {{program_buffer, false}};
   for (int i = 0; i < isa::kLaneStreams; ++i) {
     if (buffers[i] >= 0) step.buffers.push_back({buffers[i], (written >> i & 1) != 0});
