@@ -400,7 +400,6 @@ Step Mapper::Compute(const ComputeSpec& spec, int tag) const {
   Step step;
   step.engine = Engine::kCompute;
   step.buffers = {{spec.a, false}, {spec.b, false}};
-  step.cycles = spec.m * spec.groups * spec.k_words * spec.n_tiles;
   step.make = [=, this](const Place&) {
     Descriptor d(Opcode::kCompute);
     d.Set(FieldId::kTag, tag);
@@ -648,8 +647,7 @@ void Mapper::AddOp(const TrainingOp& op, int tag, double budget) {
   }
 }
 
-bool Mapper::TryMapOps(bool train, double budget, bool interleave,
-                       std::vector<std::vector<Descriptor>>& programs) {
+bool Mapper::TryMapOps(bool train, double budget, std::vector<std::vector<Descriptor>>& programs) {
   resident_.clear();
   late_ = {};
   Scheduler scheduler(static_cast<uint32_t>(v_.scratchpad.kib * 1024), static_cast<uint32_t>(word_),
@@ -669,7 +667,6 @@ bool Mapper::TryMapOps(bool train, double budget, bool interleave,
     }
   }
   FlushLate();
-  if (interleave) scheduler.Interleave();
   auto made = scheduler.Run();
   s_ = nullptr;
   if (!made) return false;
@@ -682,10 +679,8 @@ std::vector<std::vector<Descriptor>> Mapper::MapOps(bool train) {
   std::vector<std::vector<Descriptor>> programs;
   // What must stay cuts the room of what streams; smaller tiles then fit where larger ones did not.
   for (double budget = 1.0; budget > 0.2; budget *= 0.85) {
-    for (const bool interleave : {true, false}) {
-      data_flow_.assign(graph_.ops.size(), "");
-      if (TryMapOps(train, budget, interleave, programs)) return programs;
-    }
+    data_flow_.assign(graph_.ops.size(), "");
+    if (TryMapOps(train, budget, programs)) return programs;
   }
   RefuseInput(
       "{}: the scratchpad of {} KiB cannot hold the tiles of two operations at once; rule: "

@@ -265,8 +265,7 @@ class Mapper {
   void PlanLayers();
   std::string PartitionText() const;
   std::vector<std::vector<isa::Descriptor>> MapOps(bool train);
-  bool TryMapOps(bool train, double budget, bool interleave,
-                 std::vector<std::vector<isa::Descriptor>>& programs);
+  bool TryMapOps(bool train, double budget, std::vector<std::vector<isa::Descriptor>>& programs);
   void AddOp(const TrainingOp& op, int tag, double budget);
   void AddGemm(const Gemm& gemm, double budget);
   void AddSoftmax(const TrainingOp& op, int tag);
