@@ -39,7 +39,7 @@ module vt_dma_load #(
     output wire                            job_ready_o,
     input  wire [`VT_DESCRIPTOR_BITS-1:0]  job_i,
     output wire                            done_valid_o,  // one pulse a descriptor
-    output wire [`VT_SEMAPHORES-1:0]     done_signal_o,
+    output wire [`VT_ENGINES-1:0]     done_signal_o,
     output wire [5:0]                      done_tag_o,
 
     // Vault reads.
@@ -69,7 +69,7 @@ module vt_dma_load #(
   // ---- requests
 
   // Copies of what the receiving side needs follow the requests through a small queue.
-  localparam RecvBits = 2 + 16 + 16 + 24 + 24 + 16 + 16 + `VT_SEMAPHORES + 6;
+  localparam RecvBits = 2 + 16 + 16 + 24 + 24 + 16 + 16 + `VT_ENGINES + 6;
   wire [RecvBits-1:0] recv_in = {
     job_i[`VT_CONVERT],
     job_i[`VT_TRANSPOSE],

@@ -31,7 +31,7 @@ module vt_dma_store #(
     output wire                            job_ready_o,
     input  wire [`VT_DESCRIPTOR_BITS-1:0]  job_i,
     output wire                            done_valid_o,
-    output wire [`VT_SEMAPHORES-1:0]     done_signal_o,
+    output wire [`VT_ENGINES-1:0]     done_signal_o,
     output wire [5:0]                      done_tag_o,
 
     // Scratchpad reader.
@@ -218,7 +218,7 @@ module vt_dma_store #(
 
   // By its last beat a job has made all its requests.
   vt_fifo #(
-      .Width(CountBits + `VT_SEMAPHORES + 6),
+      .Width(CountBits + `VT_ENGINES + 6),
       .Depth(4)
   ) u_closing (
       .clk_i(clk_i),

@@ -75,6 +75,7 @@ module vt_node_registers #(
     input  wire [EventBits-1:0]          ev_stall_store_i,
     input  wire [EventBits-1:0]          ev_stall_send_i,
     input  wire [EventBits-1:0]          ev_noc_flits_i,
+    input  wire [EventBits-1:0]          ev_lane_cycles_i,
     input  wire [EventBits-1:0]          ev_ecc_corrected_i,
     input  wire [EventBits-1:0]          ev_ecc_uncorrectable_i,
 
@@ -241,13 +242,16 @@ module vt_node_registers #(
 
   localparam [AddrBits-1:0] FirstCounter = `VT_REG_CYCLES_LO;
 
-  wire [3:0]  counter_select = addr_q[6:3] - FirstCounter[6:3];
+  localparam Counters = `VT_REG_COUNTERS;
+  localparam SelectBits = $clog2(Counters);
+  wire [AddrBits-1:0]   counter_offset = addr_q - FirstCounter;
+  wire [SelectBits-1:0] counter_select = counter_offset[3+:SelectBits];
   wire [63:0] counter_value;
 
   localparam [31:0] One = 32'd1;
 
   vt_perf_counters #(
-      .Count    (`VT_REG_COUNTERS),
+      .Count    (Counters),
       .EventBits(EventBits),
       .Bits     (CounterBits)
   ) u_counters (
@@ -256,6 +260,7 @@ module vt_node_registers #(
       .clear_i (start_i),
       .run_i   (running_q),
       .events_i({
+        ev_lane_cycles_i,
         ev_ecc_uncorrectable_i,
         ev_ecc_corrected_i,
         ev_noc_flits_i,
@@ -284,7 +289,8 @@ module vt_node_registers #(
   reg        reg_error_q;
   reg [31:0] high_q;  // HI as of the last read of a LO
 
-  wire is_counter      = addr_q[AddrBits-1:7] == FirstCounter[AddrBits-1:7] && addr_q[1:0] == 2'd0;
+  localparam [31:0] CounterBytes = 8 * Counters;
+  wire is_counter      = counter_offset < CounterBytes[AddrBits-1:0] && addr_q[1:0] == 2'd0;
   wire is_counter_low  = is_counter && !addr_q[2];
   wire is_counter_high = is_counter && addr_q[2];
 

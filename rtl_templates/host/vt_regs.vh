@@ -5,7 +5,7 @@
 //
 // Written from the table in generator/include/vaultrain/registers.h; edit that, then run
 // VT_UPDATE=1 registers_test to write this file again.
-// Digest of the definitions: 6060b3a9e21716aed34ed1fb1050bbc3c6000f5e3709567c87e60ed79b8c7ec5
+// Digest of the definitions: 0ee304c26480b828481a3bfbd6959b399d1acf7abbb0d4a541902eec2d0664c4
 
 `ifndef VT_REG_HEADER
 `define VT_REG_HEADER
@@ -15,7 +15,7 @@
 `define VT_REG_PAGE_BITS                    12
 `define VT_REG_BROADCAST_PAGE               63
 `define VT_REG_SCALARS                      8
-`define VT_REG_COUNTERS                     16
+`define VT_REG_COUNTERS                     17
 `define VT_REG_JOB_ENTRIES                  64
 
 // ---- constant values
@@ -114,6 +114,8 @@
 `define VT_REG_ECC_CORRECTED_HI             12'h174
 `define VT_REG_ECC_UNCORRECTABLE_LO         12'h178
 `define VT_REG_ECC_UNCORRECTABLE_HI         12'h17c
+`define VT_REG_LANE_CYCLES_LO               12'h180
+`define VT_REG_LANE_CYCLES_HI               12'h184
 `define VT_REG_JOB_INDEX                    12'h200
 `define VT_REG_JOB_INDEX_INDEX              5:0
 `define VT_REG_JOB_CYCLE                    12'h204

@@ -34,7 +34,7 @@ module vt_mesh_send #(
     output wire                           job_ready_o,
     input  wire [`VT_DESCRIPTOR_BITS-1:0] job_i,
     output wire                           done_valid_o,
-    output wire [`VT_SEMAPHORES-1:0]      done_signal_o,
+    output wire [`VT_ENGINES-1:0]      done_signal_o,
 
     // Tokens that have come for this node.
     input  wire                           post_valid_i,

@@ -22,6 +22,7 @@ module vt_node #(
     parameter SpadBytes     = 262144,
     parameter SpadBanks     = 4,
     parameter MaxClasses    = 256,
+    parameter FunctionLanes = 1,
     parameter QueueDepth    = 16,
     // Vault, as vt_vault_controller; timing in cycles.
     parameter DataBits      = 64,
@@ -189,6 +190,7 @@ module vt_node #(
       .SpadBytes(SpadBytes),
       .SpadBanks(SpadBanks),
       .MaxClasses(MaxClasses),
+      .FunctionLanes(FunctionLanes),
       .QueueDepth(QueueDepth),
       .DataBits(DataBits),
       .Beats(Beats),

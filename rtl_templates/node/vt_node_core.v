@@ -41,6 +41,7 @@ module vt_node_core #(
     parameter SpadBytes     = 262144,
     parameter SpadBanks     = 4,
     parameter MaxClasses    = 256,
+    parameter FunctionLanes = 1,
     parameter QueueDepth    = 16,
     // Vault, as vt_vault_controller; timing in cycles.
     parameter DataBits      = 64,
@@ -171,6 +172,7 @@ module vt_node_core #(
   wire                      ev_stall_store;
   wire                      ev_stall_send;
   wire                      ev_noc;
+  wire                      ev_lanes;
   wire                      ev_act;
   wire                      ev_rd;
   wire                      ev_wr;
@@ -228,6 +230,7 @@ module vt_node_core #(
       .ev_stall_store_i(ev_stall_store),
       .ev_stall_send_i(ev_stall_send),
       .ev_noc_flits_i(ev_noc),
+      .ev_lane_cycles_i(ev_lanes),
       .ev_ecc_corrected_i(ev_ecc_corrected),
       .ev_ecc_uncorrectable_i(ev_ecc_uncorrectable),
       .cycle_o(cycle),
@@ -235,7 +238,7 @@ module vt_node_core #(
       .job_cycle_i(job_cycle)
   );
 
-  // When the last VECTOR or SOFTMAX job of each tag completed.
+  // When the last job of each tag that writes its time completed.
   vt_sram #(
       .Depth(`VT_TAGS),
       .Width(32),
@@ -464,6 +467,7 @@ module vt_node_core #(
       .Beats(Beats),
       .MemBits(MemBits),
       .MaxClasses(MaxClasses),
+      .FunctionLanes(FunctionLanes),
       .QueueDepth(QueueDepth),
       .LinkBits(LinkBits)
   ) u_cluster (
@@ -521,6 +525,7 @@ module vt_node_core #(
       .ev_stall_load_o(ev_stall_load),
       .ev_stall_store_o(ev_stall_store),
       .ev_noc_o(ev_noc),
+      .ev_lanes_o(ev_lanes),
       .ev_stall_send_o(ev_stall_send)
   );
 

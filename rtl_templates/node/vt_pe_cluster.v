@@ -28,6 +28,7 @@ module vt_pe_cluster #(
     parameter Beats      = 8,     // beats of an access of 64 bytes
     parameter MemBits    = 27,    // bits of a vault byte address
     parameter MaxClasses = 256,
+    parameter FunctionLanes = 1,  // lanes of the lane engine that share a cycle of its functions
     parameter TurnBeats  = 32,    // beats of a row that the corner turn holds
     parameter LoadBeats  = 128,   // beats that the load engine has on their way
     parameter QueueDepth = 16,    // descriptors queued per engine
@@ -54,7 +55,7 @@ module vt_pe_cluster #(
     output wire [7:0]                 error_code_o,
     output wire [31:0]                error_info_o,
 
-    // Jobs of the vector unit that have completed, for the table of times.
+    // Jobs of the vector unit and of the lanes that have completed, for the table of times.
     output wire                       job_stamp_o,
     output wire [5:0]                 job_tag_o,
 
@@ -103,6 +104,7 @@ module vt_pe_cluster #(
     output wire                       ev_stall_load_o,
     output wire                       ev_stall_store_o,
     output wire                       ev_noc_o,         // a flit was sent
+    output wire                       ev_lanes_o,       // a LANES job runs
     output wire                       ev_stall_send_o   // the mesh does not take the flit that is ready
 );
 
@@ -125,7 +127,6 @@ module vt_pe_cluster #(
   // ---- sequencer
 
   localparam Engines = `VT_ENGINES;
-  localparam Semaphores = `VT_SEMAPHORES;
   wire [Engines-1:0]          job_valid;
   wire [Engines-1:0]          job_ready;
   wire [Engines*DescriptorBits-1:0] job;
@@ -134,16 +135,17 @@ module vt_pe_cluster #(
   wire [DescriptorBits-1:0]   compute_job = job[2*DescriptorBits+:DescriptorBits];
   wire [DescriptorBits-1:0]   vector_job = job[3*DescriptorBits+:DescriptorBits];
   wire [DescriptorBits-1:0]   send_job = job[4*DescriptorBits+:DescriptorBits];
+  wire [DescriptorBits-1:0]   lanes_job = job[5*DescriptorBits+:DescriptorBits];
   wire                        load_done;
-  wire [Semaphores-1:0]       load_signal;
+  wire [Engines-1:0]          load_signal;
   wire [5:0]                  unused_load_tag;
   wire                        store_done;
-  wire [Semaphores-1:0]       store_signal;
+  wire [Engines-1:0]          store_signal;
   wire [5:0]                  unused_store_tag;
   wire                        compute_done;
-  wire [Semaphores-1:0]       compute_signal;
+  wire [Engines-1:0]          compute_signal;
   wire                        send_done;
-  wire [Semaphores-1:0]       send_signal;
+  wire [Engines-1:0]          send_signal;
   wire                        mesh_overflow;
   wire                        halt;
   wire [1:0]                  engine_idle;
@@ -192,16 +194,25 @@ module vt_pe_cluster #(
       .job_valid_o(job_valid),
       .job_ready_i(job_ready),
       .job_o(job),
-      .job_done_i({send_done, job_ready[3], compute_done, store_done, load_done}),
-      .job_signal_i({send_signal, vector_job[`VT_SIGNAL], compute_signal, store_signal, load_signal}),
+      .job_done_i({job_ready[5], send_done, job_ready[3], compute_done, store_done, load_done}),
+      .job_signal_i({
+        lanes_job[`VT_SIGNAL], send_signal, vector_job[`VT_SIGNAL], compute_signal, store_signal, load_signal
+      }),
       .halt_o(halt),
       .engine_idle_i(engine_idle),
       .engine_rst_no(engine_rst_n),
       .progress_i(progress)
   );
 
-  assign job_stamp_o = job_ready[3];
-  assign job_tag_o = vector_job[`VT_TAG];
+  // The table of times has one port: a LANES job comes a cycle late, and after a job of the vector unit.
+  reg       lanes_stamp_q;
+  reg [5:0] lanes_tag_q;
+  always @(posedge clk_i) begin
+    lanes_stamp_q <= engine_rst_n && (job_ready[5] || (lanes_stamp_q && job_ready[3]));
+    if (job_ready[5]) lanes_tag_q <= lanes_job[`VT_TAG];
+  end
+  assign job_stamp_o = job_ready[3] || lanes_stamp_q;
+  assign job_tag_o = job_ready[3] ? vector_job[`VT_TAG] : lanes_tag_q;
 
   // ---- scratchpad
 
@@ -233,6 +244,16 @@ module vt_pe_cluster #(
   wire [WordAddr-1:0] l_wr_addr;
   wire [Granules-1:0] v_wr_mask;
   wire [Granules-1:0] l_wr_mask;
+  wire                n_rd_valid;  // lanes
+  wire                n_rd_ready;
+  wire [WordAddr-1:0] n_rd_addr;
+  wire                n_data_valid;
+  wire [WordBits-1:0] n_data;
+  wire                n_wr_valid;
+  wire                n_wr_ready;
+  wire [WordAddr-1:0] n_wr_addr;
+  wire [Granules-1:0] n_wr_mask;
+  wire [WordBits-1:0] n_wr_data;
   wire                m_rd_valid;
   wire                m_rd_ready;
   wire [WordAddr-1:0] m_rd_addr;
@@ -274,6 +295,16 @@ module vt_pe_cluster #(
       .aux_addr_i(v_rd_addr),
       .aux_data_valid_o(v_data_valid),
       .aux_data_o(v_data),
+      .lane_wr_valid_i(n_wr_valid),
+      .lane_wr_ready_o(n_wr_ready),
+      .lane_wr_addr_i(n_wr_addr),
+      .lane_wr_mask_i(n_wr_mask),
+      .lane_wr_data_i(n_wr_data),
+      .lane_rd_valid_i(n_rd_valid),
+      .lane_rd_ready_o(n_rd_ready),
+      .lane_rd_addr_i(n_rd_addr),
+      .lane_rd_data_valid_o(n_data_valid),
+      .lane_rd_data_o(n_data),
       .receive_valid_i(m_wr_valid),
       .receive_ready_o(m_wr_ready),
       .receive_addr_i(m_wr_addr),
@@ -499,6 +530,35 @@ module vt_pe_cluster #(
       .wr_data_o(v_wr_data)
   );
 
+  // ---- lanes
+
+  vt_lane_engine #(
+      .Cols(Cols),
+      .OpBits(OpBits),
+      .WordBits(WordBits),
+      .Granule(Granule),
+      .SpadBits(SpadBits),
+      .FunctionLanes(FunctionLanes)
+  ) u_lanes (
+      .clk_i(clk_i),
+      .rst_ni(engine_rst_n),
+      .job_valid_i(job_valid[5]),
+      .job_ready_o(job_ready[5]),
+      .job_i(lanes_job),
+      .scalars_i(scalars_i),
+      .rd_valid_o(n_rd_valid),
+      .rd_ready_i(n_rd_ready),
+      .rd_addr_o(n_rd_addr),
+      .rd_data_i(n_data),
+      .wr_valid_o(n_wr_valid),
+      .wr_ready_i(n_wr_ready),
+      .wr_addr_o(n_wr_addr),
+      .wr_mask_o(n_wr_mask),
+      .wr_data_o(n_wr_data)
+  );
+
+  assign ev_lanes_o = job_valid[5];
+
   // ---- mesh
 
   wire       post_valid;
@@ -560,7 +620,7 @@ module vt_pe_cluster #(
   // What moves through the meshes is progress, waiting for tokens is none.
   wire mesh_progress = ev_noc_o || m_data_valid || m_wr_valid || post_valid;
   assign progress = ev_mac_o || l_wr_valid || v_wr_valid || wr_data_valid_o || (|rd_data_valid_i) || s_data_valid ||
-      v_data_valid || mesh_progress;
+      v_data_valid || n_data_valid || n_wr_valid || mesh_progress;
 
 endmodule
 

@@ -120,6 +120,12 @@ module vt_descriptor_check #(
   wire        is_reduce = send_kind == 2'd2;
   wire        has_rows = send_rows != 16'd0;
 
+  // Tokens to or from its own engine.
+  wire [`VT_ENGINES-1:0] own = {
+    is_lanes, is_send, is_drain || is_softmax, is_compute, is_store, is_load
+  };
+  wire with_itself = ((d[`VT_WAIT] | d[`VT_SIGNAL]) & own) != {`VT_ENGINES{1'b0}};
+
   // ---- rules of one field or two
 
   reg [Loops-1:0] bound_zero;
@@ -149,7 +155,7 @@ module vt_descriptor_check #(
       (is_move && (d & ~`VT_USED_M) != 512'd0) || (is_compute && (d & ~`VT_USED_C) != 512'd0) ||
       (is_vector && (d & ~`VT_USED_V) != 512'd0) || (is_elements && (d & ~`VT_USED_W) != 512'd0) ||
       (is_softmax && (d & ~`VT_USED_S) != 512'd0) || (is_send && (d & ~`VT_USED_N) != 512'd0) ||
-      (is_lanes && (d & ~`VT_USED_L) != 512'd0) || (is_end && (d & ~`VT_USED_E) != 512'd0);
+      (is_lanes && (d & ~`VT_USED_L) != 512'd0) || (is_end && (d & ~`VT_USED_E) != 512'd0) || with_itself;
 
   wire zero_count =
       (is_move && (rows == 16'd0 || row_accesses == 16'd0 || (transpose && cols == 16'd0))) ||

@@ -6,10 +6,9 @@
 
 `define VT_DESCRIPTOR_BITS          512
 `define VT_LOOPS                    6
-`define VT_SEMAPHORES               24
 `define VT_SEMAPHORE_BITS           6
 `define VT_MESH_SEMAPHORES          32
-`define VT_ENGINES                  5
+`define VT_ENGINES                  6
 `define VT_SCALARS                  8
 `define VT_TAGS                     64
 `define VT_LANE_STREAMS             4
@@ -45,19 +44,19 @@
 `define VT_ERROR_PEER               8'd17
 
 // Bits that a descriptor of each group may set.
-`define VT_USED_M                   512'h0000000000000000000000000000000000000000000000000000000000000000ffffffffffffffffffffffffffffffffffff03ffffffffffffffffffffff3f0f
-`define VT_USED_C                   512'h000000000000000000000000ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff00ffffffffffffff3f0f
-`define VT_USED_V                   512'hffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff3fffffffffffffff3f0f
-`define VT_USED_W                   512'hffffffffffffffffffffffffffffffffffffffffff000000000000ffffffffffffffffffffffffffffffffffffffffffffffffffffff3ff8ffffffffffff3f0f
-`define VT_USED_S                   512'h00000000000000000000000000000000000000000000000000000000000000000007ffffffffffffffffffffffffffffffffffffffffffffffffffffffff3f0f
-`define VT_USED_N                   512'h00000000000000000000000000000000000000000000000000000000000000000000ffffffffffffffffffffffffffffffff1f3f1f3fffffffffffffffff3f0f
-`define VT_USED_L                   512'hffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff03ffffffffffffffffff3f0f
+`define VT_USED_M                   512'h0000000000000000000000000000000000000000000000000000000000000000ffffffffffffffffffffffffffffffffffff03ffffffffff000000003f3f3f0f
+`define VT_USED_C                   512'h000000000000000000000000ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff00ff000000003f3f3f0f
+`define VT_USED_V                   512'hffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff3fff000000003f3f3f0f
+`define VT_USED_W                   512'hffffffffffffffffffffffffffffffffffffffffff000000000000ffffffffffffffffffffffffffffffffffffffffffffffffffffff3ff8000000003f3f3f0f
+`define VT_USED_S                   512'h00000000000000000000000000000000000000000000000000000000000000000007ffffffffffffffffffffffffffffffffffffffffffff000000003f3f3f0f
+`define VT_USED_N                   512'h00000000000000000000000000000000000000000000000000000000000000000000ffffffffffffffffffffffffffffffff1f3f1f3fffff000000003f3f3f0f
+`define VT_USED_L                   512'hffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff03ffffff000000003f3f3f0f
 `define VT_USED_E                   512'h0000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000f
 
 `define VT_OPCODE                   3:0
 `define VT_TAG                      13:8
-`define VT_WAIT                     39:16
-`define VT_SIGNAL                   63:40
+`define VT_WAIT                     21:16
+`define VT_SIGNAL                   29:24
 `define VT_DRAM_ADDR                103:64
 `define VT_CONVERT                  104:104
 `define VT_TRANSPOSE                105:105

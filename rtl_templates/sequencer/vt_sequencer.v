@@ -66,12 +66,12 @@ module vt_sequencer #(
     input  wire [2:0]                        last_x_i,
     input  wire [2:0]                        last_y_i,
 
-    // Engines: 0 load, 1 store, 2 compute, 3 vector, 4 send. A job is offered once its semaphores are granted.
+    // Engines: 0 load, 1 store, 2 compute, 3 vector, 4 send, 5 lanes. A job is offered once its semaphores are granted.
     output wire [`VT_ENGINES-1:0]            job_valid_o,
     input  wire [`VT_ENGINES-1:0]            job_ready_i,
     output wire [`VT_ENGINES*`VT_DESCRIPTOR_BITS-1:0] job_o,
     input  wire [`VT_ENGINES-1:0]            job_done_i,     // one pulse a job, in order
-    input  wire [`VT_ENGINES*`VT_SEMAPHORES-1:0] job_signal_i,  // with job_done_i
+    input  wire [`VT_ENGINES*`VT_ENGINES-1:0] job_signal_i,  // with job_done_i
     output wire                              halt_o,         // engines request no more memory
     input  wire [1:0]                        engine_idle_i,  // load and store await nothing from memory
     output wire                              engine_rst_no,  // reset of all engines
@@ -79,7 +79,6 @@ module vt_sequencer #(
 );
 
   localparam Engines = `VT_ENGINES;
-  localparam Semaphores = `VT_SEMAPHORES;
   localparam DescriptorBits = `VT_DESCRIPTOR_BITS;
   localparam DescriptorBeats = DescriptorBits / BeatBits;
   localparam FetchBeats = 4 * DescriptorBeats;
@@ -247,8 +246,9 @@ module vt_sequencer #(
   // ---- queues
 
   wire [Engines-1:0] target = {
+    opcode == `VT_OP_LANES,
     opcode == `VT_OP_SEND,
-    opcode == `VT_OP_VECTOR || opcode == `VT_OP_SOFTMAX || opcode == `VT_OP_ELEMENTS || opcode == `VT_OP_LANES,
+    opcode == `VT_OP_VECTOR || opcode == `VT_OP_SOFTMAX || opcode == `VT_OP_ELEMENTS,
     opcode == `VT_OP_COMPUTE,
     opcode == `VT_OP_STORE,
     opcode == `VT_OP_LOAD
@@ -257,7 +257,7 @@ module vt_sequencer #(
   wire [Engines-1:0] head_valid;
   wire [Engines-1:0] grant;
   reg  [Engines-1:0] granted_q;
-  wire [Engines*Semaphores-1:0] wait_mask;
+  wire [Engines*Engines-1:0] wait_mask;
 
   assign placed = state_q == PLACE && |(target & queue_ready);
   assign job_valid_o = head_valid & granted_q;
@@ -266,7 +266,7 @@ module vt_sequencer #(
   generate
     for (e = 0; e < Engines; e = e + 1) begin : gen_queue
       // Descriptors of an engine end here; the bits behind are zero.
-      localparam Bits = (e < 2) ? 256 : (e == 2) ? 416 : (e == 3) ? 512 : 240;
+      localparam Bits = (e < 2) ? 256 : (e == 2) ? 416 : (e == 4) ? 240 : 512;
       wire [Bits-1:0] head;
       vt_sram_fifo #(
           .Width(Bits),
@@ -286,7 +286,7 @@ module vt_sequencer #(
       end else begin : gen_whole
         assign job_o[e*DescriptorBits+:DescriptorBits] = head;
       end
-      assign wait_mask[e*Semaphores+:Semaphores] = head[`VT_WAIT];
+      assign wait_mask[e*Engines+:Engines] = head[`VT_WAIT];
       always @(posedge clk_i) begin
         if (!engine_rst_no || job_ready_i[e]) granted_q[e] <= 1'b0;
         else if (grant[e]) granted_q[e] <= 1'b1;
@@ -295,13 +295,11 @@ module vt_sequencer #(
   endgenerate
 
   vt_semaphores #(
-      .Count(Semaphores),
-      .Bits(`VT_SEMAPHORE_BITS),
-      .Engines(Engines)
+      .Engines(Engines),
+      .Bits(`VT_SEMAPHORE_BITS)
   ) u_semaphores (
       .clk_i(clk_i),
       .rst_ni(engine_rst_no),
-      .clear_i(1'b0),
       .wait_valid_i(head_valid & ~granted_q & {Engines{!halt_o}}),
       .wait_mask_i(wait_mask),
       .grant_o(grant),
@@ -315,7 +313,7 @@ module vt_sequencer #(
   localparam OpenBits = 8;
   reg  [OpenBits-1:0] open_q;
   wire [2:0] done_count = {2'b00, job_done_i[0]} + {2'b00, job_done_i[1]} + {2'b00, job_done_i[2]} +
-      {2'b00, job_done_i[3]} + {2'b00, job_done_i[4]};
+      {2'b00, job_done_i[3]} + {2'b00, job_done_i[4]} + {2'b00, job_done_i[5]};
 
   always @(posedge clk_i) begin
     if (!engine_rst_no) open_q <= {OpenBits{1'b0}};

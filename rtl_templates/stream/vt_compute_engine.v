@@ -40,7 +40,7 @@ module vt_compute_engine #(
 
     // Completion: all operands of a job have been read; one cycle a job, in order.
     output wire                            done_valid_o,
-    output wire [`VT_SEMAPHORES-1:0]       done_signal_o,
+    output wire [`VT_ENGINES-1:0]       done_signal_o,
 
     // Scratchpad readers 0 (A) and 1 (B).
     output wire                            a_rd_valid_o,
@@ -101,8 +101,8 @@ module vt_compute_engine #(
   reg [2:0]                 store_level_q;
   reg [Loops*16-1:0]        bound_q;
   reg [Loops*16-1:0]        a_inc_q;
-  reg [`VT_SEMAPHORES-1:0]  signal_q;
-  reg [`VT_SEMAPHORES-1:0]  signal_before_q;  // of the job before, while two are open
+  reg [`VT_ENGINES-1:0]  signal_q;
+  reg [`VT_ENGINES-1:0]  signal_before_q;  // of the job before, while two are open
 
   always @(posedge clk_i) begin
     if (!rst_ni) begin

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// The vector unit: one job at a time, VECTOR and ELEMENTS through the drain engine, SOFTMAX through the softmax engine,
-// LANES through the lane engine, on one scratchpad reader and one writer.
+// The vector unit: one job at a time, VECTOR and ELEMENTS through the drain engine, SOFTMAX through the softmax engine, on
+// one scratchpad reader and one writer.
 //
-// Latency and throughput are those of the three engines.
+// Latency and throughput are those of the two engines.
 
 `default_nettype none
 `include "vt_isa.vh"
@@ -55,7 +55,6 @@ module vt_vector_unit #(
 );
 
   wire is_softmax = job_i[`VT_OPCODE] == `VT_OP_SOFTMAX;
-  wire is_lanes = job_i[`VT_OPCODE] == `VT_OP_LANES;
   wire [2:0] scalar = is_softmax ? job_i[`VT_S_SCALAR] : job_i[`VT_SCALAR];
   // Registered: the first result that is scaled comes several cycles after its job.
   reg  [31:0] scale_q;
@@ -74,13 +73,6 @@ module vt_vector_unit #(
   wire                        softmax_wr_valid;
   wire [WordAddr-1:0]         softmax_wr_addr;
   wire [WordBits-1:0]         softmax_wr_data;
-  wire                        lanes_ready;
-  wire                        lanes_rd_valid;
-  wire [WordAddr-1:0]         lanes_rd_addr;
-  wire                        lanes_wr_valid;
-  wire [WordAddr-1:0]         lanes_wr_addr;
-  wire [WordBits/Granule-1:0] lanes_wr_mask;
-  wire [WordBits-1:0]         lanes_wr_data;
 
   vt_drain_engine #(
       .Cols(Cols),
@@ -95,7 +87,7 @@ module vt_vector_unit #(
   ) u_drain (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
-      .job_valid_i(job_valid_i && !is_softmax && !is_lanes),
+      .job_valid_i(job_valid_i && !is_softmax),
       .job_ready_o(drain_ready),
       .job_i(job_i),
       .scale_i(scale_q),
@@ -139,39 +131,14 @@ module vt_vector_unit #(
       .wr_data_o(softmax_wr_data)
   );
 
-  vt_lane_engine #(
-      .Cols(Cols),
-      .OpBits(OpBits),
-      .WordBits(WordBits),
-      .Granule(Granule),
-      .SpadBits(SpadBits)
-  ) u_lanes (
-      .clk_i(clk_i),
-      .rst_ni(rst_ni),
-      .job_valid_i(job_valid_i && is_lanes),
-      .job_ready_o(lanes_ready),
-      .job_i(job_i),
-      .scalars_i(scalars_i),
-      .rd_valid_o(lanes_rd_valid),
-      .rd_ready_i(rd_ready_i),
-      .rd_addr_o(lanes_rd_addr),
-      .rd_data_i(rd_data_i),
-      .wr_valid_o(lanes_wr_valid),
-      .wr_ready_i(wr_ready_i),
-      .wr_addr_o(lanes_wr_addr),
-      .wr_mask_o(lanes_wr_mask),
-      .wr_data_o(lanes_wr_data)
-  );
-
-  // Only one of the three is active.
-  assign job_ready_o = drain_ready || softmax_ready || lanes_ready;
-  assign rd_valid_o = drain_rd_valid || softmax_rd_valid || lanes_rd_valid;
-  assign rd_addr_o = softmax_rd_valid ? softmax_rd_addr : lanes_rd_valid ? lanes_rd_addr : drain_rd_addr;
-  assign wr_valid_o = drain_wr_valid || softmax_wr_valid || lanes_wr_valid;
-  assign wr_addr_o = softmax_wr_valid ? softmax_wr_addr : lanes_wr_valid ? lanes_wr_addr : drain_wr_addr;
-  assign wr_mask_o =
-      softmax_wr_valid ? {(WordBits / Granule) {1'b1}} : lanes_wr_valid ? lanes_wr_mask : drain_wr_mask;
-  assign wr_data_o = softmax_wr_valid ? softmax_wr_data : lanes_wr_valid ? lanes_wr_data : drain_wr_data;
+  // Only one of the two is active.
+  assign job_ready_o = drain_ready || softmax_ready;
+  assign rd_valid_o = drain_rd_valid || softmax_rd_valid;
+  assign rd_addr_o = softmax_rd_valid ? softmax_rd_addr : drain_rd_addr;
+  assign wr_valid_o = drain_wr_valid || softmax_wr_valid;
+  assign wr_addr_o = softmax_wr_valid ? softmax_wr_addr : drain_wr_addr;
+  assign wr_mask_o = softmax_wr_valid ? {(WordBits / Granule) {1'b1}} : drain_wr_mask;
+  assign wr_data_o = softmax_wr_valid ? softmax_wr_data : drain_wr_data;
 
 endmodule
 

@@ -56,6 +56,13 @@ bool SetsReservedBits(const Descriptor& d, char group) {
   return false;
 }
 
+// Tokens to or from the engine that runs the descriptor.
+bool WaitsForItself(const Descriptor& d) {
+  const auto opcode = static_cast<Opcode>(d.Get(FieldId::kOpcode));
+  return opcode != Opcode::kEnd && ((d.Get(FieldId::kWait) | d.Get(FieldId::kSignal)) &
+                                    isa::BitOf(isa::EngineOf(opcode))) != 0;
+}
+
 bool AnyZero(const Descriptor& d, FieldId id) {
   for (int k = 0; k < isa::Fields()[static_cast<int>(id)].count; ++k) {
     if (d.Get(id, k) == 0) return true;
@@ -116,6 +123,7 @@ void Machine::Write(uint64_t address, std::span<const uint8_t> bytes) {
   if (address > config_.dram_bytes || bytes.size() > config_.dram_bytes - address) {
     throw std::out_of_range("write beyond the vault");
   }
+  if (order_) order_->Access(OrderChecker::Space::kVault, address, bytes.size(), true);
   memory_.Write(address, bytes);
 }
 
@@ -123,6 +131,7 @@ void Machine::Read(uint64_t address, std::span<uint8_t> bytes) const {
   if (address > config_.dram_bytes || bytes.size() > config_.dram_bytes - address) {
     throw std::out_of_range("read beyond the vault");
   }
+  if (order_) order_->Access(OrderChecker::Space::kVault, address, bytes.size(), false);
   memory_.Read(address, bytes);
 }
 
@@ -135,6 +144,7 @@ void Machine::SetWindow(uint64_t base, uint64_t size) {
 }
 
 void Machine::ReadScratchpad(uint64_t address, std::span<uint8_t> bytes) const {
+  if (order_) order_->Access(OrderChecker::Space::kScratchpad, address, bytes.size(), false);
   while (!bytes.empty()) {
     address %= scratchpad_.size();
     const size_t size = std::min<uint64_t>(bytes.size(), scratchpad_.size() - address);
@@ -145,6 +155,7 @@ void Machine::ReadScratchpad(uint64_t address, std::span<uint8_t> bytes) const {
 }
 
 void Machine::WriteScratchpad(uint64_t address, std::span<const uint8_t> bytes) {
+  if (order_) order_->Access(OrderChecker::Space::kScratchpad, address, bytes.size(), true);
   while (!bytes.empty()) {
     address %= scratchpad_.size();
     const size_t size = std::min<uint64_t>(bytes.size(), scratchpad_.size() - address);
@@ -187,6 +198,11 @@ Machine::Machine(const MachineConfig& config)
                 scratchpad_.data()),
       window_size_(config.dram_bytes) {
   sums_.resize(static_cast<size_t>(config.acc_depth / 2) * static_cast<size_t>(config.cols));
+  if (config.check_order) {
+    const int cell = std::min({config.cols * config.OperandBytes(), config.data_bits / 8,
+                               config.link_bytes, static_cast<int>(config.WordBytes())});
+    order_ = std::make_unique<OrderChecker>(config.scratchpad_bytes, static_cast<uint64_t>(cell));
+  }
 }
 
 // ---- checks
@@ -195,7 +211,7 @@ ErrorCode Machine::Check(const Descriptor& d) const {
   const int opcode = static_cast<int>(d.Get(FieldId::kOpcode));
   const char group = isa::FieldGroup(opcode);
   if (group == 0) return ErrorCode::kOpcode;
-  if (SetsReservedBits(d, group)) return ErrorCode::kReserved;
+  if (SetsReservedBits(d, group) || WaitsForItself(d)) return ErrorCode::kReserved;
   switch (static_cast<Opcode>(opcode)) {
     case Opcode::kLoad:
     case Opcode::kStore:
@@ -414,10 +430,15 @@ void Machine::Begin(uint64_t program_address, uint32_t count) {
   program_address_ = program_address;
   count_ = count;
   result_ = {};
-  semaphores_.fill(0);
+  semaphores_ = {};
   tokens_.fill(0);
   sets_.clear();
   messages_.clear();
+  if (order_) order_->Clear();
+}
+
+std::string Machine::RaceText() const {
+  return order_ && order_->race() ? order_->race()->Text() : "";
 }
 
 bool Machine::Continue() {
@@ -429,14 +450,18 @@ bool Machine::Continue() {
     const Opcode opcode = static_cast<Opcode>(d.Get(FieldId::kOpcode));
     if (opcode == Opcode::kSend && !TakeTokens(d)) return false;
 
+    const int engine = static_cast<int>(isa::EngineOf(opcode));  // END: no tokens
     const uint64_t wait = Unsigned(d, FieldId::kWait);
-    for (int s = 0; s < isa::kSemaphores; ++s) {
-      if (!(wait >> s & 1)) continue;
-      if (semaphores_[s] == 0) {
+    for (int from = 0; from < isa::kEngines; ++from) {
+      if (!(wait >> from & 1)) continue;
+      if (semaphores_[from][engine] == 0) {
         result_.fault = OrderFault::kSemaphoreZero;
         return true;
       }
-      --semaphores_[s];
+      --semaphores_[from][engine];
+    }
+    if (order_ && opcode != Opcode::kEnd) {
+      order_->Start(result_.index, isa::EngineOf(opcode), wait);
     }
     switch (opcode) {
       case Opcode::kLoad:
@@ -466,11 +491,15 @@ bool Machine::Continue() {
       case Opcode::kEnd:
         break;
     }
-    if (result_.fault != OrderFault::kNone) return true;
     const uint64_t signal = Unsigned(d, FieldId::kSignal);
-    for (int s = 0; s < isa::kSemaphores; ++s) {
-      if (!(signal >> s & 1)) continue;
-      if (++semaphores_[s] >= 1 << isa::kSemaphoreBits) {
+    if (order_ && opcode != Opcode::kEnd) {
+      order_->Complete(signal);
+      if (order_->race()) result_.fault = OrderFault::kRace;
+    }
+    if (result_.fault != OrderFault::kNone) return true;
+    for (int to = 0; to < isa::kEngines; ++to) {
+      if (!(signal >> to & 1)) continue;
+      if (++semaphores_[engine][to] >= 1 << isa::kSemaphoreBits) {
         result_.error = ErrorCode::kSemaphore;
         return true;
       }
@@ -572,6 +601,7 @@ void Machine::Compute(const Descriptor& d, Counts& counts) {
   const uint64_t most = static_cast<uint64_t>(config_.acc_depth / 2);
   const size_t set_sums = ProductBelow(d, FieldId::kBound, b_level, most) * cols;
   std::vector<uint32_t> b_words(cols);
+  std::vector<bool> was_read(order_ ? words : 0);
   size_t entry = 0;
   for (int advanced = kLoops; true;) {
     if (advanced >= b_level) {  // a new B tile, the first one included
@@ -582,16 +612,28 @@ void Machine::Compute(const Descriptor& d, Counts& counts) {
     }
     const bool initialise = first && nest.IsFirst(b_level, store_level);
     pe_array_.Run(a, a_inc[0], run, b_words, initialise, sums_.data() + entry * cols);
+    if (order_) {
+      for (const uint32_t b_word : b_words) was_read[b_word] = true;
+      for (uint32_t i = 0; i < run; ++i) {
+        was_read[static_cast<uint16_t>(a + i * a_inc[0]) % words] = true;
+      }
+    }
     counts.macs += uint64_t{run} * cols * config_.rows * config_.lanes;
     entry += run;
 
     advanced = nest.Advance(1);
     if (advanced >= store_level && last) {
       sets_.emplace_back(sums_.begin(), sums_.begin() + set_sums);
+      if (order_) order_->HandOver();
     }
     if (advanced == kLoops) break;
     a = static_cast<uint16_t>(a + (run - 1) * a_inc[0] + a_inc[advanced]);
     if (advanced >= b_level) b = static_cast<uint16_t>(b + b_inc[advanced]);
+  }
+  for (uint32_t w = 0; w < was_read.size(); ++w) {
+    if (!was_read[w]) continue;
+    order_->Access(OrderChecker::Space::kScratchpad, uint64_t{w} * config_.WordBytes(),
+                   config_.WordBytes(), false);
   }
 }
 
@@ -648,6 +690,7 @@ OrderFault Machine::Vector(const Descriptor& d) {
     const int advanced = nest.Advance(0);
     if (advanced >= pop_level) {
       sets_.pop_front();
+      if (order_) order_->TakeOver();
       taken = 0;
     }
     if (advanced == kLoops) return OrderFault::kNone;
@@ -765,6 +808,7 @@ void Machine::Send(const Descriptor& d, Counts& counts) {
 
 void Machine::Receive(const Message& message) {
   for (uint64_t r = 0; r < message.rows; ++r) {
+    if (order_) order_->Receive(message.address + r * message.pitch, message.row_bytes);
     WriteScratchpad(message.address + r * message.pitch,
                     std::span(message.bytes).subspan(r * message.row_bytes, message.row_bytes));
   }

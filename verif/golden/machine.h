@@ -19,11 +19,13 @@
 #include <deque>
 #include <memory>
 #include <span>
+#include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "golden/dot.h"
+#include "golden/order.h"
 #include "vaultrain/isa.h"
 
 namespace vaultrain::golden {
@@ -44,6 +46,7 @@ struct MachineConfig {
   int link_bytes = 16;         // payload of a flit of the mesh
   int x = 0, y = 0;            // of the node
   int last_x = 0, last_y = 0;  // of the mesh
+  bool check_order = false;    // a race between engines is a fault (golden/order.h)
 
   int OperandBytes() const { return bf16 ? 2 : 4; }
   // A scratchpad word: what the PE array takes of one operand in a cycle.
@@ -63,6 +66,7 @@ enum class OrderFault : uint8_t {
   kNoTokens,       // SEND waits for tokens that nobody gives
   kTooManyTokens,  // a mesh semaphore passes 63
   kMismatch,       // nodes of a group reduce different things
+  kRace,           // two engines touch the same bytes and no token orders them
 };
 
 struct Counts {
@@ -145,6 +149,8 @@ class Machine {
   void Begin(uint64_t program_address, uint32_t count);
   bool Continue();
   const RunResult& result() const { return result_; }
+  // What kRace is about.
+  std::string RaceText() const;
   // What SENDs handed over since the last call, in order.
   std::vector<Message> TakeMessages() { return std::exchange(messages_, {}); }
   // What comes from the mesh: rows for the scratchpad, then the token if the message has one.
@@ -181,7 +187,8 @@ class Machine {
   std::array<uint32_t, isa::kScalars> scalars_{};
   uint64_t window_base_ = 0;
   uint64_t window_size_ = 0;
-  std::array<uint8_t, isa::kSemaphores> semaphores_{};
+  // By the engine that gives and the one that takes.
+  std::array<std::array<uint8_t, isa::kEngines>, isa::kEngines> semaphores_{};
   std::vector<Sum> sums_;              // what COMPUTE accumulates, [entry][column]
   std::deque<std::vector<Sum>> sets_;  // handed over to VECTOR, oldest first
   std::array<uint8_t, isa::kMeshSemaphores> tokens_{};
@@ -189,6 +196,7 @@ class Machine {
   uint64_t program_address_ = 0;
   uint32_t count_ = 0;
   RunResult result_;  // index: the next descriptor while the program runs
+  std::unique_ptr<OrderChecker> order_;
 };
 
 }  // namespace vaultrain::golden

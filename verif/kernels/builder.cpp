@@ -15,27 +15,17 @@ namespace {
 
 using isa::Aux;
 using isa::Descriptor;
+using isa::Engine;
 using isa::FieldId;
 using isa::kAccessBytes;
 using isa::Opcode;
 using Loops = std::array<int64_t, isa::kLoops>;
 
-constexpr int kEngines = 4;
-
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t RoundUp(int64_t a, int64_t b) { return CeilDiv(a, b) * b; }
 
-int EngineOf(const Descriptor& d) {
-  switch (static_cast<Opcode>(d.Get(FieldId::kOpcode))) {
-    case Opcode::kLoad:
-      return 0;
-    case Opcode::kStore:
-      return 1;
-    case Opcode::kCompute:
-      return 2;
-    default:
-      return 3;
-  }
+isa::Engine EngineOf(const Descriptor& d) {
+  return isa::EngineOf(static_cast<Opcode>(d.Get(FieldId::kOpcode)));
 }
 
 // Puts a loop's walk into base and stride, backwards if `reverse`.
@@ -467,7 +457,8 @@ void Builder::RunLanes(const lanes::Program& program, const lanes::Job& job,
 // than any before it did, that one signals and this one waits. VECTOR needs none of COMPUTE's: it
 // takes the sums as they come, and what COMPUTE read is read once its sums are there.
 void Builder::AddSemaphores() {
-  std::array<std::array<int, kEngines>, kEngines> met;  // [waiter][signaller], last step waited for
+  // [waiter][signaller], last step waited for.
+  std::array<std::array<int, isa::kEngines>, isa::kEngines> met;
   for (auto& row : met) row.fill(-1);
   auto conflict = [](const Step& a, const Step& b) {
     for (const Extent& x : a.extents) {
@@ -479,21 +470,19 @@ void Builder::AddSemaphores() {
     return false;
   };
   for (int j = 0; j < static_cast<int>(steps_.size()); ++j) {
-    const int waiter = steps_[j].engine;
-    for (int other = 0; other < kEngines; ++other) {
-      if (other == waiter || (other == 2 && waiter == 3)) continue;
+    const Engine to = steps_[j].engine;
+    const int waiter = static_cast<int>(to);
+    for (int other = 0; other < isa::kEngines; ++other) {
+      const auto from = static_cast<Engine>(other);
+      if (from == to || (from == Engine::kCompute && to == Engine::kVector)) continue;
       int i = j - 1;
       while (i > met[waiter][other] &&
-             (steps_[i].engine != other || !conflict(steps_[i], steps_[j]))) {
+             (steps_[i].engine != from || !conflict(steps_[i], steps_[j]))) {
         --i;
       }
       if (i <= met[waiter][other]) continue;
       met[waiter][other] = i;
-      const int semaphore = waiter * 3 + (other > waiter ? other - 1 : other);
-      Descriptor& from = steps_[i].descriptor;
-      Descriptor& to = steps_[j].descriptor;
-      from.Set(FieldId::kSignal, from.Get(FieldId::kSignal) | int64_t{1} << semaphore);
-      to.Set(FieldId::kWait, to.Get(FieldId::kWait) | int64_t{1} << semaphore);
+      Order(steps_[i].descriptor, steps_[j].descriptor);
     }
   }
 }

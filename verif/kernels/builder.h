@@ -123,7 +123,7 @@ class Builder {
  private:
   struct Step {
     isa::Descriptor descriptor;
-    int engine;
+    isa::Engine engine;
     std::vector<Extent> extents;
   };
 

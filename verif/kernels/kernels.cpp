@@ -755,12 +755,12 @@ class GarbageRun {
   void Orders() {
     Expect({load_, load_}, ErrorCode::kNoEnd, 2, "no END");
     Descriptor signal = load_;
-    signal.Set(FieldId::kSignal, 1 << 5);
+    signal.Set(FieldId::kSignal, isa::BitOf(isa::Engine::kSend));
     std::vector<Descriptor> signals(70, signal);
     signals.emplace_back(Opcode::kEnd);
     Expect(signals, ErrorCode::kSemaphore, std::nullopt, "70 signals");
     Descriptor wait = load_;
-    wait.Set(FieldId::kWait, 1 << 15);
+    wait.Set(FieldId::kWait, isa::BitOf(isa::Engine::kLanes));
     const Descriptor end(Opcode::kEnd);
     Expect({wait, end}, ErrorCode::kWatchdog, std::nullopt, "a wait for nothing");
     for (const Descriptor& d : good_) {
@@ -799,9 +799,8 @@ class GarbageRun {
     store.Set(FieldId::kDramPitch, 256);
     store.Set(FieldId::kSpadPitch, 256);
     store.Set(FieldId::kDramAddr, 0x40000);
-    store.Set(FieldId::kWait, 1);
     Descriptor load = load_;
-    load.Set(FieldId::kSignal, 1);
+    Order(load, store);
     const std::vector<Descriptor> program = {load, store, Descriptor(Opcode::kEnd)};
     std::vector<uint8_t> got[2];
     int i = 0;

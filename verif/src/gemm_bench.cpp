@@ -21,7 +21,6 @@ namespace vaultrain {
 namespace {
 
 using isa::Descriptor;
-using isa::Engine;
 using isa::FieldId;
 using isa::Opcode;
 using Loops = std::array<int64_t, isa::kLoops>;
@@ -56,12 +55,6 @@ Layout LayoutOf(const Variant& variant, const GemmPlan& plan, bool fp32_results)
   l.spare = l.results + RoundUp(plan.rows * l.result_pitch, unit);
   l.end = l.spare + unit;
   return l;
-}
-
-void Order(Descriptor& before, Engine from, Descriptor& after, Engine to) {
-  const int64_t token = int64_t{1} << isa::SemaphoreOf(from, to);
-  before.Set(FieldId::kSignal, before.Get(FieldId::kSignal) | token);
-  after.Set(FieldId::kWait, after.Get(FieldId::kWait) | token);
 }
 
 void SetLoops(Descriptor& d, FieldId bound, FieldId increment, const Loops& bounds,
@@ -138,15 +131,15 @@ std::vector<Descriptor> ProgramOf(const Variant& variant, const GemmPlan& plan, 
   ready.Set(FieldId::kOutBase, l.spare);
   ready.Set(FieldId::kVBound, kHeadStart, 0);
   for (int k = 1; k < isa::kLoops; ++k) ready.Set(FieldId::kVBound, 1, k);
-  Order(program[1], Engine::kLoad, ready, Engine::kVector);
-  Order(ready, Engine::kVector, program[3], Engine::kCompute);
+  Order(program[1], ready);
+  Order(ready, program[3]);
   if (plan.last_rows > 0) {
     const int64_t begin = plan.sets * plan.set_rows;
     program.push_back(Compute(variant, plan, l, begin, 1, plan.last_rows));
     program.push_back(Drain(variant, plan, l, begin, 1, plan.last_rows));
   }
   program.push_back(Move(Opcode::kStore, l.results, l.spare));
-  Order(program[program.size() - 2], Engine::kVector, program.back(), Engine::kStore);
+  Order(program[program.size() - 2], program.back());
   program.emplace_back(Opcode::kEnd);
   return program;
 }

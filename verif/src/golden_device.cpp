@@ -28,6 +28,7 @@ golden::MachineConfig MachineConfigOf(const Variant& variant, const VaultDram& d
   config.access_bytes = isa::kAccessBytes;
   config.turn_beats = isa::kTurnBeats;
   config.link_bytes = variant.mesh.link_bits / 8;
+  config.check_order = true;
   return config;
 }
 
@@ -63,6 +64,11 @@ class GoldenDevice : public Device {
     places.resize(static_cast<size_t>(module_.nodes()));
     const golden::ModuleResult module = module_.Run(places);
     const golden::RunResult& result = module.result;
+    if (result.fault == golden::OrderFault::kRace) {
+      throw Error(ExitStatus::kInternal, fmt::format("stream {}, node {}: {}", stream.name,
+                                                     module.node,
+                                                     module_.node(module.node).RaceText()));
+    }
     if (result.fault != golden::OrderFault::kNone) {
       const auto& descriptors = stream.nodes[static_cast<size_t>(module.node)].descriptors;
       throw Error(

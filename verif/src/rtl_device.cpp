@@ -134,6 +134,7 @@ class RtlDevice : public Device {
     c.stall_send += Counter(page + RegisterOffset("STALL_SEND_LO"));
     c.noc_flits += Counter(page + RegisterOffset("NOC_FLITS_LO"));
     c.ecc_corrected += Counter(page + RegisterOffset("ECC_CORRECTED_LO"));
+    c.lane_cycles += Counter(page + RegisterOffset("LANE_CYCLES_LO"));
     c.ecc_uncorrectable += Counter(page + RegisterOffset("ECC_UNCORRECTABLE_LO"));
     for (uint32_t tag = 0; tag < report.job_cycles.size(); ++tag) {
       SetRegister(page + RegisterOffset("JOB_INDEX"), tag);

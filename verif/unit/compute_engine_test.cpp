@@ -98,7 +98,7 @@ struct Job {
 
 Job DrawJob(std::mt19937& random) {
   Job job;
-  job.signal = static_cast<int64_t>(random() % (1u << isa::kSemaphores));
+  job.signal = static_cast<int64_t>(random() % (1u << isa::kEngines));
   job.b_level = 1 + static_cast<int>(random() % 3);
   job.store_level = job.b_level + static_cast<int>(random() % (7 - job.b_level));
   uint32_t tile = 1;

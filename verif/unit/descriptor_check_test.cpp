@@ -107,8 +107,9 @@ Descriptor DrawLegal(std::mt19937& random) {
   Descriptor d(opcode);
   if (opcode == Opcode::kEnd) return d;
   d.Set(FieldId::kTag, random() % 64);
-  d.Set(FieldId::kWait, random() & 0xffffff);
-  d.Set(FieldId::kSignal, random() & 0xffffff);
+  const int64_t others = ((1 << isa::kEngines) - 1) & ~isa::BitOf(isa::EngineOf(opcode));
+  d.Set(FieldId::kWait, random() & others);
+  d.Set(FieldId::kSignal, random() & others);
   const auto spad = [&](uint32_t unit) { return random() % kSpadBytes / unit * unit; };
   const auto pitch = [&] { return random() % (1 << 24) / kWordBytes * kWordBytes; };
   switch (opcode) {

@@ -110,7 +110,7 @@ class Bench {
       golden_.Write(kProgram, d.bytes());
       golden_.Write(kProgram + 64, Descriptor(isa::Opcode::kEnd).bytes());
       EXPECT_TRUE(golden_.Run(kProgram, 2).ok());
-      d.Set(FieldId::kSignal, random_() & 0xffff);
+      d.Set(FieldId::kSignal, random_() % (1u << isa::kEngines));
       jobs.push_back(d);
       tags.push_back(load.tag);
       signals_.push_back(static_cast<int>(d.Get(FieldId::kSignal)));

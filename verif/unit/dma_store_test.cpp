@@ -182,7 +182,7 @@ TEST(DmaStore, WritesEveryTileUnderRandomStalls) {
         s.spad_addr = random() % kSpadBytes / kWordBytes * kWordBytes;
         s.spad_pitch = random() % 2048 / kWordBytes * kWordBytes;
         s.tag = static_cast<int>(random() % 64);
-        s.signal = random() & 0xffff;
+        s.signal = random() % (1u << isa::kEngines);
       }
       bench.Run(stores);
       ASSERT_FALSE(HasFailure()) << "round " << round << " seed " << seed;

@@ -18,6 +18,8 @@
 #include <tuple>
 #include <vector>
 
+#include "vaultrain/lane_program.h"
+
 namespace vaultrain::golden {
 namespace {
 
@@ -914,35 +916,149 @@ TEST(Machine, CountsWhatItDid) {
 
 TEST(Machine, SemaphoresCountToTheirLargestValueAndAreTakenInProgramOrder) {
   Node node(Nano());
-  auto add = [&](int64_t wait, int64_t signal) {
-    Descriptor d = Move{}.Load();
+  using isa::BitOf;
+  using isa::Engine;
+  auto add = [&](Opcode opcode, int64_t wait, int64_t signal) {
+    Descriptor d = Move{}.Make(opcode);
     d.Set(FieldId::kWait, wait);
     d.Set(FieldId::kSignal, signal);
     node.Add(d);
   };
-  add(0, 0x8001);
-  add(0x8001, 0x0002);
-  add(0x0002, 0);
+  const auto load = [&](int64_t wait, int64_t signal) { add(Opcode::kLoad, wait, signal); };
+  const auto store = [&](int64_t wait, int64_t signal) { add(Opcode::kStore, wait, signal); };
+  load(0, BitOf(Engine::kStore) | BitOf(Engine::kLanes));
+  store(BitOf(Engine::kLoad), BitOf(Engine::kLoad));
+  load(BitOf(Engine::kStore), 0);
   EXPECT_TRUE(node.Run().ok());
 
-  add(0, 1);
-  add(3, 0);
+  // What an engine gave to one, no other can take.
+  load(0, BitOf(Engine::kLanes));
+  store(BitOf(Engine::kLoad), 0);
   RunResult result = node.Run();
   EXPECT_EQ(result.fault, OrderFault::kSemaphoreZero);
   EXPECT_EQ(result.error, ErrorCode::kNone);
   EXPECT_EQ(result.index, 1u);
 
   // A run starts with all at zero, whatever the last one left.
-  add(1, 0);
+  store(BitOf(Engine::kLoad), 0);
   EXPECT_EQ(node.Run().fault, OrderFault::kSemaphoreZero);
 
   constexpr int kMost = (1 << isa::kSemaphoreBits) - 1;
-  for (int i = 0; i < kMost; ++i) add(0, 4);
+  for (int i = 0; i < kMost; ++i) load(0, BitOf(Engine::kSend));
   EXPECT_TRUE(node.Run().ok());
-  for (int i = 0; i < kMost + 1; ++i) add(0, 4);
+  for (int i = 0; i < kMost + 1; ++i) load(0, BitOf(Engine::kSend));
   result = node.Run();
   EXPECT_EQ(result.error, ErrorCode::kSemaphore);
   EXPECT_EQ(result.index, static_cast<uint32_t>(kMost));
+}
+
+// Jobs that each touch one word of the scratchpad, and the tokens between them.
+class Races : public testing::Test {
+ protected:
+  static constexpr int64_t kWord = 32;
+
+  static Descriptor Load(int64_t word) {
+    return Move{.dram = 0x1000, .spad = word * kWord, .spad_pitch = 32}.Load();
+  }
+  static Descriptor Store(int64_t word) {
+    return Move{.dram = 0x2000, .spad = word * kWord}.Store();
+  }
+  // Reads slot 0 of a word and writes slot 1 of another.
+  static Descriptor Lanes(int64_t from, int64_t to) {
+    lanes::Program program;
+    program.body.LoadWide(0, 0).StoreWide(0, 1);
+    lanes::Job job;
+    job.streams[0].base = static_cast<uint32_t>(from * kWord);
+    job.streams[1].base = static_cast<uint32_t>(to * kWord);
+    return lanes::MakeDescriptor(program, 100, job);
+  }
+  static Descriptor Elements(int64_t from, int64_t to) {
+    Descriptor d(Opcode::kElements);
+    for (int k = 0; k < kLoops; ++k) d.Set(FieldId::kVBound, 1, k);
+    d.Set(FieldId::kTailLoop, isa::kNoTail);
+    d.Set(FieldId::kOutFp32, 1);
+    d.Set(FieldId::kSrcBase, from * kWord);
+    d.Set(FieldId::kOutBase, to * kWord);
+    return d;
+  }
+
+  // Whether two of them race, and that the message names them.
+  static bool Race(const std::vector<Descriptor>& program, uint32_t earlier = 0,
+                   uint32_t later = 0) {
+    MachineConfig config = Nano();
+    config.check_order = true;
+    Node node(config);
+    for (const Descriptor& d : program) node.Add(d);
+    const RunResult result = node.Run();
+    EXPECT_TRUE(result.fault == OrderFault::kRace || result.ok());
+    if (result.ok()) return false;
+    EXPECT_EQ(result.index, later);
+    EXPECT_NE(node.machine.RaceText().find("descriptors " + std::to_string(earlier) + " and " +
+                                           std::to_string(later)),
+              std::string::npos)
+        << node.machine.RaceText();
+    return true;
+  }
+  static bool RaceOfTwo(Descriptor a, Descriptor b) {
+    const bool race = Race({a, b}, 0, 1);
+    Order(a, b);
+    EXPECT_FALSE(Race({a, b})) << isa::ToText(a) << isa::ToText(b);
+    return race;
+  }
+};
+
+TEST_F(Races, AWriteAndAnotherAccessOfTheSameBytesNeedAToken) {
+  EXPECT_TRUE(RaceOfTwo(Load(0), Store(0)));
+  EXPECT_TRUE(RaceOfTwo(Load(0), Lanes(0, 8)));
+  EXPECT_TRUE(RaceOfTwo(Load(100), Lanes(0, 8))) << "its program";
+  EXPECT_TRUE(RaceOfTwo(Lanes(0, 8), Load(0))) << "a write behind a read";
+  EXPECT_TRUE(RaceOfTwo(Lanes(0, 8), Store(8)));
+  EXPECT_TRUE(RaceOfTwo(Lanes(0, 8), Elements(8, 9)));
+  EXPECT_TRUE(RaceOfTwo(Elements(0, 8), Lanes(8, 9)));
+  EXPECT_TRUE(RaceOfTwo(Elements(0, 8), Lanes(1, 8))) << "two writes";
+  EXPECT_TRUE(RaceOfTwo(Move{.spad = 64}.Store(), Move{.spad = 512}.Load())) << "in the vault";
+}
+
+TEST_F(Races, ReadsAndOtherBytesNeedNone) {
+  EXPECT_FALSE(RaceOfTwo(Lanes(0, 8), Store(0)));
+  EXPECT_FALSE(RaceOfTwo(Lanes(0, 8), Elements(0, 9)));
+  EXPECT_FALSE(RaceOfTwo(Load(0), Lanes(2, 8)));
+  // Halves of a word, which is what the wide slots of four columns are.
+  Descriptor half = Elements(0, 8);
+  half.Set(FieldId::kOutBase, 8 * kWord + 16);
+  EXPECT_FALSE(RaceOfTwo(half, Lanes(1, 8)));
+}
+
+TEST_F(Races, TokensGoThroughOtherEngines) {
+  Descriptor load = Load(0), lanes = Lanes(2, 8), store = Store(0);
+  EXPECT_TRUE(Race({load, lanes, store}, 0, 2));
+  Order(load, lanes);
+  EXPECT_TRUE(Race({load, lanes, store}, 0, 2));
+  Order(lanes, store);
+  EXPECT_FALSE(Race({load, lanes, store}));
+  // A token tells nothing of jobs behind the one that gave it.
+  Descriptor early = Load(20);
+  Descriptor late = Store(0);
+  Order(early, late);
+  EXPECT_TRUE(Race({early, Load(0), late}, 1, 2));
+}
+
+TEST_F(Races, SumsTellThatTheirOperandsWereRead) {
+  ComputeNest nest;
+  nest.bounds = {1, 1, 2, 1, 1, 1};
+  nest.a_strides = {0, 0, 1, 0, 0, 0};
+  nest.store_level = 2;
+  nest.b_base = 50;
+  VectorNest post;
+  post.out_base = 80 * kWord;
+  Descriptor first = post.Make(), second = post.Make(), load = Load(0), last = Load(1);
+  EXPECT_TRUE(Race({nest.Make(), first, second, load}, 0, 3));
+  Order(second, load);
+  EXPECT_FALSE(Race({nest.Make(), first, second, load}));
+  // The first set says so of no operand: the job still reads for the second.
+  Descriptor early = post.Make();
+  Order(early, last);
+  EXPECT_TRUE(Race({nest.Make(), early, last}, 0, 2));
 }
 
 TEST(Machine, VectorWithoutSumsIsAFaultNotAHang) {
@@ -1071,6 +1187,12 @@ TEST_F(Rules, EveryBitOutsideTheFieldsIsReserved) {
       for (int i = 0; i < field.count; ++i) {
         std::fill_n(used.begin() + field.lsb + i * field.stride, field.bits, true);
       }
+    }
+    // An engine has no tokens for itself.
+    for (FieldId id : {FieldId::kWait, FieldId::kSignal}) {
+      if (opcode == Opcode::kEnd) break;
+      used[isa::Fields()[static_cast<int>(id)].lsb + static_cast<int>(isa::EngineOf(opcode))] =
+          false;
     }
     for (int bit = 0; bit < 512; ++bit) {
       Descriptor d = Valid(opcode);

@@ -240,7 +240,7 @@ Job DrawJob(std::mt19937& random) {
   job.owner_y = static_cast<int>(random() % 8);
   job.post = job.kind != SendKind::kTokens && random() % 2;
   job.post_sem = static_cast<int>(random() % isa::kMeshSemaphores);
-  job.signal = random() & ((1u << isa::kSemaphores) - 1);
+  job.signal = random() & ((1u << isa::kEngines) - 1);
   for (int i = 0; i < 2; ++i) {
     job.take[i] = random() % 3 ? 0 : static_cast<int>(random() % 8);
     job.take_sem[i] = static_cast<int>(random() % isa::kMeshSemaphores);

@@ -233,6 +233,7 @@ TEST(NodeRegisters, CountEveryEventOfARunAndNoOther) {
     d.ev_noc_flits_i = events[13];
     d.ev_ecc_corrected_i = events[14];
     d.ev_ecc_uncorrectable_i = events[15];
+    d.ev_lane_cycles_i = events[16];
     return events;
   };
   for (int run = 0; run < 3; ++run) {

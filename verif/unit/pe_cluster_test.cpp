@@ -23,7 +23,6 @@ namespace vaultrain {
 namespace {
 
 using isa::Descriptor;
-using isa::Engine;
 using isa::ErrorCode;
 using isa::FieldId;
 using isa::Opcode;
@@ -47,13 +46,8 @@ golden::MachineConfig Config() {
   config.scratchpad_bytes = VT_SpadBytes;
   config.dram_bytes = kMemBytes;
   config.link_bytes = kFlitBytes;
+  config.check_order = true;
   return config;
-}
-
-void Order(Descriptor& before, Engine from, Descriptor& after, Engine to) {
-  const int64_t bit = int64_t{1} << isa::SemaphoreOf(from, to);
-  before.Set(FieldId::kSignal, before.Get(FieldId::kSignal) | bit);
-  after.Set(FieldId::kWait, after.Get(FieldId::kWait) | bit);
 }
 
 struct Outcome {
@@ -300,10 +294,10 @@ Program RoundTrip(std::mt19937& random) {
   Descriptor take_sums = Take(31, 1);
   Descriptor store = Move(Opcode::kStore, kOutput, came, rows, row_bytes);
   Descriptor store_sums = Move(Opcode::kStore, kOutput + 0x2000, sums, rows, row_bytes);
-  Order(load, Engine::kLoad, elements, Engine::kVector);
-  Order(elements, Engine::kVector, put, Engine::kSend);
-  Order(take_put, Engine::kSend, store, Engine::kStore);
-  Order(take_sums, Engine::kSend, store_sums, Engine::kStore);
+  Order(load, elements);
+  Order(elements, put);
+  Order(take_put, store);
+  Order(take_sums, store_sums);
   return {load,      elements,   put,
           reduce,    take_put,   store,
           take_sums, store_sums, Descriptor(Opcode::kEnd)};

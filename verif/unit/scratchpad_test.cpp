@@ -13,11 +13,11 @@
 namespace vaultrain {
 namespace {
 
-constexpr int kClients = 8;  // in order of precedence
-constexpr int kLoad = 5;
-constexpr bool kWrites[kClients] = {false, false, true, false, true, true, false, false};
-constexpr const char* kNames[kClients] = {"A",       "B",    "results", "auxiliary",
-                                          "receive", "load", "send",    "store"};
+constexpr int kClients = 10;  // in order of precedence
+constexpr int kLoad = 7;
+constexpr bool kWrites[kClients] = {false, false, true,  false, true,
+                                      true,  false, true, false, false};
+constexpr const char* kNames[kClients] = {"A", "B", "results", "auxiliary", "receive", "lane stores", "lane loads", "load", "send", "store"};
 constexpr int kGranules = VT_WordBits / VT_Granule;
 
 // The bank of a word: its number in digits of base Banks, folded.
@@ -40,6 +40,7 @@ class Bench {
     dut_.a_valid_i = dut_.b_valid_i = dut_.result_valid_i = 0;
     dut_.aux_valid_i = dut_.load_valid_i = dut_.store_valid_i = 0;
     dut_.receive_valid_i = dut_.send_valid_i = 0;
+    dut_.lane_wr_valid_i = dut_.lane_rd_valid_i = 0;
     Reset(dut_);
     model_.assign(VT_Words, 0);
     for (uint32_t w = 0; w < VT_Words; ++w) {
@@ -65,30 +66,39 @@ class Bench {
     dut_.receive_addr_i = r[4].address;
     dut_.receive_mask_i = r[4].mask;
     dut_.receive_data_i = r[4].data;
-    dut_.load_valid_i = r[5].valid;
-    dut_.load_addr_i = r[5].address;
-    dut_.load_mask_i = r[5].mask;
-    dut_.load_data_i = r[5].data;
-    dut_.send_valid_i = r[6].valid;
-    dut_.send_addr_i = r[6].address;
-    dut_.store_valid_i = r[7].valid;
-    dut_.store_addr_i = r[7].address;
+    dut_.lane_wr_valid_i = r[5].valid;
+    dut_.lane_wr_addr_i = r[5].address;
+    dut_.lane_wr_mask_i = r[5].mask;
+    dut_.lane_wr_data_i = r[5].data;
+    dut_.lane_rd_valid_i = r[6].valid;
+    dut_.lane_rd_addr_i = r[6].address;
+    dut_.load_valid_i = r[7].valid;
+    dut_.load_addr_i = r[7].address;
+    dut_.load_mask_i = r[7].mask;
+    dut_.load_data_i = r[7].data;
+    dut_.send_valid_i = r[8].valid;
+    dut_.send_addr_i = r[8].address;
+    dut_.store_valid_i = r[9].valid;
+    dut_.store_addr_i = r[9].address;
     Settle(dut_);
-    const std::array<bool, kClients> ready = {bool(dut_.a_ready_o),       bool(dut_.b_ready_o),
-                                              bool(dut_.result_ready_o),  bool(dut_.aux_ready_o),
-                                              bool(dut_.receive_ready_o), bool(dut_.load_ready_o),
-                                              bool(dut_.send_ready_o),    bool(dut_.store_ready_o)};
+    const std::array<bool, kClients> ready = {
+        bool(dut_.a_ready_o),       bool(dut_.b_ready_o),       bool(dut_.result_ready_o),
+        bool(dut_.aux_ready_o),     bool(dut_.receive_ready_o), bool(dut_.lane_wr_ready_o),
+        bool(dut_.lane_rd_ready_o), bool(dut_.load_ready_o),    bool(dut_.send_ready_o),
+        bool(dut_.store_ready_o)};
     const std::array<bool, kClients> valid = {bool(dut_.a_data_valid_o),
                                               bool(dut_.b_data_valid_o),
                                               false,
                                               bool(dut_.aux_data_valid_o),
                                               false,
                                               false,
+                                              bool(dut_.lane_rd_data_valid_o),
+                                              false,
                                               bool(dut_.send_data_valid_o),
                                               bool(dut_.store_data_valid_o)};
     const std::array<uint64_t, kClients> data = {
-        dut_.a_data_o,    dut_.b_data_o,    0, dut_.aux_data_o, 0, 0,
-        dut_.send_data_o, dut_.store_data_o};
+        dut_.a_data_o,       dut_.b_data_o, 0, dut_.aux_data_o, 0, 0,
+        dut_.lane_rd_data_o, 0,             dut_.send_data_o, dut_.store_data_o};
     std::array<bool, kClients> taken{};
     uint32_t used = 0;
     for (int c = 0; c < kClients; ++c) {
@@ -134,7 +144,7 @@ class Bench {
   int cycle_ = 0;
 };
 
-TEST(Scratchpad, ServesEightClientsInTheirPrecedenceWithoutLosingABit) {
+TEST(Scratchpad, ServesTenClientsInTheirPrecedenceWithoutLosingABit) {
   for (uint32_t seed = 1; seed <= 6; ++seed) {
     Bench bench(seed);
     std::mt19937& random = bench.random();

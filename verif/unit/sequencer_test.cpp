@@ -26,81 +26,78 @@ constexpr uint32_t kMemBytes = 1u << VT_MemBits;
 using Program = std::vector<Descriptor>;
 
 int EngineOf(const Descriptor& d) {
-  switch (static_cast<Opcode>(d.Get(FieldId::kOpcode))) {
-    case Opcode::kLoad:
-      return 0;
-    case Opcode::kStore:
-      return 1;
-    case Opcode::kCompute:
-      return 2;
-    case Opcode::kSend:
-      return 4;
-    default:
-      return 3;
-  }
+  return static_cast<int>(isa::EngineOf(static_cast<Opcode>(d.Get(FieldId::kOpcode))));
 }
 
 // `kind` chooses among the opcodes of an engine.
 Descriptor Legal(int engine, uint32_t kind) {
-  constexpr Opcode kVectorUnit[] = {Opcode::kVector, Opcode::kSoftmax, Opcode::kElements,
-                                    Opcode::kLanes};
-  const Opcode vector_unit = kVectorUnit[kind % 4];
-  Descriptor d(engine == 0   ? Opcode::kLoad
-               : engine == 1 ? Opcode::kStore
-               : engine == 2 ? Opcode::kCompute
-               : engine == 3 ? vector_unit
-                             : Opcode::kSend);
-  if (engine < 2) {
-    d.Set(FieldId::kRows, 1);
-    d.Set(FieldId::kRowAccesses, 1);
-  } else if (engine == 2) {
-    d.Set(FieldId::kBLevel, 1);
-    d.Set(FieldId::kStoreLevel, 1);
-    for (int k = 0; k < isa::kLoops; ++k) d.Set(FieldId::kBound, 1, k);
-  } else if (engine == 4) {
-    d.Set(FieldId::kSendKind, kind % 2);
-    if (kind % 2) {
-      d.Set(FieldId::kGroup, static_cast<int>(isa::Group::kAll));
-      d.Set(FieldId::kSendRows, 1);
-      d.Set(FieldId::kRowFlits, 1);
-      d.Set(FieldId::kDstPitch, 1 << 20);  // in the last byte that the queue keeps
-    }
-  } else if (vector_unit == Opcode::kSoftmax) {
-    d.Set(FieldId::kSRows, 1);
-    d.Set(FieldId::kClasses, 1);
-  } else if (vector_unit == Opcode::kLanes) {
-    d.Set(FieldId::kLGroups, 1);
-    d.Set(FieldId::kLBody, 1);
-    for (int k = 0; k < 3; ++k) d.Set(FieldId::kLBound, 1, k);
-    d.Set(FieldId::kLInc, -1, 15);  // in the last bits of a descriptor
-  } else {
-    if (vector_unit == Opcode::kVector) d.Set(FieldId::kPopLevel, 1);
-    for (int k = 0; k < isa::kLoops; ++k) d.Set(FieldId::kVBound, 1, k);
+  constexpr Opcode kVectorUnit[] = {Opcode::kVector, Opcode::kSoftmax, Opcode::kElements};
+  const Opcode opcodes[kEngines] = {Opcode::kLoad,          Opcode::kStore, Opcode::kCompute,
+                                    kVectorUnit[kind % 3], Opcode::kSend,  Opcode::kLanes};
+  const Opcode opcode = opcodes[engine];
+  Descriptor d(opcode);
+  switch (opcode) {
+    case Opcode::kLoad:
+    case Opcode::kStore:
+      d.Set(FieldId::kRows, 1);
+      d.Set(FieldId::kRowAccesses, 1);
+      break;
+    case Opcode::kCompute:
+      d.Set(FieldId::kBLevel, 1);
+      d.Set(FieldId::kStoreLevel, 1);
+      for (int k = 0; k < isa::kLoops; ++k) d.Set(FieldId::kBound, 1, k);
+      break;
+    case Opcode::kSend:
+      d.Set(FieldId::kSendKind, kind % 2);
+      if (kind % 2) {
+        d.Set(FieldId::kGroup, static_cast<int>(isa::Group::kAll));
+        d.Set(FieldId::kSendRows, 1);
+        d.Set(FieldId::kRowFlits, 1);
+        d.Set(FieldId::kDstPitch, 1 << 20);  // in the last byte that the queue keeps
+      }
+      break;
+    case Opcode::kSoftmax:
+      d.Set(FieldId::kSRows, 1);
+      d.Set(FieldId::kClasses, 1);
+      break;
+    case Opcode::kLanes:
+      d.Set(FieldId::kLGroups, 1);
+      d.Set(FieldId::kLBody, 1);
+      for (int k = 0; k < 3; ++k) d.Set(FieldId::kLBound, 1, k);
+      d.Set(FieldId::kLInc, -1, 15);  // in the last bits of a descriptor
+      break;
+    default:
+      if (opcode == Opcode::kVector) d.Set(FieldId::kPopLevel, 1);
+      for (int k = 0; k < isa::kLoops; ++k) d.Set(FieldId::kVBound, 1, k);
+      break;
   }
   return d;
 }
 
-// A program that ends. Semaphore s is taken by engine s % 5 alone, in program order, so that no
-// later descriptor takes what an earlier one waits for, and never passes its largest value.
+// By the engine that gives and the one that takes.
+using Tokens = std::array<std::array<int, kEngines>, kEngines>;
+
+// A program that ends: what a descriptor waits for was given before it, and no semaphore passes its
+// largest value.
 Program DrawProgram(std::mt19937& random, int count) {
   Program program;
-  std::array<int, isa::kSemaphores> value{};
-  std::array<int, isa::kSemaphores> signalled{};
+  Tokens value{}, given{};
   for (int i = 0; i < count; ++i) {
     const int engine = static_cast<int>(random() % kEngines);
     Descriptor d = Legal(engine, random());
     d.Set(FieldId::kTag, random() % 64);
     uint32_t wait = 0;
     uint32_t signal = 0;
-    for (int s = 0; s < isa::kSemaphores; ++s) {
-      if (s % kEngines == engine && value[s] > 0 && random() % 2) {
-        wait |= 1u << s;
-        --value[s];
+    for (int other = 0; other < kEngines; ++other) {
+      if (other == engine) continue;
+      if (value[other][engine] > 0 && random() % 2) {
+        wait |= 1u << other;
+        --value[other][engine];
       }
-      if (random() % 6 == 0 && signalled[s] + 1 < 1 << isa::kSemaphoreBits) {
-        signal |= 1u << s;
-        ++value[s];
-        ++signalled[s];
+      if (random() % 6 == 0 && given[engine][other] + 1 < 1 << isa::kSemaphoreBits) {
+        signal |= 1u << other;
+        ++value[engine][other];
+        ++given[engine][other];
       }
     }
     d.Set(FieldId::kWait, wait);
@@ -119,7 +116,7 @@ struct Outcome {
   int cycles = 0;
 };
 
-// Five engines and a vault around the sequencer, each as slow as it likes.
+// All engines and a vault around the sequencer, each as slow as it likes.
 class Bench {
  public:
   Bench(uint32_t seed, bool stalls)
@@ -157,7 +154,7 @@ class Bench {
         expected_[EngineOf(d)].push_back(d);
       }
     }
-    semaphores_.fill(0);
+    tokens_ = {};
     issued_ = finished_ = 0;
     dut_.prog_addr_i = address;
     dut_.prog_count_i = count;
@@ -203,7 +200,7 @@ class Bench {
       if (e >= 2 && ready >> e & 1) done |= 1u << e;
       if (done >> e & 1) {
         const Descriptor& d = e < 2 ? running_[e].front() : *offer_[e];
-        PutBits(dut_.job_signal_i, static_cast<size_t>(isa::kSemaphores * e), isa::kSemaphores,
+        PutBits(dut_.job_signal_i, static_cast<size_t>(kEngines * e), kEngines,
                 static_cast<uint64_t>(d.Get(FieldId::kSignal)));
       }
     }
@@ -242,8 +239,7 @@ class Bench {
     for (int e = 0; e < kEngines; ++e) {
       if (done >> e & 1) {
         const Descriptor& d = e < 2 ? running_[e].front() : *offer_[e];
-        for (int s = 0; s < isa::kSemaphores; ++s)
-          semaphores_[s] += d.Get(FieldId::kSignal) >> s & 1;
+        for (int to = 0; to < kEngines; ++to) tokens_[e][to] += d.Get(FieldId::kSignal) >> to & 1;
         if (e < 2) running_[e].pop_front();
         ++finished_;
       }
@@ -284,10 +280,10 @@ class Bench {
       offer_[e] = expected_[e].front();
       expected_[e].pop_front();
       ++issued_;
-      for (int s = 0; s < isa::kSemaphores; ++s) {
-        semaphores_[s] -= offer_[e]->Get(FieldId::kWait) >> s & 1;
-        EXPECT_GE(semaphores_[s], 0)
-            << "engine " << e << " starts without semaphore " << s << Where();
+      for (int from = 0; from < kEngines; ++from) {
+        tokens_[from][e] -= offer_[e]->Get(FieldId::kWait) >> from & 1;
+        EXPECT_GE(tokens_[from][e], 0)
+            << "engine " << e << " starts without a token of " << from << Where();
       }
     }
     EXPECT_TRUE(seen == *offer_[e]) << "engine " << e << " rtl " << isa::ToText(seen) << " program "
@@ -308,7 +304,7 @@ class Bench {
   std::array<std::deque<Descriptor>, kEngines> expected_;
   std::array<std::optional<Descriptor>, kEngines> offer_;
   std::array<std::deque<Descriptor>, kEngines> running_;  // taken, not complete: load and store
-  std::array<int, isa::kSemaphores> semaphores_{};
+  Tokens tokens_{};
   uint32_t idle_ = 3;
   int issued_ = 0;
   int finished_ = 0;
@@ -426,7 +422,7 @@ TEST(Sequencer, TheWatchdogEndsAHang) {
   // A semaphore that nobody signals is a hang as well.
   bench.engines_hang = false;
   Program waits = {Legal(2, 0), Descriptor(Opcode::kEnd)};
-  waits[0].Set(FieldId::kWait, 1);
+  waits[0].Set(FieldId::kWait, isa::BitOf(isa::Engine::kLanes));
   EXPECT_EQ(bench.Run(waits, 4096, 2).code, static_cast<int>(ErrorCode::kWatchdog));
 }
 
@@ -434,8 +430,8 @@ TEST(Sequencer, ASemaphoreBeyondItsLargestValueEndsTheProgram) {
   Bench bench(1, true);
   Program program;
   for (int i = 0; i < 1 << isa::kSemaphoreBits; ++i) {
-    program.push_back(Legal(i % kEngines, 0));
-    program.back().Set(FieldId::kSignal, 1 << 23);
+    program.push_back(Legal(static_cast<int>(isa::Engine::kLanes), 0));
+    program.back().Set(FieldId::kSignal, isa::BitOf(isa::Engine::kSend));
   }
   program.push_back(Descriptor(Opcode::kEnd));
   const uint32_t count = static_cast<uint32_t>(program.size());
@@ -446,7 +442,7 @@ TEST(Sequencer, ASemaphoreBeyondItsLargestValueEndsTheProgram) {
 
 TEST(Sequencer, ADescriptorTakesItsBeatsAndItsCheck) {
   Bench bench(1, false);
-  const int most[kEngines] = {28, 28, 18, 12, 12};
+  const int most[kEngines] = {28, 28, 18, 12, 12, 12};
   for (int engine = 0; engine < kEngines; ++engine) {
     Program program(100, Legal(engine, 0));
     program.push_back(Descriptor(Opcode::kEnd));

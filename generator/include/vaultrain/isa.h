@@ -9,10 +9,11 @@
 // SOFTMAX makes the loss and its gradient, LANES runs a lane program (lane_program.h) over streams
 // of the scratchpad, SEND moves a tile to the scratchpads of other nodes or sums it over them, END
 // closes the program. An engine runs its descriptors in program order;
-// engines of a node are ordered among each other by 24 counting semaphores alone: a descriptor
-// starts when every semaphore in `wait` is above zero (and takes one from each) and adds one to
-// every semaphore in `signal` when all it wrote has landed and all it read has been read. Run one
-// after the other in program order, descriptors of a node never wait for these.
+// engines of a node are ordered among each other by counting semaphores alone, one for every
+// ordered pair: a descriptor starts when the semaphore from every engine in `wait` to its own is
+// above zero (and takes one from each), and adds one to the semaphore from its own to every engine
+// in `signal` when all it wrote has landed and all it read has been read. Run one after the other in
+// program order, descriptors of a node never wait for these.
 //
 // Nodes are ordered by 32 mesh semaphores in each node: a SEND adds one at every node it goes to
 // when its last value has landed there (a reduction: at the owner of the sum), and starts when it
@@ -34,7 +35,6 @@ namespace vaultrain::isa {
 
 inline constexpr int kDescriptorBytes = 64;
 inline constexpr int kLoops = 6;
-inline constexpr int kSemaphores = 24;
 inline constexpr int kSemaphoreBits = 6;  // a semaphore counts to 63
 inline constexpr int kMeshSemaphores = 32;
 inline constexpr int kTags = 64;
@@ -56,8 +56,8 @@ enum class Opcode : uint8_t {
 };
 
 // Engines in the order of the sequencer.
-enum class Engine { kLoad = 0, kStore = 1, kCompute = 2, kVector = 3, kSend = 4 };
-inline constexpr int kEngines = 5;
+enum class Engine { kLoad = 0, kStore = 1, kCompute = 2, kVector = 3, kSend = 4, kLanes = 5 };
+inline constexpr int kEngines = 6;
 
 // What SEND does.
 enum class SendKind : uint8_t {
@@ -108,9 +108,12 @@ enum class ErrorCode : uint8_t {
 // V vector, W elements, S softmax, N send, L lanes.
 #define VT_ISA_FIELDS(X)                                                                           \
   X(Opcode, A, 0, 4, U, 1, 0, "what the descriptor does")                                          \
-  X(Tag, A, 8, 6, U, 1, 0, "job tag: jobs of the vector unit write when they completed there")     \
-  X(Wait, A, 16, 24, U, 1, 0, "semaphores to take one from before starting")                       \
-  X(Signal, A, 40, 24, U, 1, 0, "semaphores to add one to when complete")                          \
+  X(Tag, A, 8, 6, U, 1, 0,                                                                         \
+    "job tag: jobs of the vector unit and the lanes write when they completed there")              \
+  X(Wait, A, 16, 6, U, 1, 0,                                                                       \
+    "engines to take a token of before starting: bit 0 load, 1 store, 2 compute, 3 vector, "       \
+    "4 send, 5 lanes; not its own")                                                                \
+  X(Signal, A, 24, 6, U, 1, 0, "engines to give a token to when complete, likewise")               \
   X(DramAddr, M, 64, 40, U, 1, 0, "byte address of the first row, a multiple of the access size")  \
   X(Convert, M, 104, 1, U, 1, 0, "LOAD: memory holds fp32, the scratchpad gets operands (RNE)")    \
   X(Transpose, M, 105, 1, U, 1, 0, "LOAD: memory row r, column c goes to scratchpad row c")        \
@@ -241,12 +244,30 @@ char FieldGroup(int opcode);
 // Whether descriptors of that group have the field.
 bool HasField(char group, const Field& field);
 
-// The semaphore with which one engine tells another; from and to differ.
-constexpr int SemaphoreOf(Engine from, Engine to) {
-  const int f = static_cast<int>(from);
-  const int t = static_cast<int>(to);
-  return f * (kEngines - 1) + (t > f ? t - 1 : t);
+// The engine that runs descriptors of that opcode. (END, which none runs and which has no tokens:
+// kVector.)
+constexpr Engine EngineOf(Opcode opcode) {
+  switch (opcode) {
+    case Opcode::kLoad:
+      return Engine::kLoad;
+    case Opcode::kStore:
+      return Engine::kStore;
+    case Opcode::kCompute:
+      return Engine::kCompute;
+    case Opcode::kSend:
+      return Engine::kSend;
+    case Opcode::kLanes:
+      return Engine::kLanes;
+    default:
+      return Engine::kVector;
+  }
 }
+
+// The bit of an engine in `wait` and `signal`.
+constexpr int64_t BitOf(Engine engine) { return int64_t{1} << static_cast<int>(engine); }
+
+// `before` gives a token that `after`, of another engine, takes.
+void Order(Descriptor& before, Descriptor& after);
 
 // "compute wait=.. a_base=.. ...", for listings and messages.
 std::string ToText(const Descriptor& descriptor);

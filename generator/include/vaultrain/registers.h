@@ -61,7 +61,7 @@ inline constexpr uint32_t kBroadcastPage = 63;
 inline constexpr int kMostNodes = 32;
 inline constexpr int kRegisterScalars = 8;
 inline constexpr int kRegisterJobEntries = 64;
-inline constexpr int kRegisterCounters = 16;  // of a node
+inline constexpr int kRegisterCounters = 17;  // of a node
 
 // The module's page, then a node's, each in ascending order of offset. The reset values of DIGEST0
 // to 3, NODES, MESH and NODE_MASK are the variant's and not in the table.
@@ -231,6 +231,9 @@ inline constexpr auto kRegisters = std::to_array<Register>({
      "errors in data read that could not be corrected"},
     {RegisterPage::kNode, "ECC_UNCORRECTABLE_HI", 0x17c, RegisterAccess::kReadOnly, 0,
      "bits 63..32"},
+    {RegisterPage::kNode, "LANE_CYCLES_LO", 0x180, RegisterAccess::kReadOnly, 0,
+     "cycles in which a LANES job ran"},
+    {RegisterPage::kNode, "LANE_CYCLES_HI", 0x184, RegisterAccess::kReadOnly, 0, "bits 63..32"},
     {RegisterPage::kNode,
      "JOB_INDEX",
      0x200,

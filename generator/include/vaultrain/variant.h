@@ -54,6 +54,10 @@ struct Variant {
     int softmax_classes;  // most elements of one softmax row
   } vector;
 
+  struct Lanes {
+    int functions;  // lanes whose 2^x, log2 x, 1/x or 1/sqrt x are made in one cycle
+  } lanes;
+
   struct Dram {
     std::string timing;  // name of a set in constraints/
     int data_bits;       // per clock cycle and vault

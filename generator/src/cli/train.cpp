@@ -195,7 +195,8 @@ int RunTrain(const TrainOptions& options) {
                                       {"stall_load", c.stall_load},
                                       {"stall_store", c.stall_store},
                                       {"stall_send", c.stall_send},
-                                      {"noc_flits", c.noc_flits}})
+                                      {"noc_flits", c.noc_flits},
+                                      {"lane_cycles", c.lane_cycles}})
                               : Json()},
              {"layers", Layers(program, variant, report.last)}});
   return report.mismatch ? static_cast<int>(ExitStatus::kCheckFailed) : 0;

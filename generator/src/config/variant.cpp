@@ -62,6 +62,9 @@ std::vector<VariantKey> MakeKeys() {
       {"vector.softmax_classes", kInteger, {"256"}, 16, 1024, {}, "elements",
        "longest row that softmax and cross-entropy take", VT_INT(vector.softmax_classes)},
 
+      {"lanes.functions", kPowerOfTwo, {"1"}, 1, 16, {}, "",
+       "lanes whose 2^x, log2 x, 1/x or 1/sqrt x are made in one cycle", VT_INT(lanes.functions)},
+
       {"dram.timing", kText, {"hmc1"}, 0, 0, {}, "",
        "name of the DRAM timing set", VT_TEXT(dram.timing)},
       {"dram.data_bits", kPowerOfTwo, {"64"}, 32, 128, {}, "bits",
@@ -251,6 +254,12 @@ std::vector<VariantRule> MakeRules() {
              "accepted: "
              "array.cols that is a power of two up to {}",
              v.array.cols, bits, v.WordBits(), v.WordBits() / 32);
+       }},
+      {"lane_functions", "lanes.functions is no more than array.cols",
+       [](const Variant& v) -> std::string {
+         if (v.lanes.functions <= v.array.cols) return "";
+         return fmt::format("lanes.functions {} of array.cols {}; accepted: a power of two up to {}",
+                            v.lanes.functions, v.array.cols, v.array.cols);
        }},
       {"align_bits", "array.align_bits is the fraction of an operand and 2 bits, or more",
        [](const Variant& v) -> std::string {

@@ -34,6 +34,7 @@ constexpr size_t kSectionWords = 63;
 // Registers of the programs below.
 enum : int { kBest = 0, kIndexOf = 1, kValue = 2, kTest = 3, kTap = 4, kSum = 5, kScale = 6 };
 constexpr int kFirstWindow = 7;  // index and gradient of each window
+constexpr int kFirstTap = 5;     // FF of a maximum: numbers of its taps
 constexpr int kZero = 15;        // never written
 
 }  // namespace
@@ -69,7 +70,7 @@ Step Mapper::Lanes(const lanes::Program& program, int program_buffer, const lane
                    const std::array<int, isa::kLaneStreams>& buffers, unsigned written,
                    int tag) const {
   Step step;
-  step.engine = Engine::kVector;
+  step.engine = Engine::kLanes;
   step.buffers = {{program_buffer, false}};
   for (int i = 0; i < isa::kLaneStreams; ++i) {
     if (buffers[i] >= 0) step.buffers.push_back({buffers[i], (written >> i & 1) != 0});
@@ -150,14 +151,19 @@ void Mapper::AddPoolForward(const TrainingOp& op, int tag, double budget) {
         const auto number = static_cast<float>((cy.tap + ky) * w.kernel_w + cx.tap + kx);
         body.LoadOperand(t == 0 ? kBest : kValue, 0, offset(ky, kx));
         if (index >= 0) {
-          if (t > 0) body.Gt(kTest, kValue, kBest);
-          body.Constant(t == 0 ? kIndexOf : kTap, number);
-          if (t > 0) body.Sel(kIndexOf, kTest, kTap, kIndexOf);
+          // Numbers of taps stand in registers as far as there are some.
+          const bool kept = kFirstTap + t < kZero;
+          const int tap = kept ? static_cast<int>(kFirstTap + t) : kTap;
+          (kept ? made.program.init : body).Constant(tap, number);
+          if (t > 0) {
+            body.Gt(kTest, kValue, kBest);
+            body.Sel(kIndexOf, kTest, tap, t == 1 ? kFirstTap : kIndexOf);
+          }
         }
         if (t > 0) body.Max(kBest, kValue, kBest);
       }
       body.StoreOperand(kBest, 1);
-      if (index >= 0) body.StoreOperand(kIndexOf, 2);
+      if (index >= 0) body.StoreOperand(taps > 1 ? kIndexOf : kFirstTap, 2);
     } else {
       made.loops = static_cast<size_t>(2 * taps + 4) > kSectionWords;
       made.program.init.Constant(kScale, share);
@@ -175,7 +181,7 @@ void Mapper::AddPoolForward(const TrainingOp& op, int tag, double budget) {
     }
     if (made.program.Words().size() > kProgramWords) {
       RefuseInput("{}: layer {}: a maximum of {} taps is not supported; accepted: up to {}",
-                  graph_.file, l.name, taps, index < 0 ? 42 : 24);
+                  graph_.file, l.name, taps, index < 0 ? 42 : 25);
     }
     shared.push_back(LoadLaneProgram(made.program, &made.buffer, tag));
     return made;
@@ -303,8 +309,9 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
     }
     return all.size();
   };
-  const bool cached = windows_of(cell_rows) * windows_of(cell_columns) <=
-                      static_cast<size_t>((kZero - kFirstWindow) / 2);
+  const size_t all_windows = windows_of(cell_rows) * windows_of(cell_columns);
+  const bool cached = all_windows <= static_cast<size_t>((kZero - kFirstWindow) / 2);
+  const size_t window_registers = cached ? all_windows : 1;
   // Programs of up to so many words; the pixels that one cannot hold go to the next.
   // `first` is the window that streams begin with, as seen from cell 0.
   auto make = [&](const std::vector<Pixel>& pixels, const Taps& first, int64_t z_row, int64_t x_row,
@@ -312,7 +319,9 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
     lanes::Program program;
     lanes::Section& body = program.body;
     std::map<Taps, int> windows;
-    if (!is_max) body.Constant(kScale, share);
+    std::map<float, int> taps;  // numbers of taps in registers, as far as there are some
+    int free = kFirstWindow + 2 * static_cast<int>(window_registers);
+    if (!is_max) program.init.Constant(kScale, share);
     for (*end = begin; *end < pixels.size(); ++*end) {
       const Pixel& p = pixels[*end];
       std::vector<std::pair<Taps, float>> seen_by;
@@ -326,7 +335,7 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
         }
       }
       const size_t cost = (cached ? 3 : 6) * seen_by.size() + (cached ? 2 * seen_by.size() : 0) + 4;
-      if (body.words().size() + cost > kProgramWords) break;
+      if (program.Words().size() + cost > kProgramWords) break;
       auto load_window = [&](const Taps& at) {
         const auto [found, is_new] = windows.try_emplace(
             at, kFirstWindow + (cached ? 2 * static_cast<int>(windows.size()) : 0));
@@ -343,7 +352,13 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
         const int reg = load_window(at);
         int value = reg + 1;
         if (is_max) {
-          body.Constant(kTap, tap).Eq(kTest, reg, kTap);
+          if (taps.count(tap) == 0 && free < kZero) {
+            program.init.Constant(free, tap);
+            taps[tap] = free++;
+          }
+          const bool kept = taps.count(tap) != 0;
+          if (!kept) body.Constant(kTap, tap);
+          body.Eq(kTest, reg, kept ? taps[tap] : kTap);
           value = sum == kZero ? kSum : kValue;
           body.Sel(value, kTest, reg + 1, kZero);
         }
@@ -423,6 +438,7 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
           lanes::Job job;
           job.groups = static_cast<int>(samples);
           job.bounds = {KWords(channels) * word_ / slot, rx.count, ry.count};
+          job.level = 3;
           if (gradient >= 0) {
             job.streams[0] = StreamOf(
                 (ry.begin + first.first - z_y) * z_row + (rx.begin + first.second - z_x) * pixel,

@@ -220,12 +220,7 @@ std::vector<isa::Descriptor> Scheduler::ProgramOf(const Place& place) const {
     for (int p = 0; p < kEngines; ++p) {
       if (needed[p] == 0) continue;
       const Taken& source = of_engine[p][needed[p] - 1];
-      const int64_t bit = int64_t{1}
-                          << isa::SemaphoreOf(static_cast<Engine>(p), static_cast<Engine>(q));
-      using isa::FieldId;
-      Descriptor& from = program[source.index];
-      from.Set(FieldId::kSignal, from.Get(FieldId::kSignal) | bit);
-      descriptor.Set(FieldId::kWait, descriptor.Get(FieldId::kWait) | bit);
+      isa::Order(program[source.index], descriptor);
       for (int other = 0; other < kEngines; ++other) {
         clock[other] = std::max(clock[other], source.clock[other]);
       }

@@ -33,6 +33,7 @@ std::vector<Parameter> NodeParameters(const Variant& v, const VaultDram& dram) {
       {"SpadBytes", v.scratchpad.kib * 1024, "bytes of the scratchpad"},
       {"SpadBanks", v.scratchpad.banks, "scratchpad banks"},
       {"MaxClasses", v.vector.softmax_classes, "longest softmax row"},
+      {"FunctionLanes", v.lanes.functions, "lanes whose functions are made in one cycle"},
       {"QueueDepth", v.sequencer.queue, "descriptors per engine"},
       {"DataBits", dram.geometry.data_bits, "bits moved in one cycle"},
       {"Beats", dram.geometry.beats, "beats of an access"},

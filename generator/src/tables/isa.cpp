@@ -150,6 +150,14 @@ char FieldGroup(int opcode) {
   return 0;
 }
 
+void Order(Descriptor& before, Descriptor& after) {
+  const auto engine_of = [](const Descriptor& d) {
+    return EngineOf(static_cast<Opcode>(d.Get(FieldId::kOpcode)));
+  };
+  before.Set(FieldId::kSignal, before.Get(FieldId::kSignal) | BitOf(engine_of(after)));
+  after.Set(FieldId::kWait, after.Get(FieldId::kWait) | BitOf(engine_of(before)));
+}
+
 std::string ToText(const Descriptor& descriptor) {
   const int opcode = static_cast<int>(descriptor.Get(FieldId::kOpcode));
   const char group = FieldGroup(opcode);
@@ -182,7 +190,6 @@ std::string VerilogHeader() {
   };
   define("DESCRIPTOR_BITS", fmt::format("{}", kDescriptorBytes * 8));
   define("LOOPS", fmt::format("{}", kLoops));
-  define("SEMAPHORES", fmt::format("{}", kSemaphores));
   define("SEMAPHORE_BITS", fmt::format("{}", kSemaphoreBits));
   define("MESH_SEMAPHORES", fmt::format("{}", kMeshSemaphores));
   define("ENGINES", fmt::format("{}", kEngines));

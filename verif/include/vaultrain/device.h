@@ -42,6 +42,7 @@ struct RunCounters {
   uint64_t noc_flits = 0;
   uint64_t ecc_corrected = 0;
   uint64_t ecc_uncorrectable = 0;
+  uint64_t lane_cycles = 0;  // in which a LANES job ran
 };
 
 struct RunReport {
