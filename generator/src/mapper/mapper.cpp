@@ -404,6 +404,7 @@ Step Mapper::Compute(const ComputeSpec& spec, int tag) const {
   Step step;
   step.engine = Engine::kCompute;
   step.buffers = {{spec.a, false}, {spec.b, false}};
+  step.cycles = spec.m * spec.groups * spec.k_words * spec.n_tiles;
   step.make = [=, this](const Place&) {
     Descriptor d(Opcode::kCompute);
     d.Set(FieldId::kTag, tag);
@@ -676,7 +677,8 @@ void Mapper::AddOp(const TrainingOp& op, int tag, double budget) {
   }
 }
 
-bool Mapper::TryMapOps(bool train, double budget, std::vector<std::vector<Descriptor>>& programs) {
+bool Mapper::TryMapOps(bool train, double budget, bool interleave,
+                       std::vector<std::vector<Descriptor>>& programs) {
   resident_.clear();
   late_ = {};
   Scheduler scheduler(static_cast<uint32_t>(v_.scratchpad.kib * 1024), static_cast<uint32_t>(word_),
@@ -684,8 +686,15 @@ bool Mapper::TryMapOps(bool train, double budget, std::vector<std::vector<Descri
   s_ = &scheduler;
   // Over several nodes all gradients come before all updates: the transposed activations that an
   // update takes then have time to come from memory. One node has no such time to win, and its
-  // memory is busy most evenly where updates stand between gradients.
-  const bool updates_last = grid_.places.size() > 1;
+  // memory is busy most evenly where updates stand between gradients; there they also give the
+  // array work while the lanes make gradients.
+  const bool on_lanes = std::any_of(graph_.ops.begin(), graph_.ops.end(), [](const TrainingOp& op) {
+    return op.kind == TrainingOpKind::kNormaliseBackward ||
+           op.kind == TrainingOpKind::kElementBackward ||
+           op.kind == TrainingOpKind::kRecurrentBackward ||
+           op.kind == TrainingOpKind::kSumGradients;
+  });
+  const bool updates_last = grid_.places.size() > 1 && !on_lanes;
   for (const bool updates : {false, true}) {
     for (size_t i = 0; i < graph_.ops.size(); ++i) {
       const TrainingOp& op = graph_.ops[i];
@@ -696,6 +705,7 @@ bool Mapper::TryMapOps(bool train, double budget, std::vector<std::vector<Descri
     }
   }
   FlushLate();
+  if (interleave) scheduler.Interleave();
   auto made = scheduler.Run();
   s_ = nullptr;
   if (!made) return false;
@@ -708,8 +718,10 @@ std::vector<std::vector<Descriptor>> Mapper::MapOps(bool train) {
   std::vector<std::vector<Descriptor>> programs;
   // What must stay cuts the room of what streams; smaller tiles then fit where larger ones did not.
   for (double budget = 1.0; budget > 0.2; budget *= 0.85) {
-    data_flow_.assign(graph_.ops.size(), "");
-    if (TryMapOps(train, budget, programs)) return programs;
+    for (const bool interleave : {true, false}) {
+      data_flow_.assign(graph_.ops.size(), "");
+      if (TryMapOps(train, budget, interleave, programs)) return programs;
+    }
   }
   RefuseInput(
       "{}: the scratchpad of {} KiB cannot hold the tiles of two operations at once; rule: "

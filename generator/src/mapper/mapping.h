@@ -265,7 +265,8 @@ class Mapper {
   void PlanLayers();
   std::string PartitionText() const;
   std::vector<std::vector<isa::Descriptor>> MapOps(bool train);
-  bool TryMapOps(bool train, double budget, std::vector<std::vector<isa::Descriptor>>& programs);
+  bool TryMapOps(bool train, double budget, bool interleave,
+                 std::vector<std::vector<isa::Descriptor>>& programs);
   void AddOp(const TrainingOp& op, int tag, double budget);
   void AddGemm(const Gemm& gemm, double budget);
   void AddSoftmax(const TrainingOp& op, int tag);
@@ -331,6 +332,7 @@ class Mapper {
     int64_t values = 0;  // of a group
   };
   NormUnits UnitsOf(const TrainingLayer& layer) const;
+  Tile NormTile(const TrainingLayer& layer, double budget, int64_t pixel) const;
   void PlaceStatistics();
   Load GatherPerChannel(const std::vector<int>& parameters, int64_t channels, int buffer,
                         int64_t pitch, int tag) const;

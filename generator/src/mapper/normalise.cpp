@@ -17,6 +17,23 @@
 
 namespace vaultrain {
 
+namespace {
+
+// Images stay in the scratchpad between the two times where they are at most this part of it.
+constexpr int64_t kKeptShare = 4;
+
+// Tiles of an image, at least: the lanes begin with one while the array makes the next, and the
+// other way round.
+constexpr int64_t kLeastTiles = 4;
+
+}  // namespace
+
+// Of pixels that take so many bytes.
+Tile Mapper::NormTile(const TrainingLayer& layer, double budget, int64_t pixel) const {
+  return FitTile(CeilDiv(layer.from.height, kLeastTiles), layer.from.width, Scratchpad(budget) / 2,
+                 [&](const Tile& t) { return t.rows * t.pixels * pixel; });
+}
+
 Mapper::NormUnits Mapper::UnitsOf(const TrainingLayer& l) const {
   const int64_t cols = v_.array.cols;
   const int64_t of_group = l.from.channels / l.groups;
@@ -80,9 +97,8 @@ void Mapper::AddNormaliseForward(const TrainingOp& op, int tag, double budget) {
   const int64_t moments_pitch = OutPitch(local_[statistics], local_[statistics].cols);
   const auto second = static_cast<int>(units.count * wide);
   const int64_t per_channel = OutPitch(local_[tensor_of_[op.Tensor(Role::kW)]], channels);
-  const Tile tile = FitTile(l.from.height, l.from.width, Scratchpad(budget),
-                            [&](const Tile& t) { return t.rows * t.pixels * pixel; });
-  const bool at_once = tile.rows == l.from.height && tile.pixels == l.from.width;
+  const Tile tile = NormTile(l, budget, pixel);
+  const bool at_once = l.from.pixels() * pixel <= Scratchpad(budget) / kKeptShare;
   if (data_flow_[tag].empty()) {
     data_flow_[tag] =
         fmt::format("{} through the lanes {}; tiles of {} x {} pixels by {} samples",
@@ -107,22 +123,22 @@ void Mapper::AddNormaliseForward(const TrainingOp& op, int tag, double budget) {
 
   for (int64_t g = 0; g < r.groups; ++g) {
     const int moments = s_->AddBuffer(static_cast<uint32_t>(r.samples * moments_pitch), false);
-    int kept = -1;
-    Task pending;
+    std::vector<int> kept;  // tiles that stay for the second time
     bool begun = false;
     ForEachTile(1, l.from.height, l.from.width, tile, [&](Patch p) {
       p.group = g;
       Task task;
       task.loads = std::exchange(shared, {});
-      kept = s_->AddBuffer(static_cast<uint32_t>(p.rows * p.pixels * pixel), false);
-      AddPatchLoads(task.loads, x, p, 0, channels, pitch, kept, tag);
+      const int in = s_->AddBuffer(static_cast<uint32_t>(p.rows * p.pixels * pixel), false);
+      AddPatchLoads(task.loads, x, p, 0, channels, pitch, in, tag);
+      if (at_once) kept.push_back(in);
       lanes::Job job;
       job.bounds = {units.slots, p.rows * p.pixels, units.count};
       job.level = 2;
       job.streams[0].strides = {pitch / slot, 1, pixel / slot, unit_step};
       job.streams[1].strides = {moments_pitch / slot, 0, 0, wide};
       AddSampleJobs(task, begun ? more : first, begun ? more_words : first_words, job, r.samples,
-                    {kept, moments, -1, -1}, {pitch, moments_pitch, 0, 0}, 0b10, tag);
+                    {in, moments, -1, -1}, {pitch, moments_pitch, 0, 0}, 0b10, tag);
       begun = true;
       if (p.y + p.rows == l.from.height && p.x + p.pixels == l.from.width) {
         lanes::Job statistic;
@@ -134,16 +150,13 @@ void Mapper::AddNormaliseForward(const TrainingOp& op, int tag, double budget) {
         task.stores.push_back(StorePlain(statistics, g * r.samples, r.samples, 0,
                                          local_[statistics].cols, moments_pitch, moments, tag));
       }
-      if (at_once) {
-        pending = std::move(task);
-      } else {
-        s_->AddTask(std::move(task));
-      }
+      s_->AddTask(std::move(task));
     });
+    size_t next = 0;
     ForEachTile(1, l.from.height, l.from.width, tile, [&](Patch p) {
       p.group = g;
-      Task task = std::exchange(pending, {});
-      int in = kept;
+      Task task;
+      int in = at_once ? kept[next++] : -1;
       if (!at_once) {
         in = s_->AddBuffer(static_cast<uint32_t>(p.rows * p.pixels * pixel), false);
         AddPatchLoads(task.loads, x, p, 0, channels, pitch, in, tag);
@@ -204,10 +217,8 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
   const int64_t result_pitch = RoundUp(3 * units.count * cols * 4, std::max(kAccess, word_));
   const int64_t per_channel = OutPitch(local_[scale], channels);
   const int64_t of_parameters = RoundUp(slots * cols * 4, std::max(kAccess, word_));
-  const Tile tile =
-      FitTile(l.from.height, l.from.width, Scratchpad(budget) - r.samples * sums_pitch,
-              [&](const Tile& t) { return 2 * t.rows * t.pixels * pixel; });
-  const bool at_once = tile.rows == l.from.height && tile.pixels == l.from.width;
+  const Tile tile = NormTile(l, budget, 2 * pixel);
+  const bool at_once = l.from.pixels() * 2 * pixel <= Scratchpad(budget) / kKeptShare;
   if (data_flow_[tag].empty()) {
     data_flow_[tag] = fmt::format(
         "{} and {} through the lanes {}; tiles of {} x {} pixels by {} samples", local_[dz].name,
@@ -241,20 +252,24 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
     const int moments = s_->AddBuffer(static_cast<uint32_t>(r.samples * moments_pitch), false);
     const int sums = s_->AddBuffer(static_cast<uint32_t>(r.samples * sums_pitch), false);
     const int results = s_->AddBuffer(static_cast<uint32_t>(r.samples * result_pitch), false);
-    int z_kept = -1, x_kept = -1;
-    Task pending;
+    struct Inputs {
+      int z = -1, x = -1;
+    };
+    std::vector<Inputs> kept;
     auto load_tile = [&](Task& task, const Patch& p) {
-      z_kept = s_->AddBuffer(static_cast<uint32_t>(p.rows * p.pixels * pixel), false);
-      x_kept = s_->AddBuffer(static_cast<uint32_t>(p.rows * p.pixels * pixel), false);
-      AddPatchLoads(task.loads, dz, p, 0, channels, pitch, z_kept, tag);
-      AddPatchLoads(task.loads, x, p, 0, channels, pitch, x_kept, tag);
+      const auto bytes = static_cast<uint32_t>(p.rows * p.pixels * pixel);
+      const Inputs in = {s_->AddBuffer(bytes, false), s_->AddBuffer(bytes, false)};
+      AddPatchLoads(task.loads, dz, p, 0, channels, pitch, in.z, tag);
+      AddPatchLoads(task.loads, x, p, 0, channels, pitch, in.x, tag);
+      return in;
     };
     bool begun = false;
     ForEachTile(1, l.from.height, l.from.width, tile, [&](Patch p) {
       p.group = g;
       Task task;
       task.loads = std::exchange(shared, {});
-      load_tile(task, p);
+      const Inputs in = load_tile(task, p);
+      if (at_once) kept.push_back(in);
       lanes::Job job;
       job.bounds = {p.rows * p.pixels, slots, 1};
       job.level = 1;
@@ -262,7 +277,7 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
       job.streams[1] = job.streams[0];
       job.streams[2].strides = {sums_pitch / slot, 0, wide, 0};
       const Loaded& add = begun ? more : first;
-      AddSampleJobs(task, add.program, add.words, job, r.samples, {z_kept, x_kept, sums, -1},
+      AddSampleJobs(task, add.program, add.words, job, r.samples, {in.z, in.x, sums, -1},
                     {pitch, pitch, sums_pitch, 0}, 0b100, tag);
       begun = true;
       if (p.y + p.rows == l.from.height && p.x + p.pixels == l.from.width) {
@@ -295,16 +310,13 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
         task.work.push_back(Lanes(total.program, total.words, of_parameters_job,
                                   {sums, parameter_sums, -1, -1}, 0b10, tag));
       }
-      if (at_once) {
-        pending = std::move(task);
-      } else {
-        s_->AddTask(std::move(task));
-      }
+      s_->AddTask(std::move(task));
     });
+    size_t next = 0;
     ForEachTile(1, l.from.height, l.from.width, tile, [&](Patch p) {
       p.group = g;
-      Task task = std::exchange(pending, {});
-      if (!at_once) load_tile(task, p);
+      Task task;
+      const Inputs in = at_once ? kept[next++] : load_tile(task, p);
       lanes::Job job;
       job.bounds = {p.rows * p.pixels, units.slots, units.count};
       job.level = 1;
@@ -312,9 +324,9 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
       job.streams[1] = job.streams[0];
       job.streams[2].strides = {0, 0, wide, units.slots * wide};
       job.streams[3].strides = {result_pitch / slot, 0, 0, wide};
-      AddSampleJobs(task, apply.program, apply.words, job, r.samples,
-                    {z_kept, x_kept, scales, results}, {pitch, pitch, 0, result_pitch}, 0b1, tag);
-      AddPatchStores(task.stores, dx, p, 0, channels, pitch, z_kept, tag);
+      AddSampleJobs(task, apply.program, apply.words, job, r.samples, {in.z, in.x, scales, results},
+                    {pitch, pitch, 0, result_pitch}, 0b1, tag);
+      AddPatchStores(task.stores, dx, p, 0, channels, pitch, in.z, tag);
       s_->AddTask(std::move(task));
     });
   }

@@ -71,6 +71,8 @@ Step Mapper::Lanes(const lanes::Program& program, int program_buffer, const lane
                    int tag) const {
   Step step;
   step.engine = Engine::kLanes;
+  step.cycles = job.groups * static_cast<int64_t>(program.body.words().size());
+  for (const int64_t bound : job.bounds) step.cycles *= bound;
   step.buffers = {{program_buffer, false}};
   for (int i = 0; i < isa::kLaneStreams; ++i) {
     if (buffers[i] >= 0) step.buffers.push_back({buffers[i], (written >> i & 1) != 0});

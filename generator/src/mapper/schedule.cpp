@@ -65,6 +65,88 @@ void Scheduler::AddTask(Task task) {
   tasks_.push_back(std::move(task));
 }
 
+// Whether the order of two tasks matters. Nodes take part in the transfers of the mesh in one
+// order.
+bool Scheduler::Conflict(const Task& a, const Task& b) {
+  bool found = false;
+  ForEachStep(a, [&](const Step& one) {
+    ForEachStep(b, [&](const Step& other) {
+      if (found) return;
+      found = (one.engine == Engine::kSend && other.engine == Engine::kSend) ||
+              AnyConflict(one.dram, other.dram);
+      for (const BufferUse& use : one.buffers) {
+        for (const BufferUse& meets : other.buffers) {
+          const bool parts = use.part >= 0 && meets.part >= 0 && use.part != meets.part;
+          found = found || (use.buffer == meets.buffer && !parts && (use.write || meets.write));
+        }
+      }
+    });
+  });
+  return found;
+}
+
+void Scheduler::Interleave() {
+  enum Kind { kArray, kLanes, kKinds };
+  struct Line {
+    std::vector<size_t> tasks;  // in order
+    size_t next = 0;
+    int64_t busy = 0;               // the engine works until then
+    std::optional<size_t> blocked;  // task of the other line that the next one must come after
+
+    bool empty() const { return next == tasks.size(); }
+    size_t head() const { return tasks[next]; }
+  };
+  std::array<Line, kKinds> lines;
+  std::vector<int64_t> cost(tasks_.size());
+  for (size_t t = 0; t < tasks_.size(); ++t) {
+    bool lanes = false, array = false;
+    for (const Step& step : tasks_[t].work) {
+      lanes = lanes || step.engine == Engine::kLanes;
+      array = array || step.engine == Engine::kCompute || step.engine == Engine::kVector;
+      cost[t] += step.cycles;
+    }
+    lines[lanes && !array ? kLanes : kArray].tasks.push_back(t);
+  }
+  std::vector<int64_t> end(tasks_.size());  // about when a task is done
+  std::vector<bool> taken(tasks_.size(), false);
+  std::vector<size_t> order;
+  // Whether the next task of a line may come now: of the other line no earlier one is left that it
+  // must come after.
+  auto ready = [&](Line& line, const Line& other) {
+    if (line.empty()) return false;
+    if (line.blocked && taken[*line.blocked]) {
+      line.busy = std::max(line.busy, end[*line.blocked]);
+      line.blocked.reset();
+    }
+    if (line.blocked) return false;
+    for (size_t n = other.next; n < other.tasks.size() && other.tasks[n] < line.head(); ++n) {
+      if (!Conflict(tasks_[other.tasks[n]], tasks_[line.head()])) continue;
+      line.blocked = other.tasks[n];
+      return false;
+    }
+    return true;
+  };
+  while (order.size() < tasks_.size()) {
+    const bool array = ready(lines[kArray], lines[kLanes]);
+    const bool lanes = ready(lines[kLanes], lines[kArray]);
+    const bool lanes_first = lanes && (!array || lines[kLanes].busy <= lines[kArray].busy);
+    Line& line = lines[lanes_first ? kLanes : kArray];
+    const size_t task = line.head();
+    line.busy += cost[task];
+    end[task] = line.busy;
+    taken[task] = true;
+    order.push_back(task);
+    ++line.next;
+  }
+  std::vector<Task> tasks;
+  for (const size_t t : order) tasks.push_back(std::move(tasks_[t]));
+  tasks_ = std::move(tasks);
+  for (size_t t = 0; t < tasks_.size(); ++t) {
+    loaded_[t].assign(tasks_[t].loads.size(), false);
+    gathered_[t].assign(tasks_[t].loads.size(), false);
+  }
+}
+
 bool Scheduler::PlaceBuffer(Buffer& buffer) {
   std::vector<Interval> live;
   for (const Buffer& other : buffers_) {

@@ -8,9 +8,13 @@
 // which part of a tensor a step moves, and that some steps are only for the node that owns a part.
 //
 // A task is what one tile needs: loads into buffers, one job of the array or the vector unit,
-// stores. Tasks come in an order that is right when each runs after the other. The scheduler keeps
-// that order for everything but loads, which it moves ahead as far as the scratchpad has room and
-// their data is there; so memory works on the next tiles while the array works on this one.
+// stores. Tasks come in an order that is right when each runs after the other. The scheduler moves
+// loads ahead as far as the scratchpad has room and their data is there; so memory works on the next
+// tiles while the array works on this one.
+//
+// Tasks of the lanes, which need no array, change places with those of the array where neither needs
+// what the other does, so that both are at work: each kind keeps its order, and the one whose engine
+// would be idle first comes next.
 //
 // Semaphores follow from what the steps read and write: one semaphore per ordered pair of engines.
 // Where a step needs a later step of the other engine than any step before it did, that one signals
@@ -72,6 +76,7 @@ struct Step {
   std::function<bool(const Place&)> only;  // nodes that have the step; empty: all
   std::vector<BufferUse> buffers;
   std::vector<DramUse> dram;
+  int64_t cycles = 0;  // about, of the array or the lanes; what else takes time is not counted
 };
 
 // Steps that bring one operand: LOADs, and what then gathers it from the nodes that loaded parts of
@@ -102,6 +107,9 @@ class Scheduler {
   uint32_t AddressOf(int buffer) const;
 
   void AddTask(Task task);
+
+  // Lets tasks of the lanes and of the array change places; after the last AddTask.
+  void Interleave();
 
   // The programs without END, one per place, or nothing if a task's buffers do not fit beside what
   // must stay.
@@ -137,6 +145,7 @@ class Scheduler {
   void HoistLoads(size_t current);
   void Emit(const Step& step);
   static bool Conflict(const Emitted& a, const Emitted& b);
+  static bool Conflict(const Task& a, const Task& b);
   std::vector<isa::Descriptor> ProgramOf(const Place& place) const;
 
   uint32_t scratchpad_bytes_;

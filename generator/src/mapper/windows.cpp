@@ -291,6 +291,8 @@ void Mapper::AddJobs(std::vector<Step>& work, const ComputeSpec& spec, const Vec
   Step compute;
   compute.engine = Engine::kCompute;
   compute.buffers = {{spec.a, false}, {spec.b, false}};
+  compute.cycles = 1;
+  for (const auto& loop : loops) compute.cycles *= loop.count;
   compute.make = [=, this](const Place&) {
     Descriptor d(Opcode::kCompute);
     d.Set(FieldId::kTag, tag);
