@@ -18,6 +18,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// The newest that comes with the IR version written here, and that Debian's ONNX checks.
+constexpr int kWrittenOpset = 17;
+
 // ONNX of a chain, layer by layer. Parameters "LAYER.W" and "LAYER.b" are graph inputs without
 // initialisers.
 class ChainWriter {
@@ -28,7 +31,7 @@ class ChainWriter {
     model_.set_producer_name("vaultrain");
     onnx::OperatorSetIdProto* opset = model_.add_opset_import();
     opset->set_domain("");
-    opset->set_version(kMaxOpset);
+    opset->set_version(kWrittenOpset);
     graph_ = model_.mutable_graph();
     graph_->set_name(name);
     DeclareSamples(graph_->add_input(), from_);
