@@ -117,7 +117,7 @@ void Mapper::AddNormaliseForward(const TrainingOp& op, int tag, double budget) {
       lanes::BatchNormForward(second, static_cast<int>(per_channel / slot), op.relu);
   int first_words = -1, more_words = -1, finish_words = -1, apply_words = -1;
   shared.push_back(LoadLaneProgram(first, &first_words, tag));
-  if (!at_once) shared.push_back(LoadLaneProgram(more, &more_words, tag));
+  shared.push_back(LoadLaneProgram(more, &more_words, tag));
   shared.push_back(LoadLaneProgram(finish, &finish_words, tag));
   shared.push_back(LoadLaneProgram(apply, &apply_words, tag));
 
@@ -238,15 +238,14 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
     return loaded;
   };
   const Loaded first = load(lanes::GroupGradientSums(products, false));
-  const Loaded more = at_once ? Loaded() : load(lanes::GroupGradientSums(products, true));
+  const Loaded more = load(lanes::GroupGradientSums(products, true));
   const Loaded centre = load(lanes::GroupGradientCentre(products, rstd_slots));
   const Loaded coefficients = load(lanes::GroupCoefficients(
       units.values, units.width, static_cast<int>(cols), products, rstd_slots, rstd_slots));
   const Loaded apply = load(lanes::GroupBackward(rstd_slots, op.mask));
   const auto parameter_slots = static_cast<int>(of_parameters / slot);
   const Loaded sum = load(lanes::GroupParameterSums(products, parameter_slots, false));
-  const Loaded sum_more =
-      r.groups > 1 ? load(lanes::GroupParameterSums(products, parameter_slots, true)) : Loaded();
+  const Loaded sum_more = load(lanes::GroupParameterSums(products, parameter_slots, true));
 
   for (int64_t g = 0; g < r.groups; ++g) {
     const int moments = s_->AddBuffer(static_cast<uint32_t>(r.samples * moments_pitch), false);

@@ -18,6 +18,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// The newest that comes with the IR version written here.
+constexpr int kWrittenOpset = 21;
+
 // ONNX of a network, layer by layer, each behind the last. Parameters "LAYER.W" and "LAYER.b" are
 // graph inputs without initialisers.
 class NetworkWriter {
@@ -28,7 +31,7 @@ class NetworkWriter {
     model_.set_producer_name("vaultrain");
     onnx::OperatorSetIdProto* opset = model_.add_opset_import();
     opset->set_domain("");
-    opset->set_version(kMaxOpset);
+    opset->set_version(kWrittenOpset);
     graph_ = model_.mutable_graph();
     graph_->set_name(name);
     DeclareSamples(graph_->add_input(), from_);
