@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "vaultrain/digest.h"
 #include "vaultrain/recipe.h"
 
 namespace vaultrain {
@@ -34,6 +35,9 @@ struct Dataset {
 struct TrainTest {
   Dataset train, test;
 };
+
+// Of shape, images and labels.
+Digest DatasetDigest(const Dataset& data);
 
 // ---- IDX, the format of MNIST: big-endian header, then bytes; plain or gzip
 

@@ -52,6 +52,9 @@ struct TrainOptions {
   std::optional<int> batch;
   uint64_t seed = 1;
   std::string trace;                   // FST file; empty: none
+  std::string checkpoint;              // file to write; empty: none
+  int64_t every = 100;                 // steps from one writing of it to the next
+  std::string resume;                  // checkpoint to go on from; empty: none
   bool keep_gradients = false;         // also store dW and db
   std::optional<Partition> partition;  // absent: the cheapest
 };

@@ -132,6 +132,14 @@ TrainTest LoadData(const std::optional<fs::path>& data_directory, const std::str
   return data;
 }
 
+Digest DatasetDigest(const Dataset& data) {
+  auto sha = [](const std::vector<uint8_t>& bytes) {
+    return ToHex(Sha256({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
+  };
+  return Sha256(fmt::format("{} {} {} {} {}", data.channels, data.rows, data.cols, sha(data.pixels),
+                            sha(data.labels)));
+}
+
 void NormaliseSample(const Dataset& data, int64_t sample, const Recipe& recipe,
                      std::span<float> out) {
   std::span<const uint8_t> image = data.image(sample);
