@@ -93,6 +93,16 @@ std::vector<ProgramSegment> BatchSegments(const Program& program, const StepData
   return segments;
 }
 
+std::map<std::string, std::vector<float>> TrainedParameters(const Program& program,
+                                                            Device& device) {
+  std::map<std::string, std::vector<float>> parameters;
+  for (const ProgramTensor& part : program.tensors) {
+    if (part.role != TensorRole::kWeight || parameters.count(part.tensor) > 0) continue;
+    parameters[part.tensor] = Gather(TensorOf(program, part.tensor), device);
+  }
+  return parameters;
+}
+
 double MeanLoss(const Program& program, Device& device) {
   const std::vector<float> losses = Gather(TensorOf(program, TensorRole::kLoss), device);
   return std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(losses.size());

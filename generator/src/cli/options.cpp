@@ -112,6 +112,8 @@ void AddOptions(CLI::App& app, TrainOptions& options) {
                  "Go on from a checkpoint of the same training, bit for bit as if it had not "
                  "stopped")
       ->type_name("FILE");
+  app.add_option("--export", options.out, "Write the network with its trained weights")
+      ->type_name("FILE.onnx");
   AddOptions(app, options.json);
 }
 

@@ -55,6 +55,7 @@ struct TrainOptions {
   std::string checkpoint;              // file to write; empty: none
   int64_t every = 100;                 // steps from one writing of it to the next
   std::string resume;                  // checkpoint to go on from; empty: none
+  std::string out;                     // ONNX file for the trained network; empty: none
   bool keep_gradients = false;         // also store dW and db
   std::optional<Partition> partition;  // absent: the cheapest
 };

@@ -14,6 +14,7 @@
 #include "vaultrain/checkpoint.h"
 #include "vaultrain/error.h"
 #include "vaultrain/mapper.h"
+#include "vaultrain/onnx_export.h"
 #include "vaultrain/output.h"
 #include "vaultrain/paths.h"
 #include "vaultrain/process.h"
@@ -97,6 +98,11 @@ int RunTrain(const TrainOptions& options) {
   const int64_t steps = StepCount(network.recipe, data.train.size());
 
   if (!options.checkpoint.empty()) CheckWritable(options.checkpoint);
+  std::optional<OnnxExport> exported;
+  if (!options.out.empty()) {
+    CheckWritable(options.out);
+    exported.emplace(ReadFile(network.file), network.file.string(), network.recipe.batch);
+  }
   TrainingIdentity identity;
   std::optional<Checkpoint> resumed;
   if (!options.checkpoint.empty() || !options.resume.empty()) {
@@ -205,6 +211,10 @@ int RunTrain(const TrainOptions& options) {
   if (saved) {
     fmt::print("checkpoint          {} after step {}\n", options.checkpoint, *saved);
   }
+  if (exported && !report.mismatch) {
+    WriteFile(options.out, exported->With(TrainedParameters(program, *engine)));
+    fmt::print("exported            {}\n", options.out);
+  }
   if (ran > 0) fmt::print("simulation          {:.1f} million needed MACs a second\n", speed / 1e6);
 
   const RunCounters& c = report.last.counters;
@@ -255,7 +265,8 @@ const Command kTrain(
     "  vaultrain train nano mlp --data mnist --steps 200 --batch 32 --json t.json\n"
     "  vaultrain train my.toml net.onnx --engine golden --epochs 3\n"
     "  vaultrain train nano mlp --checkpoint mlp.ckpt --every 20\n"
-    "  vaultrain train nano mlp --checkpoint mlp.ckpt --every 20 --resume mlp.ckpt",
+    "  vaultrain train nano mlp --checkpoint mlp.ckpt --every 20 --resume mlp.ckpt\n"
+    "  vaultrain train nano mlp --export trained.onnx",
     [](CLI::App& app) -> std::function<int()> {
       auto options = std::make_shared<TrainOptions>();
       AddOptions(app, *options);

@@ -8,6 +8,7 @@
 #define VAULTRAIN_TRAINER_H_
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -55,6 +56,9 @@ struct TrainHooks {
 TrainReport Train(const Program& program, const Recipe& recipe, const TrainTest& data,
                   int64_t steps, Device& engine, Device* compared, Device& evaluator,
                   const TrainHooks& hooks = {}, const Checkpoint* resume = nullptr);
+
+// Weights and biases as the dies hold them: by name, in the training graph's layout.
+std::map<std::string, std::vector<float>> TrainedParameters(const Program& program, Device& device);
 
 // Inputs and labels of a batch as the vaults hold them.
 std::vector<ProgramSegment> BatchSegments(const Program& program, const StepData& data);
