@@ -34,7 +34,7 @@ CompiledNetwork CompileNetwork(const Variant& variant, const VaultDram& dram,
   override_key("seed", "--seed", flags.seed);
   result.graph = Differentiate(ReadOnnx(file), result.recipe.batch);
   result.program = MapNetwork(variant, dram, result.graph, result.recipe, result.name,
-                              {flags.keep_gradients, flags.partition});
+                              {flags.keep_gradients, flags.partition, flags.explanation});
   return result;
 }
 

@@ -35,6 +35,7 @@ struct NetworkFlags {
   std::optional<uint64_t> seed;
   bool keep_gradients = false;
   std::optional<Partition> partition;
+  Explanation* explanation = nullptr;
 };
 
 CompiledNetwork CompileNetwork(const Variant& variant, const VaultDram& dram,

@@ -71,6 +71,15 @@ void AddOptions(CLI::App& app, CompileOptions& options) {
   AddOptions(app, options.json);
 }
 
+void AddOptions(CLI::App& app, ExplainOptions& options) {
+  AddOptions(app, options.variant);
+  AddNetwork(app, options.network);
+  AddBatch(app, options.batch);
+  AddKeepGradients(app, options.keep_gradients);
+  AddPartition(app, options.partition);
+  AddOptions(app, options.json);
+}
+
 void AddOptions(CLI::App& app, RunOptions& options) {
   AddOptions(app, options.variant);
   app.add_option("program", options.program, "Program file of vaultrain compile")

@@ -31,6 +31,17 @@ struct CompileOptions {
 };
 void AddOptions(CLI::App& app, CompileOptions& options);
 
+// explain VARIANT NETWORK
+struct ExplainOptions {
+  JsonOptions json;
+  VariantOptions variant;
+  std::string network;       // shipped name or ONNX file
+  std::optional<int> batch;  // absent: the recipe's
+  bool keep_gradients = false;
+  std::optional<Partition> partition;  // absent: the cheapest
+};
+void AddOptions(CLI::App& app, ExplainOptions& options);
+
 // run VARIANT P.vtp
 struct RunOptions {
   JsonOptions json;
