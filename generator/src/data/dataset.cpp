@@ -101,6 +101,11 @@ TrainTest ReadIdx(const fs::path& directory) {
 
 TrainTest LoadData(const std::optional<fs::path>& data_directory, const std::string& data_set,
                    int64_t features, int64_t classes) {
+  if (data_set == "text") {
+    RefuseInput(
+        "data_set \"text\": sequences need a recurrent network, and none can be trained yet; "
+        "accepted: digits, cifar");
+  }
   TrainTest data;
   if (data_directory && HasNpy(*data_directory)) {
     data = ReadNpy(*data_directory);
