@@ -25,6 +25,7 @@
 #include <optional>
 #include <set>
 
+#include "network/image_window.h"
 #include "unit/chain_draw.h"
 #include "unit/onnx_builder.h"
 #include "vaultrain/error.h"
@@ -542,19 +543,103 @@ TEST(OnnxFuzz, ARefusalNamesTheNode) {
   ExpectRefusal(breaks, {"node 'two\\x0alines'"});
 }
 
-// The sizes that the rules allow are counted without walking them.
+// The products of the largest images that the rules allow are counted without walking them.
 TEST(OnnxFuzz, TheLargestImagesTakeNoTime) {
-  for (const bool line : {false, true}) {
-    const int64_t side = kMaxElements / 64;
+  const int64_t most = kMaxElements - 2;
+  struct Case {
+    std::vector<int64_t> image, weight;
+    std::string auto_pad;
+    std::vector<int64_t> dilations;
+  };
+  for (const Case& c : std::vector<Case>{{{0, 1, most, 1}, {2, 1, 3, 1}, "NOTSET", {1, 1}},
+                                         {{0, 1, 1, most}, {2, 1, 1, 3}, "SAME_UPPER", {1, 1}},
+                                         {{0, 1, most / 2}, {2, 1, 1000}, "SAME_LOWER", {65536}},
+                                         {{0, 1, most / 2}, {2, 1, most / 3}, "VALID", {1}},
+                                         {{0, 1, most / 2}, {2, 1, most / 2}, "SAME_UPPER", {1}}}) {
     OnnxBuilder b;
-    b.Input("x", line ? std::vector<int64_t>{0, 1, side} : std::vector<int64_t>{0, 1, side, 64});
-    b.Input("w", line ? std::vector<int64_t>{1, 1, 3} : std::vector<int64_t>{1, 1, 3, 3});
-    b.Node("Conv", "conv", {"x", "w"}, "y").Node("GlobalMaxPool", "pool", {"y"}, "p");
-    b.Output("p", line ? std::vector<int64_t>{0, 1, 1} : std::vector<int64_t>{0, 1, 1, 1});
+    b.Input("x", c.image).Input("w", c.weight);
+    b.Node("Conv", "conv", {"x", "w"}, "y").WithText("auto_pad", c.auto_pad);
+    b.WithInts("dilations", c.dilations);
+    b.Node("GlobalMaxPool", "pool", {"y"}, "p").Node("Flatten", "flat", {"p"}, "l");
+    b.Output("l", {0, 2});
     const double begin = ThreadSeconds();
-    Read(b.Bytes());
-    EXPECT_LT(ThreadSeconds() - begin, 0.1);
+    const Outcome outcome = Read(b.Bytes());
+    EXPECT_LT(ThreadSeconds() - begin, 0.1) << outcome.text;
   }
+}
+
+// A file of many nodes is no more work than its bytes.
+TEST(OnnxFuzz, LongChainsTakeNoTime) {
+  for (const char* op : {"Gemm", "MaxPool", "Relu", "Identity", "Conv"}) {
+    for (const bool same_names : {false, true}) {
+      constexpr int kNodes = 20'000;
+      const bool flat = std::string(op) == "Gemm";
+      OnnxBuilder b;
+      b.Input("x", flat ? std::vector<int64_t>{0, 2} : std::vector<int64_t>{0, 2, 2});
+      std::string from = "x";
+      for (int i = 0; i < kNodes; ++i) {
+        const std::string to = fmt::format("t{}", i);
+        const std::string name = same_names ? std::string(70, 'n') : fmt::format("n{}", i);
+        std::vector<std::string> inputs = {from};
+        if (flat || std::string(op) == "Conv") {
+          inputs.push_back(fmt::format("w{}", i));
+          b.Input(inputs[1], flat ? std::vector<int64_t>{2, 2} : std::vector<int64_t>{2, 2, 1});
+        }
+        b.Node(op, name, inputs, to);
+        if (std::string(op) == "MaxPool") b.WithInts("kernel_shape", {1});
+        from = to;
+      }
+      b.Output(from, flat ? std::vector<int64_t>{0, 2} : std::vector<int64_t>{0, 2, 2});
+      const std::string bytes = b.Bytes();
+      const double begin = ThreadSeconds();
+      const Outcome outcome = Read(bytes);
+      EXPECT_LT(ThreadSeconds() - begin, kMaxSeconds)
+          << op << (same_names ? " of one name: " : ": ") << outcome.text.substr(0, 60) << " .. "
+          << outcome.text.substr(outcome.text.size() - std::min<size_t>(outcome.text.size(), 120));
+    }
+  }
+}
+
+// Counted as before, window by window.
+TEST(OnnxFuzz, TapsAreCountedRight) {
+  Random random(9, "taps");
+  auto between = [&random](int64_t low, int64_t high) {
+    return low + static_cast<int64_t>(random.Below(static_cast<uint64_t>(high - low + 1)));
+  };
+  int nothing = 0;
+  for (int i = 0; i < 100'000; ++i) {
+    const Image from{between(1, 12), between(1, 12), 1};
+    const Image to{between(1, 9), between(1, 9), 1};
+    Window w;
+    w.kernel_h = between(1, 6);
+    w.kernel_w = between(1, 6);
+    w.stride_h = between(1, 4);
+    w.stride_w = between(1, 4);
+    w.dilation_h = between(1, 15);
+    w.dilation_w = between(1, 3);
+    w.pad_top = between(0, 8);
+    w.pad_left = between(0, 8);
+    int64_t of_axis[2] = {0, 0};
+    bool some_see_nothing = false;
+    for (int64_t y = 0; y < to.height; ++y) {
+      const TapRange taps =
+          TapsInside(y, from.height, w.kernel_h, w.stride_h, w.dilation_h, w.pad_top);
+      of_axis[0] += taps.last - taps.first;
+      some_see_nothing |= taps.first == taps.last;
+    }
+    for (int64_t x = 0; x < to.width; ++x) {
+      const TapRange taps =
+          TapsInside(x, from.width, w.kernel_w, w.stride_w, w.dilation_w, w.pad_left);
+      of_axis[1] += taps.last - taps.first;
+      some_see_nothing |= taps.first == taps.last;
+    }
+    const TapCount count = CountTaps(from, to, w);
+    ASSERT_EQ(count.all, of_axis[0] * of_axis[1]) << "draw " << i;
+    ASSERT_EQ(count.some_see_nothing, some_see_nothing) << "draw " << i;
+    nothing += some_see_nothing ? 1 : 0;
+  }
+  EXPECT_GT(nothing, 10'000);
+  EXPECT_LT(nothing, 99'000);
 }
 
 }  // namespace

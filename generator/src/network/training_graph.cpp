@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "network/image_window.h"
@@ -268,7 +269,9 @@ class Differentiator {
       name += plain ? c : '_';
     }
     std::string unique = name;
-    for (int i = 2; !layer_names_.insert(unique).second; ++i) {
+    // The numbers before were found taken.
+    int& i = next_number_.try_emplace(name, 2).first->second;
+    for (; !layer_names_.insert(unique).second; ++i) {
       unique = fmt::format("{}_{}", name, i);
     }
     return unique;
@@ -447,7 +450,8 @@ class Differentiator {
   const Node* softmax_ = nullptr;
   std::set<const Tensor*> claimed_;
   std::set<std::string> layer_names_;
-  int dz_ = -1;  // gradient of the layer at hand
+  std::map<std::string, int> next_number_;  // of layers of one name
+  int dz_ = -1;                             // gradient of the layer at hand
 };
 
 }  // namespace
