@@ -64,6 +64,33 @@ std::vector<float> DecodeTensor(const ProgramTensor& tensor, std::span<const uin
   return values;
 }
 
+std::vector<uint8_t> ReadValues(const ProgramTensor& tensor, Device& device) {
+  std::vector<uint8_t> bytes(TensorBytes(tensor));
+  device.Read(tensor.address, bytes);
+  const auto size = static_cast<size_t>(BytesOf(tensor.format));
+  std::vector<uint8_t> values(static_cast<size_t>(tensor.rows * tensor.cols) * size);
+  uint8_t* to = values.data();
+  for (int64_t r = 0; r < tensor.rows; ++r) {
+    for (int64_t c = 0; c < tensor.cols; ++c, to += size) {
+      std::memcpy(to, bytes.data() + tensor.OffsetOf(r, c), size);
+    }
+  }
+  return values;
+}
+
+void LoadValues(const ProgramTensor& tensor, std::span<const uint8_t> values, Device& device) {
+  ProgramSegment segment{tensor.address, std::vector<uint8_t>(TensorBytes(tensor))};
+  device.Read(tensor.address, segment.bytes);
+  const auto size = static_cast<size_t>(BytesOf(tensor.format));
+  const uint8_t* from = values.data();
+  for (int64_t r = 0; r < tensor.rows; ++r) {
+    for (int64_t c = 0; c < tensor.cols; ++c, from += size) {
+      std::memcpy(segment.bytes.data() + tensor.OffsetOf(r, c), from, size);
+    }
+  }
+  device.Load({&segment, 1});
+}
+
 namespace {
 
 template <typename Wanted>

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <numeric>
 
+#include "vaultrain/error.h"
 #include "vaultrain/mapper.h"
 #include "vaultrain/random.h"
 #include "vaultrain/tensors.h"
@@ -20,12 +21,15 @@ void WriteBatch(const Program& program, const StepData& data, Device& device) {
   }
 }
 
-// Share of test samples whose largest logit, the first if several, is the label's.
-double Accuracy(const Program& program, const Recipe& recipe, const Dataset& test, Device& device) {
+// Share of test samples whose largest logit, the first if several, is the label's; nothing if it
+// was stopped.
+std::optional<double> Accuracy(const Program& program, const Recipe& recipe, const Dataset& test,
+                               Device& device, const std::function<bool()>& stop) {
   const WholeTensor logits = TensorOf(program, TensorRole::kLogits);
   const ProgramStream& infer = program.Stream("infer");
   int64_t right = 0;
   for (int64_t begin = 0; begin < test.size(); begin += program.batch) {
+    if (stop && stop()) return std::nullopt;
     // The last batch is filled up with samples that are not counted.
     const int64_t count = std::min<int64_t>(program.batch, test.size() - begin);
     std::vector<uint32_t> samples(program.batch, static_cast<uint32_t>(begin));
@@ -42,6 +46,41 @@ double Accuracy(const Program& program, const Recipe& recipe, const Dataset& tes
   return static_cast<double>(right) / static_cast<double>(test.size());
 }
 
+bool Survives(const ProgramTensor& tensor) {
+  return tensor.role == TensorRole::kWeight || tensor.role == TensorRole::kState;
+}
+
+Checkpoint StateOf(const Program& program, const TrainReport& report, Device& device) {
+  Checkpoint state;
+  state.step = static_cast<int64_t>(report.loss.size());
+  state.place = static_cast<uint64_t>(state.step) * static_cast<uint64_t>(program.batch);
+  state.loss = report.loss;
+  state.cycles = report.cycles;
+  state.steps_compared = report.steps_compared;
+  state.tensors_compared = report.tensors_compared;
+  for (const ProgramTensor& tensor : program.tensors) {
+    if (Survives(tensor)) state.tensors.push_back({tensor.name, ReadValues(tensor, device)});
+  }
+  return state;
+}
+
+void LoadState(const Program& program, const Checkpoint& state, Device& device) {
+  auto next = state.tensors.begin();
+  for (const ProgramTensor& tensor : program.tensors) {
+    if (!Survives(tensor)) continue;
+    const auto bytes = static_cast<size_t>(tensor.rows * tensor.cols * BytesOf(tensor.format));
+    if (next == state.tensors.end() || next->name != tensor.name || next->values.size() != bytes) {
+      RefuseInput("the checkpoint does not hold {} as {} x {} values", tensor.name, tensor.rows,
+                  tensor.cols);
+    }
+    LoadValues(tensor, next->values, device);
+    ++next;
+  }
+  if (next != state.tensors.end()) {
+    RefuseInput("the checkpoint holds {}, which the program does not", next->name);
+  }
+}
+
 }  // namespace
 
 std::vector<ProgramSegment> BatchSegments(const Program& program, const StepData& data) {
@@ -54,6 +93,16 @@ std::vector<ProgramSegment> BatchSegments(const Program& program, const StepData
   return segments;
 }
 
+std::map<std::string, std::vector<float>> TrainedParameters(const Program& program,
+                                                            Device& device) {
+  std::map<std::string, std::vector<float>> parameters;
+  for (const ProgramTensor& part : program.tensors) {
+    if (part.role != TensorRole::kWeight || parameters.count(part.tensor) > 0) continue;
+    parameters[part.tensor] = Gather(TensorOf(program, part.tensor), device);
+  }
+  return parameters;
+}
+
 double MeanLoss(const Program& program, Device& device) {
   const std::vector<float> losses = Gather(TensorOf(program, TensorRole::kLoss), device);
   return std::accumulate(losses.begin(), losses.end(), 0.0) / static_cast<double>(losses.size());
@@ -61,15 +110,25 @@ double MeanLoss(const Program& program, Device& device) {
 
 TrainReport Train(const Program& program, const Recipe& recipe, const TrainTest& data,
                   int64_t steps, Device& engine, Device* compared, Device& evaluator,
-                  const std::function<void(int64_t step, double loss)>& progress) {
+                  const TrainHooks& hooks, const Checkpoint* resume) {
   TrainReport report;
   const ProgramStream& train = program.Stream("train");
   DataOrder order(static_cast<uint32_t>(data.train.size()), static_cast<uint32_t>(program.batch),
                   recipe.seed);
   std::vector<Device*> devices = {&engine};
   if (compared != nullptr) devices.push_back(compared);
-  for (Device* device : devices) device->Load(program.image);
-  for (int64_t step = 0; step < steps; ++step) {
+  for (Device* device : devices) {
+    device->Load(program.image);
+    if (resume != nullptr) LoadState(program, *resume, *device);
+  }
+  if (resume != nullptr) {
+    report.first_step = resume->step;
+    report.loss = resume->loss;
+    report.cycles = resume->cycles;
+    report.steps_compared = resume->steps_compared;
+    report.tensors_compared = resume->tensors_compared;
+  }
+  for (int64_t step = report.first_step; step < steps; ++step) {
     const StepData batch = GatherStep(data.train, recipe, order.Batch(static_cast<uint64_t>(step)));
     for (Device* device : devices) {
       WriteBatch(program, batch, *device);
@@ -92,20 +151,30 @@ TrainReport Train(const Program& program, const Recipe& recipe, const TrainTest&
         return report;
       }
       report.tensors_compared += program.tensors.size();
+      ++report.steps_compared;
     }
     report.loss.push_back(MeanLoss(program, engine));
-    if (progress) progress(step + 1, report.loss.back());
+    if (hooks.progress) hooks.progress(step + 1, report.loss.back());
+    const bool stopped = hooks.stop && hooks.stop();
+    const bool due = hooks.save_every > 0 && (step + 1) % hooks.save_every == 0;
+    if (hooks.save && (due || stopped || step + 1 == steps)) {
+      hooks.save(StateOf(program, report, engine));
+    }
+    if (stopped) {
+      report.interrupted = true;
+      return report;
+    }
   }
   report.bit_exact = compared != nullptr;
   if (data.test.size() > 0) {
     evaluator.Load(program.image);
     for (const ProgramTensor& tensor : program.tensors) {
-      if (tensor.role != TensorRole::kWeight) continue;
-      std::vector<uint8_t> bytes(TensorBytes(tensor));
-      engine.Read(tensor.address, bytes);
-      evaluator.Write(tensor.address, bytes);
+      if (tensor.role == TensorRole::kWeight) {
+        LoadValues(tensor, ReadValues(tensor, engine), evaluator);
+      }
     }
-    report.test_accuracy = Accuracy(program, recipe, data.test, evaluator);
+    report.test_accuracy = Accuracy(program, recipe, data.test, evaluator, hooks.stop);
+    report.interrupted = !report.test_accuracy;
   }
   return report;
 }

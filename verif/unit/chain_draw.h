@@ -38,6 +38,8 @@ class ChainDraw {
   }
 
   const std::string& text() const { return text_; }
+  // The ONNX file of what was drawn last.
+  std::string bytes() const { return b_.Bytes(); }
 
  private:
   int64_t Between(int64_t low, int64_t high) {

@@ -59,7 +59,7 @@ class EccModule : public ::testing::Test {
   }
 
   TrainReport TrainSteps(int64_t steps, Device& engine) {
-    return Train(program_, recipe_, data_, steps, engine, golden_.get(), *evaluator_, nullptr);
+    return Train(program_, recipe_, data_, steps, engine, golden_.get(), *evaluator_);
   }
 
   const Variant variant_ = EccVariant();

@@ -37,7 +37,7 @@ TEST(Trainer, LossCurveOfTheShippedMlpStaysByDoublePrecision) {
   auto evaluator = MakeGoldenDevice(variant, dram);
 
   const TrainReport report =
-      Train(program, recipe, data, recipe.steps, *engine, nullptr, *evaluator, nullptr);
+      Train(program, recipe, data, recipe.steps, *engine, nullptr, *evaluator);
   const ReferenceRun reference = TrainReference(graph, recipe, data);
 
   ASSERT_EQ(report.error, isa::ErrorCode::kNone);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// Labelled images: IDX files, CIFAR-10, arrays of NumPy, or digits that we draw.
+// Labelled images: IDX files, CIFAR-10, arrays of NumPy, or digits that we draw. Sequences of
+// characters, each labelled with the next: a text, or one that we write.
 
 #ifndef VAULTRAIN_DATASET_H_
 #define VAULTRAIN_DATASET_H_
@@ -13,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "vaultrain/digest.h"
 #include "vaultrain/recipe.h"
 
 namespace vaultrain {
@@ -34,6 +36,9 @@ struct Dataset {
 struct TrainTest {
   Dataset train, test;
 };
+
+// Of shape, images and labels.
+Digest DatasetDigest(const Dataset& data);
 
 // ---- IDX, the format of MNIST: big-endian header, then bytes; plain or gzip
 
@@ -78,12 +83,70 @@ Dataset DrawColourDigits(int samples, const std::string& stream);
 // The set used for "cifar" without --data: 8,000 to train, 2,000 to test.
 TrainTest DrawnColourDigits();
 
+// ---- characters, for recurrent networks
+
+// What a network takes and gives.
+struct SequenceShape {
+  int steps = 1;         // T, of a sample
+  int64_t features = 1;  // of a step: characters one-hot; 1: their classes, as numbers
+  int64_t classes = 2;   // of a step
+};
+
+// A text in which a sample is a run of T characters and the label of each is the one behind it.
+struct TextDataset {
+  std::string source;
+  std::vector<uint8_t> vocabulary;  // the bytes that occur in train or test, sorted
+  std::vector<uint8_t> text;        // class of each character: its place in the vocabulary
+  std::vector<uint32_t> begins;     // of each sample
+  int steps = 0;                    // T
+
+  int64_t size() const { return static_cast<int64_t>(begins.size()); }
+  // [T]
+  std::span<const uint8_t> characters(int64_t sample) const {
+    return std::span(text).subspan(begins[sample], steps);
+  }
+  std::span<const uint8_t> labels(int64_t sample) const {
+    return std::span(text).subspan(begins[sample] + 1, steps);
+  }
+};
+
+struct TextTrainTest {
+  TextDataset train, test;
+};
+
+// Reads input.txt of a directory, or the only other .txt, plain or with .gz. The last tenth is for
+// the test. Each part is cut into runs that follow each other, from one of the first T characters
+// on, which the seed draws. Throws Error(kUnusableInput) if there is none, if it is too short for a
+// run in each part, or if more different bytes occur than the shape has room for.
+TextTrainTest ReadText(const std::filesystem::path& directory, const SequenceShape& shape,
+                       uint64_t seed);
+
+// The same of a text at hand; source is for messages.
+TextTrainTest CutText(std::span<const uint8_t> text, const std::string& source,
+                      const SequenceShape& shape, uint64_t seed);
+
+// Sentences of short words, from the documented generator: the same bytes everywhere. The set used
+// without --data has 200,000 bytes.
+std::string WriteSentences(size_t bytes);
+
+// The data of a network with data_set = "text".
+TextTrainTest LoadText(const std::optional<std::filesystem::path>& data_directory,
+                       const SequenceShape& shape, uint64_t seed);
+
+// Inputs [batch][T][features] and labels [batch][T] of one step.
+struct TextStepData {
+  std::vector<float> inputs;
+  std::vector<uint8_t> labels;
+};
+TextStepData GatherTextStep(const TextDataset& data, const SequenceShape& shape,
+                            std::span<const uint32_t> samples);
+
 // ---- for training
 
-// The data of a network. data_set is that of the recipe; digits: the IDX files of data_directory
-// or, without one, drawn digits of side sqrt(features); cifar: CIFAR-10 or drawn digits in colour.
-// Arrays of NumPy in data_directory are read whatever it says.
-// Throws Error if images or labels do not suit the network.
+// The data of a network of images. data_set is that of the recipe; digits: the IDX files of
+// data_directory or, without one, drawn digits of side sqrt(features); cifar: CIFAR-10 or drawn
+// digits in colour. Arrays of NumPy in data_directory are read whatever it says. Throws Error if
+// images or labels do not suit the network, and for text.
 TrainTest LoadData(const std::optional<std::filesystem::path>& data_directory,
                    const std::string& data_set, int64_t features, int64_t classes);
 

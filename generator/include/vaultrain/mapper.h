@@ -32,9 +32,12 @@ enum class Partition {
 // "batch", "outputs", "hybrid".
 std::string_view PartitionName(Partition partition);
 
+struct Explanation;  // explain.h
+
 struct MapOptions {
   bool keep_gradients = false;         // also store dW and db of every layer (fp32)
   std::optional<Partition> partition;  // absent: the cheapest
+  Explanation* explanation = nullptr;  // gets what was decided and why, if given
 };
 
 // Maps a training graph: places every tensor in the vaults, tiles every operation, and writes the

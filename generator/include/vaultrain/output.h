@@ -20,12 +20,31 @@ using FileTree = std::map<std::string, std::string>;
 // half-written, exit with 130 (SIGINT) or 143. To be called once, first thing in main.
 void InstallInterruptHandler();
 
+// While it lives, the first SIGINT or SIGTERM asks for an end, which is then to come soon, the
+// second one ends the program as ever. One that was asked for and not answered ends it where this
+// goes out of scope. One at a time.
+class InterruptRequest {
+ public:
+  InterruptRequest();
+  ~InterruptRequest();
+  InterruptRequest(const InterruptRequest&) = delete;
+  InterruptRequest& operator=(const InterruptRequest&) = delete;
+
+  bool Pending() const;
+  // Takes the request: the status to exit with, 130 or 143; 0 if there was none.
+  int Answer();
+};
+
 // Writes beside the target and renames; an existing file is replaced. Throws Error(kUnusableInput)
 // if that is refused.
 void WriteFile(const std::filesystem::path& path, std::string_view bytes);
 
 // Throws Error(kUnusableInput) if the file cannot be read.
 std::string ReadFile(const std::filesystem::path& path);
+
+// Throws Error(kUnusableInput), as WriteFile would, if the file could not be written now: for what
+// is written only after long work.
+void CheckWritable(const std::filesystem::path& path);
 
 // A folder under construction. It grows in a temporary folder beside the target; Commit renames it.
 // Without Commit nothing stays.

@@ -5,7 +5,7 @@
 //
 // File: a 64-byte header {magic "VTPROG\r\n", u32 version, u32 CRC-32 of all that follows the
 // header, u64 bytes that follow, 32-byte variant digest, zeros}, then one CBOR map of the fields
-// below. Little-endian.
+// below. Little-endian. Checkpoints (checkpoint.h) have the same form.
 
 #ifndef VAULTRAIN_PROGRAM_H_
 #define VAULTRAIN_PROGRAM_H_
@@ -129,6 +129,9 @@ void WriteProgram(const std::string& path, const Program& program);
 // Refuses, naming the file and the rule: not a program file, other version, truncated, CRC
 // mismatch, and a program of another variant unless expected_variant is null.
 Program ReadProgram(const std::string& path, const Digest* expected_variant);
+
+// Of all that the file of a program would hold.
+Digest ProgramDigest(const Program& program);
 
 }  // namespace vaultrain
 

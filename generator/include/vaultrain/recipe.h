@@ -23,7 +23,7 @@ namespace vaultrain {
 inline constexpr int64_t kMaxBatch = 65536;
 
 struct Recipe {
-  std::string data_set;        // "digits", "cifar": from --data, or drawn without
+  std::string data_set;        // "digits", "cifar", "text": from --data, or made without
   std::string loss;            // "softmax-cross-entropy"
   std::string optimiser;       // "sgd", "momentum", "nesterov", "adam"
   std::string initialisation;  // "he-normal"

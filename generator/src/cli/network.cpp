@@ -23,6 +23,7 @@ CompiledNetwork CompileNetwork(const Variant& variant, const VaultDram& dram,
   const std::filesystem::path file = FindNetwork(flags.network, {Resources().networks});
   CompiledNetwork result;
   result.name = file.stem().string();
+  result.file = file;
   result.recipe = RecipeOf(file);
   auto override_key = [&](const char* key, const char* flag, const auto& value) {
     if (value) SetRecipeKey(result.recipe, key, fmt::format("{}", *value), flag);
@@ -33,7 +34,7 @@ CompiledNetwork CompileNetwork(const Variant& variant, const VaultDram& dram,
   override_key("seed", "--seed", flags.seed);
   result.graph = Differentiate(ReadOnnx(file), result.recipe.batch);
   result.program = MapNetwork(variant, dram, result.graph, result.recipe, result.name,
-                              {flags.keep_gradients, flags.partition});
+                              {flags.keep_gradients, flags.partition, flags.explanation});
   return result;
 }
 

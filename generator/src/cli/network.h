@@ -6,6 +6,7 @@
 #ifndef VAULTRAIN_SRC_CLI_NETWORK_H_
 #define VAULTRAIN_SRC_CLI_NETWORK_H_
 
+#include <filesystem>
 #include <optional>
 #include <string>
 
@@ -20,7 +21,8 @@ namespace vaultrain::cli {
 
 struct CompiledNetwork {
   std::string name;  // stem of the ONNX file
-  Recipe recipe;     // with what the flags override
+  std::filesystem::path file;
+  Recipe recipe;  // with what the flags override
   TrainingGraph graph;
   Program program;
 };
@@ -33,6 +35,7 @@ struct NetworkFlags {
   std::optional<uint64_t> seed;
   bool keep_gradients = false;
   std::optional<Partition> partition;
+  Explanation* explanation = nullptr;
 };
 
 CompiledNetwork CompileNetwork(const Variant& variant, const VaultDram& dram,

@@ -71,6 +71,15 @@ void AddOptions(CLI::App& app, CompileOptions& options) {
   AddOptions(app, options.json);
 }
 
+void AddOptions(CLI::App& app, ExplainOptions& options) {
+  AddOptions(app, options.variant);
+  AddNetwork(app, options.network);
+  AddBatch(app, options.batch);
+  AddKeepGradients(app, options.keep_gradients);
+  AddPartition(app, options.partition);
+  AddOptions(app, options.json);
+}
+
 void AddOptions(CLI::App& app, RunOptions& options) {
   AddOptions(app, options.variant);
   app.add_option("program", options.program, "Program file of vaultrain compile")
@@ -99,6 +108,21 @@ void AddOptions(CLI::App& app, TrainOptions& options) {
   AddPartition(app, options.partition);
   app.add_option("--trace", options.trace, "Also write the waveforms (rtl engine)")
       ->type_name("F.fst");
+  CLI::Option* checkpoint =
+      app.add_option("--checkpoint", options.checkpoint,
+                     "Save what it takes to go on, every N steps, at the end and on interruption")
+          ->type_name("FILE");
+  app.add_option("--every", options.every, "Steps from one saving to the next")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber)
+      ->needs(checkpoint)
+      ->capture_default_str();
+  app.add_option("--resume", options.resume,
+                 "Go on from a checkpoint of the same training, bit for bit as if it had not "
+                 "stopped")
+      ->type_name("FILE");
+  app.add_option("--export", options.out, "Write the network with its trained weights")
+      ->type_name("FILE.onnx");
   AddOptions(app, options.json);
 }
 

@@ -31,6 +31,17 @@ struct CompileOptions {
 };
 void AddOptions(CLI::App& app, CompileOptions& options);
 
+// explain VARIANT NETWORK
+struct ExplainOptions {
+  JsonOptions json;
+  VariantOptions variant;
+  std::string network;       // shipped name or ONNX file
+  std::optional<int> batch;  // absent: the recipe's
+  bool keep_gradients = false;
+  std::optional<Partition> partition;  // absent: the cheapest
+};
+void AddOptions(CLI::App& app, ExplainOptions& options);
+
 // run VARIANT P.vtp
 struct RunOptions {
   JsonOptions json;
@@ -52,6 +63,10 @@ struct TrainOptions {
   std::optional<int> batch;
   uint64_t seed = 1;
   std::string trace;                   // FST file; empty: none
+  std::string checkpoint;              // file to write; empty: none
+  int64_t every = 100;                 // steps from one writing of it to the next
+  std::string resume;                  // checkpoint to go on from; empty: none
+  std::string out;                     // ONNX file for the trained network; empty: none
   bool keep_gradients = false;         // also store dW and db
   std::optional<Partition> partition;  // absent: the cheapest
 };

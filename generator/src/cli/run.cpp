@@ -35,17 +35,9 @@ int RunProgram(const RunOptions& options) {
   Json tensors = Json::array();
   fmt::print("{:<16} {:>14} {:>6}  {}\n", "tensor", "shape", "format", "SHA-256 of its values");
   for (const ProgramTensor& tensor : program.tensors) {
-    std::vector<uint8_t> bytes(TensorBytes(tensor));
-    engine->Read(tensor.address, bytes);
-    // Without what lies between the values.
-    const size_t size = static_cast<size_t>(BytesOf(tensor.format));
-    std::string values;
-    for (int64_t i = 0; i < tensor.rows * tensor.cols; ++i) {
-      values.append(reinterpret_cast<const char*>(bytes.data()) +
-                        tensor.OffsetOf(i / tensor.cols, i % tensor.cols),
-                    size);
-    }
-    const std::string hash = ToHex(Sha256(values));
+    const std::vector<uint8_t> values = ReadValues(tensor, *engine);
+    const std::string hash =
+        ToHex(Sha256({reinterpret_cast<const char*>(values.data()), values.size()}));
     const char* format = tensor.format == ElementFormat::kBf16   ? "bf16"
                          : tensor.format == ElementFormat::kFp32 ? "fp32"
                                                                  : "u16";

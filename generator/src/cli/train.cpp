@@ -11,8 +11,11 @@
 
 #include "cli/network.h"
 #include "cli/options.h"
+#include "vaultrain/checkpoint.h"
 #include "vaultrain/error.h"
 #include "vaultrain/mapper.h"
+#include "vaultrain/onnx_export.h"
+#include "vaultrain/output.h"
 #include "vaultrain/paths.h"
 #include "vaultrain/process.h"
 #include "vaultrain/progress.h"
@@ -94,6 +97,23 @@ int RunTrain(const TrainOptions& options) {
       LoadData(folder, network.recipe.data_set, network.graph.features, network.graph.classes);
   const int64_t steps = StepCount(network.recipe, data.train.size());
 
+  if (!options.checkpoint.empty()) CheckWritable(options.checkpoint);
+  std::optional<OnnxExport> exported;
+  if (!options.out.empty()) {
+    CheckWritable(options.out);
+    exported.emplace(ReadFile(network.file), network.file.string(), network.recipe.batch);
+  }
+  TrainingIdentity identity;
+  std::optional<Checkpoint> resumed;
+  if (!options.checkpoint.empty() || !options.resume.empty()) {
+    identity = IdentityOf(program, network.recipe, steps);
+    identity.network = Sha256(ReadFile(network.file));
+    identity.data = DatasetDigest(data.train);
+    identity.data_name = data.train.source;
+    identity.keep_gradients = options.keep_gradients;
+    if (!options.resume.empty()) resumed = ReadCheckpoint(options.resume, identity);
+  }
+
   RtlOptions rtl_options;
   rtl_options.trace = options.trace;
   std::unique_ptr<Device> golden = MakeGoldenDevice(variant, dram);
@@ -103,12 +123,34 @@ int RunTrain(const TrainOptions& options) {
   fmt::print("{} on {} ({}), {} steps of {}, {}\n", program.network, variant.name,
              rtl ? "RTL against golden" : "golden", steps, program.batch, data.train.source);
   if (variant.vaults > 1) fmt::print("partition           {}\n", program.partition);
+  if (resumed) fmt::print("resumed             {} after step {}\n", options.resume, resumed->step);
   TrainReport report;
+  std::optional<int64_t> saved;  // step
   {
     Progress progress("training", steps);
-    report = Train(
-        program, network.recipe, data, steps, *engine, rtl ? golden.get() : nullptr, *evaluator,
-        [&](int64_t step, double loss) { progress.Show(step, fmt::format("loss {:.4f}", loss)); });
+    TrainHooks hooks;
+    hooks.progress = [&](int64_t step, double loss) {
+      progress.Show(step, fmt::format("loss {:.4f}", loss));
+    };
+    std::optional<InterruptRequest> interrupt;
+    if (!options.checkpoint.empty()) {
+      interrupt.emplace();
+      hooks.stop = [&interrupt] { return interrupt->Pending(); };
+      hooks.save_every = options.every;
+      hooks.save = [&](Checkpoint checkpoint) {
+        checkpoint.identity = identity;
+        WriteCheckpoint(options.checkpoint, checkpoint);
+        saved = checkpoint.step;
+      };
+    }
+    report = Train(program, network.recipe, data, steps, *engine, rtl ? golden.get() : nullptr,
+                   *evaluator, hooks, resumed ? &*resumed : nullptr);
+    if (report.interrupted) {
+      throw Error(static_cast<ExitStatus>(interrupt->Answer()),
+                  fmt::format("interrupted after step {} of {}; --resume {} goes on",
+                              saved.value_or(report.first_step), steps,
+                              saved ? options.checkpoint : options.resume));
+    }
   }
   if (report.error != isa::ErrorCode::kNone) {
     throw Error(ExitStatus::kInternal,
@@ -118,6 +160,8 @@ int RunTrain(const TrainOptions& options) {
 
   const double bound = UtilisationBound(program, variant, dram);
   const uint64_t last_cycles = report.last.counters.cycles;
+  const auto ran = static_cast<int64_t>(report.loss.size()) - report.first_step;
+  const bool timed = rtl && ran > 0;
   const double peak = variant.MacsPerCycle() * variant.vaults;
   Json mismatch;
   if (report.mismatch) {
@@ -141,10 +185,9 @@ int RunTrain(const TrainOptions& options) {
   const double utilisation = last_cycles > 0 ? static_cast<double>(program.macs_needed) /
                                                    static_cast<double>(last_cycles) / peak
                                              : 0;
-  const double speed = report.run_seconds > 0
-                           ? static_cast<double>(program.macs_needed) *
-                                 static_cast<double>(report.loss.size()) / report.run_seconds
-                           : 0;
+  const double speed = report.run_seconds > 0 ? static_cast<double>(program.macs_needed) *
+                                                    static_cast<double>(ran) / report.run_seconds
+                                              : 0;
   if (!report.loss.empty()) {
     fmt::print("loss                {:.4f} -> {:.4f}\n", report.loss.front(), report.loss.back());
   }
@@ -153,13 +196,26 @@ int RunTrain(const TrainOptions& options) {
                data.test.size());
   }
   if (rtl) {
-    fmt::print("bit-exact           {}, {} tensors compared\n", report.bit_exact ? "yes" : "NO",
-               report.tensors_compared);
+    const auto done = static_cast<int64_t>(report.loss.size());
+    fmt::print("bit-exact           {}, {} tensors compared{}\n", report.bit_exact ? "yes" : "NO",
+               report.tensors_compared,
+               report.steps_compared < done && !report.mismatch
+                   ? fmt::format(" in {} of {} steps", report.steps_compared, done)
+                   : "");
+  }
+  if (timed) {
     fmt::print("cycles of a step    {}\n", last_cycles);
     fmt::print("utilisation         {:.3f} of peak; bound {:.3f}, so {:.3f} of the bound\n",
                utilisation, bound, utilisation / bound);
   }
-  fmt::print("simulation          {:.1f} million needed MACs a second\n", speed / 1e6);
+  if (saved) {
+    fmt::print("checkpoint          {} after step {}\n", options.checkpoint, *saved);
+  }
+  if (exported && !report.mismatch) {
+    WriteFile(options.out, exported->With(TrainedParameters(program, *engine)));
+    fmt::print("exported            {}\n", options.out);
+  }
+  if (ran > 0) fmt::print("simulation          {:.1f} million needed MACs a second\n", speed / 1e6);
 
   const RunCounters& c = report.last.counters;
   WriteJson(options.json, "train",
@@ -171,33 +227,35 @@ int RunTrain(const TrainOptions& options) {
              {"batch", program.batch},
              {"bit_exact", rtl ? Json(report.bit_exact) : Json()},
              {"tensors_compared", report.tensors_compared},
+             {"steps_compared", report.steps_compared},
+             {"resumed_after", resumed ? Json(resumed->step) : Json()},
              {"first_mismatch", mismatch},
              {"steps", report.loss.size()},
              {"loss", report.loss},
              {"test_accuracy", report.test_accuracy ? Json(*report.test_accuracy) : Json()},
-             {"cycles", rtl ? Json(last_cycles) : Json()},
+             {"cycles", timed ? Json(last_cycles) : Json()},
              {"total_cycles", rtl ? Json(report.cycles) : Json()},
              {"macs_needed", program.macs_needed},
-             {"utilisation", rtl ? Json(utilisation) : Json()},
+             {"utilisation", timed ? Json(utilisation) : Json()},
              {"bound", bound},
              {"dram_bytes", (c.dram_reads + c.dram_writes) * isa::kAccessBytes},
              {"sim_macs_per_second", speed},
              {"seed", options.seed},
-             {"counters", rtl ? Json({{"mac_cycles", c.mac_cycles},
-                                      {"dram_reads", c.dram_reads},
-                                      {"dram_writes", c.dram_writes},
-                                      {"dram_activates", c.dram_activates},
-                                      {"dram_refreshes", c.dram_refreshes},
-                                      {"row_misses", c.row_misses},
-                                      {"stall_a", c.stall_a},
-                                      {"stall_b", c.stall_b},
-                                      {"stall_drain", c.stall_drain},
-                                      {"stall_load", c.stall_load},
-                                      {"stall_store", c.stall_store},
-                                      {"stall_send", c.stall_send},
-                                      {"noc_flits", c.noc_flits},
-                                      {"lane_cycles", c.lane_cycles}})
-                              : Json()},
+             {"counters", timed ? Json({{"mac_cycles", c.mac_cycles},
+                                        {"dram_reads", c.dram_reads},
+                                        {"dram_writes", c.dram_writes},
+                                        {"dram_activates", c.dram_activates},
+                                        {"dram_refreshes", c.dram_refreshes},
+                                        {"row_misses", c.row_misses},
+                                        {"stall_a", c.stall_a},
+                                        {"stall_b", c.stall_b},
+                                        {"stall_drain", c.stall_drain},
+                                        {"stall_load", c.stall_load},
+                                        {"stall_store", c.stall_store},
+                                        {"stall_send", c.stall_send},
+                                        {"noc_flits", c.noc_flits},
+                                        {"lane_cycles", c.lane_cycles}})
+                                : Json()},
              {"layers", Layers(program, variant, report.last)}});
   return report.mismatch ? static_cast<int>(ExitStatus::kCheckFailed) : 0;
 }
@@ -206,7 +264,10 @@ const Command kTrain(
     50, "train", "Train a network and compare every tensor with the golden model",
     "  vaultrain train nano mlp --steps 20\n"
     "  vaultrain train nano mlp --data mnist --steps 200 --batch 32 --json t.json\n"
-    "  vaultrain train my.toml net.onnx --engine golden --epochs 3",
+    "  vaultrain train my.toml net.onnx --engine golden --epochs 3\n"
+    "  vaultrain train nano mlp --checkpoint mlp.ckpt --every 20\n"
+    "  vaultrain train nano mlp --checkpoint mlp.ckpt --every 20 --resume mlp.ckpt\n"
+    "  vaultrain train nano mlp --export trained.onnx",
     [](CLI::App& app) -> std::function<int()> {
       auto options = std::make_shared<TrainOptions>();
       AddOptions(app, *options);

@@ -101,6 +101,11 @@ TrainTest ReadIdx(const fs::path& directory) {
 
 TrainTest LoadData(const std::optional<fs::path>& data_directory, const std::string& data_set,
                    int64_t features, int64_t classes) {
+  if (data_set == "text") {
+    RefuseInput(
+        "data_set \"text\": sequences need a recurrent network, and none can be trained yet; "
+        "accepted: digits, cifar");
+  }
   TrainTest data;
   if (data_directory && HasNpy(*data_directory)) {
     data = ReadNpy(*data_directory);
@@ -130,6 +135,14 @@ TrainTest LoadData(const std::optional<fs::path>& data_directory, const std::str
     }
   }
   return data;
+}
+
+Digest DatasetDigest(const Dataset& data) {
+  auto sha = [](const std::vector<uint8_t>& bytes) {
+    return ToHex(Sha256({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
+  };
+  return Sha256(fmt::format("{} {} {} {} {}", data.channels, data.rows, data.cols, sha(data.pixels),
+                            sha(data.labels)));
 }
 
 void NormaliseSample(const Dataset& data, int64_t sample, const Recipe& recipe,

@@ -8,6 +8,7 @@
 
 #include <set>
 #include <thread>
+#include <utility>
 
 #include "vaultrain/output.h"
 
@@ -16,15 +17,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Pending {
+struct PendingWork {
   std::mutex mutex;
   std::set<fs::path> half_written;
   std::set<pid_t> groups;
+  bool deferred = false;  // an InterruptRequest lives
+  int requested = 0;      // signal that it has not answered
 };
 
 // Never destroyed: the watcher outlives main.
-Pending& GetPending() {
-  static Pending* pending = new Pending;
+PendingWork& GetPending() {
+  static PendingWork* pending = new PendingWork;
   return *pending;
 }
 
@@ -35,12 +38,9 @@ void OnSignal(int signal) {
   [[maybe_unused]] ssize_t written = write(signal_pipe[1], &byte, 1);
 }
 
-void Watch() {
-  unsigned char signal = 0;
-  while (read(signal_pipe[0], &signal, 1) != 1) {
-  }
-  Pending& pending = GetPending();
-  pending.mutex.lock();
+// The caller holds the mutex and never gives it back.
+[[noreturn]] void End(int signal) {
+  PendingWork& pending = GetPending();
   for (pid_t group : pending.groups) kill(-group, SIGKILL);
   for (const fs::path& path : pending.half_written) {
     // A process that has just been ended may have put one more file down.
@@ -55,6 +55,22 @@ void Watch() {
   _exit(128 + signal);
 }
 
+void Watch() {
+  PendingWork& pending = GetPending();
+  for (;;) {
+    unsigned char signal = 0;
+    while (read(signal_pipe[0], &signal, 1) != 1) {
+    }
+    pending.mutex.lock();
+    if (!pending.deferred || pending.requested != 0) End(signal);
+    pending.requested = signal;
+    pending.mutex.unlock();
+    if (isatty(STDERR_FILENO) == 0) continue;
+    constexpr std::string_view kMessage = "\nstops after this step; once more: at once\n";
+    [[maybe_unused]] ssize_t written = write(STDERR_FILENO, kMessage.data(), kMessage.size());
+  }
+}
+
 }  // namespace
 
 std::mutex& InterruptMutex() { return GetPending().mutex; }
@@ -62,6 +78,29 @@ void AddHalfWritten(const fs::path& path) { GetPending().half_written.insert(pat
 void RemoveHalfWritten(const fs::path& path) { GetPending().half_written.erase(path); }
 void AddProcessGroup(pid_t group) { GetPending().groups.insert(group); }
 void RemoveProcessGroup(pid_t group) { GetPending().groups.erase(group); }
+
+InterruptRequest::InterruptRequest() {
+  std::lock_guard lock(InterruptMutex());
+  GetPending().deferred = true;
+}
+
+InterruptRequest::~InterruptRequest() {
+  InterruptMutex().lock();
+  if (GetPending().requested != 0) End(GetPending().requested);
+  GetPending().deferred = false;
+  InterruptMutex().unlock();
+}
+
+bool InterruptRequest::Pending() const {
+  std::lock_guard lock(InterruptMutex());
+  return GetPending().requested != 0;
+}
+
+int InterruptRequest::Answer() {
+  std::lock_guard lock(InterruptMutex());
+  const int signal = std::exchange(GetPending().requested, 0);
+  return signal == 0 ? 0 : 128 + signal;
+}
 
 void InstallInterruptHandler() {
   GetPending();

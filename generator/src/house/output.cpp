@@ -69,6 +69,17 @@ void WriteFile(const fs::path& path, std::string_view bytes) {
   RemoveHalfWritten(half);
 }
 
+void CheckWritable(const fs::path& path) {
+  const fs::path target = Normal(path);
+  if (fs::is_directory(target)) {
+    RefuseInput("{}: is a folder; accepted: the name of a file", path.string());
+  }
+  if (access(target.parent_path().c_str(), W_OK | X_OK) != 0) {
+    RefuseInput("{}: cannot be written: {}; accepted: a place with room and permission",
+                path.string(), std::strerror(errno));
+  }
+}
+
 std::string ReadFile(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
   std::error_code fault;

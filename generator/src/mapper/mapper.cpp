@@ -681,6 +681,8 @@ bool Mapper::TryMapOps(bool train, double budget, bool interleave,
                        std::vector<std::vector<Descriptor>>& programs) {
   resident_.clear();
   late_ = {};
+  explains_ = train && explanation_ != nullptr;
+  if (explains_) explanation_->jobs.assign(graph_.ops.size(), {});
   Scheduler scheduler(static_cast<uint32_t>(v_.scratchpad.kib * 1024), static_cast<uint32_t>(word_),
                       v_.sequencer.queue, grid_.places);
   s_ = &scheduler;
@@ -776,6 +778,7 @@ Program Mapper::Map(const std::string& network) {
   for (const NodeProgram& node : program_.streams.back().nodes) {
     for (const Descriptor& d : node.descriptors) CountBytes(d);
   }
+  ExplainJobs(program_.streams.back());
   for (size_t i = 0; i < program_.jobs.size(); ++i) {
     program_.jobs[i].data_flow =
         data_flow_[i].empty() ? "rows through the vector unit" : data_flow_[i];
@@ -832,9 +835,12 @@ Program MapNetwork(const Variant& variant, const VaultDram& dram, const Training
           graph.file, layer.name, variant.name, variant.WordElements(), variant.array.cols);
     }
   }
-  const Partition partition = options.partition
-                                  ? CheckedPartition(variant, graph, *options.partition)
-                                  : ChoosePartition(variant, dram, graph);
+  const Partition cheapest = ChoosePartition(variant, dram, graph, options.explanation);
+  const Partition partition =
+      options.partition ? CheckedPartition(variant, graph, *options.partition) : cheapest;
+  if (options.partition && options.explanation != nullptr) {
+    options.explanation->partition_reason = "as asked for";
+  }
   return Mapper(variant, dram, graph, recipe, options, partition).Map(network);
 }
 

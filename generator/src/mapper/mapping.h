@@ -7,7 +7,8 @@
 // mapper.cpp places tensors and maps the operations in order; tiles.cpp maps a matrix product onto
 // one node; partition.cpp maps one onto all nodes of a mesh; windows.cpp (with taps.cpp) and
 // pools.cpp map convolutions and pooling onto either, normalise.cpp, recurrent.cpp and elements.cpp
-// the other layers, optimiser.cpp the steps of optimisers that keep state.
+// the other layers, optimiser.cpp the steps of optimisers that keep state,
+// explain.cpp what was decided and why.
 
 #ifndef VAULTRAIN_SRC_MAPPER_MAPPING_H_
 #define VAULTRAIN_SRC_MAPPER_MAPPING_H_
@@ -23,6 +24,7 @@
 #include <vector>
 
 #include "mapper/schedule.h"
+#include "vaultrain/explain.h"
 #include "vaultrain/lane_program.h"
 #include "vaultrain/mapper.h"
 
@@ -60,7 +62,6 @@ struct Tiling {
   int64_t mt = 0, nt = 0;
   bool a_stays = true;
   bool streams_whole = false;  // the streaming operand is so small that all of it stays, too
-  double cycles = std::numeric_limits<double>::infinity();
 };
 
 // How the samples of a node lie in memory as rows of channels: group, y, x, sample of the group.
@@ -130,9 +131,10 @@ struct Grid {
 bool Suits(const Variant& variant, const TrainingGraph& graph, Partition partition);
 // Throws Error(kUnusableInput) if the batch cannot be cut so.
 Partition CheckedPartition(const Variant& variant, const TrainingGraph& graph, Partition partition);
-// The partition with the fewest cycles by a model of array, pins and links.
-Partition ChoosePartition(const Variant& variant, const VaultDram& dram,
-                          const TrainingGraph& graph);
+// The partition with the fewest cycles by a model of array, pins and links; what it weighs goes
+// into the explanation, if there is one.
+Partition ChoosePartition(const Variant& variant, const VaultDram& dram, const TrainingGraph& graph,
+                          Explanation* explanation);
 
 Grid MakeGrid(Partition partition, int columns, int rows);
 
@@ -240,6 +242,7 @@ class Mapper {
         recipe_(recipe),
         keep_gradients_(options.keep_gradients),
         partition_(partition),
+        explanation_(options.explanation),
         grid_(MakeGrid(partition, variant.mesh.x, variant.mesh.y)),
         local_batch_(graph.batch / grid_.batch.parts),
         graph_(graph),
@@ -398,6 +401,12 @@ class Mapper {
   }
 
   Tiling ChooseTiling(const Gemm& gemm, double budget) const;
+
+  // ---- explain.cpp
+
+  void ExplainJobs(const ProgramStream& stream);
+  void ExplainProduct(const Gemm& g, std::vector<TilingChoice> fit, int64_t too_large) const;
+
   int64_t Granularity(const ProgramTensor& t) const { return kAccess / BytesOf(t); }
   // Words from one row to the next of an operand tile.
   int64_t OperandPitch(const Operand2D& operand, int64_t k) const;
@@ -428,6 +437,7 @@ class Mapper {
   const Recipe& recipe_;
   const bool keep_gradients_;
   const Partition partition_;
+  Explanation* const explanation_;
   const Grid grid_;
   const int64_t local_batch_;  // samples of a node
   const TrainingGraph& graph_;
@@ -437,6 +447,7 @@ class Mapper {
   const uint64_t vault_bytes_;
   const int64_t beat_;
   Scheduler* s_ = nullptr;  // of the stream at hand
+  bool explains_ = false;   // of the stream at hand what is decided is written down
   Late late_;
   std::vector<LayerPlan> plan_;
   // Tensors as a node has them, at the same address in every vault.

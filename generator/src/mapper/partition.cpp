@@ -105,56 +105,77 @@ Partition CheckedPartition(const Variant& variant, const TrainingGraph& graph,
   return partition;
 }
 
+namespace {
+
 // Cycles of a step, layer by layer and phase by phase the slowest of array, pins and links of a
-// node. A link takes a payload a cycle; pins give 92 % of their beats.
-Partition ChoosePartition(const Variant& variant, const VaultDram& dram,
-                          const TrainingGraph& graph) {
-  if (variant.vaults == 1) return Partition::kBatch;
+// node. A link takes a payload a cycle; pins give kPinShare of their beats.
+PartitionChoice Weigh(const Variant& variant, const VaultDram& dram, const TrainingGraph& graph,
+                      Partition partition) {
+  const double link = variant.mesh.link_bits / 8.0;
+  const double pins = kPinShare * dram.geometry.data_bits / 8.0;
+  const double operand = variant.OperandBits() / 8.0;
+  const Grid grid = MakeGrid(partition, variant.mesh.x, variant.mesh.y);
+  const double batch_parts = grid.batch.parts;
+  const double output_parts = grid.outputs.parts;
+  const double samples = static_cast<double>(graph.batch) / batch_parts;
+  PartitionChoice choice;
+  choice.partition = partition;
+  bool split = true;
+  for (size_t l = 0; l < graph.layers.size(); ++l) {
+    const TrainingLayer& layer = graph.layers[l];
+    split = split && Splits(layer.out, grid.outputs.parts);
+    const double in = static_cast<double>(layer.in);
+    const double out = static_cast<double>(layer.out) / (split ? output_parts : 1);
+    const double array = samples * in * out / variant.MacsPerCycle();
+    const double weights = in * out;  // of a node's outputs
+    const double others = (batch_parts - 1) / batch_parts;
+    const double rows_come = split ? (output_parts - 1) / output_parts : 0;
+    auto add = [&](Phase phase, double pin_bytes, double link_bytes) {
+      choice.phases.push_back({layer.name, phase, {array, pin_bytes / pins, link_bytes / link, 0}});
+      choice.cycles += choice.phases.back().cycles.Slowest();
+    };
+    add(Phase::kFeedForward,
+        weights * 4 / batch_parts + samples * (in + out * output_parts) * operand,
+        weights * operand * others +
+            samples * static_cast<double>(layer.out) * operand * rows_come);
+    if (l > 0) {
+      add(Phase::kBackPropagation, weights * 4 / batch_parts,
+          weights * operand * others + samples * in * 4 * rows_come);
+    }
+    add(Phase::kWeightUpdate, weights * 8 / batch_parts + samples * (in + out) * operand,
+        batch_parts > 1 ? weights * 4 : 0);
+  }
+  return choice;
+}
+
+}  // namespace
+
+Partition ChoosePartition(const Variant& variant, const VaultDram& dram, const TrainingGraph& graph,
+                          Explanation* explanation) {
+  auto decide = [explanation](Partition partition, const char* reason) {
+    if (explanation != nullptr) explanation->partition_reason = reason;
+    return partition;
+  };
+  if (variant.vaults == 1) return decide(Partition::kBatch, "one node does all");
   // Convolutions are not split, so that another partition would have nodes do the same work.
   const bool images = std::any_of(graph.layers.begin(), graph.layers.end(),
                                   [](const TrainingLayer& layer) { return !layer.IsFlat(); });
-  if (images && Suits(variant, graph, Partition::kBatch)) return Partition::kBatch;
-  const double link = variant.mesh.link_bits / 8.0;
-  const double pins = 0.92 * dram.geometry.data_bits / 8.0;
-  const double operand = variant.OperandBits() / 8.0;
+  if (images && Suits(variant, graph, Partition::kBatch)) {
+    return decide(Partition::kBatch,
+                  "convolutions are not split: in every other partition nodes do the same work");
+  }
   Partition best = Partition::kOutputs;
   double fewest = std::numeric_limits<double>::infinity();
   for (Partition partition : kPartitions) {
     if (!Suits(variant, graph, partition)) continue;
-    const Grid grid = MakeGrid(partition, variant.mesh.x, variant.mesh.y);
-    const double batch_parts = grid.batch.parts;
-    const double output_parts = grid.outputs.parts;
-    const double samples = static_cast<double>(graph.batch) / batch_parts;
-    double cycles = 0;
-    bool split = true;
-    for (size_t l = 0; l < graph.layers.size(); ++l) {
-      const TrainingLayer& layer = graph.layers[l];
-      split = split && Splits(layer.out, grid.outputs.parts);
-      const double in = static_cast<double>(layer.in);
-      const double out = static_cast<double>(layer.out) / (split ? output_parts : 1);
-      const double array = samples * in * out / variant.MacsPerCycle();
-      const double weights = in * out;  // of a node's outputs
-      const double others = (batch_parts - 1) / batch_parts;
-      const double rows_come = split ? (output_parts - 1) / output_parts : 0;
-      const double ff_link = weights * operand * others +
-                             samples * static_cast<double>(layer.out) * operand * rows_come;
-      const double ff_pins =
-          weights * 4 / batch_parts + samples * (in + out * output_parts) * operand;
-      cycles += std::max({array, ff_link / link, ff_pins / pins});
-      if (l > 0) {
-        const double bp_link = weights * operand * others + samples * in * 4 * rows_come;
-        cycles += std::max({array, bp_link / link, weights * 4 / batch_parts / pins});
-      }
-      const double up_link = batch_parts > 1 ? weights * 4 : 0;
-      const double up_pins = weights * 8 / batch_parts + samples * (in + out) * operand;
-      cycles += std::max({array, up_link / link, up_pins / pins});
-    }
-    if (cycles < fewest) {
-      fewest = cycles;
+    PartitionChoice choice = Weigh(variant, dram, graph, partition);
+    if (choice.cycles < fewest) {
+      fewest = choice.cycles;
       best = partition;
     }
+    if (explanation != nullptr) explanation->partitions.push_back(std::move(choice));
   }
-  return best;
+  return decide(best, "the fewest cycles of those that the batch suits");
 }
 
 std::string Mapper::PartitionText() const {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "mapper/mapping.h"
 #include "vaultrain/error.h"
@@ -17,15 +18,15 @@ using isa::Opcode;
 
 // ---- tiling
 
-// The cheapest cut by a small model: memory and array work at the same time, memory at 92 % of its
-// pins; the array waits for the first tile's loads, and the last store waits for the array.
+// The cheapest cut by a small model: memory and array work at the same time, memory at kPinShare of
+// its pins; the array waits for the first tile's loads, and the last store waits for the array.
 Tiling Mapper::ChooseTiling(const Gemm& g, double budget) const {
   const ProgramTensor& out = local_[g.out];
   const int64_t cols = v_.array.cols;
   const int64_t capacity = static_cast<int64_t>(budget * v_.scratchpad.kib * 1024);
   const int64_t a_pitch = OperandPitch(g.a, g.k);
   const int64_t b_pitch = OperandPitch(g.b, g.k);
-  const double beats = 1.0 / (0.92 * static_cast<double>(beat_));
+  const double beats = 1.0 / (kPinShare * static_cast<double>(beat_));
 
   // Chunk sizes that keep rows of memory on access boundaries.
   auto sizes = [](int64_t whole, int64_t step, int64_t most) {
@@ -56,6 +57,9 @@ Tiling Mapper::ChooseTiling(const Gemm& g, double budget) const {
   };
 
   Tiling best;
+  double least = std::numeric_limits<double>::infinity();
+  std::vector<TilingChoice> weighed;
+  int64_t too_large = 0;
   for (bool a_stays : {true, false}) {
     for (int64_t mt :
          sizes(g.m, std::max<int64_t>(m_step(a_stays), g.m > 64 ? 8 : 1), v_.AccHalfDepth())) {
@@ -80,7 +84,10 @@ Tiling Mapper::ChooseTiling(const Gemm& g, double budget) const {
         const int64_t n_tiles = CeilDiv(g.n, nt);
         const int64_t tiles = m_tiles * n_tiles;
         const int64_t held = stays + streams * std::min<int64_t>(tiles, 3);
-        if (held > capacity) continue;
+        if (held > capacity) {
+          ++too_large;
+          continue;
+        }
         // Bytes in memory: fp32 sources are twice as long as the operands they become.
         auto source = [&](const Operand2D& o, int64_t bytes) {
           return Converts(local_[o.tensor]) ? 2 * bytes : bytes;
@@ -94,24 +101,34 @@ Tiling Mapper::ChooseTiling(const Gemm& g, double budget) const {
             static_cast<double>(g.m * OutPitch(out, g.n)) * (g.in_place ? 2 : 1);
         // A tile of B is loaded in Cols cycles and a little, while the last one is streamed
         // against.
-        const double tile_compute =
+        TilingChoice choice;
+        choice.rows = mt;
+        choice.cols = nt;
+        choice.streams_whole = streams_whole;
+        choice.tile =
             static_cast<double>(KWords(g.k) * CeilDiv(nt, cols) * std::max<int64_t>(mt, cols + 2)) +
             60;
-        const double compute = tile_compute * static_cast<double>(tiles);
+        choice.compute = choice.tile * static_cast<double>(tiles);
         const double descriptors = static_cast<double>(tiles * 5 * kAccess);
         // A row of a tile that is shorter than a row of memory opens pages for less.
         const double row_bytes = static_cast<double>(nt * BytesOf(out));
         const double scatter = n_tiles > 1 && g.in_place ? 1.0 + 64.0 / row_bytes : 1.0;
-        const double memory = (a_moves + b_moves + out_moves * scatter + descriptors) * beats;
-        const double first_loads =
+        choice.transfers = (a_moves + b_moves + out_moves * scatter + descriptors) * beats;
+        choice.first_loads =
             static_cast<double>(stays + streams - (g.in_place ? 0 : out_bytes)) * beats;
-        const double last_store = static_cast<double>(out_bytes) * beats;
-        const double cycles =
-            std::max(memory - last_store + tile_compute, first_loads + compute) + last_store;
-        if (cycles < best.cycles) best = {mt, nt, a_stays, streams_whole, cycles};
+        choice.last_store = static_cast<double>(out_bytes) * beats;
+        if (explains_) {
+          choice.stays = local_[(a_stays ? g.a : g.b).tensor].name;
+          weighed.push_back(choice);
+        }
+        if (choice.Cycles() < least) {
+          best = {mt, nt, a_stays, streams_whole};
+          least = choice.Cycles();
+        }
       }
     }
   }
+  if (explains_) ExplainProduct(g, std::move(weighed), too_large);
   return best;
 }
 

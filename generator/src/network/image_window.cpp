@@ -4,6 +4,7 @@
 #include "network/image_window.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "vaultrain/error.h"
 #include "vaultrain/text.h"
@@ -134,20 +135,63 @@ TapRange TapsInside(int64_t position, int64_t size, int64_t kernel, int64_t stri
   return {std::min(first, kernel), std::max(std::min(last, kernel), std::min(first, kernel))};
 }
 
+namespace {
+
+// Sum over i = 0 .. n-1 of floor((a * i + b) / m); a and b are not negative.
+int64_t FloorSum(int64_t n, int64_t m, int64_t a, int64_t b) {
+  int64_t sum = 0;
+  while (n > 0) {
+    sum += n * (n - 1) / 2 * (a / m) + n * (b / m);
+    a %= m;
+    b %= m;
+    // The same points, counted by columns instead of by rows.
+    const int64_t most = a * n + b;
+    n = most / m;
+    b = most % m;
+    std::swap(a, m);
+  }
+  return sum;
+}
+
+// Pairs of a position and a tap, of so many each, with stride * position + dilation * tap <= limit.
+int64_t PairsUpTo(int64_t limit, int64_t positions, int64_t taps, int64_t stride,
+                  int64_t dilation) {
+  if (limit < 0) return 0;
+  const int64_t reached = std::min(positions, limit / stride + 1);  // with any tap
+  const int64_t rest = limit - dilation * (taps - 1);
+  const int64_t full = rest < 0 ? 0 : std::min(reached, rest / stride + 1);  // with all taps
+  const int64_t last = limit - stride * (reached - 1);
+  return full * taps + (reached - full) + FloorSum(reached - full, dilation, stride, last);
+}
+
+struct Line {
+  int64_t size, positions, kernel, stride, dilation, pad;
+};
+
+bool SomeSeeNothing(const Line& l) {
+  if ((l.positions - 1) * l.stride - l.pad >= l.size) return true;
+  if (l.pad > l.dilation * (l.kernel - 1)) return true;
+  // Taps further apart than the image is large may straddle it.
+  for (int64_t i = 0; l.dilation > l.size && i < l.positions && i * l.stride < l.pad; ++i) {
+    const TapRange taps = TapsInside(i, l.size, l.kernel, l.stride, l.dilation, l.pad);
+    if (taps.first == taps.last) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+// In steps of the logarithm of the sizes, which may be those of the largest images.
 TapCount CountTaps(const Image& from, const Image& to, const Window& w) {
   TapCount count;
-  int64_t of_axis[2] = {0, 0};
-  for (int axis = 0; axis < 2; ++axis) {
-    const int64_t positions = axis == 0 ? to.height : to.width;
-    for (int64_t i = 0; i < positions; ++i) {
-      const TapRange taps =
-          axis == 0 ? TapsInside(i, from.height, w.kernel_h, w.stride_h, w.dilation_h, w.pad_top)
-                    : TapsInside(i, from.width, w.kernel_w, w.stride_w, w.dilation_w, w.pad_left);
-      count.some_see_nothing |= taps.first == taps.last;
-      of_axis[axis] += taps.last - taps.first;
-    }
+  count.all = 1;
+  for (const Line& l :
+       {Line{from.height, to.height, w.kernel_h, w.stride_h, w.dilation_h, w.pad_top},
+        Line{from.width, to.width, w.kernel_w, w.stride_w, w.dilation_w, w.pad_left}}) {
+    count.some_see_nothing |= SomeSeeNothing(l);
+    count.all *= PairsUpTo(l.pad + l.size - 1, l.positions, l.kernel, l.stride, l.dilation) -
+                 PairsUpTo(l.pad - 1, l.positions, l.kernel, l.stride, l.dilation);
   }
-  count.all = of_axis[0] * of_axis[1];
   return count;
 }
 

@@ -34,9 +34,10 @@ std::vector<RecipeKey> MakeKeys() {
        "digits",
        0,
        0,
-       {"digits", "cifar"},
+       {"digits", "cifar", "text"},
        "digits: the IDX files in --data, or handwritten-like digits that we draw; cifar: CIFAR-10 "
-       "in --data, or such digits in colour",
+       "in --data, or such digits in colour; text: characters of input.txt in --data, or of "
+       "sentences that we write",
        &Recipe::data_set},
       {"loss",
        kChoice,

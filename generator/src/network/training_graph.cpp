@@ -56,7 +56,9 @@ class Differentiator {
     }
     name += suffix;
     std::string unique = name;
-    for (int i = 2; !layer_names_.insert(unique).second; ++i) {
+    // The numbers before were found taken.
+    int& i = next_number_.try_emplace(name, 2).first->second;
+    for (; !layer_names_.insert(unique).second; ++i) {
       unique = fmt::format("{}_{}", name, i);
     }
     return unique;
@@ -335,9 +337,9 @@ class Differentiator {
     const bool whole = output.uses == 1 && (mask != nullptr || !layer.relu);
     if (mask != nullptr) *mask = whole && layer.relu;
     output.masked = whole;
-    const std::string name = whole ? layer.name + ".dZ"
-                                   : fmt::format("{}.dZ.{}.{}", layer.name, by.name,
-                                                 output.gradients.size());
+    const std::string name =
+        whole ? layer.name + ".dZ"
+              : fmt::format("{}.dZ.{}.{}", layer.name, by.name, output.gradients.size());
     const int made = AddGradient(name, TensorAt(output.tensor).image);
     output.gradients.push_back(made);
     return made;
@@ -505,6 +507,7 @@ class Differentiator {
   TrainingGraph result_;
   std::vector<Output> outputs_;  // of found_.layers
   std::set<std::string> layer_names_;
+  std::map<std::string, int> next_number_;  // of layers of one name
 };
 
 }  // namespace

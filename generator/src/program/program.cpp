@@ -3,20 +3,10 @@
 
 #include "vaultrain/program.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-#include <zlib.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <iterator>
-#include <memory>
-#include <span>
 #include <stdexcept>
-#include <utility>
 
+#include "program/sealed_file.h"
 #include "vaultrain/error.h"
 
 namespace vaultrain {
@@ -24,42 +14,12 @@ namespace {
 
 using nlohmann::json;
 
-constexpr char kMagic[] = {'V', 'T', 'P', 'R', 'O', 'G', '\r', '\n'};
-constexpr uint32_t kVersion = 3;
-
-// Offsets in the header.
-constexpr size_t kVersionAt = 8;
-constexpr size_t kCrcAt = 12;
-constexpr size_t kSizeAt = 16;
-constexpr size_t kDigestAt = 24;
-constexpr size_t kZerosAt = 56;
-constexpr size_t kHeaderBytes = 64;
+constexpr SealedKind kKind = {"VTPROG\r\n", 3, "program"};
 
 // Names in the file; the index is the enumerator.
 constexpr const char* kFormatNames[] = {"bf16", "fp32", "u16"};
 constexpr const char* kRoleNames[] = {"input",  "label",    "constant", "weight", "activation",
                                       "logits", "gradient", "loss",     "state"};
-
-uint32_t Crc32(std::span<const uint8_t> bytes) {
-  uLong crc = crc32_z(0, Z_NULL, 0);
-  return static_cast<uint32_t>(crc32_z(crc, bytes.data(), bytes.size()));
-}
-
-template <typename T>
-void PutLittle(std::span<uint8_t> header, size_t at, T value) {
-  for (size_t i = 0; i < sizeof(T); ++i) header[at + i] = static_cast<uint8_t>(value >> (8 * i));
-}
-
-template <typename T>
-T GetLittle(std::span<const uint8_t> header, size_t at) {
-  T value = 0;
-  for (size_t i = 0; i < sizeof(T); ++i) value |= static_cast<T>(T{header[at + i]} << (8 * i));
-  return value;
-}
-
-json Binary(std::span<const uint8_t> bytes) {
-  return json::binary(std::vector<uint8_t>(bytes.begin(), bytes.end()));
-}
 
 json ToJson(const Program& program) {
   json tensors = json::array();
@@ -84,7 +44,8 @@ json ToJson(const Program& program) {
   for (const ProgramStream& s : program.streams) {
     json nodes = json::array();
     for (const NodeProgram& node : s.nodes) {
-      nodes.push_back({{"address", node.address}, {"descriptors", Binary(DescriptorBytes(node))}});
+      nodes.push_back(
+          {{"address", node.address}, {"descriptors", json::binary(DescriptorBytes(node))}});
     }
     streams.push_back({{"name", s.name}, {"nodes", std::move(nodes)}});
   }
@@ -100,7 +61,7 @@ json ToJson(const Program& program) {
   }
   json image = json::array();
   for (const ProgramSegment& s : program.image) {
-    image.push_back({{"address", s.address}, {"bytes", Binary(s.bytes)}});
+    image.push_back({{"address", s.address}, {"bytes", json::binary(s.bytes)}});
   }
   return {{"variant_digest", Binary(program.variant_digest)},
           {"variant", program.variant},
@@ -118,80 +79,10 @@ json ToJson(const Program& program) {
           {"recipe", program.recipe}};
 }
 
-// Reads the fields of one map; every refusal names the file and the field.
-class Map {
- public:
-  Map(const std::string& file, std::string where, const json& value)
-      : file_(file), where_(std::move(where)), map_(value) {
-    if (!map_.is_object()) RefuseInput("{}: {} is not a map", file_, where_);
-  }
-
-  const json& Any(const char* key) {
-    const auto entry = map_.find(key);
-    if (entry == map_.end()) RefuseInput("{}: {} lacks '{}'", file_, where_, key);
-    ++taken_;
-    return *entry;
-  }
-
-  std::string Text(const char* key) {
-    const json& value = Any(key);
-    if (!value.is_string()) Refuse(key, "text");
-    return value.get<std::string>();
-  }
-
-  const std::vector<uint8_t>& Bytes(const char* key) {
-    const json& value = Any(key);
-    if (!value.is_binary()) Refuse(key, "bytes");
-    return value.get_binary();
-  }
-
-  const json& List(const char* key) {
-    const json& value = Any(key);
-    if (!value.is_array()) Refuse(key, "a list");
-    return value;
-  }
-
-  // An integer that T holds and that is not below `least`.
-  template <typename T>
-  T Integer(const char* key, T least = 0) {
-    const json& value = Any(key);
-    if (!value.is_number_integer()) Refuse(key, "an integer");
-    const bool fits = value.is_number_unsigned() ? std::in_range<T>(value.get<uint64_t>())
-                                                 : std::in_range<T>(value.get<int64_t>());
-    if (!fits || value.get<T>() < least) Refuse(key, "an integer in range");
-    return value.get<T>();
-  }
-
-  template <typename Enum, size_t kCount>
-  Enum Choice(const char* key, const char* const (&names)[kCount]) {
-    const std::string text = Text(key);
-    const auto name = std::find(std::begin(names), std::end(names), text);
-    if (name == std::end(names)) Refuse(key, "one of its names");
-    return static_cast<Enum>(name - std::begin(names));
-  }
-
-  // To be called when all fields were read.
-  void Close() const {
-    if (map_.size() != taken_) RefuseInput("{}: {} has an unknown field", file_, where_);
-  }
-
-  [[noreturn]] void Refuse(const char* key, const char* expected) const {
-    RefuseInput("{}: '{}' in {} is not {}", file_, key, where_, expected);
-  }
-
- private:
-  const std::string& file_;
-  std::string where_;
-  const json& map_;
-  size_t taken_ = 0;
-};
-
 Program FromJson(const std::string& file, const json& body) {
   Program program;
-  Map map(file, "the program", body);
-  const std::vector<uint8_t>& digest = map.Bytes("variant_digest");
-  if (digest.size() != program.variant_digest.size()) map.Refuse("variant_digest", "32 bytes");
-  std::copy(digest.begin(), digest.end(), program.variant_digest.begin());
+  SealedMap map(file, "the program", body);
+  program.variant_digest = map.Sha("variant_digest");
   program.variant = map.Text("variant");
   program.network = map.Text("network");
   program.partition = map.Text("partition");
@@ -201,7 +92,7 @@ Program FromJson(const std::string& file, const json& body) {
   program.macs_needed = map.Integer<uint64_t>("macs_needed");
   program.bound_bytes = map.Integer<uint64_t>("bound_bytes");
   for (const json& entry : map.List("tensors")) {
-    Map from(file, fmt::format("tensor {}", program.tensors.size()), entry);
+    SealedMap from(file, fmt::format("tensor {}", program.tensors.size()), entry);
     ProgramTensor& tensor = program.tensors.emplace_back();
     tensor.name = from.Text("name");
     tensor.tensor = from.Text("tensor");
@@ -226,12 +117,12 @@ Program FromJson(const std::string& file, const json& body) {
     from.Close();
   }
   for (const json& entry : map.List("streams")) {
-    Map from(file, fmt::format("stream {}", program.streams.size()), entry);
+    SealedMap from(file, fmt::format("stream {}", program.streams.size()), entry);
     ProgramStream& stream = program.streams.emplace_back();
     stream.name = from.Text("name");
     for (const json& node_entry : from.List("nodes")) {
-      Map node_from(file, fmt::format("node {} of stream {}", stream.nodes.size(), stream.name),
-                    node_entry);
+      SealedMap node_from(
+          file, fmt::format("node {} of stream {}", stream.nodes.size(), stream.name), node_entry);
       NodeProgram& node = stream.nodes.emplace_back();
       node.address = node_from.Integer<uint64_t>("address");
       const std::vector<uint8_t>& bytes = node_from.Bytes("descriptors");
@@ -248,7 +139,7 @@ Program FromJson(const std::string& file, const json& body) {
     from.Close();
   }
   for (const json& entry : map.List("jobs")) {
-    Map from(file, fmt::format("job {}", program.jobs.size()), entry);
+    SealedMap from(file, fmt::format("job {}", program.jobs.size()), entry);
     ProgramJob& job = program.jobs.emplace_back();
     job.tag = from.Integer<int>("tag");
     if (job.tag >= isa::kTags) from.Refuse("tag", "below 64");
@@ -261,7 +152,7 @@ Program FromJson(const std::string& file, const json& body) {
     from.Close();
   }
   for (const json& entry : map.List("image")) {
-    Map from(file, fmt::format("segment {} of the image", program.image.size()), entry);
+    SealedMap from(file, fmt::format("segment {} of the image", program.image.size()), entry);
     ProgramSegment& segment = program.image.emplace_back();
     segment.address = from.Integer<uint64_t>("address");
     segment.bytes = from.Bytes("bytes");
@@ -270,65 +161,6 @@ Program FromJson(const std::string& file, const json& body) {
   program.recipe = map.Any("recipe");
   map.Close();
   return program;
-}
-
-// Closes and removes the file unless it was renamed to what it shall be.
-class TemporaryFile {
- public:
-  explicit TemporaryFile(const std::string& path)
-      : target_(path), path_(fmt::format("{}.{}.partial", path, getpid())) {
-    fd_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd_ < 0) Fail();
-  }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-  ~TemporaryFile() {
-    if (fd_ >= 0) {
-      close(fd_);
-      unlink(path_.c_str());
-    }
-  }
-
-  void Write(std::span<const uint8_t> bytes) {
-    while (!bytes.empty()) {
-      const ssize_t written = write(fd_, bytes.data(), bytes.size());
-      if (written < 0 && errno == EINTR) continue;
-      if (written <= 0) Fail();
-      bytes = bytes.subspan(static_cast<size_t>(written));
-    }
-  }
-
-  void Commit() {
-    if (fsync(fd_) != 0 || std::rename(path_.c_str(), target_.c_str()) != 0) Fail();
-    close(fd_);
-    fd_ = -1;
-  }
-
- private:
-  [[noreturn]] void Fail() const {
-    RefuseInput("{}: cannot be written: {}", target_, std::strerror(errno));
-  }
-
-  std::string target_;
-  std::string path_;
-  int fd_ = -1;
-};
-
-std::vector<uint8_t> ReadAll(const std::string& path) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
-                                                             &std::fclose);
-  std::vector<uint8_t> bytes;
-  size_t got = file ? 1 : 0;
-  while (got > 0) {
-    const size_t size = bytes.size();
-    bytes.resize(size + (size_t{1} << 16));
-    got = std::fread(bytes.data() + size, 1, bytes.size() - size, file.get());
-    bytes.resize(size + got);
-  }
-  if (!file || std::ferror(file.get())) {
-    RefuseInput("{}: cannot be read: {}", path, std::strerror(errno));
-  }
-  return bytes;
 }
 
 template <typename T>
@@ -361,64 +193,21 @@ const ProgramStream& Program::Stream(const std::string& name) const {
 }
 
 void WriteProgram(const std::string& path, const Program& program) {
-  const std::vector<uint8_t> body = json::to_cbor(ToJson(program));
-  std::array<uint8_t, kHeaderBytes> header{};
-  std::copy(std::begin(kMagic), std::end(kMagic), header.begin());
-  PutLittle(header, kVersionAt, kVersion);
-  PutLittle(header, kCrcAt, Crc32(body));
-  PutLittle(header, kSizeAt, uint64_t{body.size()});
-  std::copy(program.variant_digest.begin(), program.variant_digest.end(),
-            header.begin() + kDigestAt);
-  TemporaryFile file(path);
-  file.Write(header);
-  file.Write(body);
-  file.Commit();
+  WriteSealed(path, kKind, program.variant_digest, ToJson(program));
 }
 
 Program ReadProgram(const std::string& path, const Digest* expected_variant) {
-  const std::vector<uint8_t> bytes = ReadAll(path);
-  const size_t magic_bytes = std::min(bytes.size(), sizeof(kMagic));
-  if (bytes.empty() || !std::equal(bytes.begin(), bytes.begin() + magic_bytes, kMagic)) {
-    RefuseInput("{}: not a program file: it does not start with the magic VTPROG", path);
-  }
-  if (bytes.size() < kHeaderBytes) {
-    RefuseInput("{}: truncated: {} bytes of a header of {}", path, bytes.size(), kHeaderBytes);
-  }
-  const std::span<const uint8_t> header(bytes.data(), kHeaderBytes);
-  const std::span<const uint8_t> body(bytes.data() + kHeaderBytes, bytes.size() - kHeaderBytes);
-  const uint32_t version = GetLittle<uint32_t>(header, kVersionAt);
-  if (version != kVersion) {
-    RefuseInput("{}: program format version {}; this release reads version {}", path, version,
-                kVersion);
-  }
-  const uint64_t size = GetLittle<uint64_t>(header, kSizeAt);
-  if (body.size() != size) {
-    RefuseInput("{}: {}: {} bytes follow the header, which says {}", path,
-                body.size() < size ? "truncated" : "too long", body.size(), size);
-  }
-  const uint32_t crc = GetLittle<uint32_t>(header, kCrcAt);
-  if (Crc32(body) != crc) {
-    RefuseInput("{}: damaged: its CRC-32 is {:08x}, the header says {:08x}", path, Crc32(body),
-                crc);
-  }
-  if (std::any_of(header.begin() + kZerosAt, header.end(), [](uint8_t b) { return b != 0; })) {
-    RefuseInput("{}: damaged: the last {} bytes of the header must be zero", path,
-                kHeaderBytes - kZerosAt);
-  }
-  Digest digest;
-  std::copy_n(header.begin() + kDigestAt, digest.size(), digest.begin());
-  if (expected_variant != nullptr && digest != *expected_variant) {
-    RefuseInput("{}: a program of the variant with digest {}; this variant has digest {}", path,
-                ToHex(digest), ToHex(*expected_variant));
-  }
-
-  const json map = json::from_cbor(body.begin(), body.end(), true, false);
-  if (map.is_discarded()) RefuseInput("{}: what follows the header is not CBOR", path);
-  Program program = FromJson(path, map);
-  if (program.variant_digest != digest) {
+  const Sealed sealed = ReadSealed(path, kKind, expected_variant);
+  Program program = FromJson(path, sealed.body);
+  if (program.variant_digest != sealed.variant) {
     RefuseInput("{}: damaged: header and program name different variant digests", path);
   }
   return program;
+}
+
+Digest ProgramDigest(const Program& program) {
+  const std::vector<uint8_t> body = json::to_cbor(ToJson(program));
+  return Sha256({reinterpret_cast<const char*>(body.data()), body.size()});
 }
 
 }  // namespace vaultrain

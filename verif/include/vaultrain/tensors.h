@@ -26,6 +26,12 @@ std::vector<uint8_t> EncodeTensor(const ProgramTensor& tensor, std::span<const f
 // Values [rows][cols] of a tensor's bytes.
 std::vector<float> DecodeTensor(const ProgramTensor& tensor, std::span<const uint8_t> bytes);
 
+// The values of a part as the dies hold them, [rows][cols], without what lies between them.
+std::vector<uint8_t> ReadValues(const ProgramTensor& tensor, Device& device);
+
+// Makes them what the part starts with; what lies between them stays.
+void LoadValues(const ProgramTensor& tensor, std::span<const uint8_t> values, Device& device);
+
 // The only tensor in a role, whole: its parts, and the rows and columns that they cover together.
 struct WholeTensor {
   std::vector<const ProgramTensor*> parts;

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+//
+// Where a value of the training graph comes from is asked of Differentiate itself: it gets the
+// graph with the number of every element for its value.
+
+#include "vaultrain/onnx_export.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include <bit>
+#include <cstring>
+
+#include "network/onnx_proto.h"
+#include "vaultrain/error.h"
+#include "vaultrain/graph.h"
+#include "vaultrain/text.h"
+#include "vaultrain/training_graph.h"
+
+namespace vaultrain {
+namespace {
+
+// Numbers below are the bits of finite floats.
+constexpr uint64_t kMaxNumbers = 0x7F800000;
+
+onnx::ModelProto Parsed(const std::string& bytes) {
+  onnx::ModelProto model;
+  if (!model.ParseFromString(bytes)) {
+    throw Error(ExitStatus::kInternal, "an ONNX file that was read cannot be read again");
+  }
+  return model;
+}
+
+template <typename List>
+auto* Named(List* list, const std::string& name) {
+  for (auto& entry : *list) {
+    if (entry.name() == name) return &entry;
+  }
+  return static_cast<decltype(&*list->begin())>(nullptr);
+}
+
+onnx::NodeProto* Maker(onnx::GraphProto* graph, const std::string& tensor) {
+  for (onnx::NodeProto& node : *graph->mutable_node()) {
+    if (node.output_size() > 0 && node.output(0) == tensor) return &node;
+  }
+  return nullptr;
+}
+
+// The name under which the file holds a parameter's values: an Identity gives them another one.
+std::string Held(onnx::GraphProto* graph, std::string name) {
+  while (Named(graph->mutable_initializer(), name) == nullptr) {
+    const onnx::NodeProto* node = Maker(graph, name);
+    if (node == nullptr || node->op_type() != "Identity") break;
+    name = node->input(0);
+  }
+  return name;
+}
+
+// What holds the values of that name; a graph input gets an initialiser.
+onnx::TensorProto* Holder(onnx::GraphProto* graph, const std::string& name,
+                          const std::vector<int64_t>& shape) {
+  if (onnx::TensorProto* found = Named(graph->mutable_initializer(), name)) return found;
+  if (onnx::NodeProto* node = Maker(graph, name)) return node->mutable_attribute(0)->mutable_t();
+  onnx::TensorProto* made = graph->add_initializer();
+  made->set_name(name);
+  made->set_data_type(onnx::TensorProto::FLOAT);
+  for (int64_t dim : shape) made->add_dims(dim);
+  return made;
+}
+
+}  // namespace
+
+OnnxExport::OnnxExport(std::string bytes, const std::string& file, int64_t batch)
+    : bytes_(std::move(bytes)) {
+  Graph graph = ParseOnnx(bytes_, file);
+  uint64_t numbers = 0;
+  std::map<uint64_t, const Tensor*> parameters;  // by the number of their first element
+  for (Tensor& tensor : graph.tensors) {
+    if (!tensor.is_parameter || tensor.type != ElementType::kFloat) continue;
+    parameters[numbers] = &tensor;
+    tensor.values.resize(static_cast<size_t>(Elements(tensor.shape)));
+    if (numbers + tensor.values.size() > kMaxNumbers) {
+      RefuseInput("{}: more than the {} parameters that can be exported", file, kMaxNumbers);
+    }
+    for (float& value : tensor.values) {
+      value = std::bit_cast<float>(static_cast<uint32_t>(numbers++));
+    }
+  }
+  const TrainingGraph trained = Differentiate(graph, batch);
+  onnx::ModelProto model = Parsed(bytes_);
+  std::map<std::string, std::string> claimed;  // what the file holds -> parameter
+  for (const TrainingTensor& tensor : trained.tensors) {
+    if (!tensor.is_parameter()) continue;
+    Source& source = sources_[tensor.name];
+    std::vector<bool> seen(tensor.start.size());
+    const auto first =
+        std::prev(parameters.upper_bound(std::bit_cast<uint32_t>(tensor.start.front())));
+    for (const float value : tensor.start) {
+      const uint64_t element = std::bit_cast<uint32_t>(value) - first->first;
+      if (element >= seen.size() || seen[element]) {
+        throw Error(ExitStatus::kInternal,
+                    fmt::format("{} is no rearrangement of one parameter", tensor.name));
+      }
+      seen[element] = true;
+      source.element.push_back(static_cast<uint32_t>(element));
+    }
+    source.name = Held(model.mutable_graph(), first->second->name);
+    const auto [other, is_first] = claimed.emplace(source.name, tensor.name);
+    if (!is_first) {
+      RefuseInput("{}: {} and {} both come from {}; accepted for --export: values of their own",
+                  file, other->second, tensor.name, Quote(source.name));
+    }
+  }
+}
+
+std::string OnnxExport::With(const std::map<std::string, std::vector<float>>& parameters) const {
+  onnx::ModelProto model = Parsed(bytes_);
+  const Graph graph = ParseOnnx(bytes_, "");
+  for (const auto& [parameter, source] : sources_) {
+    const auto values = parameters.find(parameter);
+    if (values == parameters.end() || values->second.size() != source.element.size()) {
+      throw Error(ExitStatus::kInternal, fmt::format("no values of {} to export", parameter));
+    }
+    std::vector<float> held(source.element.size());
+    for (size_t i = 0; i < held.size(); ++i) held[source.element[i]] = values->second[i];
+    std::vector<int64_t> shape;
+    for (const Tensor& tensor : graph.tensors) {
+      if (tensor.name == source.name) shape = tensor.shape;
+    }
+    onnx::TensorProto* holder = Holder(model.mutable_graph(), source.name, shape);
+    if (holder->float_data_size() > 0) {
+      holder->mutable_float_data()->Assign(held.begin(), held.end());
+    } else {
+      static_assert(std::endian::native == std::endian::little, "raw_data is little-endian");
+      holder->set_raw_data(held.data(), held.size() * sizeof(float));
+    }
+  }
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    model.SerializeToCodedStream(&coded);
+  }
+  return bytes;
+}
+
+}  // namespace vaultrain

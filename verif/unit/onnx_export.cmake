@@ -1,0 +1,5 @@
+vt_unit_test(NAME onnx_export)
+target_include_directories(onnx_export_test PRIVATE ${CMAKE_SOURCE_DIR}/generator/src)
+target_compile_definitions(onnx_export_test PRIVATE VT_PROGRAM="$<TARGET_FILE:vaultrain>")
+add_dependencies(onnx_export_test vaultrain)
+target_link_libraries(onnx_export_test PRIVATE GTest::gmock)
