@@ -143,12 +143,14 @@ TextStepData GatherTextStep(const TextDataset& data, const SequenceShape& shape,
 
 // ---- for training
 
-// The data of a network of images. data_set is that of the recipe; digits: the IDX files of
-// data_directory or, without one, drawn digits of side sqrt(features); cifar: CIFAR-10 or drawn
-// digits in colour. Arrays of NumPy in data_directory are read whatever it says. Throws Error if
-// images or labels do not suit the network, and for text.
+// The data of a network. data_set is that of the recipe; digits: the IDX files of data_directory
+// or, without one, drawn digits of side sqrt(features); cifar: CIFAR-10 or drawn digits in colour;
+// text: runs of so many characters, one-hot (255, 0), cut as the seed says, each with the character
+// behind it as its label. Arrays of NumPy in data_directory are read whatever it says. Throws Error
+// if images or labels do not suit the network.
 TrainTest LoadData(const std::optional<std::filesystem::path>& data_directory,
-                   const std::string& data_set, int64_t features, int64_t classes);
+                   const std::string& data_set, int64_t features, int64_t classes, int steps = 1,
+                   uint64_t seed = 1);
 
 // A sample as the network takes it: (pixel / 255 - mean) / deviation in double, rounded to float.
 void NormaliseSample(const Dataset& data, int64_t sample, const Recipe& recipe,

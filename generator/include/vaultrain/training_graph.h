@@ -222,6 +222,8 @@ struct TrainingGraph {
   int64_t MacsNeeded() const;
   // Elements of all weights and biases.
   int64_t Parameters() const;
+  // Of the input, if it is a sequence; else 1.
+  int InputSteps() const;
 };
 
 // Throws Error(kUnusableInput) that names the node which cannot be trained yet.

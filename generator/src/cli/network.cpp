@@ -40,8 +40,9 @@ CompiledNetwork CompileNetwork(const Variant& variant, const VaultDram& dram,
 
 void AddFirstBatch(CompiledNetwork& network) {
   Program& program = network.program;
-  const TrainTest data = LoadData(std::nullopt, network.recipe.data_set, network.graph.features,
-                                  network.graph.classes);
+  const TrainTest data =
+      LoadData(std::nullopt, network.recipe.data_set, network.graph.features, network.graph.classes,
+               network.graph.InputSteps(), network.recipe.seed);
   DataOrder order(static_cast<uint32_t>(data.train.size()), static_cast<uint32_t>(program.batch),
                   network.recipe.seed);
   const StepData batch = GatherStep(data.train, network.recipe, order.Batch(0));

@@ -55,7 +55,7 @@ SynthWork MeasureStep(Variant variant, const std::string& network_name, double c
   flags.network = network_name;
   const CompiledNetwork network = CompileNetwork(variant, dram, flags);
   TrainTest data = LoadData(std::nullopt, network.recipe.data_set, network.graph.features,
-                            network.graph.classes);
+                            network.graph.classes, network.graph.InputSteps(), network.recipe.seed);
   data.test = {};
   std::unique_ptr<Device> device = MakeRtlDevice(variant, dram, Resources(), {});
   std::unique_ptr<Device> evaluator = MakeGoldenDevice(variant, dram);

@@ -94,7 +94,8 @@ int RunTrain(const TrainOptions& options) {
   std::optional<std::filesystem::path> folder;
   if (!options.data.empty()) folder = options.data;
   const TrainTest data =
-      LoadData(folder, network.recipe.data_set, network.graph.features, network.graph.classes);
+      LoadData(folder, network.recipe.data_set, network.graph.features, network.graph.classes,
+               network.graph.InputSteps(), network.recipe.seed);
   const int64_t steps = StepCount(network.recipe, data.train.size());
 
   if (!options.checkpoint.empty()) CheckWritable(options.checkpoint);

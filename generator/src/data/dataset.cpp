@@ -99,14 +99,42 @@ TrainTest ReadIdx(const fs::path& directory) {
   return data;
 }
 
-TrainTest LoadData(const std::optional<fs::path>& data_directory, const std::string& data_set,
-                   int64_t features, int64_t classes) {
-  if (data_set == "text") {
-    RefuseInput(
-        "data_set \"text\": sequences need a recurrent network, and none can be trained yet; "
-        "accepted: digits, cifar");
+namespace {
+
+// Characters as images of a step a row.
+Dataset OneHot(const TextDataset& text, const SequenceShape& shape) {
+  Dataset data;
+  data.source = text.source;
+  data.rows = shape.steps;
+  data.cols = static_cast<int>(shape.features);
+  data.pixels.resize(static_cast<size_t>(text.size() * data.features()));
+  size_t row = 0;
+  for (int64_t i = 0; i < text.size(); ++i) {
+    for (const uint8_t character : text.characters(i)) {
+      data.pixels[row++ * static_cast<size_t>(shape.features) + character] = 255;
+    }
+    data.labels.push_back(text.labels(i).back());
   }
+  return data;
+}
+
+}  // namespace
+
+TrainTest LoadData(const std::optional<fs::path>& data_directory, const std::string& data_set,
+                   int64_t features, int64_t classes, int steps, uint64_t seed) {
   TrainTest data;
+  if (data_set == "text") {
+    if (steps < 2) {
+      RefuseInput(
+          "data_set \"text\": characters need a recurrent network; accepted: one that takes "
+          "[N,T,features]");
+    }
+    const SequenceShape shape = {steps, features / steps, classes};
+    const TextTrainTest text = LoadText(data_directory, shape, seed);
+    data.train = OneHot(text.train, shape);
+    data.test = OneHot(text.test, shape);
+    return data;
+  }
   if (data_directory && HasNpy(*data_directory)) {
     data = ReadNpy(*data_directory);
   } else if (data_set == "cifar") {

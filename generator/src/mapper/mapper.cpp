@@ -719,8 +719,8 @@ bool Mapper::TryMapOps(bool train, double budget, bool interleave,
 std::vector<std::vector<Descriptor>> Mapper::MapOps(bool train) {
   std::vector<std::vector<Descriptor>> programs;
   // What must stay cuts the room of what streams; smaller tiles then fit where larger ones did not.
-  for (double budget = 1.0; budget > 0.2; budget *= 0.85) {
-    for (const bool interleave : {true, false}) {
+  for (const bool interleave : {true, false}) {
+    for (double budget = 1.0; budget > 0.2; budget *= 0.85) {
       data_flow_.assign(graph_.ops.size(), "");
       if (TryMapOps(train, budget, interleave, programs)) return programs;
     }

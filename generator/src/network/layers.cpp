@@ -494,8 +494,8 @@ class Finder {
 
   bool HasOnly(int tensor, float value) const {
     const std::vector<float>& values = graph_.tensors[tensor].values;
-    return !values.empty() && std::all_of(values.begin(), values.end(),
-                                          [&](float each) { return each == value; });
+    return !values.empty() &&
+           std::all_of(values.begin(), values.end(), [&](float each) { return each == value; });
   }
 
   // ---- sequences
@@ -605,7 +605,8 @@ class Finder {
       if (starts[i] == 0 && end == shape[axis] && node.Ints("steps")[i] == 1) continue;
       if (node.Ints("steps")[i] != 1 ||
           (axes[axis] != Axis::kRows && axes[axis] != Axis::kColumns)) {
-        Refuse(node, "of axis {} by steps of {} cannot be trained yet; accepted: pixels or steps "
+        Refuse(node,
+               "of axis {} by steps of {} cannot be trained yet; accepted: pixels or steps "
                "of a sequence, by steps of 1",
                axis, node.Ints("steps")[i]);
       }
@@ -621,10 +622,10 @@ class Finder {
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       inputs.push_back(Whole(node, AnyInput(node, static_cast<int>(i))));
       const Value& value = inputs.back();
-      const bool fits = value.image.height == inputs[0].image.height &&
-                        value.image.width == inputs[0].image.width &&
-                        (value.image.pixels() == 1 ||
-                         value.channels_last == inputs[0].channels_last);
+      const bool fits =
+          value.image.height == inputs[0].image.height &&
+          value.image.width == inputs[0].image.width &&
+          (value.image.pixels() == 1 || value.channels_last == inputs[0].channels_last);
       if (!fits) Refuse(node, "of images of different sizes; accepted: along the channels");
       image = {value.image.height, value.image.width, image.channels + value.image.channels};
     }

@@ -9,6 +9,7 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -74,7 +75,7 @@ onnx::TensorProto* Holder(onnx::GraphProto* graph, const std::string& name,
 OnnxExport::OnnxExport(std::string bytes, const std::string& file, int64_t batch)
     : bytes_(std::move(bytes)) {
   Graph graph = ParseOnnx(bytes_, file);
-  uint64_t numbers = 0;
+  uint64_t numbers = 1;                          // 0 stands for what adds nothing
   std::map<uint64_t, const Tensor*> parameters;  // by the number of their first element
   for (Tensor& tensor : graph.tensors) {
     if (!tensor.is_parameter || tensor.type != ElementType::kFloat) continue;
@@ -86,6 +87,13 @@ OnnxExport::OnnxExport(std::string bytes, const std::string& file, int64_t batch
     for (float& value : tensor.values) {
       value = std::bit_cast<float>(static_cast<uint32_t>(numbers++));
     }
+  }
+  // Of the two biases of a cell, which are trained as their sum, the first gets it all.
+  for (const Node& node : graph.nodes) {
+    const bool is_cell = node.kind == OperatorKind::kRnn || node.kind == OperatorKind::kLstm;
+    if (!is_cell || node.inputs.size() < 4 || node.inputs[3] < 0) continue;
+    std::vector<float>& bias = graph.tensors[node.inputs[3]].values;
+    std::fill(bias.begin() + static_cast<std::ptrdiff_t>(bias.size() / 2), bias.end(), 0.0f);
   }
   const TrainingGraph trained = Differentiate(graph, batch);
   onnx::ModelProto model = Parsed(bytes_);
@@ -122,11 +130,13 @@ std::string OnnxExport::With(const std::map<std::string, std::vector<float>>& pa
     if (values == parameters.end() || values->second.size() != source.element.size()) {
       throw Error(ExitStatus::kInternal, fmt::format("no values of {} to export", parameter));
     }
-    std::vector<float> held(source.element.size());
-    for (size_t i = 0; i < held.size(); ++i) held[source.element[i]] = values->second[i];
     std::vector<int64_t> shape;
     for (const Tensor& tensor : graph.tensors) {
       if (tensor.name == source.name) shape = tensor.shape;
+    }
+    std::vector<float> held(static_cast<size_t>(Elements(shape)));
+    for (size_t i = 0; i < source.element.size(); ++i) {
+      held[source.element[i]] = values->second[i];
     }
     onnx::TensorProto* holder = Holder(model.mutable_graph(), source.name, shape);
     if (holder->float_data_size() > 0) {

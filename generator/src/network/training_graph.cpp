@@ -546,6 +546,10 @@ int64_t TrainingGraph::Parameters() const {
   return parameters;
 }
 
+int TrainingGraph::InputSteps() const {
+  return input_source.empty() ? 1 : static_cast<int>(tensors[input].image.pixels());
+}
+
 TrainingGraph Differentiate(const Graph& graph, int64_t batch) {
   if (batch < 1 || batch > kMaxBatch) {
     RefuseInput("{}: batch {}; accepted: 1 to {}", graph.file, batch, kMaxBatch);
