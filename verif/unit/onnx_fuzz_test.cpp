@@ -449,6 +449,23 @@ Outcome Read(const std::string& bytes) {
   return outcome;
 }
 
+// The same network with names that no line may show.
+std::string WithUglyNames(const std::string& bytes) {
+  onnx::ModelProto model;
+  model.ParseFromString(bytes);
+  onnx::GraphProto& graph = *model.mutable_graph();
+  auto spoil = [](std::string* name) { *name += "\n\x1b[31m"; };
+  for (auto& value : *graph.mutable_input()) spoil(value.mutable_name());
+  for (auto& value : *graph.mutable_output()) spoil(value.mutable_name());
+  for (auto& tensor : *graph.mutable_initializer()) spoil(tensor.mutable_name());
+  for (auto& node : *graph.mutable_node()) {
+    spoil(node.mutable_name());
+    for (std::string& name : *node.mutable_input()) spoil(&name);
+    for (std::string& name : *node.mutable_output()) spoil(&name);
+  }
+  return model.SerializeAsString();
+}
+
 std::vector<std::string> Seeds() {
   std::vector<std::string> seeds;
   for (const NetworkFile& file : MakeShippedNetworks()) seeds.push_back(file.bytes);
@@ -460,6 +477,7 @@ std::vector<std::string> Seeds() {
     draw.Draw();
     seeds.push_back(draw.bytes());
   }
+  for (size_t i = 0, plain = seeds.size(); i < plain; ++i) seeds.push_back(WithUglyNames(seeds[i]));
   return seeds;
 }
 

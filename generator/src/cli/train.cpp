@@ -110,7 +110,8 @@ int RunTrain(const TrainOptions& options) {
     identity = IdentityOf(program, network.recipe, steps);
     identity.network = Sha256(ReadFile(network.file));
     identity.data = DatasetDigest(data.train);
-    identity.data_name = data.train.source;
+    // Without its folder, so that the file is the same wherever the data lie.
+    identity.data_name = std::filesystem::path(data.train.source).filename().string();
     identity.keep_gradients = options.keep_gradients;
     if (!options.resume.empty()) resumed = ReadCheckpoint(options.resume, identity);
   }
