@@ -108,8 +108,7 @@ void OrderChecker::Access(Space space, uint64_t address, uint64_t bytes, bool wr
   if (!running_ || bytes == 0) return;
   const uint64_t size = space == Space::kVault ? kVaultCell : cell_bytes_;
   for (uint64_t at = address / size; at <= (address + bytes - 1) / size; ++at) {
-    Cell& cell =
-        space == Space::kVault ? vault_[at] : scratchpad_[at % scratchpad_.size()];
+    Cell& cell = space == Space::kVault ? vault_[at] : scratchpad_[at % scratchpad_.size()];
     Touch(cell, space, at * size, write);
   }
 }

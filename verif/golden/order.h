@@ -76,8 +76,8 @@ class OrderChecker {
   std::unordered_map<uint64_t, Cell> vault_;
   bool running_ = false;
   int engine_ = 0;
-  std::array<Clock, isa::kEngines> clocks_{};                  // of the last job of each engine
-  std::array<std::vector<uint32_t>, isa::kEngines> indices_;   // of its jobs
+  std::array<Clock, isa::kEngines> clocks_{};                 // of the last job of each engine
+  std::array<std::vector<uint32_t>, isa::kEngines> indices_;  // of its jobs
   std::array<std::array<std::deque<Clock>, isa::kEngines>, isa::kEngines> tokens_;  // [from][to]
   std::deque<Clock> sets_;
   Clock taken_{};

@@ -65,9 +65,9 @@ class GoldenDevice : public Device {
     const golden::ModuleResult module = module_.Run(places);
     const golden::RunResult& result = module.result;
     if (result.fault == golden::OrderFault::kRace) {
-      throw Error(ExitStatus::kInternal, fmt::format("stream {}, node {}: {}", stream.name,
-                                                     module.node,
-                                                     module_.node(module.node).RaceText()));
+      throw Error(ExitStatus::kInternal,
+                  fmt::format("stream {}, node {}: {}", stream.name, module.node,
+                              module_.node(module.node).RaceText()));
     }
     if (result.fault != golden::OrderFault::kNone) {
       const auto& descriptors = stream.nodes[static_cast<size_t>(module.node)].descriptors;

@@ -5,3 +5,6 @@ vt_block_test(NAME lane_engine_fp32 FROM lane_engine TOP vt_lane_engine
 # A wide group fills a word; two lanes a cycle through the functions.
 vt_block_test(NAME lane_engine_word FROM lane_engine TOP vt_lane_engine
               PARAMS Cols=8 OpBits=16 WordBits=256 Granule=128 SpadBits=15 FunctionLanes=2)
+# As in the variant cube.
+vt_block_test(NAME lane_engine_cube FROM lane_engine TOP vt_lane_engine
+              PARAMS Cols=8 OpBits=16 WordBits=256 Granule=64 SpadBits=15 FunctionLanes=4)

@@ -14,6 +14,7 @@
 #include "kernels/lane_cases.h"
 #include "unit/block_bench.h"
 #include "unit/fp32_cases.h"
+#include "vaultrain/lane_library.h"
 
 namespace vaultrain {
 namespace {
@@ -332,6 +333,27 @@ TEST(LaneEngine, TakesAGroupEveryCycle) {
     // A load waits until the store before it has left the pipe.
     EXPECT_LE(cycles, expected + 20 * 2 + 20);
   }
+}
+
+// Every instruction takes a cycle a group, a function as many as the lanes take to pass through.
+TEST(LaneEngine, AnLstmCellTakesItsInstructionsAndTheTurnsOfItsFunctions) {
+  constexpr int kGroups = 16, kIterations = 4, kFunctions = 10;
+  constexpr int kAll = kGroups * kIterations;
+  Bench bench(1, false);
+  const Program program = lanes::LstmCellForward(kAll * kWide);
+  Job job;
+  job.groups = kGroups;
+  job.bounds[0] = kIterations;
+  job.level = 1;
+  for (lanes::Stream& stream : job.streams) stream.strides = {kWide, kGroups * kWide, 0, 0};
+  job.streams[1].base = kSpadBytes / 4;
+  job.streams[2].base = kSpadBytes / 8 * 3;
+  const int cycles = bench.Run(program, job);
+  const int instructions = static_cast<int>(program.body.words().size());
+  const int expected = instructions + kFunctions * (VT_Cols / VT_FunctionLanes - 1);
+  std::printf("%d instructions: %d cycles a group\n", instructions, cycles / kAll);
+  EXPECT_GE(cycles, kAll * expected);
+  EXPECT_LE(cycles, kAll * (expected + 2));
 }
 
 }  // namespace

@@ -18,6 +18,7 @@
 #include "golden/machine.h"
 #include "unit/block_bench.h"
 #include "vaultrain/isa.h"
+#include "vaultrain/lane_program.h"
 
 namespace vaultrain {
 namespace {
@@ -33,9 +34,16 @@ constexpr int kFlitBytes = VT_LinkBits / 8;
 constexpr int kAccessBytes = 64;
 constexpr int kBeatBytes = 8;
 constexpr int kSlotBytes = VT_Cols * 4;
-constexpr uint32_t kProgram = 0, kInput = 0x10000, kOutput = 0x20000;
+constexpr uint32_t kProgram = 0, kInput = 0x10000, kOutput = 0x20000, kLaneWords = 0x30000;
 
 using Program = std::vector<Descriptor>;
+
+// Doubles what it reads.
+lanes::Program Doubling() {
+  lanes::Program program;
+  program.body.LoadWide(0, 0).Add(0, 0, 0).StoreWide(0, 1);
+  return program;
+}
 
 golden::MachineConfig Config() {
   golden::MachineConfig config;
@@ -69,6 +77,10 @@ class Bench {
         go_sums_(random_, stalls) {
     memory_ = RandomBytes(random_, kMemBytes);
     for (uint32_t i = 3; i < kMemBytes; i += 4) memory_[i] &= 0xbf;  // few huge values
+    const std::vector<uint32_t> words = Doubling().Words();
+    for (size_t i = 0; i < 4 * words.size(); ++i) {
+      memory_[kLaneWords + i] = static_cast<uint8_t>(words[i / 4] >> i % 4 * 8);
+    }
     dut_.start_i = dut_.abort_i = dut_.fault_i = dut_.fault_code_i = 0;
     dut_.rx_valid_i = dut_.red_rx_valid_i = 0;
     dut_.rd_data_valid_i = dut_.wr_ack_valid_i = 0;
@@ -263,12 +275,13 @@ Descriptor Take(int token, int count) {
   return d;
 }
 
-// LOAD a tile, ELEMENTS over it, a put of the results and a reduction of the tile, both to this
-// node, and STORE of what came.
+// LOAD a tile, ELEMENTS and LANES over it, a put of the results and a reduction of the tile, both
+// to this node, and STORE of what came and of what the lanes made.
 Program RoundTrip(std::mt19937& random) {
   const int rows = 1 + static_cast<int>(random() % 6);
   const int row_bytes = kAccessBytes * (1 + static_cast<int>(random() % 6));
-  const uint32_t tile = 0, results = 0x1000, came = 0x2000, sums = 0x3000;
+  const uint32_t tile = 0, doubled = 0x900, results = 0x1200, came = 0x2000, sums = 0x3000,
+                 words = 0x3c00;
   Descriptor load = Move(Opcode::kLoad, kInput, tile, rows, row_bytes);
   Descriptor elements(Opcode::kElements);
   const std::array<int64_t, isa::kLoops> bounds = {row_bytes / kSlotBytes, rows, 1, 1, 1, 1};
@@ -288,6 +301,19 @@ Program RoundTrip(std::mt19937& random) {
   elements.Set(FieldId::kSrcBase, tile);
   elements.Set(FieldId::kAuxBase, tile);
   elements.Set(FieldId::kOutBase, results);
+  Descriptor load_words = Move(Opcode::kLoad, kLaneWords, words, 1, kAccessBytes);
+  lanes::Job job;
+  job.groups = kAccessBytes / kSlotBytes;
+  job.bounds = {row_bytes / kAccessBytes, rows, 1};
+  job.level = 3;
+  constexpr int kLaneSlot = VT_Cols * 2;
+  for (lanes::Stream& stream : job.streams) {
+    stream.strides = {kSlotBytes / kLaneSlot, kAccessBytes / kLaneSlot, row_bytes / kLaneSlot, 0};
+  }
+  job.streams[0].base = tile;
+  job.streams[1].base = doubled;
+  Descriptor lanes = lanes::MakeDescriptor(Doubling(), words * 8 / (VT_Rows * VT_Lanes * 16), job);
+  Descriptor store_doubled = Move(Opcode::kStore, kOutput + 0x4000, doubled, rows, row_bytes);
   Descriptor put = Send(SendKind::kPut, results, came, rows, row_bytes, 5);
   Descriptor reduce = Send(SendKind::kReduce, tile, sums, rows, row_bytes, 31);
   Descriptor take_put = Take(5, 1);
@@ -295,12 +321,13 @@ Program RoundTrip(std::mt19937& random) {
   Descriptor store = Move(Opcode::kStore, kOutput, came, rows, row_bytes);
   Descriptor store_sums = Move(Opcode::kStore, kOutput + 0x2000, sums, rows, row_bytes);
   Order(load, elements);
+  Order(load_words, lanes);
+  Order(lanes, store_doubled);
   Order(elements, put);
   Order(take_put, store);
   Order(take_sums, store_sums);
-  return {load,      elements,   put,
-          reduce,    take_put,   store,
-          take_sums, store_sums, Descriptor(Opcode::kEnd)};
+  return {load,   load_words, elements, lanes,     put,        store_doubled,
+          reduce, take_put,   store,    take_sums, store_sums, Descriptor(Opcode::kEnd)};
 }
 
 TEST(PeCluster, WhatItSendsToItselfIsWhereGoldenHasIt) {

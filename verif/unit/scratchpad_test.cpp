@@ -15,9 +15,11 @@ namespace {
 
 constexpr int kClients = 10;  // in order of precedence
 constexpr int kLoad = 7;
-constexpr bool kWrites[kClients] = {false, false, true,  false, true,
-                                      true,  false, true, false, false};
-constexpr const char* kNames[kClients] = {"A", "B", "results", "auxiliary", "receive", "lane stores", "lane loads", "load", "send", "store"};
+constexpr bool kWrites[kClients] = {false, false, true, false, true,
+                                    true,  false, true, false, false};
+constexpr const char* kNames[kClients] = {"A",       "B",           "results",    "auxiliary",
+                                          "receive", "lane stores", "lane loads", "load",
+                                          "send",    "store"};
 constexpr int kGranules = VT_WordBits / VT_Granule;
 
 // The bank of a word: its number in digits of base Banks, folded.
@@ -97,8 +99,8 @@ class Bench {
                                               bool(dut_.send_data_valid_o),
                                               bool(dut_.store_data_valid_o)};
     const std::array<uint64_t, kClients> data = {
-        dut_.a_data_o,       dut_.b_data_o, 0, dut_.aux_data_o, 0, 0,
-        dut_.lane_rd_data_o, 0,             dut_.send_data_o, dut_.store_data_o};
+        dut_.a_data_o,    dut_.b_data_o,    0, dut_.aux_data_o, 0, 0, dut_.lane_rd_data_o, 0,
+        dut_.send_data_o, dut_.store_data_o};
     std::array<bool, kClients> taken{};
     uint32_t used = 0;
     for (int c = 0; c < kClients; ++c) {

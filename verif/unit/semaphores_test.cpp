@@ -150,7 +150,8 @@ TEST(Semaphores, BelongToOnePair) {
       for (int f = 0; f < kEngines; ++f) {
         for (int t = 0; t < kEngines; ++t) {
           if (f != t && (f != from || t != to)) {
-            ASSERT_EQ(bench.Wait(t, 1u << f), 0u) << from << " to " << to << ": " << f << " to " << t;
+            ASSERT_EQ(bench.Wait(t, 1u << f), 0u)
+                << from << " to " << to << ": " << f << " to " << t;
           }
         }
       }

@@ -32,7 +32,7 @@ int EngineOf(const Descriptor& d) {
 // `kind` chooses among the opcodes of an engine.
 Descriptor Legal(int engine, uint32_t kind) {
   constexpr Opcode kVectorUnit[] = {Opcode::kVector, Opcode::kSoftmax, Opcode::kElements};
-  const Opcode opcodes[kEngines] = {Opcode::kLoad,          Opcode::kStore, Opcode::kCompute,
+  const Opcode opcodes[kEngines] = {Opcode::kLoad,         Opcode::kStore, Opcode::kCompute,
                                     kVectorUnit[kind % 3], Opcode::kSend,  Opcode::kLanes};
   const Opcode opcode = opcodes[engine];
   Descriptor d(opcode);

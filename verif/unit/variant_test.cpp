@@ -82,7 +82,7 @@ TEST(Variant, EveryKeyRefusesWhatIsOutsideItsRangeOrType) {
       wrong.push_back(std::to_string(key.min - 1));
       wrong.push_back(std::to_string(key.max + 1));
       wrong.push_back("5000000000");
-      if (key.type == KeyType::kPowerOfTwo) wrong.push_back(std::to_string(key.min + 1));
+      if (key.type == KeyType::kPowerOfTwo) wrong.push_back(std::to_string(2 * key.min + 1));
     } else {
       wrong.push_back("1");
     }
@@ -117,6 +117,7 @@ TEST(Variant, EveryRuleRefusesByName) {
   const std::map<std::string_view, std::vector<std::string>> breaks = {
       {"word_bits", {"array.lanes=4", "array.rows=1"}},
       {"word_of_output_rows", {"array.cols=3"}},
+      {"lane_functions", {"lanes.functions=8"}},
       {"align_bits", {"operand_format=fp32", "array.lanes=8", "array.align_bits=24"}},
       {"sum_bits", {"array.align_bits=23"}},
       {"bank_words", {"scratchpad.kib=32", "scratchpad.banks=8", "array.rows=4"}},

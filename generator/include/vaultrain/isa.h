@@ -12,8 +12,8 @@
 // engines of a node are ordered among each other by counting semaphores alone, one for every
 // ordered pair: a descriptor starts when the semaphore from every engine in `wait` to its own is
 // above zero (and takes one from each), and adds one to the semaphore from its own to every engine
-// in `signal` when all it wrote has landed and all it read has been read. Run one after the other in
-// program order, descriptors of a node never wait for these.
+// in `signal` when all it wrote has landed and all it read has been read. Run one after the other
+// in program order, descriptors of a node never wait for these.
 //
 // Nodes are ordered by 32 mesh semaphores in each node: a SEND adds one at every node it goes to
 // when its last value has landed there (a reduction: at the owner of the sum), and starts when it

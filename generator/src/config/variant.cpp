@@ -258,8 +258,9 @@ std::vector<VariantRule> MakeRules() {
       {"lane_functions", "lanes.functions is no more than array.cols",
        [](const Variant& v) -> std::string {
          if (v.lanes.functions <= v.array.cols) return "";
-         return fmt::format("lanes.functions {} of array.cols {}; accepted: a power of two up to {}",
-                            v.lanes.functions, v.array.cols, v.array.cols);
+         return fmt::format(
+             "lanes.functions {} of array.cols {}; accepted: a power of two up to {}",
+             v.lanes.functions, v.array.cols, v.array.cols);
        }},
       {"align_bits", "array.align_bits is the fraction of an operand and 2 bits, or more",
        [](const Variant& v) -> std::string {
