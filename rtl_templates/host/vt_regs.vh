@@ -64,6 +64,7 @@
 `define VT_REG_NODE_STATUS_ERROR_CODE       15:8
 `define VT_REG_NODE_ERROR_INFO              12'h028
 `define VT_REG_WATCHDOG                     12'h034
+`define VT_REG_SEED                         12'h038
 `define VT_REG_PROG_ADDR_LO                 12'h040
 `define VT_REG_PROG_ADDR_HI                 12'h044
 `define VT_REG_PROG_COUNT                   12'h048

@@ -3,6 +3,8 @@
 
 #include "vaultrain/trainer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <numeric>
@@ -44,6 +46,10 @@ double Accuracy(const Program& program, const Recipe& recipe, const Dataset& tes
 
 }  // namespace
 
+uint32_t RoundingSeed(const Recipe& recipe, int64_t step) {
+  return static_cast<uint32_t>(Random(recipe.seed, fmt::format("rounding/{}", step)).Next());
+}
+
 std::vector<ProgramSegment> BatchSegments(const Program& program, const StepData& data) {
   std::vector<ProgramSegment> segments =
       Scatter(TensorOf(program, TensorRole::kInput), data.inputs);
@@ -75,6 +81,7 @@ TrainReport Train(const Program& program, const Recipe& recipe, const TrainTest&
       WriteBatch(program, batch, *device);
       device->SetScalar(kScalarStep, -StepSize(recipe, step, steps));
       device->SetScalar(kScalarOne, 1.0f);
+      device->SetSeed(RoundingSeed(recipe, step));
     }
     const auto begin = std::chrono::steady_clock::now();
     report.last = engine.Run(train);

@@ -346,7 +346,70 @@ TEST(Dot, ErrorStaysWithinTheStatedBound) {
   }
 }
 
+// fx16: products and their sum exact, merges held at the ends.
+TEST(Dot, FixedPointIsExactUpToTheEnds) {
+  for (const int align : {31, 36}) {
+    for (const int rows : {1, 3}) {
+      const DotFormat f{16, 15, align, 12};
+      const int64_t most = (int64_t{1} << (f.AccBits() - 1)) - 1;
+      std::mt19937_64 random(static_cast<uint64_t>(align + rows));
+      constexpr size_t kWords = 8;
+      std::vector<int16_t> operands(kWords * rows * f.lanes);
+      for (int16_t& x : operands) {
+        x = static_cast<int16_t>(random());
+        if (random() % 2) x = random() % 4 ? int16_t{-32768} : int16_t{32767};
+      }
+      std::vector<uint8_t> bytes(2 * operands.size());
+      std::memcpy(bytes.data(), operands.data(), bytes.size());
+      auto group = [&](size_t word, int r) {
+        return operands.begin() + static_cast<std::ptrdiff_t>((word * rows + r) * f.lanes);
+      };
+      auto held = [&](const Big& sum) {
+        if (Compare(sum, most) > 0) return most;
+        if (Compare(sum, -most - 1) < 0) return -most - 1;
+        return sum.Value();
+      };
+      PeArray array(f, rows, kWords, bytes.data());
+      std::vector<Sum> sums(kWords);
+      std::vector<int64_t> expected(kWords);
+      int at_end = 0;
+      for (int pass = 0; pass < 60; ++pass) {
+        const uint32_t b_word = random() % kWords;
+        array.Run(0, 1, kWords, std::span(&b_word, 1), pass == 0, sums.data());
+        for (size_t w = 0; w < kWords; ++w) {
+          int64_t total = 0;
+          for (int r = 0; r < rows; ++r) {
+            Big dot;
+            std::vector<uint32_t> a, b;
+            for (int i = 0; i < f.lanes; ++i) {
+              dot = dot + Big(group(w, r)[i]) * Big(group(b_word, r)[i]);
+              a.push_back(static_cast<uint16_t>(group(w, r)[i]));
+              b.push_back(static_cast<uint16_t>(group(b_word, r)[i]));
+            }
+            ASSERT_EQ(DotGroup(f, a, b), (Sum{dot.Value(), f.FixedExponent(), false}));
+            total = held(Big(total) + dot);
+          }
+          ASSERT_EQ(Merge(f, {expected[w], 0, false}, {total, 0, true}).mantissa,
+                    held(Big(expected[w]) + Big(total)));
+          expected[w] = held(Big(expected[w]) + Big(total));
+          at_end += expected[w] == most || expected[w] == -most - 1;
+          ASSERT_EQ(sums[w], (Sum{expected[w], f.FixedExponent(), false})) << "pass " << pass;
+        }
+      }
+      if (align == 31) {
+        EXPECT_GT(at_end, 0) << "no sum met an end";
+      }
+    }
+  }
+  // The exponent gives a sum of 1 * 1 its worth.
+  const DotFormat f{16, 15, 36, 12};
+  EXPECT_EQ(f.FixedExponent() - 254 - (f.align_bits - 2), -24);
+}
+
 TEST(Dot, FormatsOutOfRangeAreRefused) {
+  EXPECT_THROW((DotFormat{16, 15, 30, 12}.Check()), std::invalid_argument);
+  EXPECT_THROW((DotFormat{16, 15, 36, 16}.Check()), std::invalid_argument);
+  EXPECT_THROW((DotFormat{16, 7, 24, 1}.Check()), std::invalid_argument);
   EXPECT_THROW((DotFormat{0, 7, 24}.Check()), std::invalid_argument);
   EXPECT_THROW((DotFormat{257, 7, 24}.Check()), std::invalid_argument);
   EXPECT_THROW((DotFormat{16, 10, 24}.Check()), std::invalid_argument);

@@ -12,6 +12,7 @@
 #include <random>
 
 #include "golden/fp32.h"
+#include "golden/operand.h"
 #include "unit/acc_cases.h"
 #include "unit/fp32_cases.h"
 
@@ -84,7 +85,7 @@ TEST(Fp32Oracle, Bf16IsCorrectlyRounded) {
     const uint32_t x = DrawFp32Pair(random, true).second;
     SetFlushed(a, x);
     mpfr_set(y.get(), a.get(), MPFR_RNDN);
-    ASSERT_EQ(golden::Fp32ToBf16(x), ToFp32(y) >> 16) << std::hex << x;
+    ASSERT_EQ(golden::ToOperand({}, x, Rounding::kNearest, 0), ToFp32(y) >> 16) << std::hex << x;
   }
 }
 
@@ -110,9 +111,9 @@ TEST(Fp32Oracle, PositiveMeansMoreThanZeroAndANumber) {
   EXPECT_FALSE(golden::Fp32IsPositive(0x007FFFFF));
   EXPECT_FALSE(golden::Fp32IsPositive(0x7F800001));
   EXPECT_FALSE(golden::Fp32IsPositive(0xBF800000));
-  EXPECT_TRUE(golden::Bf16IsPositive(0x0080));
-  EXPECT_FALSE(golden::Bf16IsPositive(0x007F));
-  EXPECT_FALSE(golden::Bf16IsPositive(0x7FC0));
+  EXPECT_TRUE(golden::OperandIsPositive({}, 0x0080));
+  EXPECT_FALSE(golden::OperandIsPositive({}, 0x007F));
+  EXPECT_FALSE(golden::OperandIsPositive({}, 0x7FC0));
 }
 
 }  // namespace

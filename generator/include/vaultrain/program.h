@@ -13,15 +13,21 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "vaultrain/digest.h"
 #include "vaultrain/isa.h"
+#include "vaultrain/number_format.h"
 
 namespace vaultrain {
 
-enum class ElementFormat { kBf16, kFp32, kU16 };
+enum class ElementFormat { kBf16, kFp32, kU16, kFx16 };
 int BytesOf(ElementFormat format);
+// "bf16", "fp32", "u16", "fx16".
+std::string_view ElementName(ElementFormat format);
+// That of an operand.
+ElementFormat ElementOf(NumberFormat format);
 
 enum class TensorRole {
   kInput,       // written by the host before each step
@@ -46,6 +52,7 @@ struct ProgramTensor {
   std::string tensor;  // of which it is a part
   TensorRole role = TensorRole::kActivation;
   ElementFormat format = ElementFormat::kFp32;
+  int fraction_bits = 0;  // of fx16, below the point
   uint64_t address =
       0;  // bytes from the start of the module's memory: vault * vault bytes + offset
   int64_t rows = 0;

@@ -46,9 +46,7 @@ int RunProgram(const RunOptions& options) {
                     size);
     }
     const std::string hash = ToHex(Sha256(values));
-    const char* format = tensor.format == ElementFormat::kBf16   ? "bf16"
-                         : tensor.format == ElementFormat::kFp32 ? "fp32"
-                                                                 : "u16";
+    const std::string_view format = ElementName(tensor.format);
     fmt::print("{:<16} {:>14} {:>6}  {}\n", tensor.name,
                fmt::format("{} x {}", tensor.rows, tensor.cols), format, hash.substr(0, 16));
     tensors.push_back({{"name", tensor.name},

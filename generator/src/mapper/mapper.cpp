@@ -29,6 +29,7 @@ int Mapper::Allocate(std::string name, TensorRole role, ElementFormat format, in
   t.name = std::move(name);
   t.role = role;
   t.format = format;
+  if (format == ElementFormat::kFx16) t.fraction_bits = v_.fraction_bits;
   t.rows = rows;
   t.cols = cols;
   // Rows are whole accesses and, as operands, whole words.
@@ -51,7 +52,7 @@ void Mapper::PlaceTensors() {
       if (own) layer_of_[operand.tensor] = op.layer;
     }
   }
-  const ElementFormat operand = operand_ == 2 ? ElementFormat::kBf16 : ElementFormat::kFp32;
+  const ElementFormat operand = ElementOf(v_.operand_format);
   tensor_of_.assign(graph_.tensors.size(), -1);
   const bool images =
       HasOptimiserStep() || std::any_of(graph_.layers.begin(), graph_.layers.end(),
@@ -256,7 +257,9 @@ void Mapper::Fill(const std::vector<std::vector<float>>& start) {
       segment.bytes.resize(static_cast<size_t>(part.rows * part.pitch_bytes));
     } else if (part.role == TensorRole::kConstant) {
       segment.bytes.resize(static_cast<size_t>(part.pitch_bytes));
-      const uint32_t one = std::bit_cast<uint32_t>(1.0f);
+      const uint32_t one = part.format == ElementFormat::kFx16
+                               ? uint32_t{1} << (16 + part.fraction_bits)
+                               : std::bit_cast<uint32_t>(1.0f);
       for (int64_t c = 0; c < part.cols; ++c) {
         for (int64_t b = 0; b < operand_; ++b) {
           segment.bytes[c * operand_ + b] = static_cast<uint8_t>(one >> (8 * (4 - operand_ + b)));

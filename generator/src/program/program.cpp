@@ -25,7 +25,7 @@ namespace {
 using nlohmann::json;
 
 constexpr char kMagic[] = {'V', 'T', 'P', 'R', 'O', 'G', '\r', '\n'};
-constexpr uint32_t kVersion = 3;
+constexpr uint32_t kVersion = 4;
 
 // Offsets in the header.
 constexpr size_t kVersionAt = 8;
@@ -36,7 +36,7 @@ constexpr size_t kZerosAt = 56;
 constexpr size_t kHeaderBytes = 64;
 
 // Names in the file; the index is the enumerator.
-constexpr const char* kFormatNames[] = {"bf16", "fp32", "u16"};
+constexpr const char* kFormatNames[] = {"bf16", "fp32", "u16", "fx16"};
 constexpr const char* kRoleNames[] = {"input",  "label",    "constant", "weight", "activation",
                                       "logits", "gradient", "loss",     "state"};
 
@@ -68,6 +68,7 @@ json ToJson(const Program& program) {
                        {"tensor", t.tensor},
                        {"role", kRoleNames[static_cast<int>(t.role)]},
                        {"format", kFormatNames[static_cast<int>(t.format)]},
+                       {"fraction_bits", t.fraction_bits},
                        {"address", t.address},
                        {"rows", t.rows},
                        {"cols", t.cols},
@@ -207,6 +208,7 @@ Program FromJson(const std::string& file, const json& body) {
     tensor.tensor = from.Text("tensor");
     tensor.role = from.Choice<TensorRole>("role", kRoleNames);
     tensor.format = from.Choice<ElementFormat>("format", kFormatNames);
+    tensor.fraction_bits = from.Integer<int>("fraction_bits");
     tensor.address = from.Integer<uint64_t>("address");
     tensor.rows = from.Integer<int64_t>("rows");
     tensor.cols = from.Integer<int64_t>("cols");
@@ -348,6 +350,22 @@ std::vector<uint8_t> DescriptorBytes(const NodeProgram& node) {
     bytes.insert(bytes.end(), d.bytes().begin(), d.bytes().end());
   }
   return bytes;
+}
+
+std::string_view ElementName(ElementFormat format) {
+  return kFormatNames[static_cast<int>(format)];
+}
+
+ElementFormat ElementOf(NumberFormat format) {
+  switch (format) {
+    case NumberFormat::kBf16:
+      return ElementFormat::kBf16;
+    case NumberFormat::kFx16:
+      return ElementFormat::kFx16;
+    case NumberFormat::kFp32:
+      break;
+  }
+  return ElementFormat::kFp32;
 }
 
 int BytesOf(ElementFormat format) { return format == ElementFormat::kFp32 ? 4 : 2; }
