@@ -17,7 +17,7 @@ TEST(Noise, EqualsTwinHoweverItIsTaken) {
   Vdut dut(&context);
   std::mt19937 random(1);
   const uint32_t own = golden::NoiseSeed(VT_Stream, 0);
-  for (const uint32_t seed : {0u, own, own ^ 1, 1u, ~0u, random(), random()}) {
+  for (const uint32_t seed : {0u, own, own ^ 1, 1u, ~0u, 0xC0FFEE11u, 0x00010000u}) {
     dut.step_i = 0;
     dut.seed_i = seed;
     Reset(dut);
@@ -26,7 +26,7 @@ TEST(Noise, EqualsTwinHoweverItIsTaken) {
       const uint32_t number = twin.Next();
       for (;;) {
         dut.step_i = random() % 3 == 0;
-        dut.seed_i = random();  // counts in reset only
+        dut.seed_i = static_cast<uint32_t>(random());  // counts in reset only
         Settle(dut);
         ASSERT_EQ(dut.noise_o, number) << "number " << i << " of seed " << seed;
         const bool taken = dut.step_i;

@@ -98,18 +98,18 @@ TEST(Operand, Fx16TakesSpecialValues) {
 TEST(Operand, Bf16IsRoundedAsDefined) {
   std::mt19937 random(2);
   for (int i = 0; i < kDraws; ++i) {
-    const auto x = std::bit_cast<float>((random() & 0x807FFFFF) | (1 + random() % 253) << 23);
+    const auto drawn = static_cast<uint32_t>((random() & 0x807FFFFF) | (1 + random() % 253) << 23);
+    const auto x = std::bit_cast<float>(drawn);
     const uint32_t noise = random() & 0xFFFF;
     int exponent = 0;
     std::frexp(x, &exponent);
     const double unit = std::ldexp(1, exponent - 8);
     const double units = x / unit;
-    const uint32_t bits = std::bit_cast<uint32_t>(x);
-    ASSERT_EQ(ValueOf({}, ToOperand({}, bits, Rounding::kStochastic, noise)),
+    ASSERT_EQ(ValueOf({}, ToOperand({}, drawn, Rounding::kStochastic, noise)),
               std::trunc(units + std::copysign(noise / 65536.0, units)) * unit);
-    ASSERT_EQ(ValueOf({}, ToOperand({}, bits, Rounding::kTruncate, noise)),
+    ASSERT_EQ(ValueOf({}, ToOperand({}, drawn, Rounding::kTruncate, noise)),
               std::trunc(units) * unit);
-    ASSERT_EQ(ValueOf({}, ToOperand({}, bits, Rounding::kNearest, noise)),
+    ASSERT_EQ(ValueOf({}, ToOperand({}, drawn, Rounding::kNearest, noise)),
               std::nearbyint(units) * unit);
   }
 }
