@@ -5,7 +5,7 @@
 //
 // Written from the table in generator/include/vaultrain/registers.h; edit that, then run
 // VT_UPDATE=1 registers_test to write this file again.
-// Digest of the definitions: 6060b3a9e21716aed34ed1fb1050bbc3c6000f5e3709567c87e60ed79b8c7ec5
+// Digest of the definitions: d673e01807b2283066d3bb5fb66481e80eda9232b34adc32291ff14a339a2611
 
 `ifndef VT_REG_HEADER
 `define VT_REG_HEADER

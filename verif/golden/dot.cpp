@@ -143,10 +143,10 @@ VT_INLINE void RunFixedJob(const Job& job, int lanes) {
       for (int r = 0; r < job.rows; ++r) {
         const size_t a = static_cast<size_t>(a_word) * job.rows + r;
         const size_t b = static_cast<size_t>(b_word) * job.rows + r;
-        total = AddSaturating(total,
-                              DotFixed(job.decoded + a * job.group_bytes,
-                                       job.decoded + b * job.group_bytes, lanes),
-                              job.acc_bits);
+        total = AddSaturating(
+            total,
+            DotFixed(job.decoded + a * job.group_bytes, job.decoded + b * job.group_bytes, lanes),
+            job.acc_bits);
       }
       const int64_t before = job.initialise ? 0 : entry->mantissa;
       *entry = {AddSaturating(before, total, job.acc_bits), job.fixed_exponent, false};

@@ -51,8 +51,8 @@ namespace vaultrain::golden {
 
 struct DotFormat {
   int lanes = 16;
-  int man_bits = 7;     // 7 for bf16, 23 for fp32; 15 for fx16, its bits beside the sign
-  int align_bits = 24;  // bits an aligned product keeps, its sign apart
+  int man_bits = 7;       // 7 for bf16, 23 for fp32; 15 for fx16, its bits beside the sign
+  int align_bits = 24;    // bits an aligned product keeps, its sign apart
   int fraction_bits = 0;  // of fx16, below the point
 
   static int ManBits(NumberFormat format);
@@ -65,8 +65,9 @@ struct DotFormat {
   int AccBits() const { return align_bits + std::bit_width(static_cast<unsigned>(lanes - 1)) + 1; }
   int OperandBytes() const { return man_bits == 23 ? 4 : 2; }
 
-  // Throws std::invalid_argument unless lanes is 1 to 256, man_bits 7, 15 or 23, align_bits 8 to 52,
-  // of fx16 31 or more with sums of 63 bits at the most, and fraction_bits 0 to 15, 0 but for fx16.
+  // Throws std::invalid_argument unless lanes is 1 to 256, man_bits 7, 15 or 23, align_bits 8 to
+  // 52, of fx16 31 or more with sums of 63 bits at the most, and fraction_bits 0 to 15, 0 but for
+  // fx16.
   void Check() const;
 };
 

@@ -419,8 +419,8 @@ void Machine::Begin(uint64_t program_address, uint32_t count) {
   sets_.clear();
   messages_.clear();
   // The engines' random numbers start again with a program, other ones in each node.
-  const uint32_t seed = seed_ ^ static_cast<uint32_t>(config_.y) << 29 ^
-                        static_cast<uint32_t>(config_.x) << 26;
+  const uint32_t seed =
+      seed_ ^ static_cast<uint32_t>(config_.y) << 29 ^ static_cast<uint32_t>(config_.x) << 26;
   column_noise_.clear();
   for (int c = 0; c < config_.cols; ++c) column_noise_.emplace_back(c, seed);
   softmax_noise_ = Noise(kSoftmaxStream, seed);

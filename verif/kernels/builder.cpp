@@ -64,9 +64,7 @@ Builder::Builder(const Variant& variant, const VaultDram&, Random& random)
       word_(variant.WordBits() / 8),
       spad_bytes_(int64_t{variant.scratchpad.kib} * 1024) {}
 
-ElementFormat Builder::Operand() const {
-  return ElementOf(variant_.operand_format);
-}
+ElementFormat Builder::Operand() const { return ElementOf(variant_.operand_format); }
 
 int Builder::AddTensor(const std::string& name, ElementFormat format, int64_t rows, int64_t cols,
                        int64_t gap) {

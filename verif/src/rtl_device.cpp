@@ -84,9 +84,7 @@ class RtlDevice : public Device {
                 std::bit_cast<uint32_t>(value));
   }
 
-  void SetSeed(uint32_t seed) override {
-    SetRegister(kAllNodes + RegisterOffset("SEED"), seed);
-  }
+  void SetSeed(uint32_t seed) override { SetRegister(kAllNodes + RegisterOffset("SEED"), seed); }
 
   RunReport Run(const ProgramStream& stream) override {
     uint32_t mask = 0;

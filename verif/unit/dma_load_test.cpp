@@ -19,7 +19,7 @@ using isa::FieldId;
 constexpr int kBeatBytes = VT_BeatBits / 8;
 constexpr int kWordBytes = VT_WordBits / 8;
 constexpr int kOpBytes = VT_OpBits / 8;
-constexpr golden::OperandFormat kOperand{VT_OpBits == 32  ? NumberFormat::kFp32
+constexpr golden::OperandFormat kOperand{VT_OpBits == 32 ? NumberFormat::kFp32
                                          : VT_OpExp == 0 ? NumberFormat::kFx16
                                                          : NumberFormat::kBf16,
                                          VT_FracBits};
@@ -32,6 +32,7 @@ golden::MachineConfig Config() {
   golden::MachineConfig config;
   config.lanes = VT_WordBits / VT_OpBits;
   config.operand = kOperand;
+  if (VT_OpExp == 0) config.align_bits = 36;
   config.rounding = static_cast<Rounding>(VT_Rounding);
   config.cols = 1;
   config.scratchpad_bytes = kSpadBytes;

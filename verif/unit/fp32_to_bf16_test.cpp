@@ -15,8 +15,7 @@ TEST(Fp32ToBf16, EqualsTwinOnEveryUpperHalfAndEveryKindOfRest) {
   VerilatedContext context;
   Vdut dut(&context);
   std::mt19937 random(1);
-  for (const Rounding rounding :
-       {Rounding::kNearest, Rounding::kStochastic, Rounding::kTruncate}) {
+  for (const Rounding rounding : {Rounding::kNearest, Rounding::kStochastic, Rounding::kTruncate}) {
     for (uint32_t upper = 0; upper < 0x10000; ++upper) {
       for (uint32_t rest : {0x0000u, 0x0001u, 0x7FFFu, 0x8000u, 0x8001u, 0xC000u, 0xFFFFu}) {
         dut.x_i = upper << 16 | rest;

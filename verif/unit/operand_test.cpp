@@ -30,7 +30,8 @@ float DrawValue(std::mt19937& random, int fraction_bits) {
   const int exponent = static_cast<int>(random() % 37) - 20 - fraction_bits;
   uint32_t significand = 1u << 23 | (random() & 0x7FFFFF);
   if (random() % 2) significand &= ~0u << random() % 24;
-  const auto value = static_cast<float>(std::ldexp(static_cast<double>(significand), exponent - 23));
+  const auto value =
+      static_cast<float>(std::ldexp(static_cast<double>(significand), exponent - 23));
   return random() % 2 ? -value : value;
 }
 
@@ -80,8 +81,7 @@ TEST(Operand, Fx16IsRoundedAsDefined) {
 TEST(Operand, Fx16TakesSpecialValues) {
   const OperandFormat f = Fixed(12);
   const auto infinity = std::bit_cast<uint32_t>(std::numeric_limits<float>::infinity());
-  for (const Rounding rounding :
-       {Rounding::kNearest, Rounding::kStochastic, Rounding::kTruncate}) {
+  for (const Rounding rounding : {Rounding::kNearest, Rounding::kStochastic, Rounding::kTruncate}) {
     EXPECT_EQ(ToOperand(f, infinity, rounding, 0), 0x7FFFu);
     EXPECT_EQ(ToOperand(f, infinity | 1u << 31, rounding, 0), 0x8000u);
     EXPECT_EQ(ToOperand(f, 0x7FC00000, rounding, 0xFFFF), 0x8000u);
@@ -125,8 +125,8 @@ TEST(Operand, StochasticRoundingIsUnbiased) {
       Noise noise(0, 12345);
       double sum = 0;
       for (int i = 0; i < kCount; ++i) {
-        sum += ValueOf(format, ToOperand(format, std::bit_cast<uint32_t>(x),
-                                         Rounding::kStochastic, noise.Next()));
+        sum += ValueOf(format, ToOperand(format, std::bit_cast<uint32_t>(x), Rounding::kStochastic,
+                                         noise.Next()));
       }
       EXPECT_NEAR(sum / kCount, x, unit * (1.0 / 65536 + 2.5 / std::sqrt(kCount)))
           << x << (fixed ? " in fx16" : " in bf16");

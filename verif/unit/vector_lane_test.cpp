@@ -62,11 +62,12 @@ TEST(VectorLane, EqualsTwinUnderRandomStalls) {
   };
   auto check = [&](const Case& c, int cycle) {
     EXPECT_EQ(dut.y_o, c.out) << std::hex << "mantissa " << c.in.acc.mantissa << " exponent "
-                                << c.in.acc.exponent << " scale " << c.in.scale << " aux "
-                                << c.in.aux << std::dec << " controls " << c.in.use_scale
-                                << c.in.add_aux << c.in.relu << c.in.mask << c.in.positive
-                                << " cycle " << cycle << " seed 1";
-    EXPECT_EQ(dut.y_op_o, golden::ToOperand({}, c.out, Rounding::kNearest, 0)) << "cycle " << cycle << " seed 1";
+                              << c.in.acc.exponent << " scale " << c.in.scale << " aux " << c.in.aux
+                              << std::dec << " controls " << c.in.use_scale << c.in.add_aux
+                              << c.in.relu << c.in.mask << c.in.positive << " cycle " << cycle
+                              << " seed 1";
+    EXPECT_EQ(dut.y_op_o, golden::ToOperand({}, c.out, Rounding::kNearest, 0))
+        << "cycle " << cycle << " seed 1";
   };
   EXPECT_GT(RunPipeline<Case>(dut, golden::kVectorLaneLatency, 400000, drive, check), 250000);
 }

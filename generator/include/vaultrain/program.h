@@ -52,7 +52,6 @@ struct ProgramTensor {
   std::string tensor;  // of which it is a part
   TensorRole role = TensorRole::kActivation;
   ElementFormat format = ElementFormat::kFp32;
-  int fraction_bits = 0;  // of fx16, below the point
   uint64_t address =
       0;  // bytes from the start of the module's memory: vault * vault bytes + offset
   int64_t rows = 0;
@@ -65,6 +64,7 @@ struct ProgramTensor {
   // Input whose columns are not those of a sample: which value of the sample each one holds, -1 a
   // zero.
   std::vector<int32_t> source;
+  int fraction_bits = 0;  // of fx16, below the point
 
   int64_t pixels() const { return height * width; }
   // Bytes from `address` to a value.
