@@ -93,12 +93,18 @@ double Reference::Step(std::span<const float> inputs, std::span<const uint8_t> l
 }
 
 double Reference::Forward(std::span<const float> inputs, std::span<const uint8_t> labels) {
-  std::copy(inputs.begin(), inputs.end(), values_[graph_.input].begin());
+  std::vector<double>& x = values_[graph_.input];
+  if (graph_.input_source.empty()) {
+    std::copy(inputs.begin(), inputs.end(), x.begin());
+  } else {
+    for (size_t i = 0; i < x.size(); ++i) {
+      x[i] = inputs[i / graph_.features * graph_.features +
+                    static_cast<size_t>(graph_.input_source[i % graph_.features])];
+    }
+  }
   std::copy(labels.begin(), labels.end(), values_[graph_.label].begin());
   for (const TrainingOp& op : graph_.ops) {
-    if (op.kind == TrainingOpKind::kLinearForward) RunForward(op);
-    if (op.kind == TrainingOpKind::kPoolForward) RunPool(op);
-    if (op.kind == TrainingOpKind::kSoftmaxCrossEntropy) RunLoss(op);
+    if (op.phase == Phase::kFeedForward) Run(op, 0);
   }
   double sum = 0;
   for (double loss : values_[graph_.loss]) sum += loss;
@@ -107,9 +113,40 @@ double Reference::Forward(std::span<const float> inputs, std::span<const uint8_t
 
 void Reference::BackwardAndUpdate(double step_size) {
   for (const TrainingOp& op : graph_.ops) {
-    if (op.kind == TrainingOpKind::kLinearBackward) RunBackward(op);
-    if (op.kind == TrainingOpKind::kPoolBackward) RunPoolBackward(op);
-    if (op.kind == TrainingOpKind::kLinearUpdate) RunUpdate(op, step_size);
+    if (op.phase != Phase::kFeedForward) Run(op, step_size);
+  }
+}
+
+void Reference::Run(const TrainingOp& op, double step_size) {
+  switch (op.kind) {
+    case TrainingOpKind::kLinearForward:
+      return RunForward(op);
+    case TrainingOpKind::kPoolForward:
+      return RunPool(op);
+    case TrainingOpKind::kElementForward:
+      return RunElements(op);
+    case TrainingOpKind::kNormaliseForward:
+      return RunNormalise(op);
+    case TrainingOpKind::kRecurrentForward:
+      return RunRecurrent(op);
+    case TrainingOpKind::kCopy:
+      return RunCopy(op);
+    case TrainingOpKind::kSoftmaxCrossEntropy:
+      return RunLoss(op);
+    case TrainingOpKind::kLinearBackward:
+      return RunBackward(op);
+    case TrainingOpKind::kPoolBackward:
+      return RunPoolBackward(op);
+    case TrainingOpKind::kElementBackward:
+      return RunElementsBackward(op);
+    case TrainingOpKind::kNormaliseBackward:
+      return RunNormaliseBackward(op, step_size);
+    case TrainingOpKind::kRecurrentBackward:
+      return RunRecurrentBackward(op);
+    case TrainingOpKind::kSumGradients:
+      return RunSum(op);
+    case TrainingOpKind::kLinearUpdate:
+      return RunUpdate(op, step_size);
   }
 }
 
@@ -228,6 +265,243 @@ void Reference::Mask(const TrainingOp& op) {
   }
 }
 
+namespace {
+
+double Sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+
+double Apply(const TrainingLayer& layer, double x) {
+  switch (layer.function) {
+    case Function::kRelu:
+      return std::max(x, 0.0);
+    case Function::kLeakyRelu:
+      return x > 0 ? x : layer.slope * x;
+    case Function::kSigmoid:
+      return Sigmoid(x);
+    case Function::kTanh:
+      return std::tanh(x);
+  }
+  return x;
+}
+
+double Derivative(const TrainingLayer& layer, double x, double y) {
+  switch (layer.function) {
+    case Function::kRelu:
+      return x > 0 ? 1 : 0;
+    case Function::kLeakyRelu:
+      return x > 0 ? 1 : layer.slope;
+    case Function::kSigmoid:
+      return y * (1 - y);
+    case Function::kTanh:
+      return 1 - y * y;
+  }
+  return 1;
+}
+
+}  // namespace
+
+void Reference::RunElements(const TrainingOp& op) {
+  const TrainingLayer& layer = graph_.layers[op.layer];
+  const std::vector<double>& x = values_[op.Tensor(Role::kX)];
+  std::vector<double>& y = values_[op.Tensor(Role::kY)];
+  const int other = op.Tensor(Role::kX2);
+  for (size_t i = 0; i < y.size(); ++i) {
+    if (layer.kind == LayerKind::kActivation) {
+      y[i] = Apply(layer, x[i]);
+    } else {
+      y[i] = layer.kind == LayerKind::kAdd ? x[i] + values_[other][i] : x[i] * values_[other][i];
+      if (op.relu) y[i] = std::max(y[i], 0.0);
+    }
+  }
+}
+
+void Reference::RunElementsBackward(const TrainingOp& op) {
+  const TrainingLayer& layer = graph_.layers[op.layer];
+  const std::vector<double>& dz = values_[op.Tensor(Role::kDz)];
+  std::vector<double>& dx = values_[op.Tensor(Role::kDx)];
+  const std::vector<double>& x = values_[op.Tensor(Role::kX)];
+  for (size_t i = 0; i < dx.size(); ++i) {
+    dx[i] = dz[i] * (layer.kind == LayerKind::kMultiply
+                         ? values_[op.Tensor(Role::kX2)][i]
+                         : Derivative(layer, x[i], values_[op.Tensor(Role::kY)][i]));
+  }
+  Mask(op);
+}
+
+void Reference::RunSum(const TrainingOp& op) {
+  std::vector<double>& dx = values_[op.Tensor(Role::kDx)];
+  std::fill(dx.begin(), dx.end(), 0.0);
+  for (int part : op.Tensors(Role::kPart)) {
+    AddScaled(1, values_[part].data(), dx.data(), static_cast<int64_t>(dx.size()));
+  }
+  Mask(op);
+}
+
+void Reference::RunCopy(const TrainingOp& op) {
+  const bool forward = op.phase == Phase::kFeedForward;
+  const int from = op.Tensor(forward ? Role::kX : Role::kDz);
+  const int to = op.Tensor(forward ? Role::kY : Role::kDx);
+  const Image& part = graph_.tensors[forward ? from : to].image;
+  const int64_t whole = graph_.tensors[forward ? to : from].cols;
+  for (int64_t i = 0; i < graph_.batch; ++i) {
+    const int64_t at = i * whole + op.channel * part.pixels();
+    const double* source = values_[from].data() + (forward ? i * part.features() : at);
+    std::copy(source, source + part.features(),
+              values_[to].data() + (forward ? at : i * part.features()));
+  }
+}
+
+// Of a sample and group: values of the group lie side by side.
+void Reference::ForGroups(const TrainingLayer& layer,
+                          const std::function<void(int64_t first, int64_t count)>& visit) const {
+  const int64_t count = layer.from.features() / layer.groups;
+  for (int64_t i = 0; i < graph_.batch * layer.groups; ++i) visit(i * count, count);
+}
+
+namespace {
+
+struct Moments {
+  double mean = 0, rstd = 0;
+};
+
+Moments MomentsOf(const double* x, int64_t count, double epsilon) {
+  Moments m;
+  for (int64_t i = 0; i < count; ++i) m.mean += x[i];
+  m.mean /= static_cast<double>(count);
+  double variance = 0;
+  for (int64_t i = 0; i < count; ++i) variance += (x[i] - m.mean) * (x[i] - m.mean);
+  m.rstd = 1 / std::sqrt(variance / static_cast<double>(count) + epsilon);
+  return m;
+}
+
+}  // namespace
+
+void Reference::RunNormalise(const TrainingOp& op) {
+  const TrainingLayer& layer = graph_.layers[op.layer];
+  const double* x = values_[op.Tensor(Role::kX)].data();
+  double* y = values_[op.Tensor(Role::kY)].data();
+  const std::vector<double>& scale = values_[op.Tensor(Role::kW)];
+  const std::vector<double>& bias = values_[op.Tensor(Role::kB)];
+  ForGroups(layer, [&](int64_t first, int64_t count) {
+    const Moments m = MomentsOf(x + first, count, layer.epsilon);
+    for (int64_t i = first; i < first + count; ++i) {
+      const int64_t c = i / layer.from.pixels() % layer.from.channels;
+      y[i] = (x[i] - m.mean) * m.rstd * scale[c] + bias[c];
+      if (op.relu) y[i] = std::max(y[i], 0.0);
+    }
+  });
+}
+
+void Reference::RunNormaliseBackward(const TrainingOp& op, double step_size) {
+  const TrainingLayer& layer = graph_.layers[op.layer];
+  const double* x = values_[op.Tensor(Role::kX)].data();
+  const double* dz = values_[op.Tensor(Role::kDz)].data();
+  double* dx = values_[op.Tensor(Role::kDx)].data();
+  const std::vector<double>& scale = values_[op.Tensor(Role::kW)];
+  std::vector<double> of_scale(scale.size()), of_bias(scale.size());
+  ForGroups(layer, [&](int64_t first, int64_t count) {
+    const Moments m = MomentsOf(x + first, count, layer.epsilon);
+    auto channel = [&](int64_t i) { return i / layer.from.pixels() % layer.from.channels; };
+    double sum = 0, product = 0;
+    for (int64_t i = first; i < first + count; ++i) {
+      const double normal = (x[i] - m.mean) * m.rstd;
+      sum += dz[i] * scale[channel(i)];
+      product += dz[i] * scale[channel(i)] * normal;
+      of_scale[channel(i)] += dz[i] * normal;
+      of_bias[channel(i)] += dz[i];
+    }
+    const auto n = static_cast<double>(count);
+    for (int64_t i = first; i < first + count; ++i) {
+      const double normal = (x[i] - m.mean) * m.rstd;
+      dx[i] = m.rstd * (dz[i] * scale[channel(i)] - sum / n - normal * product / n);
+    }
+  });
+  Mask(op);
+  Optimise(op.Tensor(Role::kW), of_scale, step_size);
+  Optimise(op.Tensor(Role::kB), of_bias, step_size);
+}
+
+// Values of a sequence lie as [channel][step].
+void Reference::RunRecurrent(const TrainingOp& op) {
+  const TrainingLayer& layer = graph_.layers[op.layer];
+  const int64_t hidden = layer.in;
+  const int64_t gates = layer.out;
+  const int64_t steps = layer.from.width;
+  const int64_t in = graph_.layers[op.layer - 1].in;
+  const double* x = values_[op.Tensor(Role::kX)].data();
+  const double* w = values_[op.Tensor(Role::kW)].data();
+  const double* b = values_[op.Tensor(Role::kB)].data();
+  const double* u = values_[op.Tensor(Role::kU)].data();
+  double* y = values_[op.Tensor(Role::kY)].data();
+  std::vector<double>& kept = cells_[op.layer];
+  kept.assign(graph_.batch * steps * (gates + hidden), 0.0);
+  std::vector<double> of_step(in), h(hidden), c(hidden);
+  for (int64_t i = 0; i < graph_.batch; ++i) {
+    std::fill(h.begin(), h.end(), 0.0);
+    std::fill(c.begin(), c.end(), 0.0);
+    for (int64_t t = 0; t < steps; ++t) {
+      double* gate = kept.data() + (i * steps + t) * (gates + hidden);
+      for (int64_t k = 0; k < in; ++k) of_step[k] = x[(i * in + k) * steps + t];
+      for (int64_t g = 0; g < gates; ++g) {
+        const double sum =
+            Dot(of_step.data(), w + g * in, in) + b[g] + Dot(h.data(), u + g * hidden, hidden);
+        const bool is_tanh = layer.cell == Cell::kRnn || g >= 3 * hidden;
+        gate[g] = is_tanh ? std::tanh(sum) : Sigmoid(sum);
+      }
+      for (int64_t j = 0; j < hidden; ++j) {
+        if (layer.cell == Cell::kLstm) {
+          c[j] = gate[2 * hidden + j] * c[j] + gate[j] * gate[3 * hidden + j];
+          h[j] = gate[hidden + j] * std::tanh(c[j]);
+          gate[gates + j] = c[j];
+        } else {
+          h[j] = gate[j];
+        }
+        y[(i * hidden + j) * steps + t] = h[j];
+      }
+    }
+  }
+}
+
+void Reference::RunRecurrentBackward(const TrainingOp& op) {
+  const TrainingLayer& layer = graph_.layers[op.layer];
+  const int64_t hidden = layer.in;
+  const int64_t gates = layer.out;
+  const int64_t steps = layer.from.width;
+  const double* u = values_[op.Tensor(Role::kU)].data();
+  const double* dy = values_[op.Tensor(Role::kDz)].data();
+  double* dsums = values_[op.Tensor(Role::kDx)].data();
+  const std::vector<double>& kept = cells_[op.layer];
+  std::vector<double> dh(hidden), dc(hidden), ds(gates);
+  for (int64_t i = 0; i < graph_.batch; ++i) {
+    std::fill(dh.begin(), dh.end(), 0.0);
+    std::fill(dc.begin(), dc.end(), 0.0);
+    for (int64_t t = steps - 1; t >= 0; --t) {
+      const double* gate = kept.data() + (i * steps + t) * (gates + hidden);
+      const double* before = gate - (gates + hidden);
+      for (int64_t j = 0; j < hidden; ++j) {
+        dh[j] += dy[(i * hidden + j) * steps + t];
+        if (layer.cell == Cell::kRnn) {
+          ds[j] = dh[j] * (1 - gate[j] * gate[j]);
+          continue;
+        }
+        const double in = gate[j], out = gate[hidden + j], forget = gate[2 * hidden + j];
+        const double g = gate[3 * hidden + j];
+        const double squashed = std::tanh(gate[gates + j]);
+        dc[j] += dh[j] * out * (1 - squashed * squashed);
+        ds[j] = dc[j] * g * in * (1 - in);
+        ds[hidden + j] = dh[j] * squashed * out * (1 - out);
+        ds[2 * hidden + j] = (t > 0 ? dc[j] * before[gates + j] : 0) * forget * (1 - forget);
+        ds[3 * hidden + j] = dc[j] * in * (1 - g * g);
+        dc[j] *= forget;
+      }
+      std::fill(dh.begin(), dh.end(), 0.0);
+      for (int64_t g = 0; g < gates; ++g) {
+        AddScaled(ds[g], u + g * hidden, dh.data(), hidden);
+        dsums[(i * gates + g) * steps + t] = ds[g];
+      }
+    }
+  }
+}
+
 void Reference::RunUpdate(const TrainingOp& op, double step_size) {
   const TrainingLayer& layer = graph_.layers[op.layer];
   const double* dz = values_[op.Tensor(Role::kDz)].data();
@@ -249,7 +523,7 @@ void Reference::RunUpdate(const TrainingOp& op, double step_size) {
 }
 
 void Reference::Optimise(int tensor, const std::vector<double>& gradient, double step_size) {
-  const bool bias = graph_.tensors[tensor].kind == TensorKind::kBias;
+  const bool bias = graph_.tensors[tensor].kind != TensorKind::kWeight;
   const OptimiserConstants& c = bias ? of_biases_ : of_weights_;
   std::vector<double>& first = state_[0][tensor];
   std::vector<double>& second = state_[1][tensor];

@@ -452,27 +452,75 @@ TEST_P(Lanes, ExpWithinItsBound) {
 
 // ---- recurrent cells
 
-TEST_P(Lanes, LstmCell) {
-  constexpr int64_t kCells = 24;
-  constexpr uint32_t kGates = 0, kC = 0x8000, kH = 0x10000;
+TEST_P(Lanes, LstmForward) {
+  constexpr size_t kCells = 24;
+  constexpr uint32_t kGates = 0, kC = 0x8000, kH = 0x10000, kKept = 0x14000;
   std::normal_distribution<float> normal;
-  for (size_t i = 0; i < 4 * kCells; ++i) PutWide(kGates, i, normal(random_));
-  std::vector<double> c;
-  for (size_t i = 0; i < kCells; ++i) {
-    PutWide(kC, i, normal(random_));
-    c.push_back(static_cast<double>(Wide(kC, i)));
-  }
+  const int slots = static_cast<int>(kCells) / kCols;
   const int wide = 4 / OperandBytes();
-  RunRows(LstmCellForward(static_cast<int>(kCells) / kCols * wide), kCells / kCols,
-          {{kGates, true}, {kC, true}, {kH}});
-  auto gate = [&](size_t which, size_t i) {
-    return static_cast<double>(Wide(kGates, which * kCells + i));
-  };
   auto sigmoid = [](double x) { return 1 / (1 + std::exp(-x)); };
-  for (size_t i = 0; i < kCells; ++i) {
-    const double next = sigmoid(gate(1, i)) * c[i] + sigmoid(gate(0, i)) * std::tanh(gate(2, i));
-    EXPECT_NEAR(static_cast<double>(Wide(kC, i)), next, 2e-6);
-    ExpectOperand(kH, i, sigmoid(gate(3, i)) * std::tanh(next), 2e-6);
+  for (const bool first : {true, false}) {
+    for (size_t i = 0; i < 4 * kCells; ++i) PutWide(kGates, i, normal(random_));
+    std::vector<double> c;
+    for (size_t i = 0; i < kCells; ++i) {
+      PutWide(kC, i, normal(random_));
+      c.push_back(first ? 0.0 : static_cast<double>(Wide(kC, i)));
+    }
+    RunRows(LstmForward(slots * wide, slots, first), slots,
+            {{kGates, true}, {kC, true}, {kH}, {kKept}});
+    auto gate = [&](size_t which, size_t i) {
+      return static_cast<double>(Wide(kGates, which * kCells + i));
+    };
+    for (size_t i = 0; i < kCells; ++i) {
+      const double in = sigmoid(gate(0, i)), out = sigmoid(gate(1, i)),
+                   forget = sigmoid(gate(2, i));
+      const double g = std::tanh(gate(3, i));
+      const double next = forget * c[i] + in * g;
+      EXPECT_NEAR(static_cast<double>(Wide(kC, i)), next, 2e-6);
+      ExpectOperand(kH, i, out * std::tanh(next), 2e-6);
+      size_t part = 0;
+      for (double kept : {in, out, forget, g, std::tanh(next), c[i]}) {
+        ExpectOperand(kKept, part++ * kCells + i, kept, 2e-6);
+      }
+    }
+  }
+}
+
+TEST_P(Lanes, LstmBackward) {
+  constexpr size_t kCells = 24;
+  constexpr uint32_t kKept = 0, kState = 0x8000, kDy = 0x10000, kGradients = 0x14000;
+  std::normal_distribution<float> normal;
+  std::uniform_real_distribution<float> share(0.05f, 0.95f);
+  const int slots = static_cast<int>(kCells) / kCols;
+  const int wide = 4 / OperandBytes();
+  for (const bool first : {true, false}) {
+    std::vector<double> dc;
+    for (size_t i = 0; i < 6 * kCells; ++i) {
+      PutOperand(kKept, i, i < 3 * kCells ? share(random_) : normal(random_));
+    }
+    for (size_t i = 0; i < kCells; ++i) {
+      PutOperand(kDy, i, normal(random_));
+      PutWide(kState, i, normal(random_));
+      PutWide(kState, kCells + i, normal(random_));
+      dc.push_back(first ? 0.0 : static_cast<double>(Wide(kState, i)));
+    }
+    RunRows(LstmBackward(slots, slots * wide, slots, first), slots,
+            {{kKept}, {kState, true}, {kDy}, {kGradients}});
+    for (size_t i = 0; i < kCells; ++i) {
+      auto kept = [&](size_t which) {
+        return static_cast<double>(Operand(kKept, which * kCells + i));
+      };
+      const double in = kept(0), out = kept(1), forget = kept(2), g = kept(3), squashed = kept(4);
+      const double dh = static_cast<double>(Operand(kDy, i)) +
+                        (first ? 0.0 : static_cast<double>(Wide(kState, kCells + i)));
+      const double all = dc[i] + dh * out * (1 - squashed * squashed);
+      EXPECT_NEAR(static_cast<double>(Wide(kState, i)), all * forget, 1e-5);
+      size_t part = 0;
+      for (double gradient : {all * g * in * (1 - in), dh * squashed * out * (1 - out),
+                              all * kept(5) * forget * (1 - forget), all * in * (1 - g * g)}) {
+        ExpectOperand(kGradients, part++ * kCells + i, gradient, 1e-5);
+      }
+    }
   }
 }
 

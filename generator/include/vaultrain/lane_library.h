@@ -65,11 +65,44 @@ Program BatchNormGradients(int rstd_slots, int dbeta_slots);
 Program BatchNormBackward(int64_t count, int rstd_slots, int dgamma_slots, int dbeta_slots,
                           int dx_slots);
 
+// ---- normalisation of samples over groups of channels; a register holds samples as its groups
+//
+// Sums of a sample: wide, of a group of channels (`squares_slots`, `rstd_slots`, ..) or of a
+// channel, in the lanes where the channels are. `width` lanes share a group: a power of two, or
+// all.
+
+// Sums of x and of its squares over loops 1 to level; with `more`, added to what is there. Streams:
+// 0 x, 1 the sums.
+Program GroupMoments(int squares_slots, bool more);
+// Mean and 1 / sqrt(variance + epsilon) of `count` values in their place. Stream: 0.
+Program GroupStatistics(int64_t count, float epsilon, int width, int cols, int rstd_slots);
+// Then BatchNormForward with streams 2 and 3.
+
+// Sums of dy and of dy * x over loops 1 to level, of each channel. Streams: 0 dy, 1 x, 2 the sums.
+Program GroupGradientSums(int products_slots, bool more);
+// Of a channel, the second sum becomes that of dy * (x - mean) * rstd. Streams: 0 sums, 1 mean,
+// rstd.
+Program GroupGradientCentre(int products_slots, int rstd_slots);
+// Over loop 1, the channels of a group: rstd, q and r with dx = dy * scale * rstd + x * q + r.
+// Streams: 0 sums, 1 mean, rstd, 2 scale, 3 rstd, q, r, each `next_slots` behind the other.
+Program GroupCoefficients(int64_t count, int width, int cols, int products_slots, int rstd_slots,
+                          int next_slots);
+// dx in place of dy, 0 where x is not above 0 if mask is set. Streams: 0 dy, 1 x, 2 scale, 3 rstd,
+// q, r.
+Program GroupBackward(int next_slots, bool mask);
+// Sums over loop 1, the samples; channels lie in the groups. Streams: 0 two sums, 1 their sums.
+Program GroupParameterSums(int products_slots, int sums_slots, bool more);
+
 // ---- element by element; operands
 
 // Streams: 0 a, 1 b, 2 y; with relu max(a + b, 0).
 Program AddTensors(bool relu);
 Program MultiplyTensors();
+Program CopyTensor();
+
+// The same, but results are 0 where what stream 3 gives is not above 0. Of programs that have
+// one store, of register 0, as their last instruction.
+Program Masked(Program program, bool mask = true);
 
 // y = x where x > 0, else slope * x. Streams: 0 x, 2 y.
 Program LeakyReluForward(float slope);
@@ -87,12 +120,21 @@ Program TanhForward();
 Program SigmoidBackward();
 Program TanhBackward();
 
-// ---- recurrent cells
+// ---- recurrent cells; sums and states are wide, what BP will need (kept) operands
+//
+// Parts of a stream (gates, kept values) are given slots apart; `first` is of the step that comes
+// first, with no state before it. Order of the gates: i, o, f, g.
 
-// c = f * c' + i * g, h = o * tanh c, with i, f, o = sigmoid and g = tanh of the sums before them.
-// Streams: 0 the four sums of a group, wide, i, f, g, o `gate_slots` apart; 1 c, wide, in place; 2
-// h, operands.
-Program LstmCellForward(int gate_slots);
+// c = f * c' + i * g, h = o * tanh c. Streams: 0 the four sums, 1 c in place, 2 h, 3 kept: the
+// gates, tanh c, c'.
+Program LstmForward(int gate_slots, int kept_slots, bool first);
+// Gradients by the sums from those by h: dy and, behind the state, what came back from the step
+// after. Streams: 0 kept, 1 dc in place and the rest of dh `dh_slots` behind it, 2 dy, 3 gradients.
+Program LstmBackward(int kept_slots, int dh_slots, int gate_slots, bool first);
+// h = tanh of the sum. Streams: 0 the sum, 2 h.
+Program RnnForward();
+// Streams: 0 h, 1 the rest of dh, 2 dy, 3 the gradient by the sum.
+Program RnnBackward(bool first);
 
 // ---- optimisers
 

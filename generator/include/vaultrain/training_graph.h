@@ -4,32 +4,49 @@
 // A network with its derivatives: the operations of one training step, for the mapper.
 //
 // A step works on a batch of samples and runs three phases: feed-forward (FF), back-propagation
-// (BP), weight update (UP). Differentiate makes, for a chain of layers,
+// (BP), weight update (UP). Differentiate makes, for a graph of layers,
 //
-//   FF  Y  = X (*) W + b, then max(Y, 0) where relu is set
+//   FF  Y  = f(X), then max(Y, 0) where relu is set
 //       loss[i] = -log softmax(logits[i])[label[i]]         per sample
 //       dZ = softmax(logits) - onehot(label)                per sample, not divided by the batch
 //   BP  dX = gradient by X of sum(dZ * Y), then 0 where X <= 0 if mask is set
-//   UP  dW = gradient by W of sum(dZ * Y), db = sum of dZ over samples and pixels
-//       W, b and their state from these by the optimiser of recipe.h; sgd without decay is
-//       W -= step_size * dW, b -= step_size * db
+//   UP  gradients of the layer's parameters, and from these the parameters and their state by the
+//       optimiser of recipe.h; sgd without decay is W -= step_size * dW
 //
 // with step_size = learning rate / batch, so that a step descends the mean loss; adam has its own
 // (StepSize), as its quotient does not grow with the batch. Weight decay is of W only. X is the
-// layer's input, Y its output, dZ the gradient of the loss by the layer's sum before the ReLU. dX
-// of a layer is dZ of the one before (its mask is that layer's ReLU). A layer with no weights
-// before it has no BP. A BP or UP of a layer may start once its dZ is whole; BP reads W as it was
-// before UP.
+// layer's input, Y its output, dZ the gradient of the loss by the layer's sum before the ReLU. An
+// output that several layers take has a gradient from each, which kSumGradients adds up; the mask
+// of its ReLU is applied there, or where a single layer makes the gradient. Nothing goes back to
+// where no parameters lie before. A BP or UP of a layer may start once its dZ is whole; BP reads W
+// as it was before UP.
 //
-// (*) is a convolution: Y[o][y][x] = sum over ky, kx, c of W[o][ky][kx][c] *
-// X[c][y * stride + ky * dilation - pad][x * ..], X being zero outside. A fully connected layer is
-// one of images of 1 x 1 or, behind an image, one whose kernel is the image. Pooling layers have no
-// weights: their FF takes the maximum or the mean of each window of each channel, their BP gives
-// dZ to where the maximum was (the first in the order ky, kx) or to the whole window in equal
-// parts; where windows overlap, the parts add up. Taps outside the image take no part, except that
-// with count_pad a mean divides by all taps. The maximum of a window that holds a NaN is NaN, its
-// index that of the largest value before the first NaN, or of the first tap. Every window sees at
-// least one pixel of the image.
+// Layers:
+//
+//   kLinear     Y[o][y][x] = b[o] + sum over ky, kx, c of W[o][ky][kx][c] *
+//               X[c][y * stride + ky * dilation - pad][x * ..], X being zero outside. A fully
+//               connected layer is one of images of 1 x 1 or, behind an image, one whose kernel is
+//               the image; one of each step of a sequence is one of pixels. Padding may be
+//               negative: pixels that no window sees.
+//   kMaxPool,   the maximum or the mean of each window of each channel. BP gives dZ to where the
+//   kAveragePool maximum was (the first in the order ky, kx) or to the whole window in equal parts;
+//               where windows overlap, the parts add up. Taps outside the image take no part,
+//               except that with count_pad a mean divides by all taps. The maximum of a window that
+//               holds a NaN is NaN, its index that of the largest value before the first NaN, or of
+//               the first tap. Every window sees at least one pixel of the image.
+//   kAdd, kMultiply   of two images, value by value.
+//   kActivation  `function` of each value; leaky ReLU and its derivative take X > 0.
+//   kNormalise  (X - mean) / sqrt(variance + epsilon) * scale[c] + b[c], of each sample over all
+//               pixels of a group of neighbouring channels (group normalisation; one group: layer
+//               normalisation of a vector; a channel a group: instance normalisation).
+//   kConcat     channels of several images, one after the other.
+//   kRecurrent  a cell that goes along the pixels of a row (steps of a sequence), from zeros:
+//               LSTM  i, o, f, g = W x + b + U h', sigmoid of the first three and tanh of g,
+//                     c = f c' + i g, h = o tanh c; rows of W, U, b in this order (ONNX's iofc)
+//               RNN   h = tanh(W x + b + U h')
+//               W and b belong to a kLinear layer before it, whose sums stay on chip: that layer
+//               has UP and BP but no FF of its own. U is updated like a kLinear whose window sees
+//               the step before; U lies in the role kW of this layer.
 
 #ifndef VAULTRAIN_TRAINING_GRAPH_H_
 #define VAULTRAIN_TRAINING_GRAPH_H_
@@ -56,7 +73,8 @@ enum class TensorKind {
   kIndex,  // of the maximum in its window: ky * kernel_w + kx
   kGradient,
   kWeight,
-  kBias,
+  kBias,   // also of a normalisation
+  kScale,  // of a normalisation; starts at 1
   kLabel,
   kLoss
 };
@@ -107,16 +125,25 @@ struct TrainingTensor {
 enum class TrainingOpKind {
   kLinearForward,
   kPoolForward,
+  kElementForward,  // kAdd, kMultiply, kActivation
+  kNormaliseForward,
+  kRecurrentForward,
+  kCopy,  // FF: X becomes part of Y; BP: a part of dZ becomes dX
   kSoftmaxCrossEntropy,
   kLinearBackward,
   kPoolBackward,
+  kElementBackward,
+  kNormaliseBackward,  // with the update of scale and bias
+  kRecurrentBackward,  // dX is the gradient by W x + b + U h'
+  kSumGradients,
   kLinearUpdate
 };
 
-// What an operation does with a tensor. Reads: kX, kW and kB (UP also writes these two), kDz of BP
-// and UP, kIndex of BP, kLogits, kLabel. Writes: kY, kIndex of FF (of a maximum that has a BP),
-// kLoss, kDz of the loss, kDx.
-enum class Role { kX, kW, kB, kY, kIndex, kDz, kDx, kLogits, kLabel, kLoss };
+// What an operation does with a tensor. Reads: kX, kX2 (second input of kAdd; the other one in BP
+// of kMultiply), kW and kB (UP also writes these two), kU of kRecurrent, kDz of BP and UP, kY of BP
+// where a derivative is a function of it, kIndex of BP, kPart (gradients that are summed), kLogits,
+// kLabel. Writes: kY, kIndex of FF (of a maximum that has a BP), kLoss, kDz of the loss, kDx.
+enum class Role { kX, kX2, kW, kB, kU, kY, kIndex, kDz, kDx, kPart, kLogits, kLabel, kLoss };
 
 struct Operand {
   Role role;
@@ -130,26 +157,48 @@ struct TrainingOp {
   // MACs of the network itself, as utilisation counts them: products with the zeros around an
   // image are not among them.
   int64_t macs = 0;
-  bool relu = false;  // FF: max(., 0) on the way out
-  bool mask = false;  // BP: zero where kX <= 0
+  bool relu = false;    // FF: max(., 0) on the way out
+  bool mask = false;    // BP: zero where kX <= 0
+  int64_t channel = 0;  // of kCopy: where the part begins in the longer of the two
   std::vector<Operand> operands;
 
-  // The tensor in a role, or -1 (kB of a layer without bias).
+  // The first tensor in a role, or -1 (kB of a layer without bias).
   int Tensor(Role role) const;
+  std::vector<int> Tensors(Role role) const;
 };
 
-enum class LayerKind { kLinear, kMaxPool, kAveragePool };
+enum class LayerKind {
+  kLinear,
+  kMaxPool,
+  kAveragePool,
+  kAdd,
+  kMultiply,
+  kActivation,
+  kNormalise,
+  kConcat,
+  kRecurrent
+};
+enum class Function { kRelu, kLeakyRelu, kSigmoid, kTanh };
+enum class Cell { kLstm, kRnn };
+
+// Sums of a cell for each value of h.
+inline int64_t GatesOf(Cell cell) { return cell == Cell::kLstm ? 4 : 1; }
 
 struct TrainingLayer {
   std::string name;  // the node's, made of [A-Za-z0-9_.-], unique
   LayerKind kind = LayerKind::kLinear;
-  Image from, to;
+  Image from, to;  // of kConcat: `to` alone; of kRecurrent: h, and its sums
   Window window;
-  // Of a weight matrix: values behind an output, and outputs of a pixel; 0 of pooling.
+  // Of a weight matrix: values behind an output, and outputs of a pixel; else 0.
   int64_t in = 0, out = 0;
   bool relu = false;
   bool bias = false;
   bool count_pad = false;  // a mean counts the zeros around the image
+  Function function = Function::kRelu;
+  float slope = 0;  // of a leaky ReLU
+  int64_t groups = 1;
+  float epsilon = 0;
+  Cell cell = Cell::kLstm;
 
   // A matrix product of samples and weights.
   bool IsFlat() const {
@@ -166,6 +215,8 @@ struct TrainingGraph {
   std::vector<TrainingLayer> layers;  // input first
   std::vector<TrainingTensor> tensors;
   std::vector<TrainingOp> ops;  // an order in which every tensor is made before its use
+  // Where values of `input` come from in a sample as the file has it; empty: as they are.
+  std::vector<int32_t> input_source;
   int input = -1, label = -1, logits = -1, loss = -1;  // tensors
 
   int64_t MacsNeeded() const;

@@ -170,6 +170,127 @@ Program BatchNormBackward(int64_t count, int rstd_slots, int dgamma_slots, int d
   return program;
 }
 
+// ---- normalisation of samples
+
+namespace {
+
+// d = a summed over each `width` lanes.
+void EmitGroupSum(Section& section, int d, int a, int scratch, int width, int cols) {
+  if (width == cols) {
+    section.SumLanes(d, a, scratch, cols);
+    return;
+  }
+  if (d != a) section.Copy(d, a);
+  for (int step = 1; step < width; step *= 2) {
+    section.Move(scratch, d, LaneMode::kXor, step, GroupMode::kShiftZero, 0).Add(d, d, scratch);
+  }
+}
+
+// Registers of sums, from what is there or from 0.
+void EmitSums(Section& init, int stream, int first, int second, int slots, bool more) {
+  if (more) {
+    init.LoadWide(first, stream).LoadWide(second, stream, slots);
+  } else {
+    init.Constant(first, 0).Constant(second, 0);
+  }
+}
+
+}  // namespace
+
+Program GroupMoments(int squares_slots, bool more) {
+  constexpr int kX = 0, kSum = 1, kSquares = 2;
+  Program program;
+  EmitSums(program.init, 1, kSum, kSquares, squares_slots, more);
+  program.body.LoadOperand(kX, 0).Add(kSum, kSum, kX).Mad(kSquares, kX, kX, kSquares);
+  program.final.StoreWide(kSum, 1).StoreWide(kSquares, 1, squares_slots);
+  return program;
+}
+
+Program GroupStatistics(int64_t count, float epsilon, int width, int cols, int rstd_slots) {
+  constexpr int kMean = 0, kSquares = 1, kShare = 2, kEpsilon = 3, kScratch = 4;
+  constexpr int kZero = 15;  // never written
+  Program program;
+  program.init.Constant(kShare, 1 / static_cast<float>(count)).Constant(kEpsilon, epsilon);
+  Section& body = program.body;
+  body.LoadWide(kMean, 0).LoadWide(kSquares, 0, rstd_slots);
+  EmitGroupSum(body, kMean, kMean, kScratch, width, cols);
+  EmitGroupSum(body, kSquares, kSquares, kScratch, width, cols);
+  body.Mul(kMean, kMean, kShare).Mul(kSquares, kSquares, kShare);
+  // Rounding may leave a variance below zero.
+  body.Mad(kSquares, kMean, kMean, kSquares, true).Max(kSquares, kSquares, kZero);
+  body.Add(kSquares, kSquares, kEpsilon).Rsqrt(kSquares, kSquares);
+  body.StoreWide(kMean, 0).StoreWide(kSquares, 0, rstd_slots);
+  return program;
+}
+
+Program GroupGradientSums(int products_slots, bool more) {
+  constexpr int kDy = 0, kX = 1, kSum = 2, kProducts = 3;
+  Program program;
+  EmitSums(program.init, 2, kSum, kProducts, products_slots, more);
+  program.body.LoadOperand(kDy, 0).LoadOperand(kX, 1);
+  program.body.Add(kSum, kSum, kDy).Mad(kProducts, kDy, kX, kProducts);
+  program.final.StoreWide(kSum, 2).StoreWide(kProducts, 2, products_slots);
+  return program;
+}
+
+Program GroupGradientCentre(int products_slots, int rstd_slots) {
+  constexpr int kSum = 0, kProducts = 1, kMean = 2, kRstd = 3;
+  Program program;
+  Section& body = program.body;
+  body.LoadWide(kSum, 0).LoadWide(kProducts, 0, products_slots);
+  body.LoadWide(kMean, 1).LoadWide(kRstd, 1, rstd_slots);
+  body.Mad(kProducts, kMean, kSum, kProducts, true).Mul(kProducts, kProducts, kRstd);
+  body.StoreWide(kProducts, 0, products_slots);
+  return program;
+}
+
+Program GroupCoefficients(int64_t count, int width, int cols, int products_slots, int rstd_slots,
+                          int next_slots) {
+  constexpr int kSum = 0, kProducts = 1, kScale = 2, kMean = 3, kRstd = 4, kShare = 5;
+  constexpr int kAllSum = 6, kAllProducts = 7, kScratch = 8;
+  Program program;
+  program.init.Constant(kShare, 1 / static_cast<float>(count));
+  program.init.Constant(kAllSum, 0).Constant(kAllProducts, 0);
+  program.body.LoadWide(kSum, 0).LoadWide(kProducts, 0, products_slots).LoadWide(kScale, 2);
+  program.body.Mad(kAllSum, kSum, kScale, kAllSum);
+  program.body.Mad(kAllProducts, kProducts, kScale, kAllProducts);
+  Section& last = program.final;
+  EmitGroupSum(last, kAllSum, kAllSum, kScratch, width, cols);
+  EmitGroupSum(last, kAllProducts, kAllProducts, kScratch, width, cols);
+  last.LoadWide(kMean, 1).LoadWide(kRstd, 1, rstd_slots);
+  // q = -rstd^2 * mean of products, r = -mean * q - rstd * mean of sums
+  last.Mul(kAllSum, kAllSum, kShare).Mul(kAllSum, kAllSum, kRstd);
+  last.Mul(kAllProducts, kAllProducts, kShare).Mul(kAllProducts, kAllProducts, kRstd);
+  last.Mul(kAllProducts, kAllProducts, kRstd, true);
+  last.Mad(kAllSum, kAllProducts, kMean, kAllSum, true, true);
+  last.StoreWide(kRstd, 3).StoreWide(kAllProducts, 3, next_slots);
+  last.StoreWide(kAllSum, 3, 2 * next_slots);
+  return program;
+}
+
+Program GroupBackward(int next_slots, bool mask) {
+  constexpr int kDy = 0, kX = 1, kScale = 2, kQ = 3, kR = 4, kSum = 5;
+  constexpr int kZero = 15;  // never written
+  Program program;
+  program.init.LoadWide(kScale, 2).LoadWide(kQ, 3).Mul(kScale, kScale, kQ);
+  program.init.LoadWide(kQ, 3, next_slots).LoadWide(kR, 3, 2 * next_slots);
+  Section& body = program.body;
+  body.LoadOperand(kDy, 0).LoadOperand(kX, 1).Mad(kSum, kX, kQ, kR).Mad(kDy, kDy, kScale, kSum);
+  if (mask) body.Sel(kDy, kX, kDy, kZero);
+  body.StoreOperand(kDy, 0);
+  return program;
+}
+
+Program GroupParameterSums(int products_slots, int sums_slots, bool more) {
+  constexpr int kX = 0, kSum = 1, kProducts = 2;
+  Program program;
+  EmitSums(program.init, 1, kSum, kProducts, sums_slots, more);
+  program.body.LoadWide(kX, 0).Add(kSum, kSum, kX);
+  program.body.LoadWide(kX, 0, products_slots).Add(kProducts, kProducts, kX);
+  program.final.StoreWide(kSum, 1).StoreWide(kProducts, 1, sums_slots);
+  return program;
+}
+
 // ---- element by element
 
 Program AddTensors(bool relu) {
@@ -184,6 +305,22 @@ Program AddTensors(bool relu) {
 Program MultiplyTensors() {
   Program program;
   program.body.LoadOperand(0, 0).LoadOperand(1, 1).Mul(0, 0, 1).StoreOperand(0, 2);
+  return program;
+}
+
+Program CopyTensor() {
+  Program program;
+  program.body.LoadOperand(0, 0).StoreOperand(0, 2);
+  return program;
+}
+
+Program Masked(Program program, bool mask) {
+  if (!mask) return program;
+  constexpr int kX = 8, kZero = 9;  // never written: +0
+  const uint32_t store = program.body.words().back();
+  Section body;
+  for (size_t i = 0; i + 1 < program.body.words().size(); ++i) body.Word(program.body.words()[i]);
+  program.body = body.LoadOperand(kX, 3).Sel(0, kX, 0, kZero).Word(store);
   return program;
 }
 
@@ -250,19 +387,73 @@ Program TanhBackward() {
 
 // ---- recurrent cells
 
-Program LstmCellForward(int gate_slots) {
-  constexpr int kI = 0, kF = 1, kG = 2, kO = 3, kC = 4;
+Program LstmForward(int gate_slots, int kept_slots, bool first) {
+  constexpr int kI = 0, kO = 1, kF = 2, kG = 3, kC = 4, kBefore = 5;
+  constexpr int kGates[] = {kI, kO, kF, kG};
   const Constants constants;
   Program program;
   constants.SetUp(program.init);
+  if (first) program.init.Constant(kBefore, 0);
   Section& body = program.body;
-  for (int gate : {kI, kF, kG, kO}) {
-    body.LoadWide(gate, 0, gate * gate_slots);
+  for (int gate : kGates) body.LoadWide(gate, 0, gate * gate_slots);
+  if (!first) body.LoadWide(kBefore, 1);
+  for (int gate : kGates) {
     gate == kG ? EmitTanh(body, gate, gate, constants) : EmitSigmoid(body, gate, gate, constants);
   }
-  body.LoadWide(kC, 1).Mul(kC, kC, kF).Mad(kC, kI, kG, kC).StoreWide(kC, 1);
+  body.Mul(kC, kI, kG);
+  if (!first) body.Mad(kC, kBefore, kF, kC);
+  body.StoreWide(kC, 1);
+  for (int gate : kGates) body.StoreOperand(gate, 3, gate * kept_slots);
   EmitTanh(body, kC, kC, constants);
+  body.StoreOperand(kC, 3, 4 * kept_slots).StoreOperand(kBefore, 3, 5 * kept_slots);
   body.Mul(kO, kO, kC).StoreOperand(kO, 2);
+  return program;
+}
+
+Program LstmBackward(int kept_slots, int dh_slots, int gate_slots, bool first) {
+  constexpr int kI = 0, kO = 1, kF = 2, kG = 3, kTanhC = 4, kBefore = 5;
+  constexpr int kDh = 6, kRest = 7, kDc = 8, kD = 9, kSlope = 10, kOne = 14;
+  Program program;
+  program.init.Constant(kOne, 1);
+  Section& body = program.body;
+  body.LoadOperand(kDh, 2);
+  for (int kept : {kI, kO, kF, kG, kTanhC, kBefore}) body.LoadOperand(kept, 0, kept * kept_slots);
+  if (!first) body.LoadWide(kRest, 1, dh_slots).LoadWide(kDc, 1).Add(kDh, kDh, kRest);
+  auto of_sigmoid = [&](int gate) {
+    body.Mad(kSlope, gate, gate, gate, true).Mul(kD, kD, kSlope);
+    body.StoreOperand(kD, 3, gate * gate_slots);
+  };
+  body.Mul(kD, kDh, kTanhC);
+  of_sigmoid(kO);
+  body.Mul(kD, kDh, kO).Mad(kSlope, kTanhC, kTanhC, kOne, true);
+  first ? body.Mul(kDc, kD, kSlope) : body.Mad(kDc, kD, kSlope, kDc);
+  body.Mul(kD, kDc, kG);
+  of_sigmoid(kI);
+  body.Mul(kD, kDc, kBefore);
+  of_sigmoid(kF);
+  body.Mul(kD, kDc, kI).Mad(kSlope, kG, kG, kOne, true).Mul(kD, kD, kSlope);
+  body.StoreOperand(kD, 3, kG * gate_slots);
+  body.Mul(kDc, kDc, kF).StoreWide(kDc, 1);
+  return program;
+}
+
+Program RnnForward() {
+  const Constants constants;
+  Program program;
+  constants.SetUp(program.init);
+  program.body.LoadWide(0, 0);
+  EmitTanh(program.body, 0, 0, constants);
+  program.body.StoreOperand(0, 2);
+  return program;
+}
+
+Program RnnBackward(bool first) {
+  constexpr int kH = 0, kDh = 1, kRest = 2, kSlope = 3, kOne = 4;
+  Program program;
+  program.init.Constant(kOne, 1);
+  program.body.LoadOperand(kH, 0).LoadOperand(kDh, 2);
+  if (!first) program.body.LoadWide(kRest, 1).Add(kDh, kDh, kRest);
+  program.body.Mad(kSlope, kH, kH, kOne, true).Mul(kDh, kDh, kSlope).StoreOperand(kDh, 3);
   return program;
 }
 

@@ -45,10 +45,11 @@ int Mapper::Allocate(std::string name, TensorRole role, ElementFormat format, in
 void Mapper::PlaceTensors() {
   layer_of_.assign(graph_.tensors.size(), -1);
   for (const TrainingOp& op : graph_.ops) {
-    const bool makes_dz = op.kind == TrainingOpKind::kLinearUpdate;
-    if (op.kind != TrainingOpKind::kLinearForward && !makes_dz) continue;
+    const bool updates = op.kind == TrainingOpKind::kLinearUpdate;
+    if (!updates && op.kind != TrainingOpKind::kNormaliseBackward) continue;
     for (const Operand& operand : op.operands) {
-      const bool own = makes_dz ? operand.role == Role::kDz : operand.role != Role::kX;
+      const bool own = operand.role == Role::kW || operand.role == Role::kB ||
+                       (updates && operand.role == Role::kDz);
       if (own) layer_of_[operand.tensor] = op.layer;
     }
   }
@@ -76,6 +77,7 @@ void Mapper::PlaceTensors() {
           break;
         case TensorKind::kWeight:
         case TensorKind::kBias:
+        case TensorKind::kScale:
           role = TensorRole::kWeight;
           format = ElementFormat::kFp32;
           break;
@@ -103,7 +105,7 @@ void Mapper::PlaceTensors() {
         rows = local_batch_;
         cols = t.kind == TensorKind::kGradient && layer_of_[i] >= 0 ? plan_[layer_of_[i]].slice
                                                                     : t.cols;
-      } else if (t.kind == TensorKind::kBias) {
+      } else if (t.kind != TensorKind::kWeight) {
         cols = plan_[layer_of_[i]].slice;
       } else {
         const LayerPlan& plan = plan_[layer_of_[i]];
@@ -133,6 +135,8 @@ void Mapper::PlaceTensors() {
     }
   }
   PlaceState();
+  PlaceStatistics();
+  PlaceCells();
   ones_ =
       Allocate("ones", TensorRole::kConstant, operand, 1, std::max(local_batch_, word_elements_));
 }
@@ -196,7 +200,7 @@ void Mapper::Expand() {
           part.width = r.image.width;
           part.x_pitch = r.samples * part.pitch_bytes;
           part.y_pitch = r.image.width * part.x_pitch;
-          if (local.role == TensorRole::kInput && UnfoldsInput()) part.source = InputSource();
+          if (local.role == TensorRole::kInput) part.source = InputSource();
           if (alone && r.groups > 1) {
             part.name = fmt::format("{}[{}:{}]", local.tensor, begin, begin + part.rows);
           }
@@ -204,7 +208,7 @@ void Mapper::Expand() {
       } else if (of_samples) {
         const bool is_slice = tensor.kind == TensorKind::kGradient;
         add(local, node, 0, local_batch_, samples, local.cols, is_slice ? first : 0);
-      } else if (tensor.kind == TensorKind::kBias) {
+      } else if (tensor.kind != TensorKind::kWeight) {
         if (place.batch_part == 0) add(local, node, 0, 1, 0, local.cols, first);
       } else {
         const TrainingLayer layer = Mapped(layer_of_[found->second]);
@@ -577,9 +581,34 @@ void Mapper::CountBytes(const Descriptor& d) {
 }
 
 void Mapper::AddOp(const TrainingOp& op, int tag, double budget) {
-  if (op.kind == TrainingOpKind::kSoftmaxCrossEntropy) return AddSoftmax(op, tag);
-  if (op.kind == TrainingOpKind::kPoolForward) return AddPoolForward(op, tag, budget);
-  if (op.kind == TrainingOpKind::kPoolBackward) return AddPoolBackward(op, tag, budget);
+  switch (op.kind) {
+    case TrainingOpKind::kSoftmaxCrossEntropy:
+      return AddSoftmax(op, tag);
+    case TrainingOpKind::kPoolForward:
+      return AddPoolForward(op, tag, budget);
+    case TrainingOpKind::kPoolBackward:
+      return AddPoolBackward(op, tag, budget);
+    case TrainingOpKind::kElementForward:
+      return AddElementForward(op, tag, budget);
+    case TrainingOpKind::kElementBackward:
+      return AddElementBackward(op, tag, budget);
+    case TrainingOpKind::kSumGradients:
+      return AddSum(op, tag, budget);
+    case TrainingOpKind::kCopy:
+      return AddCopy(op, tag, budget);
+    case TrainingOpKind::kNormaliseForward:
+      return AddNormaliseForward(op, tag, budget);
+    case TrainingOpKind::kNormaliseBackward:
+      return AddNormaliseBackward(op, tag, budget);
+    case TrainingOpKind::kRecurrentForward:
+      return AddRecurrentForward(op, tag, budget);
+    case TrainingOpKind::kRecurrentBackward:
+      return AddRecurrentBackward(op, tag, budget);
+    case TrainingOpKind::kLinearForward:
+    case TrainingOpKind::kLinearBackward:
+    case TrainingOpKind::kLinearUpdate:
+      break;
+  }
   if (IsWindowed(op) || (HasOptimiserStep() && op.kind == TrainingOpKind::kLinearUpdate)) {
     // Tokens for sums come in the order in which the sums were begun.
     FlushLate();
@@ -766,7 +795,8 @@ Program Mapper::Map(const std::string& network) {
       // Narrow form read, master read and written, narrow form written; fp32 has no narrow form of
       // its own.
       bytes += parameters * 12;
-    } else if (op.kind == TrainingOpKind::kLinearBackward) {
+    } else if (op.kind == TrainingOpKind::kLinearBackward ||
+               op.kind == TrainingOpKind::kRecurrentBackward) {
       const TrainingLayer& layer = graph_.layers[op.layer];
       bytes += static_cast<uint64_t>(layer.in * layer.out * operand_);
     }

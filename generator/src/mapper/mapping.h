@@ -6,8 +6,8 @@
 //
 // mapper.cpp places tensors and maps the operations in order; tiles.cpp maps a matrix product onto
 // one node; partition.cpp maps one onto all nodes of a mesh; windows.cpp (with taps.cpp) and
-// pools.cpp map convolutions and pooling onto either, optimiser.cpp the steps of optimisers that
-// keep state.
+// pools.cpp map convolutions and pooling onto either, normalise.cpp, recurrent.cpp and elements.cpp
+// the other layers, optimiser.cpp the steps of optimisers that keep state.
 
 #ifndef VAULTRAIN_SRC_MAPPER_MAPPING_H_
 #define VAULTRAIN_SRC_MAPPER_MAPPING_H_
@@ -316,6 +316,43 @@ class Mapper {
   void AddWindowStep(int parameter, int64_t row, int64_t rows, int64_t col, int64_t cols, int sums,
                      int64_t sums_offset, int64_t sums_pitch, int owner, bool of_bias,
                      bool take_step, int tag);
+
+  // ---- elements.cpp
+
+  void AddLaneRows(const lanes::Program& program, const std::vector<int>& streams,
+                   int result_stream, int result, int tag, double budget);
+  void AddElementForward(const TrainingOp& op, int tag, double budget);
+  void AddElementBackward(const TrainingOp& op, int tag, double budget);
+  void AddSum(const TrainingOp& op, int tag, double budget);
+  void AddCopy(const TrainingOp& op, int tag, double budget);
+
+  // ---- normalise.cpp
+
+  // Channels that are normalised together, as the lanes have them.
+  struct NormUnits {
+    int64_t count = 0;   // units of a sample
+    int64_t slots = 0;   // of Cols channels, of a unit
+    int width = 0;       // lanes that share a group
+    int64_t values = 0;  // of a group
+  };
+  NormUnits UnitsOf(const TrainingLayer& layer) const;
+  void PlaceStatistics();
+  Load GatherPerChannel(const std::vector<int>& parameters, int64_t channels, int buffer,
+                        int64_t pitch, int tag) const;
+  void AddSampleJobs(Task& task, const lanes::Program& program, int words, lanes::Job job,
+                     int64_t samples, const std::array<int, isa::kLaneStreams>& buffers,
+                     const std::array<int64_t, isa::kLaneStreams>& of_sample, unsigned written,
+                     int tag) const;
+  void AddNormaliseForward(const TrainingOp& op, int tag, double budget);
+  void AddNormaliseBackward(const TrainingOp& op, int tag, double budget);
+
+  // ---- recurrent.cpp
+
+  void PlaceCells();
+  int64_t GroupsAtOnce(int64_t weights, int64_t of_group, double budget) const;
+  void AddRecurrentForward(const TrainingOp& op, int tag, double budget);
+  void AddRecurrentBackward(const TrainingOp& op, int tag, double budget);
+
   // Rows of zeros in a buffer.
   void AddZeros(int buffer, int64_t offset, int64_t pitch, int64_t rows, int64_t bytes, int tag);
 
@@ -413,6 +450,8 @@ class Mapper {
   std::vector<int> layer_of_;       // TrainingGraph tensor -> layer that it belongs to, or -1
   std::map<int, int> gradient_of_;  // parameter -> its stored gradient
   std::map<int, std::vector<int>> state_of_;  // parameter -> what the optimiser keeps
+  std::map<int, int> statistics_of_;          // normalisation (layer) -> what FF found
+  std::map<int, int> cells_of_;               // recurrent layer -> what BP needs of its cells
   int ones_ = -1;
   std::vector<std::string> data_flow_;  // per tag, filled while tiling
   // Small results that a later operation takes from the scratchpad, in the layout of a plain load:

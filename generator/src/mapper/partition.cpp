@@ -167,10 +167,16 @@ std::string Mapper::PartitionText() const {
 
 void Mapper::PlanLayers() {
   plan_.clear();
+  // Values of other layers lie with all their channels in one place.
+  const bool may_split =
+      std::all_of(graph_.layers.begin(), graph_.layers.end(), [](const TrainingLayer& l) {
+        return l.kind == LayerKind::kLinear || l.kind == LayerKind::kMaxPool ||
+               l.kind == LayerKind::kAveragePool;
+      });
   for (const TrainingLayer& layer : graph_.layers) {
     LayerPlan plan;
-    plan.split = (plan_.empty() || plan_.back().split) && layer.IsFlat() && !HasOptimiserStep() &&
-                 Splits(layer.out, grid_.outputs.parts);
+    plan.split = may_split && (plan_.empty() || plan_.back().split) && layer.IsFlat() &&
+                 !HasOptimiserStep() && Splits(layer.out, grid_.outputs.parts);
     plan.slice = plan.split ? layer.out / grid_.outputs.parts : layer.to.channels;
     plan.tile = plan.slice;
     plan.block = plan.slice;

@@ -118,14 +118,21 @@ TrainingLayer Mapper::Mapped(int layer) const {
   return l;
 }
 
-// Where it saves the array a fifth of its work.
+// Where it saves the array a fifth of its work, and nothing else takes the images.
 bool Mapper::UnfoldsInput() const {
   const TrainingLayer& l = graph_.layers.front();
-  return l.kind == LayerKind::kLinear && !l.IsFlat() && l.to.pixels() > 1 &&
+  int uses = 0;
+  for (const TrainingOp& op : graph_.ops) {
+    uses += op.phase == Phase::kFeedForward &&
+            (op.Tensor(Role::kX) == graph_.input || op.Tensor(Role::kX2) == graph_.input);
+  }
+  return uses == 1 && l.kind == LayerKind::kLinear && !l.IsFlat() && l.to.pixels() > 1 &&
          4 * l.window.taps() * KWords(l.from.channels) > 5 * KWords(l.in);
 }
 
+// Where the values of an image of the input come from in a sample; empty: as they are.
 std::vector<int32_t> Mapper::InputSource() const {
+  if (!UnfoldsInput()) return graph_.input_source;
   const TrainingLayer& l = graph_.layers.front();
   const Window& w = l.window;
   std::vector<int32_t> source;
@@ -139,9 +146,9 @@ std::vector<int32_t> Mapper::InputSource() const {
             const int64_t from_x = x * w.stride_w + kx * w.dilation_w - w.pad_left;
             const bool inside =
                 from_y >= 0 && from_y < l.from.height && from_x >= 0 && from_x < l.from.width;
-            source.push_back(
-                inside ? static_cast<int32_t>((c * l.from.height + from_y) * l.from.width + from_x)
-                       : -1);
+            int64_t from = (c * l.from.height + from_y) * l.from.width + from_x;
+            if (inside && !graph_.input_source.empty()) from = graph_.input_source[from];
+            source.push_back(inside ? static_cast<int32_t>(from) : -1);
           }
         }
       }
@@ -151,7 +158,9 @@ std::vector<int32_t> Mapper::InputSource() const {
 }
 
 bool Mapper::IsWindowed(const TrainingOp& op) const {
-  return graph_.layers[op.layer].kind == LayerKind::kLinear && !Mapped(op.layer).IsFlat();
+  const TrainingLayer& layer = graph_.layers[op.layer];
+  return layer.kind == LayerKind::kRecurrent ||
+         (layer.kind == LayerKind::kLinear && !Mapped(op.layer).IsFlat());
 }
 
 Raster Mapper::RasterFor(size_t graph_tensor) const {

@@ -3,13 +3,13 @@
 
 #include "vaultrain/training_graph.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "network/image_window.h"
+#include "network/layers.h"
 #include "vaultrain/error.h"
 #include "vaultrain/random.h"
 #include "vaultrain/recipe.h"
@@ -21,38 +21,19 @@ namespace {
 // What a program can count without overflow, far above what any machine can do.
 constexpr double kMaxMacs = 1e15;
 
-// Places in the window of a maximum, whose index is stored like a label.
-constexpr int64_t kMaxIndices = 65536;
-
-// A layer as found in the graph.
-struct Layer {
-  const Node* node = nullptr;
-  LayerKind kind = LayerKind::kLinear;
-  Image from, to;
-  Window window;
-  const Tensor* weight = nullptr;
-  bool weight_is_out_in = false;
-  const Tensor* bias = nullptr;
-  bool relu = false;
-  bool count_pad = false;
-};
-
-std::string ImageText(const Image& image) {
-  return fmt::format("[{},{},{}]", image.channels, image.height, image.width);
-}
-
 class Differentiator {
  public:
-  Differentiator(const Graph& graph, int64_t batch) : graph_(graph) {
+  Differentiator(const Graph& graph, int64_t batch) : graph_(graph), found_(FindLayers(graph)) {
     result_.file = graph.file;
     result_.batch = batch;
   }
 
   TrainingGraph Run() {
-    FindLayers();
-    AddTensorsAndForward();
+    AddInput();
+    for (const Layer& layer : found_.layers) AddForward(layer);
+    CheckClasses();
     AddLoss();
-    AddBackwardAndUpdate();
+    for (int l = static_cast<int>(outputs_.size()) - 1; l >= 0; --l) AddBackward(l);
     return std::move(result_);
   }
 
@@ -63,203 +44,9 @@ class Differentiator {
     RefuseInput("{}: {}", NodeText(graph_, node), fmt::format(format, std::forward<Args>(args)...));
   }
 
-  // ---- from nodes to layers
+  // ---- tensors
 
-  void FindLayers() {
-    for (int tensor = graph_.input; tensor != graph_.output;) {
-      const Tensor& from = graph_.tensors[tensor];
-      if (from.consumers.size() != 1) {
-        RefuseInput(
-            "{}: tensor {} has {} uses; accepted for training: a chain, each output used "
-            "once",
-            graph_.file, Quote(from.name), from.consumers.size());
-      }
-      const Node& node = graph_.nodes[from.consumers[0]];
-      AddNode(node);
-      tensor = node.outputs[0];
-    }
-    auto learns = [](const Layer& layer) { return layer.kind == LayerKind::kLinear; };
-    const auto first = std::find_if(layers_.begin(), layers_.end(), learns);
-    if (first == layers_.end()) {
-      RefuseInput("{}: the network has no Gemm, MatMul or Conv; accepted: at least one",
-                  graph_.file);
-    }
-    first_linear_ = static_cast<int>(first - layers_.begin());
-    const Layer& last = layers_.back();
-    if (last.relu) {
-      Refuse(*last.node,
-             "a ReLU follows the last layer; accepted: a linear last layer, "
-             "whose outputs are the logits of the loss");
-    }
-    if (last.to.pixels() != 1) {
-      Refuse(*last.node, "the network ends in {}; accepted: one pixel, whose channels are logits",
-             ImageText(last.to));
-    }
-  }
-
-  void AddNode(const Node& node) {
-    if (softmax_) {
-      Refuse(*softmax_, "softmax is accepted only at the end, where the loss includes it");
-    }
-    switch (node.kind) {
-      case OperatorKind::kGemm:
-        AddFullyConnected(node, node.Int("transB") != 0);
-        if (node.inputs.size() > 2) SetBias(node, node.inputs[2]);
-        break;
-      case OperatorKind::kMatMul:
-        AddFullyConnected(node, false);
-        break;
-      case OperatorKind::kConv:
-        if (node.Int("group") != 1) {
-          Refuse(node, "group = {} cannot be trained yet; accepted: 1", node.Int("group"));
-        }
-        AddOfWindow(node, LayerKind::kLinear);
-        SetWeight(node, true);
-        if (node.inputs.size() > 2) SetBias(node, node.inputs[2]);
-        break;
-      case OperatorKind::kMaxPool:
-      case OperatorKind::kGlobalMaxPool:
-        AddOfWindow(node, LayerKind::kMaxPool);
-        break;
-      case OperatorKind::kAveragePool:
-      case OperatorKind::kGlobalAveragePool:
-        AddOfWindow(node, LayerKind::kAveragePool);
-        break;
-      case OperatorKind::kAdd:
-        SetBias(node, node.inputs[graph_.tensors[node.inputs[0]].is_data() ? 1 : 0]);
-        break;
-      case OperatorKind::kRelu:
-        if (layers_.empty()) {
-          Refuse(node,
-                 "a ReLU of the input is not supported; accepted: after a Gemm, MatMul or "
-                 "Conv");
-        }
-        if (!Rectify(layers_.size() - 1)) {
-          Refuse(node,
-                 "a ReLU behind {} cannot be trained yet; accepted: after a Gemm, MatMul or Conv, "
-                 "or a MaxPool behind one",
-                 Quote(layers_.back().node->name));
-        }
-        break;
-      case OperatorKind::kSoftmax:
-        softmax_ = &node;
-        break;
-      case OperatorKind::kIdentity:
-      case OperatorKind::kFlatten:
-      case OperatorKind::kReshape:
-        break;  // a sample stays the same row of numbers
-      case OperatorKind::kMul:
-      case OperatorKind::kLeakyRelu:
-      case OperatorKind::kSigmoid:
-      case OperatorKind::kTanh:
-        Refuse(node,
-               "cannot be trained yet; accepted: Gemm, MatMul, Conv, MaxPool, AveragePool, "
-               "GlobalMaxPool, GlobalAveragePool, Add of a bias, Relu, Flatten, Reshape, Identity, "
-               "Softmax");
-    }
-  }
-
-  // Makes the outputs of a layer max(., 0) by a ReLU of the linear layer behind them, if that is
-  // the same.
-  bool Rectify(size_t at) {
-    Layer& layer = layers_[at];
-    if (layer.kind == LayerKind::kLinear) return layer.relu = true;
-    if (at == 0) return false;
-    // The maximum of rectified values is the rectified maximum, their mean is not below 0.
-    return layer.kind == LayerKind::kMaxPool ? Rectify(at - 1) : IsRectified(at - 1);
-  }
-
-  bool IsRectified(size_t at) const {
-    const Layer& layer = layers_[at];
-    return layer.kind == LayerKind::kLinear ? layer.relu : at > 0 && IsRectified(at - 1);
-  }
-
-  // A product of all values of a sample: flat, or with the image as its window.
-  void AddFullyConnected(const Node& node, bool weight_is_out_in) {
-    const std::vector<int64_t>& shape = graph_.tensors[node.inputs[1]].shape;
-    const int64_t in = shape[weight_is_out_in ? 1 : 0];
-    Layer& layer = layers_.emplace_back();
-    layer.node = &node;
-    layer.from = layers_.size() == 1 ? Image{1, 1, in} : layers_[layers_.size() - 2].to;
-    layer.to = {1, 1, shape[weight_is_out_in ? 0 : 1]};
-    layer.window.kernel_h = layer.from.height;
-    layer.window.kernel_w = layer.from.width;
-    SetWeight(node, weight_is_out_in);
-  }
-
-  void AddOfWindow(const Node& node, LayerKind kind) {
-    const ImageWindow found = WindowOf(graph_, node);
-    if (!layers_.empty() && layers_.back().to != found.from) {
-      Refuse(node, "takes images {}, which a Reshape made of {}; accepted: the image that {} gives",
-             ImageText(found.from), ImageText(layers_.back().to), Quote(layers_.back().node->name));
-    }
-    if (CountTaps(found.from, found.to, found.window).some_see_nothing) {
-      Refuse(node,
-             "some positions of its window see nothing but padding; accepted: windows that "
-             "reach into the image");
-    }
-    Layer& layer = layers_.emplace_back();
-    layer.node = &node;
-    layer.kind = kind;
-    layer.from = found.from;
-    layer.to = found.to;
-    layer.window = found.window;
-    if (kind == LayerKind::kMaxPool && found.window.taps() > kMaxIndices) {
-      Refuse(node, "a window of {} values; accepted for a maximum: up to {}", found.window.taps(),
-             kMaxIndices);
-    }
-    if (node.kind != OperatorKind::kAveragePool || node.Int("count_include_pad") == 0) return;
-    if (found.hangs_over) {
-      Refuse(node,
-             "ceil_mode lets the last window reach behind the padding, which "
-             "count_include_pad = 1 would have to tell apart; accepted: one of the two");
-    }
-    const Window& w = found.window;
-    layer.count_pad = w.pad_top + w.pad_left + w.pad_bottom + w.pad_right > 0;
-  }
-
-  // Of the layer added last.
-  void SetWeight(const Node& node, bool weight_is_out_in) {
-    layers_.back().weight = &graph_.tensors[node.inputs[1]];
-    layers_.back().weight_is_out_in = weight_is_out_in;
-    Claim(node, *layers_.back().weight);
-  }
-
-  void SetBias(const Node& node, int tensor) {
-    const Tensor& bias = graph_.tensors[tensor];
-    if (bias.is_data()) {
-      Refuse(node, "the sum of two activations is not supported yet; accepted: a bias");
-    }
-    if (layers_.empty() || layers_.back().kind != LayerKind::kLinear || layers_.back().relu ||
-        layers_.back().bias) {
-      Refuse(node, "accepted: one bias, directly after its Gemm, MatMul or Conv");
-    }
-    Layer& layer = layers_.back();
-    // An Add counts its axes from the last; behind the channels of an image lie those of the
-    // pixels.
-    const int64_t out = layer.to.channels;
-    const size_t behind =
-        node.kind == OperatorKind::kAdd ? graph_.tensors[node.outputs[0]].shape.size() - 2 : 0;
-    const std::vector<int64_t>& shape = bias.shape;
-    if (shape.size() <= behind || shape[shape.size() - 1 - behind] != out ||
-        Elements(shape) != out) {
-      Refuse(node, "bias {} is {}; accepted: one value per output, [{}{}]", Quote(bias.name),
-             ShapeText(shape), out, fmt::join(std::vector<std::string>(behind, ",1"), ""));
-    }
-    Claim(node, bias);
-    layer.bias = &bias;
-  }
-
-  // A parameter belongs to one layer.
-  void Claim(const Node& node, const Tensor& parameter) {
-    if (!claimed_.insert(&parameter).second) {
-      Refuse(node, "parameter {} is shared between nodes; accepted: one use of each",
-             Quote(parameter.name));
-    }
-  }
-
-  // ---- from layers to operations
-
+  // What the layers of a node are called, with suffixes for more than one.
   std::string LayerName(const Node& node) {
     std::string name;
     for (char c : node.name.substr(0, 60)) {
@@ -292,6 +79,50 @@ class Differentiator {
     return made;
   }
 
+  int AddParameter(std::string name, TensorKind kind, int64_t rows, int64_t cols,
+                   std::vector<float> start) {
+    const int made = Add(std::move(name), kind, FormatClass::kMaster, rows, cols);
+    result_.tensors[made].start = std::move(start);
+    return made;
+  }
+
+  int AddGradient(const std::string& name, const Image& image) {
+    return AddSamples(name, TensorKind::kGradient, FormatClass::kOperand, image);
+  }
+
+  const TrainingTensor& TensorAt(int tensor) const { return result_.tensors[tensor]; }
+
+  // ---- feed-forward
+
+  void AddInput() {
+    result_.features = Elements(graph_.tensors[graph_.input].shape);
+    layer_names_ = {"input", "label", "loss"};
+    const Image& image = found_.input;
+    result_.input = AddSamples("input", TensorKind::kInput, FormatClass::kOperand, image);
+    if (!found_.input_has_channels_last || image.pixels() == 1) return;
+    for (int64_t c = 0; c < image.channels; ++c) {
+      for (int64_t pixel = 0; pixel < image.pixels(); ++pixel) {
+        result_.input_source.push_back(static_cast<int32_t>(pixel * image.channels + c));
+      }
+    }
+  }
+
+  // What the network knows of a layer's output.
+  struct Output {
+    int op = -1;     // that makes it
+    int layer = -1;  // of TrainingGraph
+    int tensor = -1;
+    int uses = 0;
+    bool learns = false;         // parameters lie at it or before
+    std::vector<int> gradients;  // from the uses that have been differentiated
+    bool masked = false;         // the only one of them is zero already where the ReLU was
+  };
+
+  int TensorOf(const Value& value) const {
+    return value.layer < 0 ? result_.input : outputs_[value.layer].tensor;
+  }
+  bool Learns(const Value& value) const { return value.layer >= 0 && outputs_[value.layer].learns; }
+
   TrainingLayer Made(const Layer& layer) {
     TrainingLayer made;
     made.name = LayerName(*layer.node);
@@ -302,6 +133,11 @@ class Differentiator {
     made.relu = layer.relu;
     made.bias = layer.bias != nullptr;
     made.count_pad = layer.count_pad;
+    made.function = layer.function;
+    made.slope = layer.slope;
+    made.groups = layer.groups;
+    made.epsilon = layer.epsilon;
+    made.cell = layer.cell;
     if (layer.kind == LayerKind::kLinear) {
       made.in = layer.window.taps() * layer.from.channels;
       made.out = layer.to.channels;
@@ -310,75 +146,142 @@ class Differentiator {
   }
 
   // Of one phase; each product of FF has one in BP and one in UP.
-  int64_t Macs(const Layer& layer) const {
-    if (layer.kind != LayerKind::kLinear) return 0;
+  int64_t Macs(const Node& node, const TrainingLayer& layer) const {
     const int64_t taps = CountTaps(layer.from, layer.to, layer.window).all;
     const double macs = static_cast<double>(taps) * static_cast<double>(layer.from.channels) *
                         static_cast<double>(layer.to.channels) * static_cast<double>(result_.batch);
     if (macs > kMaxMacs) {
-      Refuse(*layer.node, "{:.3g} multiply-accumulates a step; accepted: up to {:.3g}", macs,
-             kMaxMacs);
+      Refuse(node, "{:.3g} multiply-accumulates a step; accepted: up to {:.3g}", macs, kMaxMacs);
     }
     return taps * layer.from.channels * layer.to.channels * result_.batch;
   }
 
-  void AddTensorsAndForward() {
-    using enum FormatClass;
-    result_.features = Elements(graph_.tensors[graph_.input].shape);
-    layer_names_ = {"input", "label", "loss"};
-    int x = result_.input = AddSamples("input", TensorKind::kInput, kOperand, layers_.front().from);
-    for (const Layer& layer : layers_) {
-      TrainingLayer made = Made(layer);
-      TrainingOp op;
-      op.layer = static_cast<int>(result_.layers.size());
-      op.operands = {{Role::kX, x}};
-      if (layer.kind == LayerKind::kLinear) {
-        op.kind = TrainingOpKind::kLinearForward;
-        op.macs = Macs(layer);
-        op.relu = made.relu;
-        const int w = Add(made.name + ".W", TensorKind::kWeight, kMaster, made.out, made.in);
-        result_.tensors[w].start = CanonicalWeight(layer, made);
-        op.operands.push_back({Role::kW, w});
-        if (layer.bias) {
-          const int b = Add(made.name + ".b", TensorKind::kBias, kMaster, 1, made.out);
-          result_.tensors[b].start = layer.bias->values;
-          op.operands.push_back({Role::kB, b});
-        }
-      } else {
-        op.kind = TrainingOpKind::kPoolForward;
-      }
-      x = AddSamples(made.name + ".Y", TensorKind::kActivation, kOperand, made.to);
-      op.operands.push_back({Role::kY, x});
-      if (layer.kind == LayerKind::kMaxPool && HasBackward(op.layer)) {
-        const int index =
-            AddSamples(made.name + ".I", TensorKind::kIndex, FormatClass::kLabel, made.to);
-        op.operands.push_back({Role::kIndex, index});
-      }
-      result_.layers.push_back(std::move(made));
-      result_.ops.push_back(std::move(op));
-    }
-    result_.logits = x;
-    result_.classes = result_.layers.back().to.channels;
-    if (result_.classes < 2) {
-      Refuse(*layers_.back().node, "the last layer has {} output; accepted: 2 or more classes",
-             result_.classes);
-    }
+  int AddLayer(TrainingLayer layer) {
+    result_.layers.push_back(std::move(layer));
+    return static_cast<int>(result_.layers.size()) - 1;
   }
 
-  // Whether a gradient goes through a layer: not where no weights lie before it.
-  bool HasBackward(int layer) const { return layer > first_linear_; }
+  void AddForward(const Layer& layer) {
+    TrainingLayer made = Made(layer);
+    Output output;
+    output.learns = layer.HasParameters();
+    for (const Value& input : layer.inputs) {
+      output.learns = output.learns || Learns(input);
+      if (input.layer >= 0) ++outputs_[input.layer].uses;
+    }
+    if (layer.kind == LayerKind::kConcat) return AddConcat(layer, std::move(made), output);
+    if (layer.kind == LayerKind::kRecurrent) return AddRecurrent(layer, std::move(made), output);
+    TrainingOp op;
+    op.operands = {{Role::kX, TensorOf(layer.inputs[0])}};
+    if (layer.inputs.size() > 1) op.operands.push_back({Role::kX2, TensorOf(layer.inputs[1])});
+    op.relu = made.relu;
+    switch (layer.kind) {
+      case LayerKind::kLinear:
+        op.kind = TrainingOpKind::kLinearForward;
+        op.macs = Macs(*layer.node, made);
+        op.operands.push_back({Role::kW, AddParameter(made.name + ".W", TensorKind::kWeight,
+                                                      made.out, made.in, Weights(layer, made))});
+        break;
+      case LayerKind::kNormalise:
+        op.kind = TrainingOpKind::kNormaliseForward;
+        op.operands.push_back({Role::kW, AddParameter(made.name + ".W", TensorKind::kScale, 1,
+                                                      made.to.channels, layer.weight->values)});
+        break;
+      case LayerKind::kMaxPool:
+      case LayerKind::kAveragePool:
+        op.kind = TrainingOpKind::kPoolForward;
+        break;
+      default:
+        op.kind = TrainingOpKind::kElementForward;
+        break;
+    }
+    if (layer.bias) {
+      op.operands.push_back({Role::kB, AddParameter(made.name + ".b", TensorKind::kBias, 1,
+                                                    made.to.channels, layer.bias->values)});
+    }
+    output.tensor =
+        AddSamples(made.name + ".Y", TensorKind::kActivation, FormatClass::kOperand, made.to);
+    op.operands.push_back({Role::kY, output.tensor});
+    if (layer.kind == LayerKind::kMaxPool && Learns(layer.inputs[0])) {
+      op.operands.push_back({Role::kIndex, AddSamples(made.name + ".I", TensorKind::kIndex,
+                                                      FormatClass::kLabel, made.to)});
+    }
+    op.layer = output.layer = AddLayer(std::move(made));
+    output.op = static_cast<int>(result_.ops.size());
+    result_.ops.push_back(std::move(op));
+    outputs_.push_back(std::move(output));
+  }
+
+  void AddConcat(const Layer& layer, TrainingLayer made, Output output) {
+    output.tensor =
+        AddSamples(made.name + ".Y", TensorKind::kActivation, FormatClass::kOperand, made.to);
+    output.layer = AddLayer(std::move(made));
+    int64_t channel = 0;
+    for (const Value& input : layer.inputs) {
+      TrainingOp op;
+      op.kind = TrainingOpKind::kCopy;
+      op.layer = output.layer;
+      op.channel = channel;
+      op.operands = {{Role::kX, TensorOf(input)}, {Role::kY, output.tensor}};
+      channel += input.image.channels;
+      output.op = static_cast<int>(result_.ops.size());
+      result_.ops.push_back(std::move(op));
+    }
+    outputs_.push_back(std::move(output));
+  }
+
+  // W x + b is a linear layer of its own, except in FF.
+  void AddRecurrent(const Layer& layer, TrainingLayer made, Output output) {
+    const int64_t hidden = layer.to.channels;
+    TrainingLayer sums;
+    sums.name = made.name;
+    sums.from = layer.from;
+    sums.to = {made.to.height, made.to.width, GatesOf(layer.cell) * hidden};
+    sums.in = sums.from.channels;
+    sums.out = sums.to.channels;
+    sums.bias = true;
+    // What it is in UP: sums of a step see h of the step before.
+    made.name = LayerName(*layer.node);
+    made.from = layer.to;
+    made.to = sums.to;
+    made.window = {};
+    made.window.pad_left = 1;
+    made.window.pad_right = -1;
+    made.in = hidden;
+    made.out = sums.out;
+    made.bias = false;
+    TrainingOp op;
+    op.kind = TrainingOpKind::kRecurrentForward;
+    op.macs = Macs(*layer.node, sums) + Macs(*layer.node, made);
+    op.operands = {{Role::kX, TensorOf(layer.inputs[0])},
+                   {Role::kW, AddParameter(sums.name + ".W", TensorKind::kWeight, sums.out, sums.in,
+                                           layer.weight->values)},
+                   {Role::kB, AddParameter(sums.name + ".b", TensorKind::kBias, 1, sums.out,
+                                           layer.bias ? layer.bias->values : std::vector<float>())},
+                   {Role::kU, AddParameter(made.name + ".W", TensorKind::kWeight, made.out, made.in,
+                                           layer.recurrent->values)}};
+    output.tensor =
+        AddSamples(made.name + ".Y", TensorKind::kActivation, FormatClass::kOperand, layer.to);
+    op.operands.push_back({Role::kY, output.tensor});
+    AddLayer(std::move(sums));
+    op.layer = output.layer = AddLayer(std::move(made));
+    output.op = static_cast<int>(result_.ops.size());
+    result_.ops.push_back(std::move(op));
+    outputs_.push_back(std::move(output));
+  }
 
   // Weights in our layout [out][ky][kx][c], of [out][c][ky][kx] or the transpose.
-  static std::vector<float> CanonicalWeight(const Layer& layer, const TrainingLayer& made) {
+  static std::vector<float> Weights(const Layer& layer, const TrainingLayer& made) {
     const std::vector<float>& from = layer.weight->values;
     const int64_t taps = made.window.taps();
     const int64_t channels = made.from.channels;
-    if ((layer.weight_is_out_in && taps == 1) || from.empty()) return from;
+    const bool as_they_are = taps == 1 || !layer.weight_has_channels_first;
+    if ((layer.weight_is_out_in && as_they_are) || from.empty()) return from;
     std::vector<float> to(from.size());
     for (int64_t o = 0; o < made.out; ++o) {
       for (int64_t tap = 0; tap < taps; ++tap) {
         for (int64_t c = 0; c < channels; ++c) {
-          const int64_t feature = c * taps + tap;
+          const int64_t feature = as_they_are ? tap * channels + c : c * taps + tap;
           to[o * made.in + tap * channels + c] =
               from[layer.weight_is_out_in ? o * made.in + feature : feature * made.out + o];
         }
@@ -386,6 +289,17 @@ class Differentiator {
     }
     return to;
   }
+
+  void CheckClasses() {
+    result_.logits = outputs_.back().tensor;
+    result_.classes = result_.layers.back().to.channels;
+    if (result_.classes < 2) {
+      Refuse(*found_.layers.back().node,
+             "the last layer has {} output; accepted: 2 or more classes", result_.classes);
+    }
+  }
+
+  // ---- the loss and what goes back
 
   void AddLoss() {
     const TrainingLayer& last = result_.layers.back();
@@ -395,59 +309,196 @@ class Differentiator {
     const Image one = {1, 1, 1};
     result_.label = AddSamples("label", TensorKind::kLabel, FormatClass::kLabel, one);
     result_.loss = AddSamples("loss", TensorKind::kLoss, FormatClass::kLoss, one);
-    dz_ = AddSamples(last.name + ".dZ", TensorKind::kGradient, FormatClass::kOperand, last.to);
+    const int dz = AddGradient(last.name + ".dZ", last.to);
     op.operands = {{Role::kLogits, result_.logits},
                    {Role::kLabel, result_.label},
                    {Role::kLoss, result_.loss},
-                   {Role::kDz, dz_}};
+                   {Role::kDz, dz}};
     result_.ops.push_back(std::move(op));
+    outputs_.back().gradients = {dz};
+    outputs_.back().masked = true;
   }
 
-  void AddBackwardAndUpdate() {
-    for (int l = static_cast<int>(result_.layers.size()) - 1; l >= first_linear_; --l) {
-      const TrainingLayer& layer = result_.layers[l];
-      const TrainingOp forward = result_.ops[l];  // FF operations come first, one per layer
-      const bool linear = layer.kind == LayerKind::kLinear;
-      const int x = forward.Tensor(Role::kX);
-      const int dz = dz_;
-      if (HasBackward(l)) {
-        const TrainingLayer& before = result_.layers[l - 1];
-        TrainingOp op;
-        op.phase = Phase::kBackPropagation;
-        op.kind = linear ? TrainingOpKind::kLinearBackward : TrainingOpKind::kPoolBackward;
-        op.layer = l;
-        op.macs = forward.macs;
-        op.mask = before.relu;
-        dz_ = AddSamples(before.name + ".dZ", TensorKind::kGradient, FormatClass::kOperand,
-                         before.to);
-        op.operands = {{Role::kDz, dz}};
-        for (Role role : {Role::kW, Role::kIndex}) {
-          if (forward.Tensor(role) >= 0) op.operands.push_back({role, forward.Tensor(role)});
-        }
-        op.operands.push_back({Role::kX, x});
-        op.operands.push_back({Role::kDx, dz_});
-        result_.ops.push_back(std::move(op));
-      }
-      if (!linear) continue;
+  // The tensor for what a layer gives back to one of its inputs: the whole gradient of that output
+  // where nothing else takes it.
+  int GradientOf(const Value& input, const TrainingLayer& by, bool* mask) {
+    Output& output = outputs_[input.layer];
+    const TrainingLayer& layer = result_.layers[output.layer];
+    const bool only = output.uses == 1;
+    *mask = only && layer.relu;
+    output.masked = only;
+    const std::string name =
+        only ? layer.name + ".dZ"
+             : fmt::format("{}.dZ.{}.{}", layer.name, by.name, output.gradients.size());
+    const int made = AddGradient(name, TensorAt(output.tensor).image);
+    output.gradients.push_back(made);
+    return made;
+  }
+
+  // The gradient itself is what an input gets.
+  void PassOn(const Value& input, int gradient) {
+    Output& output = outputs_[input.layer];
+    output.gradients.push_back(gradient);
+    output.masked = !result_.layers[output.layer].relu;
+  }
+
+  // The gradient of an output, whole and masked.
+  int GradientOf(Output& output) {
+    const TrainingLayer& layer = result_.layers[output.layer];
+    std::vector<int> parts = output.gradients;
+    if (parts.size() == 1 && output.masked) return parts[0];
+    for (int i = 0;; ++i) {
       TrainingOp op;
-      op.phase = Phase::kWeightUpdate;
-      op.kind = TrainingOpKind::kLinearUpdate;
-      op.layer = l;
-      op.macs = forward.macs;
-      op.operands = {{Role::kDz, dz}, {Role::kX, x}, {Role::kW, forward.Tensor(Role::kW)}};
-      if (layer.bias) op.operands.push_back({Role::kB, forward.Tensor(Role::kB)});
+      op.phase = Phase::kBackPropagation;
+      op.kind = TrainingOpKind::kSumGradients;
+      op.layer = output.layer;
+      const size_t count = std::min<size_t>(parts.size(), 2);
+      const bool last = parts.size() == count;
+      const int sum =
+          AddGradient(last ? layer.name + ".dZ" : fmt::format("{}.dZ.{}", layer.name, i),
+                      TensorAt(output.tensor).image);
+      for (size_t part = 0; part < count; ++part) {
+        op.operands.push_back({Role::kPart, parts[part]});
+      }
+      op.mask = last && layer.relu;
+      if (op.mask) op.operands.push_back({Role::kX, output.tensor});
+      op.operands.push_back({Role::kDx, sum});
       result_.ops.push_back(std::move(op));
+      parts.erase(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(count));
+      parts.insert(parts.begin(), sum);
+      if (last) return sum;
     }
   }
 
+  void AddBackward(int index) {
+    const Layer& found = found_.layers[index];
+    if (!outputs_[index].learns) return;
+    const int dz = GradientOf(outputs_[index]);
+    const TrainingLayer layer = result_.layers[outputs_[index].layer];
+    const TrainingOp forward = result_.ops[outputs_[index].op];
+    TrainingOp op;
+    op.phase = Phase::kBackPropagation;
+    op.layer = forward.layer;
+    op.operands = {{Role::kDz, dz}};
+    auto take = [&](std::initializer_list<Role> roles) {
+      for (Role role : roles) {
+        if (forward.Tensor(role) >= 0) op.operands.push_back({role, forward.Tensor(role)});
+      }
+    };
+    auto back_to = [&](const Value& input) {
+      const int dx = GradientOf(input, layer, &op.mask);
+      op.operands.push_back({Role::kDx, dx});
+      result_.ops.push_back(op);
+    };
+    const Value& input = found.inputs[0];
+    switch (found.kind) {
+      case LayerKind::kLinear:
+        if (Learns(input)) {
+          op.kind = TrainingOpKind::kLinearBackward;
+          op.macs = forward.macs;
+          take({Role::kW, Role::kX});
+          back_to(input);
+        }
+        AddUpdate(forward, forward.layer, dz, Role::kX, Role::kW, forward.macs);
+        return;
+      case LayerKind::kMaxPool:
+      case LayerKind::kAveragePool:
+        op.kind = TrainingOpKind::kPoolBackward;
+        take({Role::kIndex, Role::kX});
+        return back_to(input);
+      case LayerKind::kActivation:
+        op.kind = TrainingOpKind::kElementBackward;
+        take({Role::kX, Role::kY});
+        return back_to(input);
+      case LayerKind::kNormalise:
+        op.kind = TrainingOpKind::kNormaliseBackward;
+        take({Role::kX, Role::kW, Role::kB});
+        return back_to(input);
+      case LayerKind::kAdd:
+        for (const Value& each : found.inputs) {
+          if (Learns(each)) PassOn(each, dz);
+        }
+        return;
+      case LayerKind::kMultiply:
+        for (int i = 0; i < 2; ++i) {
+          if (!Learns(found.inputs[i])) continue;
+          op.kind = TrainingOpKind::kElementBackward;
+          op.operands = {{Role::kDz, dz},
+                         {Role::kX, TensorOf(found.inputs[i])},
+                         {Role::kX2, TensorOf(found.inputs[1 - i])}};
+          back_to(found.inputs[i]);
+        }
+        return;
+      case LayerKind::kConcat: {
+        op.kind = TrainingOpKind::kCopy;
+        for (const Value& each : found.inputs) {
+          op.operands = {{Role::kDz, dz}};
+          if (Learns(each)) {
+            const int dx = GradientOf(each, layer, &op.mask);
+            // Copies cannot mask.
+            if (std::exchange(op.mask, false)) outputs_[each.layer].masked = false;
+            op.operands.push_back({Role::kDx, dx});
+            result_.ops.push_back(op);
+          }
+          op.channel += each.image.channels;
+        }
+        return;
+      }
+      case LayerKind::kRecurrent:
+        AddRecurrentBackward(found, forward, dz);
+        return;
+    }
+  }
+
+  void AddRecurrentBackward(const Layer& found, const TrainingOp& forward, int dz) {
+    const int cell = forward.layer;
+    const int sums = cell - 1;
+    const TrainingLayer& of_sums = result_.layers[sums];
+    const int64_t u_macs = Macs(*found.node, result_.layers[cell]);
+    const int64_t w_macs = forward.macs - u_macs;
+    TrainingOp op;
+    op.phase = Phase::kBackPropagation;
+    op.kind = TrainingOpKind::kRecurrentBackward;
+    op.layer = cell;
+    op.macs = u_macs;
+    const int dsums = AddGradient(of_sums.name + ".dZ", of_sums.to);
+    op.operands = {{Role::kDz, dz},
+                   {Role::kU, forward.Tensor(Role::kU)},
+                   {Role::kY, forward.Tensor(Role::kY)},
+                   {Role::kDx, dsums}};
+    result_.ops.push_back(std::move(op));
+    if (Learns(found.inputs[0])) {
+      TrainingOp back;
+      back.phase = Phase::kBackPropagation;
+      back.kind = TrainingOpKind::kLinearBackward;
+      back.layer = sums;
+      back.macs = w_macs;
+      const int x = forward.Tensor(Role::kX);
+      const int dx = GradientOf(found.inputs[0], result_.layers[sums], &back.mask);
+      back.operands = {
+          {Role::kDz, dsums}, {Role::kW, forward.Tensor(Role::kW)}, {Role::kX, x}, {Role::kDx, dx}};
+      result_.ops.push_back(std::move(back));
+    }
+    AddUpdate(forward, sums, dsums, Role::kX, Role::kW, w_macs);
+    AddUpdate(forward, cell, dsums, Role::kY, Role::kU, u_macs);
+  }
+
+  void AddUpdate(const TrainingOp& forward, int layer, int dz, Role x, Role w, int64_t macs) {
+    TrainingOp op;
+    op.phase = Phase::kWeightUpdate;
+    op.kind = TrainingOpKind::kLinearUpdate;
+    op.layer = layer;
+    op.macs = macs;
+    op.operands = {{Role::kDz, dz}, {Role::kX, forward.Tensor(x)}, {Role::kW, forward.Tensor(w)}};
+    if (result_.layers[layer].bias) op.operands.push_back({Role::kB, forward.Tensor(Role::kB)});
+    result_.ops.push_back(std::move(op));
+  }
+
   const Graph& graph_;
+  const Layers found_;
   TrainingGraph result_;
-  std::vector<Layer> layers_;
-  int first_linear_ = 0;  // layer
-  const Node* softmax_ = nullptr;
-  std::set<const Tensor*> claimed_;
+  std::vector<Output> outputs_;  // of found_.layers
   std::set<std::string> layer_names_;
-  int dz_ = -1;  // gradient of the layer at hand
 };
 
 }  // namespace
@@ -462,6 +513,14 @@ int TrainingOp::Tensor(Role role) const {
     if (operand.role == role) return operand.tensor;
   }
   return -1;
+}
+
+std::vector<int> TrainingOp::Tensors(Role role) const {
+  std::vector<int> found;
+  for (const Operand& operand : operands) {
+    if (operand.role == role) found.push_back(operand.tensor);
+  }
+  return found;
 }
 
 int64_t TrainingGraph::MacsNeeded() const {
@@ -495,7 +554,7 @@ std::vector<std::vector<float>> StartingParameters(const TrainingGraph& graph,
     if (tensor.kind == TensorKind::kWeight) ++layer;
     parameters[i] = tensor.start;
     if (!tensor.start.empty()) continue;
-    parameters[i].assign(tensor.elements(), 0.0f);
+    parameters[i].assign(tensor.elements(), tensor.kind == TensorKind::kScale ? 1.0f : 0.0f);
     if (tensor.kind == TensorKind::kWeight) {
       Random random(recipe.seed, fmt::format("weights/{}", layer));
       FillHeNormal(random, tensor.cols, parameters[i]);

@@ -8,6 +8,8 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <span>
 #include <vector>
 
@@ -43,7 +45,18 @@ class Reference {
   double Accuracy(const Dataset& data, const Recipe& recipe);
 
  private:
+  void Run(const TrainingOp& op, double step_size);
   void RunForward(const TrainingOp& op);
+  void RunElements(const TrainingOp& op);
+  void RunElementsBackward(const TrainingOp& op);
+  void RunSum(const TrainingOp& op);
+  void RunCopy(const TrainingOp& op);
+  void ForGroups(const TrainingLayer& layer,
+                 const std::function<void(int64_t first, int64_t count)>& visit) const;
+  void RunNormalise(const TrainingOp& op);
+  void RunNormaliseBackward(const TrainingOp& op, double step_size);
+  void RunRecurrent(const TrainingOp& op);
+  void RunRecurrentBackward(const TrainingOp& op);
   void RunPool(const TrainingOp& op);
   void RunLoss(const TrainingOp& op);
   void RunBackward(const TrainingOp& op);
@@ -56,6 +69,8 @@ class Reference {
   const TrainingGraph& graph_;
   OptimiserConstants of_weights_, of_biases_;
   std::vector<std::vector<double>> values_;
+  // Of a recurrent layer [sample][step]: gates after their function, then the state c.
+  std::map<int, std::vector<double>> cells_;
   std::array<std::vector<std::vector<double>>, 2> state_;  // [which][tensor]
 };
 

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+//
+// The layers of a network: nodes of an ONNX graph as what can be trained, in an order in which
+// every input is made before its use.
+
+#ifndef VAULTRAIN_NETWORK_LAYERS_H_
+#define VAULTRAIN_NETWORK_LAYERS_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "vaultrain/graph.h"
+#include "vaultrain/training_graph.h"
+
+namespace vaultrain {
+
+// What a layer takes: an output, or the rectangle of its pixels that begins at (top, left).
+struct Value {
+  int layer = -1;  // that makes it; -1: the network's input
+  Image image;
+  int64_t top = 0, left = 0;
+  // [N,..,C] in the file instead of [N,C,..].
+  bool channels_last = false;
+};
+
+// A layer as found in the graph.
+struct Layer {
+  const Node* node = nullptr;
+  LayerKind kind = LayerKind::kLinear;
+  std::vector<Value> inputs;
+  Image from, to;
+  Window window;
+  const Tensor* weight = nullptr;  // or the scale of a normalisation
+  bool weight_is_out_in = false;
+  // Its rows are [channel][tap], not [tap][channel].
+  bool weight_has_channels_first = true;
+  const Tensor* bias = nullptr;
+  const Tensor* recurrent = nullptr;  // U of a cell
+  bool relu = false;
+  bool count_pad = false;
+  Function function = Function::kRelu;
+  float slope = 0;
+  int64_t groups = 1;
+  float epsilon = 0;
+  Cell cell = Cell::kLstm;
+
+  bool HasParameters() const { return weight != nullptr; }
+};
+
+struct Layers {
+  std::vector<Layer> layers;
+  Image input;
+  bool input_has_channels_last = false;
+};
+
+// Throws Error(kUnusableInput) that names the node which cannot be trained yet.
+Layers FindLayers(const Graph& graph);
+
+}  // namespace vaultrain
+
+#endif  // VAULTRAIN_NETWORK_LAYERS_H_
