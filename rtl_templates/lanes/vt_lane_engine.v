@@ -307,6 +307,10 @@ module vt_lane_engine #(
         wire [15:0] value = loaded_op[i*16+:16];
         assign loaded[i*32+:32] =
             op1 == `VT_LANE_OP_LDW ? wide : {1'b0, Exponent[7:0], !value[15], {6{value[15]}}, value};
+      end else if (OpExp == 5) begin : gen_load_fp16
+        wire [15:0] value = loaded_op[i*16+:16];
+        wire [7:0]  exponent = value[14:10] == 5'd0 ? 8'd0 : (&value[14:10]) ? 8'hFF : {3'd0, value[14:10]} + 8'd112;
+        assign loaded[i*32+:32] = op1 == `VT_LANE_OP_LDW ? wide : {value[15], exponent, value[9:0], 13'd0};
       end else if (OpBits == 16) begin : gen_load_bf16
         assign loaded[i*32+:32] = op1 == `VT_LANE_OP_LDW ? wide : {loaded_op[i*16+:16], 16'd0};
       end else begin : gen_load_fp32

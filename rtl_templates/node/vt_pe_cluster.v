@@ -19,7 +19,7 @@ module vt_pe_cluster #(
     parameter Cols       = 4,     // outputs of a streamed word
     parameter Lanes      = 16,    // products with one alignment
     parameter ExpBits    = 8,     // operand: exponent bits; 0: fixed point
-    parameter ManBits    = 7,     // operand: fraction bits; 7 is bf16, 23 is fp32, 15 with ExpBits 0 is fx16
+    parameter ManBits    = 7,     // operand: fraction bits; 7 is bf16, 10 fp16, 23 fp32, 15 with ExpBits 0 fx16
     parameter FracBits   = 0,     // operand of fixed point: bits below the point
     parameter Rounding   = 0,     // of results into 16-bit operands: 0 nearest, 1 stochastic, 2 truncate
     parameter AlignBits  = 24,    // alignment window of the dot product

@@ -12,7 +12,8 @@
 // Throughput  1 streamed word per cycle, Rows*Cols*Lanes multiply-adds; no back-pressure. An accumulator is read in
 //             stage 2*Rows, merged in stage 2*Rows + 1 and written in stage 2*Rows + 2: it may be used again 3 cycles
 //             after its last use, which the sequencing of B tiles guarantees (vt_compute_engine).
-// Numerics    floating point: vt_operand_align, vt_dot_unit, vt_sum_merge. ExpBits = 0 is fixed point in two's complement
+// Numerics    floating point: vt_operand_align, vt_dot_unit, vt_sum_merge. ExpBits = 5 is fp16, which gets the exponents
+//             of bf16 first: 0, subnormals too, stays 0 and 31 becomes 255. ExpBits = 0 is fixed point in two's complement
 //             with FracBits bits below the point: vt_fixed_dot_unit, vt_fixed_merge. Its sums in units of
 //             2^(-2*FracBits) leave with the exponent that gives them this worth, 254 + AlignBits - 2 - 2*FracBits, and
 //             the memories hold no exponents.
@@ -68,8 +69,8 @@ module vt_pe_array #(
   localparam ReadStage = 2 * Rows;  // of the accumulators
 
   generate
-    if (Fixed == 0 && (AlignBits < ManBits + 2 || ShiftBits > ExpBits - 1)) begin : gen_bad_align
-      vt_error_AlignBits_must_hold_a_significand_and_fit_the_exponent u_error ();
+    if (Fixed == 0 && (AlignBits < ManBits + 2 || ShiftBits > 7 || (ExpBits != 5 && ExpBits != 8))) begin : gen_bad_align
+      vt_error_AlignBits_must_hold_a_significand_and_fit_the_exponent_and_ExpBits_be_0_5_or_8 u_error ();
     end
     if (Fixed != 0 && AlignBits < 2 * ManBits + 1) begin : gen_bad_fixed
       vt_error_AlignBits_must_hold_a_product u_error ();
@@ -198,45 +199,70 @@ module vt_pe_array #(
       end
     end else begin : gen_float
       localparam LaneBits = 1 + ShiftBits + ManBits + 1;
+      localparam WideExp = 8;
+      localparam WideBits = 1 + WideExp + ManBits;  // of an operand with such an exponent
+
+      wire [Rows*Lanes*WideBits-1:0] a_wide;
+      wire [Rows*Lanes*WideBits-1:0] b_wide;
+      if (ExpBits == WideExp) begin : gen_as_is
+        assign a_wide = a_word_i;
+        assign b_wide = b_word_i;
+      end else begin : gen_widen
+        for (r = 0; r < Rows * Lanes; r = r + 1) begin : gen_operand
+          wire [OpBits-1:0]  a = a_word_i[r*OpBits+:OpBits];
+          wire [OpBits-1:0]  b = b_word_i[r*OpBits+:OpBits];
+          wire [ExpBits-1:0] a_exp = a[ManBits+:ExpBits];
+          wire [ExpBits-1:0] b_exp = b[ManBits+:ExpBits];
+          // The biases 15 and 127 differ by 112, three bits above those of fp16.
+          wire [WideExp-1:0] a_moved = {{(WideExp - ExpBits) {1'b0}}, a_exp} + 8'd112;
+          wire [WideExp-1:0] b_moved = {{(WideExp - ExpBits) {1'b0}}, b_exp} + 8'd112;
+          assign a_wide[r*WideBits+:WideBits] = {
+            a[OpBits-1], a_exp == {ExpBits{1'b0}} ? {WideExp{1'b0}} : a_moved | {WideExp{&a_exp}}, a[ManBits-1:0]
+          };
+          assign b_wide[r*WideBits+:WideBits] = {
+            b[OpBits-1], b_exp == {ExpBits{1'b0}} ? {WideExp{1'b0}} : b_moved | {WideExp{&b_exp}}, b[ManBits-1:0]
+          };
+        end
+      end
 
       // Preparation, shared by all columns.
       wire [Rows*Lanes*LaneBits-1:0] a_lane;
-      wire [Rows*ExpBits-1:0]        a_max;
+      wire [Rows*WideExp-1:0]        a_max;
       wire [Rows-1:0]                a_nan;
       wire [Rows*Lanes*LaneBits-1:0] b_lane;
-      wire [Rows*ExpBits-1:0]        b_max;
+      wire [Rows*WideExp-1:0]        b_max;
       wire [Rows-1:0]                b_nan;
 
       for (r = 0; r < Rows; r = r + 1) begin : gen_align
         vt_operand_align #(
             .Lanes(Lanes),
-            .ExpBits(ExpBits),
+            .ExpBits(WideExp),
             .ManBits(ManBits),
             .ShiftBits(ShiftBits)
         ) u_align_a (
             .clk_i(clk_i),
-            .operand_i(a_word_i[r*Lanes*OpBits+:Lanes*OpBits]),
+            .operand_i(a_wide[r*Lanes*WideBits+:Lanes*WideBits]),
             .lane_o(a_lane[r*Lanes*LaneBits+:Lanes*LaneBits]),
-            .max_o(a_max[r*ExpBits+:ExpBits]),
+            .max_o(a_max[r*WideExp+:WideExp]),
             .nan_o(a_nan[r])
         );
         vt_operand_align #(
             .Lanes(Lanes),
-            .ExpBits(ExpBits),
+            .ExpBits(WideExp),
             .ManBits(ManBits),
             .ShiftBits(ShiftBits)
         ) u_align_b (
             .clk_i(clk_i),
-            .operand_i(b_word_i[r*Lanes*OpBits+:Lanes*OpBits]),
+            .operand_i(b_wide[r*Lanes*WideBits+:Lanes*WideBits]),
             .lane_o(b_lane[r*Lanes*LaneBits+:Lanes*LaneBits]),
-            .max_o(b_max[r*ExpBits+:ExpBits]),
+            .max_o(b_max[r*WideExp+:WideExp]),
             .nan_o(b_nan[r])
         );
       end
 
       // Streamed operands, one register for all columns.
       reg [Rows*Lanes*LaneBits-1:0] x_lane_q;
-      reg [Rows*ExpBits-1:0]        x_max_q;
+      reg [Rows*WideExp-1:0]        x_max_q;
       reg [Rows-1:0]                x_nan_q;
 
       always @(posedge clk_i) begin
@@ -249,7 +275,7 @@ module vt_pe_array #(
         vt_pe_column #(
             .Rows(Rows),
             .Lanes(Lanes),
-            .ExpBits(ExpBits),
+            .ExpBits(WideExp),
             .ManBits(ManBits),
             .ShiftBits(ShiftBits),
             .AlignBits(AlignBits),

@@ -4,7 +4,7 @@
 // Rounds fp32 to a 16-bit operand of the variant.
 //
 // Latency     none, combinational.
-// Numerics    ExpBits = 8: vt_fp32_to_bf16. ExpBits = 0: vt_fp32_to_fixed.
+// Numerics    ExpBits = 8: vt_fp32_to_bf16. ExpBits = 5: vt_fp32_to_half. ExpBits = 0: vt_fp32_to_fixed.
 
 `default_nettype none
 
@@ -35,8 +35,15 @@ module vt_fp32_to_operand #(
           .noise_i(noise_i),
           .y_o(y_o)
       );
+    end else if (ExpBits == 5 && FracBits == 0) begin : gen_fp16
+      vt_fp32_to_half u_round (
+          .x_i(x_i),
+          .rounding_i(rounding_i),
+          .noise_i(noise_i),
+          .y_o(y_o)
+      );
     end else begin : gen_bad_format
-      vt_error_ExpBits_must_be_0_or_8_and_FracBits_0_with_8 u_error ();
+      vt_error_ExpBits_must_be_0_5_or_8_and_FracBits_0_with_5_and_8 u_error ();
     end
   endgenerate
 

@@ -168,6 +168,12 @@ VT_VECTOR_CLONES void RunBf16(const Job& job) {
 VT_VECTOR_CLONES void RunBf16Wide(const Job& job) {
   RunJob<uint16_t, uint16_t, uint64_t>(job, job.lanes);
 }
+VT_VECTOR_CLONES void RunFp16(const Job& job) {
+  RunJob<uint16_t, uint32_t, uint32_t>(job, job.lanes);
+}
+VT_VECTOR_CLONES void RunFp16Wide(const Job& job) {
+  RunJob<uint16_t, uint32_t, uint64_t>(job, job.lanes);
+}
 VT_VECTOR_CLONES void RunFp32(const Job& job) {
   RunJob<uint32_t, uint64_t, uint64_t>(job, job.lanes);
 }
@@ -211,6 +217,15 @@ int32_t Decode(const DotFormat& format, std::span<const uint32_t> bits, uint8_t*
     }
     return 0;
   }
+  if (format.man_bits == 10) {
+    std::vector<uint32_t> wide;
+    for (const uint32_t b : bits) {
+      const uint32_t exponent = b >> 10 & 0x1F;
+      const uint32_t moved = exponent == 0 ? 0 : exponent == 0x1F ? 0xFF : exponent + 112;
+      wide.push_back((b & 0x8000) << 3 | moved << 10 | (b & 0x3FF));
+    }
+    return DecodeGroup<uint16_t>(format, wide, decoded);
+  }
   return format.man_bits == 7 ? DecodeGroup<uint16_t>(format, bits, decoded)
                               : DecodeGroup<uint32_t>(format, bits, decoded);
 }
@@ -228,8 +243,14 @@ void RunAny(const DotFormat& format, Job& job) {
     } else {
       RunFixed(job);
     }
-  } else if (format.man_bits != 7) {
+  } else if (format.man_bits == 23) {
     RunFp32(job);
+  } else if (format.man_bits == 10) {
+    if (format.AccBits() > 32) {
+      RunFp16Wide(job);
+    } else {
+      RunFp16(job);
+    }
   } else if (format.AccBits() > 32) {
     RunBf16Wide(job);
   } else if (format.lanes == 16) {
@@ -247,6 +268,8 @@ int DotFormat::ManBits(NumberFormat format) {
       return 7;
     case NumberFormat::kFx16:
       return 15;
+    case NumberFormat::kFp16:
+      return 10;
     case NumberFormat::kFp32:
       break;
   }
@@ -255,8 +278,8 @@ int DotFormat::ManBits(NumberFormat format) {
 
 void DotFormat::Check() const {
   if (lanes < 1 || lanes > 256) throw std::invalid_argument("lanes must be 1 to 256");
-  if (man_bits != 7 && man_bits != 15 && man_bits != 23) {
-    throw std::invalid_argument("man_bits must be 7, 15 or 23");
+  if (man_bits != 7 && man_bits != 10 && man_bits != 15 && man_bits != 23) {
+    throw std::invalid_argument("man_bits must be 7, 10, 15 or 23");
   }
   if (fraction_bits < 0 || fraction_bits > 15 || (fraction_bits != 0 && !IsFixed())) {
     throw std::invalid_argument("fraction_bits must be 0 to 15, 0 but for fx16");

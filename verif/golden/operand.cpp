@@ -40,6 +40,16 @@ uint32_t ToBf16(uint32_t x, Rounding rounding, uint32_t noise) {
   return (x & kSign) >> 16 | static_cast<uint32_t>(magnitude);
 }
 
+uint32_t ToFp16(uint32_t x, Rounding rounding, uint32_t noise) {
+  const uint32_t sign = (x & kSign) >> 16;
+  if (IsNan(x)) return 0x7E00;
+  // 13 bits fall off, to which 13 of the noise are added.
+  const uint64_t rounded = Whole(uint64_t{x & ~kSign} << 11, 24, rounding, noise & 0xFFF8);
+  if (rounded < uint64_t{113} << 10) return sign;
+  if (rounded >= uint64_t{143} << 10) return sign | 0x7C00;
+  return sign | static_cast<uint32_t>(rounded - (uint64_t{112} << 10));
+}
+
 uint32_t ToFx16(uint32_t x, int fraction_bits, Rounding rounding, uint32_t noise) {
   if (IsNan(x)) return 0x8000;
   if (IsZero(x)) return 0;
@@ -69,6 +79,8 @@ uint32_t ToOperand(const OperandFormat& format, uint32_t x, Rounding rounding, u
       return ToBf16(x, rounding, noise);
     case NumberFormat::kFx16:
       return ToFx16(x, format.fraction_bits, rounding, noise);
+    case NumberFormat::kFp16:
+      return ToFp16(x, rounding, noise);
     case NumberFormat::kFp32:
       break;
   }
@@ -79,6 +91,13 @@ uint32_t OperandToFp32(const OperandFormat& format, uint32_t bits) {
   switch (format.number) {
     case NumberFormat::kBf16:
       return bits << 16;
+    case NumberFormat::kFp16: {
+      const uint32_t sign = (bits & 0x8000) << 16;
+      const uint32_t exponent = bits >> 10 & 0x1F;
+      if (exponent == 0) return sign;
+      const uint32_t moved = exponent == 0x1F ? 0xFF : exponent + 112;
+      return sign | moved << 23 | (bits & 0x3FF) << 13;
+    }
     case NumberFormat::kFx16:
       return ScaledIntegerToFp32(static_cast<int16_t>(bits), -format.fraction_bits);
     case NumberFormat::kFp32:

@@ -24,7 +24,8 @@ struct OperandFormat {
 // fp32 as operand bits; `noise`, 16 bits, counts with kStochastic only.
 uint32_t ToOperand(const OperandFormat& format, uint32_t x, Rounding rounding, uint32_t noise);
 
-// The value of an operand in fp32, exact. Of bf16 the bits as they are: NaN and subnormals stay.
+// The value of an operand in fp32, exact. Of bf16 the bits as they are: NaN and subnormals stay;
+// subnormals of fp16 are zeros of their sign.
 uint32_t OperandToFp32(const OperandFormat& format, uint32_t bits);
 
 // Whether an operand lets a vector lane's result pass: positive, not zero (or flushed to it), not a

@@ -108,6 +108,11 @@ void Builder::FillNormal(int tensor) {
       return static_cast<uint32_t>(static_cast<int32_t>(units)) & 0xFFFF;
     }
     const uint32_t bits = std::bit_cast<uint32_t>(static_cast<float>(value));
+    if (t.format == ElementFormat::kFp16) {
+      const int exponent = static_cast<int>(bits >> 23 & 0xFF) - 112;
+      return (bits >> 16 & 0x8000) |
+             (exponent > 0 ? static_cast<uint32_t>(exponent) << 10 | (bits >> 13 & 0x3FF) : 0);
+    }
     return t.format == ElementFormat::kBf16 ? bits >> 16 : bits;
   });
 }

@@ -26,12 +26,30 @@ uint16_t ToFx16(float value, int fraction_bits) {
   return static_cast<uint16_t>(static_cast<int16_t>(std::clamp(units, -32768.0, 32767.0)));
 }
 
+// To nearest even; subnormals are zeros.
+uint16_t ToFp16(float value) {
+  const uint16_t sign = std::signbit(value) ? 0x8000 : 0;
+  if (std::isnan(value)) return 0x7E00;
+  int exponent = 0;
+  const double fraction = std::frexp(std::fabs(double{value}), &exponent);
+  double units = std::nearbyint(std::ldexp(fraction, 11));
+  if (units == 2048) {
+    units = 1024;
+    ++exponent;
+  }
+  if (value == 0 || exponent < -13) return sign;
+  if (exponent > 16) return sign | 0x7C00;
+  return static_cast<uint16_t>(sign | (exponent + 14) << 10 | (static_cast<int>(units) & 0x3FF));
+}
+
 uint16_t Narrow(const ProgramTensor& tensor, float value) {
   switch (tensor.format) {
     case ElementFormat::kU16:
       return static_cast<uint16_t>(value);
     case ElementFormat::kFx16:
       return ToFx16(value, tensor.fraction_bits);
+    case ElementFormat::kFp16:
+      return ToFp16(value);
     case ElementFormat::kBf16:
     case ElementFormat::kFp32:
       break;
@@ -47,6 +65,12 @@ float ElementValue(const ProgramTensor& tensor, uint32_t bits) {
       return std::bit_cast<float>(bits << 16);
     case ElementFormat::kU16:
       return static_cast<float>(bits);
+    case ElementFormat::kFp16: {
+      const uint32_t exponent = bits >> 10 & 0x1F;
+      const uint32_t wide = exponent == 0 ? 0 : exponent == 0x1F ? 0xFF : exponent + 112;
+      const uint32_t fraction = exponent == 0 ? 0 : (bits & 0x3FF) << 13;
+      return std::bit_cast<float>((bits & 0x8000) << 16 | wide << 23 | fraction);
+    }
     case ElementFormat::kFx16:
       return std::ldexp(static_cast<float>(static_cast<int16_t>(bits)), -tensor.fraction_bits);
     case ElementFormat::kFp32:

@@ -8,3 +8,6 @@ vt_block_test(NAME dma_load_fx16 FROM dma_load TOP vt_dma_load
 vt_block_test(NAME dma_load_truncate FROM dma_load TOP vt_dma_load
               PARAMS OpBits=16 OpExp=8 FracBits=0 Rounding=2 WordBits=256 BeatBits=64 Beats=8 MemBits=20 SpadBits=14
                      QueueBeats=64 TurnBeats=16)
+vt_block_test(NAME dma_load_fp16 FROM dma_load TOP vt_dma_load
+              PARAMS OpBits=16 OpExp=5 FracBits=0 Rounding=0 WordBits=256 BeatBits=64 Beats=8 MemBits=20 SpadBits=14
+                     QueueBeats=64 TurnBeats=16)

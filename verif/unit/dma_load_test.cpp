@@ -20,6 +20,7 @@ constexpr int kBeatBytes = VT_BeatBits / 8;
 constexpr int kWordBytes = VT_WordBits / 8;
 constexpr int kOpBytes = VT_OpBits / 8;
 constexpr golden::OperandFormat kOperand{VT_OpBits == 32 ? NumberFormat::kFp32
+                                         : VT_OpExp == 5 ? NumberFormat::kFp16
                                          : VT_OpExp == 0 ? NumberFormat::kFx16
                                                          : NumberFormat::kBf16,
                                          VT_FracBits};
@@ -100,10 +101,12 @@ class Bench {
         go_data_(random_, stalls),
         go_write_(random_, stalls) {
     memory_ = RandomBytes(random_, kMemBytes);
-    // Of fx16, most of the values that are converted lie between a share of a unit and the ends.
-    for (uint32_t i = 0; VT_OpExp == 0 && i < kMemBytes; i += 4) {
+    // Of narrow ranges, most of the values that are converted lie between a share of a unit and the
+    // ends.
+    for (uint32_t i = 0; VT_OpExp < 8 && i < kMemBytes; i += 4) {
       if (random_() % 8 == 0) continue;
-      const uint32_t exponent = 127 - VT_FracBits - 4 + random_() % 20;
+      const uint32_t exponent =
+          VT_OpExp == 0 ? 127 - VT_FracBits - 4 + random_() % 20 : 110 + random_() % 36;
       memory_[i + 3] = static_cast<uint8_t>((memory_[i + 3] & 0x80) | exponent >> 1);
       memory_[i + 2] = static_cast<uint8_t>((memory_[i + 2] & 0x7F) | (exponent & 1) << 7);
     }

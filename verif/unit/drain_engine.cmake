@@ -15,3 +15,6 @@ vt_block_test(NAME drain_engine_fx16 FROM drain_engine TOP vt_drain_engine
 vt_block_test(NAME drain_engine_truncate FROM drain_engine TOP vt_drain_engine
               PARAMS Cols=2 OpBits=16 OpExp=0 FracBits=9 Rounding=2 WordBits=128 Granule=32 SpadBits=13 AccDepth=16
                      SumBits=36 ExpZero=283)
+vt_block_test(NAME drain_engine_fp16 FROM drain_engine TOP vt_drain_engine
+              PARAMS Cols=4 OpBits=16 OpExp=5 FracBits=0 Rounding=1 WordBits=256 Granule=64 SpadBits=14 AccDepth=32
+                     SumBits=29 ExpZero=276)

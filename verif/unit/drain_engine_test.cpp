@@ -29,6 +29,7 @@ using isa::kLoops;
 constexpr int kCols = VT_Cols;
 constexpr int kOpBytes = VT_OpBits / 8;
 constexpr golden::OperandFormat kOperand{VT_OpBits == 32 ? NumberFormat::kFp32
+                                         : VT_OpExp == 5 ? NumberFormat::kFp16
                                          : VT_OpExp == 0 ? NumberFormat::kFx16
                                                          : NumberFormat::kBf16,
                                          VT_FracBits};

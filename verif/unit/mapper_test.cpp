@@ -56,6 +56,10 @@ TEST(Mapper, Fx16TrainsLikeTheReference) {
   }
 }
 
+TEST(Mapper, Fp16TrainsLikeTheReference) {
+  ExpectTrainsLikeReference(MapChain({100, 40, 10}, 24, {"operand_format=fp16"}), 3, 0.01);
+}
+
 class Partitions : public testing::TestWithParam<Partition> {};
 
 TEST_P(Partitions, TrainLikeTheReference) {

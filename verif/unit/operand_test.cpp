@@ -114,6 +114,39 @@ TEST(Operand, Bf16IsRoundedAsDefined) {
   }
 }
 
+TEST(Operand, Fp16IsRoundedAsDefined) {
+  const OperandFormat f{NumberFormat::kFp16, 0};
+  std::mt19937 random(3);
+  for (int i = 0; i < kDraws; ++i) {
+    auto drawn = static_cast<uint32_t>((random() & 0x807FFFFF) | (110 + random() % 36) << 23);
+    if (random() % 2) drawn &= ~0u << random() % 16;  // ties
+    const auto x = std::bit_cast<float>(drawn);
+    const uint32_t noise = random() & 0xFFFF;
+    int exponent = 0;
+    std::frexp(x, &exponent);
+    const double unit = std::ldexp(1, exponent - 11);
+    const double units = x / unit;
+    auto wanted = [&](double rounded) {
+      const double value = rounded * unit;
+      if (std::fabs(value) < std::ldexp(1, -14)) return std::copysign(0.0, value);
+      if (std::fabs(value) >= 65536) return std::copysign(HUGE_VAL, value);
+      return value;
+    };
+    ASSERT_EQ(ValueOf(f, ToOperand(f, drawn, Rounding::kNearest, noise)),
+              wanted(std::nearbyint(units)));
+    ASSERT_EQ(ValueOf(f, ToOperand(f, drawn, Rounding::kStochastic, noise)),
+              wanted(std::trunc(units + std::copysign((noise >> 3) / 8192.0, units))));
+    ASSERT_EQ(ValueOf(f, ToOperand(f, drawn, Rounding::kTruncate, noise)),
+              wanted(std::trunc(units)));
+  }
+  EXPECT_EQ(ToOperand(f, 0x7F800001, Rounding::kNearest, 0), 0x7E00u);
+  EXPECT_EQ(ToOperand(f, 0xFF800000, Rounding::kTruncate, 0), 0xFC00u);
+  EXPECT_FALSE(OperandIsPositive(f, 0x03FF));
+  EXPECT_TRUE(OperandIsPositive(f, 0x0400));
+  EXPECT_TRUE(OperandIsPositive(f, 0x7C00));
+  EXPECT_FALSE(OperandIsPositive(f, 0x7C01));
+}
+
 // The mean of many roundings of one value is the value: off by less than 2^-16 of a unit for the
 // bits that are cut, and by 5 deviations of the mean.
 TEST(Operand, StochasticRoundingIsUnbiased) {

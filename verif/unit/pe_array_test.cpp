@@ -4,6 +4,7 @@
 #include <Vdut.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <deque>
 #include <iomanip>
@@ -22,6 +23,7 @@ constexpr int kLanes = VT_Lanes;
 constexpr int kManBits = VT_ManBits;
 constexpr bool kFixed = VT_ExpBits == 0;
 constexpr int kOpBits = 1 + VT_ExpBits + kManBits;
+constexpr uint32_t kTop = LowBits(VT_ExpBits);  // exponent field of infinities and NaN
 constexpr int kEntries = VT_AccDepth / 2;
 constexpr int kLatency = 2 * kRows + 3;
 constexpr int kAccExp = 10;
@@ -35,12 +37,12 @@ long double Unit(int exponent) { return std::ldexp(1.0L, exponent - 254 - (VT_Al
 // Value of an operand, as the headers of vt_operand_align and vt_fixed_dot_unit have it.
 long double Value(uint32_t bits) {
   if (kFixed) return std::ldexp(static_cast<long double>(static_cast<int16_t>(bits)), -VT_FracBits);
-  const int exponent = static_cast<int>(bits >> kManBits & 0xff);
+  const int exponent = static_cast<int>(bits >> kManBits & kTop);
   if (exponent == 0) return 0;
   const long double magnitude =
       std::ldexp(static_cast<long double>((bits & LowBits(kManBits)) | (1u << kManBits)),
-                 exponent - 127 - kManBits);
-  return bits >> (kManBits + 8) & 1 ? -magnitude : magnitude;
+                 exponent - static_cast<int>(kTop / 2) - kManBits);
+  return bits >> (kOpBits - 1) & 1 ? -magnitude : magnitude;
 }
 
 // Of fixed point: anything, small numbers, and the ends, of which sums soon reach theirs.
@@ -63,18 +65,21 @@ Word DrawWord(std::mt19937& random) {
   if (kFixed) return DrawFixedWord(random);
   Word word(kRows * kLanes);
   const uint32_t kind = random() % 8;
-  const uint32_t center = kind == 0 ? random() % 254 + 1 : 100 + random() % 40;
+  const uint32_t center =
+      kind == 0 ? random() % (kTop - 1) + 1 : kTop * 4 / 10 + random() % (kTop * 16 / 100);
   for (uint32_t& op : word) {
     uint32_t exponent = center;
-    if (kind == 1) exponent = random() % 255;                      // anything finite
-    if (kind >= 2 && kind < 6) exponent -= random() % (kind * 8);  // within the window and beyond
+    if (kind == 1) exponent = random() % kTop;  // anything finite
+    if (kind >= 2 && kind < 6) {                // within the window and beyond
+      exponent -= std::min<uint32_t>(exponent, random() % (kind * 8));
+    }
     if (random() % 64 == 0) exponent = 0;
-    if (random() % 4096 == 0) exponent = 255;
+    if (random() % 4096 == 0) exponent = kTop;
     uint32_t fraction = random() & LowBits(kManBits);
     if (kind == 7) fraction = random() % 2 ? LowBits(kManBits) : 0;  // largest sums, ties
     uint32_t sign = random() % 2;
     if (kind == 6) sign = 0;
-    op = sign << (kManBits + 8) | exponent << kManBits | fraction;
+    op = sign << (kOpBits - 1) | exponent << kManBits | fraction;
   }
   return word;
 }
@@ -82,7 +87,8 @@ Word DrawWord(std::mt19937& random) {
 // Operands of one sign and exponent, each the largest.
 Word LargestWord() {
   if (kFixed) return Word(kRows * kLanes, 0x8000);
-  return Word(kRows * kLanes, static_cast<uint32_t>(200u << kManBits | LowBits(kManBits)));
+  return Word(kRows * kLanes,
+              static_cast<uint32_t>((kTop * 8 / 10) << kManBits | LowBits(kManBits)));
 }
 
 struct Entry {

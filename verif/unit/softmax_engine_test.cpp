@@ -24,6 +24,7 @@ golden::MachineConfig Config() {
   golden::MachineConfig config;
   config.lanes = VT_WordBits / VT_OpBits;
   config.operand = {VT_OpBits == 32 ? NumberFormat::kFp32
+                    : VT_OpExp == 5 ? NumberFormat::kFp16
                     : VT_OpExp == 0 ? NumberFormat::kFx16
                                     : NumberFormat::kBf16,
                     VT_FracBits};

@@ -10,12 +10,13 @@
 
 namespace vaultrain {
 
-// fx16: 16 bits of two's complement, some of them below the point.
-enum class NumberFormat { kBf16, kFp32, kFx16 };
+// fx16: 16 bits of two's complement, some of them below the point. fp16: IEEE binary16 without
+// subnormals.
+enum class NumberFormat { kBf16, kFp32, kFx16, kFp16 };
 
 enum class Rounding { kNearest, kStochastic, kTruncate };
 
-// "bf16", "fp32", "fx16".
+// "bf16", "fp32", "fx16", "fp16".
 std::string_view FormatName(NumberFormat format);
 // Bits of one element: 16, 32.
 int FormatBits(NumberFormat format);

@@ -22,9 +22,9 @@
 
 namespace vaultrain {
 
-enum class ElementFormat { kBf16, kFp32, kU16, kFx16 };
+enum class ElementFormat { kBf16, kFp32, kU16, kFx16, kFp16 };
 int BytesOf(ElementFormat format);
-// "bf16", "fp32", "u16", "fx16".
+// "bf16", "fp32", "u16", "fx16", "fp16".
 std::string_view ElementName(ElementFormat format);
 // That of an operand.
 ElementFormat ElementOf(NumberFormat format);

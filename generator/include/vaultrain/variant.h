@@ -80,7 +80,7 @@ struct Variant {
 
   // ---- derived quantities
 
-  // Bits of an operand: 16 for bf16 and fx16, 32 for fp32.
+  // Bits of an operand: 16 for bf16, fx16 and fp16, 32 for fp32.
   int OperandBits() const { return FormatBits(operand_format); }
   // Bits of a word of the scratchpad and the operand streams: the K elements that the array takes
   // per column and cycle.

@@ -22,8 +22,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kFormatNames[] = {"bf16", "fp32", "fx16"};
-constexpr int kFormatBits[] = {16, 32, 16};
+constexpr std::string_view kFormatNames[] = {"bf16", "fp32", "fx16", "fp16"};
+constexpr int kFormatBits[] = {16, 32, 16, 16};
 constexpr std::string_view kRoundingNames[] = {"nearest", "stochastic", "truncate"};
 
 // The field of a Variant behind a key.
@@ -38,9 +38,9 @@ std::vector<VariantKey> MakeKeys() {
   return {
       {"name", kText, {}, 0, 0, {}, "",
        "name of the variant; default: the file's stem", VT_TEXT(name)},
-      {"operand_format", kChoice, {"bf16"}, 0, 0, {"bf16", "fp32", "fx16"}, "",
+      {"operand_format", kChoice, {"bf16"}, 0, 0, {"bf16", "fp32", "fx16", "fp16"}, "",
        "number format of the operands of a product; sums are fp32", VT_FORMAT(operand_format)},
-      {"fraction_bits", kInteger, {"0", "0", "12"}, 0, 14, {}, "bits",
+      {"fraction_bits", kInteger, {"0", "0", "12", "0"}, 0, 14, {}, "bits",
        "of a number in fx16, 16 bits of two's complement, those below the point",
        VT_INT(fraction_bits)},
       {"rounding", kChoice, {"nearest"}, 0, 0, {"nearest", "stochastic", "truncate"}, "",
@@ -57,7 +57,7 @@ std::vector<VariantKey> MakeKeys() {
        "columns: outputs N per cycle", VT_INT(array.cols)},
       {"array.lanes", kPowerOfTwo, {"16"}, 4, 32, {}, "",
        "products of one dot unit, which share one alignment", VT_INT(array.lanes)},
-      {"array.align_bits", kInteger, {"24", "36", "36"}, 16, 48, {}, "bits",
+      {"array.align_bits", kInteger, {"24", "36", "36", "24"}, 16, 48, {}, "bits",
        "width to which the products of a dot unit are aligned; of fx16 it makes the bits of a sum", VT_INT(array.align_bits)},
       {"array.acc_depth", kPowerOfTwo, {"256"}, 32, 1024, {}, "entries",
        "fp32 accumulators per column, double-buffered in two halves", VT_INT(array.acc_depth)},
@@ -288,7 +288,8 @@ std::vector<VariantRule> MakeRules() {
            return fmt::format("array.align_bits {} with products of 31 bits; accepted: 31 or more",
                               v.array.align_bits);
          }
-         int fraction = v.operand_format == NumberFormat::kBf16 ? 7 : 23;
+         const bool fp16 = v.operand_format == NumberFormat::kFp16;
+         int fraction = v.OperandBits() == 32 ? 23 : fp16 ? 10 : 7;
          if (v.array.align_bits >= fraction + 2) return "";
          return fmt::format("array.align_bits {} with fractions of {} bits; accepted: {} or more",
                             v.array.align_bits, fraction, fraction + 2);

@@ -261,9 +261,9 @@ void Mapper::Fill(const std::vector<std::vector<float>>& start) {
       segment.bytes.resize(static_cast<size_t>(part.rows * part.pitch_bytes));
     } else if (part.role == TensorRole::kConstant) {
       segment.bytes.resize(static_cast<size_t>(part.pitch_bytes));
-      const uint32_t one = part.format == ElementFormat::kFx16
-                               ? uint32_t{1} << (16 + part.fraction_bits)
-                               : std::bit_cast<uint32_t>(1.0f);
+      uint32_t one = std::bit_cast<uint32_t>(1.0f);
+      if (part.format == ElementFormat::kFx16) one = uint32_t{1} << (16 + part.fraction_bits);
+      if (part.format == ElementFormat::kFp16) one = 0x3C000000;
       for (int64_t c = 0; c < part.cols; ++c) {
         for (int64_t b = 0; b < operand_; ++b) {
           segment.bytes[c * operand_ + b] = static_cast<uint8_t>(one >> (8 * (4 - operand_ + b)));

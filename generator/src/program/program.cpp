@@ -36,7 +36,7 @@ constexpr size_t kZerosAt = 56;
 constexpr size_t kHeaderBytes = 64;
 
 // Names in the file; the index is the enumerator.
-constexpr const char* kFormatNames[] = {"bf16", "fp32", "u16", "fx16"};
+constexpr const char* kFormatNames[] = {"bf16", "fp32", "u16", "fx16", "fp16"};
 constexpr const char* kRoleNames[] = {"input",  "label",    "constant", "weight", "activation",
                                       "logits", "gradient", "loss",     "state"};
 
@@ -362,6 +362,8 @@ ElementFormat ElementOf(NumberFormat format) {
       return ElementFormat::kBf16;
     case NumberFormat::kFx16:
       return ElementFormat::kFx16;
+    case NumberFormat::kFp16:
+      return ElementFormat::kFp16;
     case NumberFormat::kFp32:
       break;
   }

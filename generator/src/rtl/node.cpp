@@ -29,6 +29,8 @@ OperandShape ShapeOf(NumberFormat format) {
       return {8, 7};
     case NumberFormat::kFx16:
       return {0, 15};
+    case NumberFormat::kFp16:
+      return {5, 10};
     case NumberFormat::kFp32:
       break;
   }
@@ -46,7 +48,7 @@ std::vector<Parameter> NodeParameters(const Variant& v, const VaultDram& dram) {
       {"Lanes", v.array.lanes, "products of a dot unit"},
       {"ExpBits", operand.exp_bits, "exponent bits of an operand; 0: fixed point"},
       {"ManBits", operand.man_bits,
-       "fraction bits of an operand: 7 is bf16, 23 is fp32, 15 is fx16"},
+       "fraction bits of an operand: 7 is bf16, 10 fp16, 23 fp32, 15 fx16"},
       {"FracBits", v.fraction_bits, "bits of an fx16 operand below the point"},
       {"Rounding", static_cast<int>(v.rounding),
        "of results into 16-bit operands: 0 nearest, 1 stochastic, 2 truncate"},
