@@ -71,15 +71,22 @@ class Big {
   mpz_t z_;
 };
 
+// Exponent field of the format, and its largest.
+int ExpBits(const DotFormat& f) { return f.man_bits == 10 ? 5 : 8; }
+int TopOf(const DotFormat& f) { return (1 << ExpBits(f)) - 1; }
+
+// Those of fp16 count as in bf16.
 int ExponentOf(const DotFormat& f, uint32_t bits) {
-  return static_cast<int>((bits >> f.man_bits) % 256);
+  const int field = static_cast<int>((bits >> f.man_bits) % (1u << ExpBits(f)));
+  if (field == 0) return 0;
+  return field == TopOf(f) ? 255 : field + (f.man_bits == 10 ? 112 : 0);
 }
 
 // Signed significand, as an integer.
 int64_t SignificandOf(const DotFormat& f, uint32_t bits) {
   const int64_t one = int64_t{1} << f.man_bits;
   const int64_t significand = ExponentOf(f, bits) == 0 ? 0 : one + bits % one;
-  return (bits >> (f.man_bits + 8)) % 2 == 1 ? -significand : significand;
+  return (bits >> (f.man_bits + ExpBits(f))) % 2 == 1 ? -significand : significand;
 }
 
 int ClogTwo(int n) {
@@ -133,9 +140,10 @@ struct Shape {
 };
 
 const Shape kShapes[] = {
-    {{16, 7, 24}, 1},  {{16, 7, 24}, 4}, {{8, 7, 24}, 2},  {{32, 7, 20}, 1}, {{16, 7, 12}, 1},
-    {{1, 7, 8}, 3},    {{5, 7, 16}, 1},  {{64, 7, 31}, 1}, {{16, 7, 40}, 2}, {{4, 23, 24}, 1},
-    {{16, 23, 52}, 1}, {{8, 23, 48}, 2}, {{16, 7, 27}, 1}, {{16, 7, 28}, 1}, {{256, 23, 52}, 1},
+    {{16, 7, 24}, 1},  {{16, 7, 24}, 4}, {{8, 7, 24}, 2},   {{32, 7, 20}, 1}, {{16, 7, 12}, 1},
+    {{1, 7, 8}, 3},    {{5, 7, 16}, 1},  {{64, 7, 31}, 1},  {{16, 7, 40}, 2}, {{4, 23, 24}, 1},
+    {{16, 23, 52}, 1}, {{8, 23, 48}, 2}, {{16, 7, 27}, 1},  {{16, 7, 28}, 1}, {{256, 23, 52}, 1},
+    {{16, 10, 24}, 1}, {{8, 10, 14}, 3}, {{32, 10, 40}, 2},
 };
 
 std::string NameOf(const Shape& s) {
@@ -152,7 +160,9 @@ class Operands {
 
   std::vector<uint32_t> Group(int spread, bool poison = false) {
     std::vector<uint32_t> group;
-    const int base = 1 + static_cast<int>(random_() % (254 - spread));
+    const int top = TopOf(format_);
+    spread = std::min(spread, top - 2);
+    const int base = 1 + static_cast<int>(random_() % (top - 1 - spread));
     for (int i = 0; i < format_.lanes; ++i) {
       int exponent = base + static_cast<int>(random_() % (spread + 1));
       uint32_t fraction = static_cast<uint32_t>(random_());
@@ -160,9 +170,10 @@ class Operands {
       if (kind == 0) exponent = 0;  // zero, mostly with a fraction that must not count
       if (kind == 1) fraction = 0;
       if (kind == 2) fraction = ~0u;
-      if (poison && random_() % 8 == 0) exponent = 255;
+      if (poison && random_() % 8 == 0) exponent = top;
       const uint32_t sign = static_cast<uint32_t>(random_() % 2);
-      group.push_back((sign << 8 | static_cast<uint32_t>(exponent)) << format_.man_bits |
+      group.push_back((sign << ExpBits(format_) | static_cast<uint32_t>(exponent))
+                          << format_.man_bits |
                       (fraction & ((1u << format_.man_bits) - 1)));
     }
     return group;
@@ -192,13 +203,14 @@ TEST(Dot, GroupEqualsTheReference) {
     }
     // The ends of the range: all zeros, largest significands of either sign, both exponents' ends.
     const uint32_t ones = (1u << f.man_bits) - 1;
+    const auto top = static_cast<uint32_t>(TopOf(f));
     const std::vector<uint32_t> ends = {0,
                                         ones,
-                                        1u << (f.man_bits + 8),
-                                        254u << f.man_bits | ones,
-                                        (256u + 254u) << f.man_bits | ones,
+                                        1u << (f.man_bits + ExpBits(f)),
+                                        (top - 1) << f.man_bits | ones,
+                                        (top + 1 + top - 1) << f.man_bits | ones,
                                         1u << f.man_bits,
-                                        255u << f.man_bits};
+                                        top << f.man_bits};
     for (uint32_t x : ends) {
       for (uint32_t y : ends) {
         const auto a = operands.Constant(x);
@@ -412,7 +424,7 @@ TEST(Dot, FormatsOutOfRangeAreRefused) {
   EXPECT_THROW((DotFormat{16, 7, 24, 1}.Check()), std::invalid_argument);
   EXPECT_THROW((DotFormat{0, 7, 24}.Check()), std::invalid_argument);
   EXPECT_THROW((DotFormat{257, 7, 24}.Check()), std::invalid_argument);
-  EXPECT_THROW((DotFormat{16, 10, 24}.Check()), std::invalid_argument);
+  EXPECT_THROW((DotFormat{16, 11, 24}.Check()), std::invalid_argument);
   EXPECT_THROW((DotFormat{16, 7, 7}.Check()), std::invalid_argument);
   EXPECT_THROW((DotFormat{16, 7, 53}.Check()), std::invalid_argument);
   const std::vector<uint32_t> short_group(15);
