@@ -120,6 +120,8 @@ void Mapper::PlaceTensors() {
         cols = raster.image.channels;
       }
       tensor_of_[i] = Allocate(t.name, role, format, rows, cols);
+      // Whole numbers, see IndexOf.
+      if (t.kind == TensorKind::kIndex) local_[tensor_of_[i]].fraction_bits = 0;
       if (is_raster) raster_[tensor_of_[i]] = raster;
     }
   }
