@@ -23,7 +23,8 @@ constexpr int kLanes = VT_Lanes;
 constexpr int kManBits = VT_ManBits;
 constexpr bool kFixed = VT_ExpBits == 0;
 constexpr int kOpBits = 1 + VT_ExpBits + kManBits;
-constexpr uint32_t kTop = LowBits(VT_ExpBits);  // exponent field of infinities and NaN
+// Exponent field of infinities and NaN; none in fixed point.
+constexpr uint32_t kTop = kFixed ? 255 : (1u << VT_ExpBits) - 1;
 constexpr int kEntries = VT_AccDepth / 2;
 constexpr int kLatency = 2 * kRows + 3;
 constexpr int kAccExp = 10;
