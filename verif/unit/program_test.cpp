@@ -242,7 +242,7 @@ TEST_F(ProgramFile, ABodyOfAnotherShapeIsRefused) {
   expect("not a list", [](json& j) { j["tensors"] = json::object(); });
   expect("32 bytes", [](json& j) { j["variant_digest"] = json::binary({1, 2}); });
   expect("'role' in tensor 0", [](json& j) { j["tensors"][0]["role"] = "bias"; });
-  expect("'format' in tensor 1", [](json& j) { j["tensors"][1]["format"] = "fp16"; });
+  expect("'format' in tensor 1", [](json& j) { j["tensors"][1]["format"] = "fp8"; });
   expect("64 bytes each",
          [](json& j) { j["streams"][0]["nodes"][0]["descriptors"] = json::binary(Bytes(65)); });
   expect("not bytes", [](json& j) { j["image"][0]["bytes"] = "abc"; });
