@@ -10,15 +10,20 @@
 // the vault's latency is paid once.
 //
 // Latency     a descriptor completes when its last word has been written.
-// Throughput  1 beat per cycle (fp32 to bf16: 1 memory beat per cycle, half as many scratchpad beats).
+// Throughput  1 beat per cycle (converted: 1 memory beat per cycle, half as many scratchpad beats).
 // Bound       QueueBeats beats requested and not yet consumed; TurnBeats beats in a row of a transposed tile.
-// Numerics    fp32 to bf16 by vt_fp32_to_bf16 (round to nearest even).
+// Numerics    fp32 becomes operands by vt_fp32_to_operand, to nearest, or towards zero where results are truncated. Not
+//             at random: masters keep what is cut off here, and back-propagation has to see the weights that
+//             feed-forward saw.
 
 `default_nettype none
 `include "vt_isa.vh"
 
 module vt_dma_load #(
     parameter OpBits     = 16,   // bits of an operand
+    parameter OpExp      = 8,    // exponent bits of an operand; 0: fixed point
+    parameter FracBits   = 0,    // fixed point: bits below the point
+    parameter Rounding   = 0,    // of the variant; 2: fp32 is truncated, else it goes to nearest
     parameter WordBits   = 256,  // bits of a scratchpad word
     parameter BeatBits   = 64,   // bits of a beat
     parameter Beats      = 8,    // beats of an access
@@ -240,8 +245,13 @@ module vt_dma_load #(
       wire [BeatBits/2-1:0] half;
       genvar v;
       for (v = 0; v < BeatBits / 32; v = v + 1) begin : gen_value
-        vt_fp32_to_bf16 u_round (
+        vt_fp32_to_operand #(
+            .ExpBits(OpExp),
+            .FracBits(FracBits)
+        ) u_round (
             .x_i(source[v*32+:32]),
+            .rounding_i((Rounding == 2) ? 2'd2 : 2'd0),
+            .noise_i(16'd0),
             .y_o(half[v*16+:16])
         );
       end

@@ -43,6 +43,7 @@ module vt_node_registers #(
     output wire [63:0]                   window_size_o,
     output wire [31:0]                   watchdog_o,
     output wire [`VT_REG_SCALARS*32-1:0] scalars_o,  // SCALAR0 in the low bits
+    output wire [31:0]                   seed_o,
 
     // From the sequencer: exactly one of done_i and error_i, for one cycle, once it has come to rest.
     input  wire                          done_i,
@@ -113,7 +114,8 @@ module vt_node_registers #(
     is_config = 1'b0;
     is_open   = 1'b0;
     case (addr_q)
-      `VT_REG_WATCHDOG, `VT_REG_PROG_ADDR_LO, `VT_REG_PROG_ADDR_HI, `VT_REG_PROG_COUNT, `VT_REG_WINDOW_BASE_LO,
+      `VT_REG_WATCHDOG, `VT_REG_SEED, `VT_REG_PROG_ADDR_LO, `VT_REG_PROG_ADDR_HI, `VT_REG_PROG_COUNT,
+      `VT_REG_WINDOW_BASE_LO,
       `VT_REG_WINDOW_BASE_HI, `VT_REG_WINDOW_SIZE_LO, `VT_REG_WINDOW_SIZE_HI, `VT_REG_SCALAR0, `VT_REG_SCALAR1,
       `VT_REG_SCALAR2, `VT_REG_SCALAR3, `VT_REG_SCALAR4, `VT_REG_SCALAR5, `VT_REG_SCALAR6, `VT_REG_SCALAR7:
         is_config = 1'b1;
@@ -175,6 +177,7 @@ module vt_node_registers #(
   reg [63:0]                   window_base_q;
   reg [63:0]                   window_size_q;
   reg [31:0]                   watchdog_q;
+  reg [31:0]                   seed_q;
   reg [`VT_REG_SCALARS*32-1:0] scalars_q;
   reg [5:0]                    job_index_q;
   reg [3:0]                    drop_credit_q;
@@ -189,6 +192,7 @@ module vt_node_registers #(
       window_base_q <= 64'd0;
       window_size_q <= 64'd0;
       watchdog_q    <= 32'd0;
+      seed_q        <= 32'd0;
       job_index_q   <= 6'd0;
       drop_credit_q <= 4'd0;
       freeze_q      <= 1'b0;
@@ -204,6 +208,7 @@ module vt_node_registers #(
           `VT_REG_WINDOW_SIZE_LO: window_size_q[31:0] <= (window_size_q[31:0] & ~w_mask) | w_ones;
           `VT_REG_WINDOW_SIZE_HI: window_size_q[63:32] <= (window_size_q[63:32] & ~w_mask) | w_ones;
           `VT_REG_WATCHDOG: watchdog_q <= (watchdog_q & ~w_mask) | w_ones;
+          `VT_REG_SEED: seed_q <= (seed_q & ~w_mask) | w_ones;
           `VT_REG_JOB_INDEX: begin
             job_index_q <= (job_index_q & ~w_mask[`VT_REG_JOB_INDEX_INDEX]) | w_ones[`VT_REG_JOB_INDEX_INDEX];
           end
@@ -233,6 +238,7 @@ module vt_node_registers #(
   assign window_base_o = window_base_q;
   assign window_size_o = window_size_q;
   assign watchdog_o    = watchdog_q;
+  assign seed_o        = seed_q;
   assign scalars_o     = scalars_q;
   assign job_index_o   = job_index_q;
   assign drop_credit_o = drop_credit_q;
@@ -308,6 +314,7 @@ module vt_node_registers #(
       end
       `VT_REG_NODE_ERROR_INFO: r_data = error_info_q;
       `VT_REG_WATCHDOG: r_data = watchdog_q;
+      `VT_REG_SEED: r_data = seed_q;
       `VT_REG_PROG_ADDR_LO: r_data = prog_addr_q[31:0];
       `VT_REG_PROG_ADDR_HI: r_data = prog_addr_q[63:32];
       `VT_REG_PROG_COUNT: r_data = prog_count_q;

@@ -5,7 +5,7 @@
 //
 // Written from the table in generator/include/vaultrain/registers.h; edit that, then run
 // VT_UPDATE=1 registers_test to write this file again.
-// Digest of the definitions: 0ee304c26480b828481a3bfbd6959b399d1acf7abbb0d4a541902eec2d0664c4
+// Digest of the definitions: 5ced00c909e752a91523cd56d96784dec4dcca42a22fc1a4bc7f1339a9201c94
 
 `ifndef VT_REG_HEADER
 `define VT_REG_HEADER
@@ -64,6 +64,7 @@
 `define VT_REG_NODE_STATUS_ERROR_CODE       15:8
 `define VT_REG_NODE_ERROR_INFO              12'h028
 `define VT_REG_WATCHDOG                     12'h034
+`define VT_REG_SEED                         12'h038
 `define VT_REG_PROG_ADDR_LO                 12'h040
 `define VT_REG_PROG_ADDR_HI                 12'h044
 `define VT_REG_PROG_COUNT                   12'h048

@@ -16,8 +16,10 @@
 `include "vt_lane_isa.vh"
 
 module vt_lane_alu #(
-    parameter Lane = 0,  // which one, below Cols
-    parameter Cols = 4
+    parameter Lane     = 0,  // which one, below Cols
+    parameter Cols     = 4,
+    parameter Fixed    = 0,  // 1: an operand that is loaded comes as the number 3 * 2^(22 - FracBits) more
+    parameter FracBits = 0
 ) (
     input  wire        clk_i,
     input  wire        rst_ni,
@@ -45,6 +47,7 @@ module vt_lane_alu #(
   localparam [31:0] OwnSeed = 32'h9E3779B9 * (Lane + 1);
   localparam [31:0] ColsWide = Cols;
   localparam [31:0] LaneWide = Lane;
+  localparam [31:0] LoadExponent = 150 - FracBits;
 
   wire [5:0] op = instruction_i[`VT_LANE_OP];
 
@@ -100,7 +103,11 @@ module vt_lane_alu #(
       `VT_LANE_OP_MIN: x_d = (a_nan || less) ? a_i : b_i;
       `VT_LANE_OP_GT, `VT_LANE_OP_GE, `VT_LANE_OP_EQ: x_d = truth ? ONE : 32'd0;
       `VT_LANE_OP_SEL: x_d = positive ? b_i : c_i;
-      `VT_LANE_OP_LDW, `VT_LANE_OP_LDO: x_d = loaded_i;
+      `VT_LANE_OP_LDW: x_d = loaded_i;
+      `VT_LANE_OP_LDO: begin
+        x_d = loaded_i;
+        if (Fixed != 0) z_d = {1'b1, LoadExponent[7:0], 1'b1, 22'd0};
+      end
       `VT_LANE_OP_LDI, `VT_LANE_OP_LDH, `VT_LANE_OP_SCL: x_d = literal_i;
       `VT_LANE_OP_MOVE: x_d = moved_i;
       `VT_LANE_OP_IOTA: begin

@@ -23,6 +23,8 @@
 module vt_lane_engine #(
     parameter Cols          = 4,
     parameter OpBits        = 16,   // bits of an operand
+    parameter OpExp         = 8,    // exponent bits of an operand; 0: fixed point
+    parameter FracBits      = 0,    // fixed point: bits below the point
     parameter WordBits      = 256,  // bits of a scratchpad word
     parameter Granule       = 64,   // bits under one write enable of the scratchpad
     parameter SpadBits      = 18,   // bits of a scratchpad byte address
@@ -299,7 +301,17 @@ module vt_lane_engine #(
     for (i = 0; i < Cols; i = i + 1) begin : gen_lane
       localparam [31:0] Number = i;
       wire [31:0] wide = loaded_wide[i*32+:32];
-      if (OpBits == 16) begin : gen_load_bf16
+      if (OpExp == 0) begin : gen_load_fixed
+        // 3 * 2^(22 - FracBits) more than the value, which the lane takes off again.
+        localparam [31:0] Exponent = 150 - FracBits;
+        wire [15:0] value = loaded_op[i*16+:16];
+        assign loaded[i*32+:32] =
+            op1 == `VT_LANE_OP_LDW ? wide : {1'b0, Exponent[7:0], !value[15], {6{value[15]}}, value};
+      end else if (OpExp == 5) begin : gen_load_fp16
+        wire [15:0] value = loaded_op[i*16+:16];
+        wire [7:0]  exponent = value[14:10] == 5'd0 ? 8'd0 : (&value[14:10]) ? 8'hFF : {3'd0, value[14:10]} + 8'd112;
+        assign loaded[i*32+:32] = op1 == `VT_LANE_OP_LDW ? wide : {value[15], exponent, value[9:0], 13'd0};
+      end else if (OpBits == 16) begin : gen_load_bf16
         assign loaded[i*32+:32] = op1 == `VT_LANE_OP_LDW ? wide : {loaded_op[i*16+:16], 16'd0};
       end else begin : gen_load_fp32
         assign loaded[i*32+:32] = wide;
@@ -315,7 +327,9 @@ module vt_lane_engine #(
 
       vt_lane_alu #(
           .Lane(i),
-          .Cols(Cols)
+          .Cols(Cols),
+          .Fixed((OpExp == 0) ? 1 : 0),
+          .FracBits(FracBits)
       ) u_alu (
           .clk_i(clk_i),
           .rst_ni(rst_ni),
@@ -335,17 +349,16 @@ module vt_lane_engine #(
           .y_o(sum[i*32+:32])
       );
 
-      // An operand to store: a random number below its last place carries into it, but not into the one NaN.
-      if (OpBits == 16) begin : gen_store_bf16
-        wire [31:0] value = x[i*32+:32];
-        wire [31:0] carried = value + {16'd0, noise[i*16+:16]};
-        wire [15:0] nearest;
-        vt_fp32_to_bf16 u_nearest (
-            .x_i(value),
-            .y_o(nearest)
+      if (OpBits == 16) begin : gen_store_narrow
+        vt_fp32_to_operand #(
+            .ExpBits(OpExp),
+            .FracBits(FracBits)
+        ) u_round (
+            .x_i(x[i*32+:32]),
+            .rounding_i({1'b0, random2_q}),
+            .noise_i(noise[i*16+:16]),
+            .y_o(stored_op[i*16+:16])
         );
-        assign stored_op[i*16+:16] = random2_q ? carried[31:16] : nearest;
-        wire unused_carried = &{1'b0, carried[15:0]};
       end else begin : gen_store_fp32
         assign stored_op[i*32+:32] = x[i*32+:32];
       end

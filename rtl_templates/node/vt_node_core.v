@@ -36,6 +36,8 @@ module vt_node_core #(
     parameter Lanes         = 16,
     parameter ExpBits       = 8,
     parameter ManBits       = 7,
+    parameter FracBits      = 0,
+    parameter Rounding      = 0,
     parameter AlignBits     = 24,
     parameter AccDepth      = 256,
     parameter SpadBytes     = 262144,
@@ -160,6 +162,7 @@ module vt_node_core #(
   wire [63:0]               window_size;
   wire [31:0]               watchdog;
   wire [`VT_SCALARS*32-1:0] scalars;
+  wire [31:0]               seed;
   wire                      done;
   wire                      error;
   wire [7:0]                error_code;
@@ -206,6 +209,7 @@ module vt_node_core #(
       .window_size_o(window_size),
       .watchdog_o(watchdog),
       .scalars_o(scalars),
+      .seed_o(seed),
       .done_i(done),
       .error_i(error),
       .error_code_i(error_code),
@@ -459,6 +463,8 @@ module vt_node_core #(
       .Lanes(Lanes),
       .ExpBits(ExpBits),
       .ManBits(ManBits),
+      .FracBits(FracBits),
+      .Rounding(Rounding),
       .AlignBits(AlignBits),
       .AccDepth(AccDepth),
       .SpadBytes(SpadBytes),
@@ -483,6 +489,7 @@ module vt_node_core #(
       .window_size_i(window_size),
       .watchdog_i(watchdog),
       .scalars_i(scalars),
+      .seed_i(seed),
       .done_o(done),
       .error_o(error),
       .error_code_o(error_code),

@@ -18,8 +18,10 @@ module vt_pe_cluster #(
     parameter Rows       = 1,     // dot units chained along K
     parameter Cols       = 4,     // outputs of a streamed word
     parameter Lanes      = 16,    // products with one alignment
-    parameter ExpBits    = 8,     // operand: exponent bits
-    parameter ManBits    = 7,     // operand: fraction bits; 7 is bf16, 23 is fp32
+    parameter ExpBits    = 8,     // operand: exponent bits; 0: fixed point
+    parameter ManBits    = 7,     // operand: fraction bits; 7 is bf16, 10 fp16, 23 fp32, 15 with ExpBits 0 fx16
+    parameter FracBits   = 0,     // operand of fixed point: bits below the point
+    parameter Rounding   = 0,     // of results into 16-bit operands: 0 nearest, 1 stochastic, 2 truncate
     parameter AlignBits  = 24,    // alignment window of the dot product
     parameter AccDepth   = 256,   // accumulators of a column, two halves
     parameter SpadBytes  = 262144,
@@ -50,6 +52,7 @@ module vt_pe_cluster #(
     input  wire [63:0]                window_size_i,
     input  wire [31:0]                watchdog_i,
     input  wire [`VT_SCALARS*32-1:0]  scalars_i,
+    input  wire [31:0]                seed_i,         // of the random numbers that round
     output wire                       done_o,
     output wire                       error_o,
     output wire [7:0]                 error_code_o,
@@ -340,6 +343,9 @@ module vt_pe_cluster #(
 
   vt_dma_load #(
       .OpBits(OpBits),
+      .OpExp(ExpBits),
+      .FracBits(FracBits),
+      .Rounding(Rounding),
       .WordBits(WordBits),
       .BeatBits(BeatBits),
       .Beats(Beats),
@@ -470,6 +476,7 @@ module vt_pe_cluster #(
       .Lanes(Lanes),
       .ExpBits(ExpBits),
       .ManBits(ManBits),
+      .FracBits(FracBits),
       .AlignBits(AlignBits),
       .AccDepth(AccDepth),
       .AccExp(AccExp)
@@ -494,9 +501,15 @@ module vt_pe_cluster #(
 
   // ---- vector unit
 
+  // Nodes round with different numbers.
+  wire [31:0] node_seed = seed_i ^ {my_y_i, my_x_i, 26'd0};
+
   vt_vector_unit #(
       .Cols(Cols),
       .OpBits(OpBits),
+      .OpExp(ExpBits),
+      .FracBits(FracBits),
+      .Rounding(Rounding),
       .WordBits(WordBits),
       .Granule(Granule),
       .SpadBits(SpadBits),
@@ -512,6 +525,7 @@ module vt_pe_cluster #(
       .job_ready_o(job_ready[3]),
       .job_i(vector_job),
       .scalars_i(scalars_i),
+      .seed_i(node_seed),
       .set_full_i(set_full),
       .set_free_o(set_free),
       .drain_o(drain),
@@ -538,6 +552,8 @@ module vt_pe_cluster #(
       .WordBits(WordBits),
       .Granule(Granule),
       .SpadBits(SpadBits),
+      .OpExp(ExpBits),
+      .FracBits(FracBits),
       .FunctionLanes(FunctionLanes)
   ) u_lanes (
       .clk_i(clk_i),

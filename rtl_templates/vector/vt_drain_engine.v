@@ -10,7 +10,8 @@
 // Latency     2 + 6 cycles from the read of an entry to the write of its results; a descriptor completes when all
 //             its results are written.
 // Throughput  1 entry (Cols results) per cycle; ELEMENTS with an auxiliary operand reads twice, 1 entry per 2 cycles.
-// Numerics    vt_vector_lane. An fp32 value of ELEMENTS enters the lane as the accumulator that the lane rounds back to
+// Numerics    vt_vector_lane. Where results are rounded at random, column c has stream c of vt_noise, and takes a number
+//             for every entry, whatever the entry's format is. An fp32 value of ELEMENTS enters the lane as the accumulator that the lane rounds back to
 //             it: normal values and infinities stay what they are, subnormals and zeros of both signs are +0, a NaN is
 //             7FC00000.
 
@@ -20,6 +21,9 @@
 module vt_drain_engine #(
     parameter Cols      = 4,
     parameter OpBits    = 16,   // bits of an operand
+    parameter OpExp     = 8,    // exponent bits of an operand; 0: fixed point
+    parameter FracBits  = 0,    // fixed point: bits below the point
+    parameter Rounding  = 0,    // of results into 16-bit operands: 0 nearest, 1 stochastic, 2 truncate
     parameter WordBits  = 256,  // bits of a scratchpad word
     parameter Granule   = 64,   // bits under one write enable of the scratchpad
     parameter SpadBits  = 18,   // bits of a scratchpad byte address
@@ -39,6 +43,7 @@ module vt_drain_engine #(
     output wire                           job_ready_o,
     input  wire [`VT_DESCRIPTOR_BITS-1:0] job_i,
     input  wire [31:0]                    scale_i,       // the scalar that the job names, fp32
+    input  wire [31:0]                    seed_i,        // of the random numbers; stable during reset
 
     // Accumulators: half h may be drained while set_full_i[h]; set_free_o gives it back with its last read.
     input  wire [1:0]                     set_full_i,
@@ -204,11 +209,15 @@ module vt_drain_engine #(
       assign aux_op = rd_data_i;
     end
     for (k = 0; k < Cols; k = k + 1) begin : gen_positive
-      // Positive: sign clear, exponent not zero (subnormals are zero), not a NaN.
       wire [OpBits-1:0] value = aux_op[k*OpBits+:OpBits];
-      wire [7:0] exponent = value[OpBits-2-:8];
-      wire nan = (&exponent) && (|value[OpBits-10:0]);
-      assign positive[k] = !value[OpBits-1] && (|exponent) && !nan;
+      if (OpExp == 0) begin : gen_fixed
+        assign positive[k] = !value[OpBits-1] && (|value[OpBits-2:0]);
+      end else begin : gen_float
+        // Positive: sign clear, exponent not zero (subnormals are zero), not a NaN.
+        wire [OpExp-1:0] exponent = value[OpBits-2-:OpExp];
+        wire nan = (&exponent) && (|value[OpBits-OpExp-2:0]);
+        assign positive[k] = !value[OpBits-1] && (|exponent) && !nan;
+      end
     end
   endgenerate
 
@@ -264,14 +273,35 @@ module vt_drain_engine #(
 
   wire [Cols-1:0]     lane_valid;
   wire [WideSlot-1:0] result_wide;
-  wire [Cols*16-1:0]  result_bf16;
+  wire [Cols*16-1:0]  result_narrow;
+  wire [Cols-1:0]     noise_take;
+  wire [Cols*16-1:0]  noise;
 
   generate
+    if (Rounding == 1 && OpBits == 16) begin : gen_noise
+      for (k = 0; k < Cols; k = k + 1) begin : gen_stream
+        vt_noise #(
+            .Stream(k)
+        ) u_noise (
+            .clk_i(clk_i),
+            .rst_ni(rst_ni),
+            .seed_i(seed_i),
+            .step_i(noise_take[k]),
+            .noise_o(noise[k*16+:16])
+        );
+      end
+    end else begin : gen_no_noise
+      wire unused_noise = &{1'b0, seed_i, noise_take};
+      assign noise = {(Cols * 16) {1'b0}};
+    end
     for (k = 0; k < Cols; k = k + 1) begin : gen_lane
       vt_vector_lane #(
           .ExpBits(AccExp),
           .ManBits(SumBits),
-          .ExpZero(ExpZero)
+          .ExpZero(ExpZero),
+          .OpExp((OpBits == 16) ? OpExp : 8),
+          .FracBits(FracBits),
+          .Rounding(Rounding)
       ) u_lane (
           .clk_i(clk_i),
           .rst_ni(rst_ni),
@@ -289,7 +319,9 @@ module vt_drain_engine #(
           .positive_i(lane_positive[k]),
           .valid_o(lane_valid[k]),
           .y_o(result_wide[k*32+:32]),
-          .y_bf16_o(result_bf16[k*16+:16])
+          .y_op_o(result_narrow[k*16+:16]),
+          .noise_i(noise[k*16+:16]),
+          .noise_take_o(noise_take[k])
       );
     end
   endgenerate
@@ -308,11 +340,11 @@ module vt_drain_engine #(
   wire [OpSlot-1:0]   result_op;
 
   generate
-    if (OpBits == 16) begin : gen_op_bf16
-      assign result_op = result_bf16;
+    if (OpBits == 16) begin : gen_op_narrow
+      assign result_op = result_narrow;
     end else begin : gen_op_fp32
       assign result_op = result_wide;
-      wire unused_bf16 = &{1'b0, result_bf16};
+      wire unused_narrow = &{1'b0, result_narrow};
     end
   endgenerate
 

@@ -13,7 +13,7 @@
 // Numerics    fixed point, every step truncates towards minus infinity unless it says otherwise; floor() is exact.
 //   logit     x as a multiple of 2^-24 in 36 bits two's complement, rounded to nearest, ties away from zero, saturated
 //             at -2^11 and 2^11 - 2^-24; infinities saturate, subnormals are 0. One NaN makes all outputs of its row
-//             7FC00000 (7FC0).
+//             7FC00000.
 //   exp       d = max - x. e = 1 if d = 0; e = 0 if d >= 32; else t = floor(d * round(2^26 log2 e) / 2^26) in units of
 //             2^-28, t = i + f; the segment of f and its distance u from the segment's centre give
 //             s = floor(c1 + c2 u) in 2^-24 and y = floor(c0 + u s) in 2^-30 (vt_softmax_exp_rom); e = floor(y * 2^-i)
@@ -50,7 +50,6 @@ module vt_softmax #(
     output wire        out_valid_o,
     input  wire        out_ready_i,
     output wire [31:0] out_data_o,      // fp32
-    output wire [15:0] out_bf16_o,      // the same as bf16
     output wire        out_last_o,
     output wire [31:0] loss_o,          // fp32, valid with out_last_o
 
@@ -453,11 +452,6 @@ module vt_softmax #(
       .b_i    (scale_i),
       .valid_o(out_valid_o),
       .y_o    (out_data_o)
-  );
-
-  vt_fp32_to_bf16 u_to_bf16 (
-      .x_i(out_data_o),
-      .y_o(out_bf16_o)
   );
 
   assign out_last_o = emit_last_q[5];

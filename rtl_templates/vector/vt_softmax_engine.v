@@ -8,13 +8,17 @@
 //
 // Latency     a descriptor completes when its last word is written.
 // Throughput  that of vt_softmax, which takes one row at a time.
-// Numerics    vt_softmax.
+// Numerics    vt_softmax; its gradients become operands by vt_fp32_to_operand. Where they are rounded at random, each
+//             takes a number of stream 16 of vt_noise.
 
 `default_nettype none
 `include "vt_isa.vh"
 
 module vt_softmax_engine #(
     parameter OpBits     = 16,   // bits of an operand
+    parameter OpExp      = 8,    // exponent bits of an operand; 0: fixed point
+    parameter FracBits   = 0,    // fixed point: bits below the point
+    parameter Rounding   = 0,    // of gradients into 16-bit operands: 0 nearest, 1 stochastic, 2 truncate
     parameter WordBits   = 256,  // bits of a scratchpad word
     parameter SpadBits   = 18,   // bits of a scratchpad byte address
     parameter MaxClasses = 256,
@@ -28,6 +32,7 @@ module vt_softmax_engine #(
     output wire                           job_ready_o,
     input  wire [`VT_DESCRIPTOR_BITS-1:0] job_i,
     input  wire [31:0]                    scale_i,         // the scalar that the job names, fp32
+    input  wire [31:0]                    seed_i,          // of the random numbers; stable during reset
 
     // Scratchpad.
     output wire                           rd_valid_o,
@@ -144,7 +149,6 @@ module vt_softmax_engine #(
   wire        core_out_valid;
   wire        core_out_ready;
   wire [31:0] core_wide;
-  wire [15:0] core_bf16;
   wire        core_last;
   wire [31:0] core_loss;
   wire        unused_too_long;  // classes are checked before the job is issued
@@ -163,7 +167,6 @@ module vt_softmax_engine #(
       .out_valid_o(core_out_valid),
       .out_ready_i(core_out_ready),
       .out_data_o(core_wide),
-      .out_bf16_o(core_bf16),
       .out_last_o(core_last),
       .loss_o(core_loss),
       .row_too_long_o(unused_too_long)
@@ -173,12 +176,35 @@ module vt_softmax_engine #(
 
   wire [OpBits-1:0] core_op;
   generate
-    if (OpBits == 16) begin : gen_bf16
-      assign core_op = core_bf16;
-      wire unused_wide = &{1'b0, core_wide};
+    if (OpBits == 16) begin : gen_narrow
+      localparam [31:0] RoundingWide = Rounding;
+      wire [15:0] noise;
+      if (Rounding == 1) begin : gen_noise
+        vt_noise #(
+            .Stream(16)
+        ) u_noise (
+            .clk_i(clk_i),
+            .rst_ni(rst_ni),
+            .seed_i(seed_i),
+            .step_i(core_out_valid && core_out_ready),
+            .noise_o(noise)
+        );
+      end else begin : gen_no_noise
+        wire unused_seed = &{1'b0, seed_i};
+        assign noise = 16'd0;
+      end
+      vt_fp32_to_operand #(
+          .ExpBits(OpExp),
+          .FracBits(FracBits)
+      ) u_round (
+          .x_i(core_wide),
+          .rounding_i(RoundingWide[1:0]),
+          .noise_i(noise),
+          .y_o(core_op)
+      );
     end else begin : gen_fp32
+      wire unused_seed = &{1'b0, seed_i};
       assign core_op = core_wide;
-      wire unused_bf16 = &{1'b0, core_bf16};
     end
   endgenerate
 

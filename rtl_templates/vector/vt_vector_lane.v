@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// One lane of the vector unit: accumulator to fp32, scale, add, ReLU or its mask, result in fp32 and bf16.
+// One lane of the vector unit: accumulator to fp32, scale, add, ReLU or its mask, result in fp32 and as an operand.
 //
 // Latency     6 enabled cycles (golden::kVectorLaneLatency), at any setting.
 // Throughput  1 element per enabled cycle.
@@ -12,7 +12,7 @@
 //                 : relu_i and t is not a NaN and t is negative or -0 ? +0
 //                 : t
 //             Each of the three steps rounds once. What is skipped changes no bit: 1.0 stands in for the scale and -0
-//             for aux, which the operations pass exactly. y_bf16_o is y_o through vt_fp32_to_bf16. Bit-exact with
+//             for aux, which the operations pass exactly. y_op_o is y_o through vt_fp32_to_operand. Bit-exact with
 //             golden::VectorLane.
 
 `default_nettype none
@@ -21,6 +21,9 @@ module vt_vector_lane #(
     parameter ExpBits      = 9,    // bits of the accumulator's exponent, as vt_acc_to_fp32
     parameter ManBits      = 29,   // bits of the accumulator's mantissa, as vt_acc_to_fp32
     parameter ExpZero      = 276,  // exponent of a mantissa in units of one, as vt_acc_to_fp32
+    parameter OpExp        = 8,    // exponent bits of a 16-bit operand, as vt_fp32_to_operand
+    parameter FracBits     = 0,    // the same of its bits below the point
+    parameter Rounding     = 0,    // of results into operands: 0 nearest, 1 stochastic, 2 truncate
     parameter LateOperands = 0     // 0: all inputs come together. 1: scale_i comes 1, aux_i and positive_i come 3
                                    // enabled cycles after the accumulator, which saves their delay registers
 ) (
@@ -46,7 +49,11 @@ module vt_vector_lane #(
     // Result, 6 enabled cycles later.
     output wire               valid_o,
     output wire [31:0]        y_o,            // fp32
-    output wire [15:0]        y_bf16_o
+    output wire [15:0]        y_op_o,
+
+    // Random number of the result that is rounded; taken in each cycle with noise_take_o.
+    input  wire [15:0]        noise_i,
+    output wire               noise_take_o
 );
 
   localparam [31:0] ONE        = 32'h3F800000;
@@ -148,32 +155,39 @@ module vt_vector_lane #(
       .y_o    (total)
   );
 
-  // ---- stage 6: ReLU, mask, bf16
+  // ---- stage 6: ReLU, mask, operand
 
   // The one NaN there is, 7FC00000, has its sign clear and so passes the ReLU.
   wire        clear = (mask_q[5] && !positive_q[5]) || (relu_q[5] && total[31]);
-  wire [15:0] total_bf16;
-  vt_fp32_to_bf16 u_to_bf16 (
-      .x_i(total),
-      .y_o(total_bf16)
+  localparam [31:0] RoundingWide = Rounding;
+  wire [15:0] total_op;
+  vt_fp32_to_operand #(
+      .ExpBits (OpExp),
+      .FracBits(FracBits)
+  ) u_to_operand (
+      .x_i       (total),
+      .rounding_i(RoundingWide[1:0]),
+      .noise_i   (noise_i),
+      .y_o       (total_op)
   );
+  assign noise_take_o = en_i && add_valid;
 
   reg        valid6_q;
   reg [31:0] y_q;
-  reg [15:0] y_bf16_q;
+  reg [15:0] y_op_q;
   always @(posedge clk_i) begin
     if (!rst_ni) valid6_q <= 1'b0;
     else if (en_i) valid6_q <= add_valid;
   end
   always @(posedge clk_i) begin
     if (en_i && add_valid) begin
-      y_q      <= clear ? 32'd0 : total;
-      y_bf16_q <= clear ? 16'd0 : total_bf16;
+      y_q    <= clear ? 32'd0 : total;
+      y_op_q <= clear ? 16'd0 : total_op;
     end
   end
-  assign valid_o  = valid6_q;
-  assign y_o      = y_q;
-  assign y_bf16_o = y_bf16_q;
+  assign valid_o = valid6_q;
+  assign y_o     = y_q;
+  assign y_op_o  = y_op_q;
 
 endmodule
 

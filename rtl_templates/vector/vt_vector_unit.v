@@ -12,6 +12,9 @@
 module vt_vector_unit #(
     parameter Cols       = 4,
     parameter OpBits     = 16,   // bits of an operand
+    parameter OpExp      = 8,    // exponent bits of an operand; 0: fixed point
+    parameter FracBits   = 0,    // fixed point: bits below the point
+    parameter Rounding   = 0,    // of results into 16-bit operands: 0 nearest, 1 stochastic, 2 truncate
     parameter WordBits   = 256,  // bits of a scratchpad word
     parameter Granule    = 64,   // bits under one write enable of the scratchpad
     parameter SpadBits   = 18,   // bits of a scratchpad byte address
@@ -32,6 +35,7 @@ module vt_vector_unit #(
     output wire                           job_ready_o,
     input  wire [`VT_DESCRIPTOR_BITS-1:0] job_i,
     input  wire [`VT_SCALARS*32-1:0]      scalars_i,
+    input  wire [31:0]                    seed_i,        // of the random numbers; stable during reset
 
     // Accumulators.
     input  wire [1:0]                     set_full_i,
@@ -83,7 +87,10 @@ module vt_vector_unit #(
       .AccDepth(AccDepth),
       .AccExp(AccExp),
       .SumBits(SumBits),
-      .ExpZero(ExpZero)
+      .ExpZero(ExpZero),
+      .OpExp(OpExp),
+      .FracBits(FracBits),
+      .Rounding(Rounding)
   ) u_drain (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
@@ -91,6 +98,7 @@ module vt_vector_unit #(
       .job_ready_o(drain_ready),
       .job_i(job_i),
       .scale_i(scale_q),
+      .seed_i(seed_i),
       .set_full_i(set_full_i),
       .set_free_o(set_free_o),
       .drain_o(drain_o),
@@ -112,7 +120,10 @@ module vt_vector_unit #(
       .OpBits(OpBits),
       .WordBits(WordBits),
       .SpadBits(SpadBits),
-      .MaxClasses(MaxClasses)
+      .MaxClasses(MaxClasses),
+      .OpExp(OpExp),
+      .FracBits(FracBits),
+      .Rounding(Rounding)
   ) u_softmax (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
@@ -120,6 +131,7 @@ module vt_vector_unit #(
       .job_ready_o(softmax_ready),
       .job_i(job_i),
       .scale_i(scale_q),
+      .seed_i(seed_i),
       .rd_valid_o(softmax_rd_valid),
       .rd_ready_i(rd_ready_i),
       .rd_addr_o(softmax_rd_addr),

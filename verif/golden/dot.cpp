@@ -55,6 +55,12 @@ VT_INLINE Sum MergeSums(const Sum& a, const Sum& b, int acc_bits) {
   return sum;
 }
 
+// Of fx16.
+VT_INLINE int64_t AddSaturating(int64_t a, int64_t b, int acc_bits) {
+  const int64_t most = (int64_t{1} << (acc_bits - 1)) - 1;
+  return std::clamp(a + b, -most - 1, most);
+}
+
 // What the inner loops read. Groups are decoded as magnitudes, then shifts (8 bits), then signs (0
 // or -1, 8 bits).
 struct Job {
@@ -69,6 +75,7 @@ struct Job {
   std::span<const uint32_t> a_words;
   std::span<const uint32_t> b_words;
   bool initialise;
+  int32_t fixed_exponent;
   Sum* entries;
 };
 
@@ -120,6 +127,37 @@ VT_INLINE void RunJob(const Job& job, int lanes) {
   }
 }
 
+VT_INLINE int64_t DotFixed(const uint8_t* a, const uint8_t* b, int lanes) {
+  const auto* x = reinterpret_cast<const int16_t*>(a);
+  const auto* w = reinterpret_cast<const int16_t*>(b);
+  int64_t sum = 0;
+  for (int i = 0; i < lanes; ++i) sum += int32_t{x[i]} * int32_t{w[i]};
+  return sum;
+}
+
+VT_INLINE void RunFixedJob(const Job& job, int lanes) {
+  Sum* entry = job.entries;
+  for (const uint32_t a_word : job.a_words) {
+    for (const uint32_t b_word : job.b_words) {
+      int64_t total = 0;
+      for (int r = 0; r < job.rows; ++r) {
+        const size_t a = static_cast<size_t>(a_word) * job.rows + r;
+        const size_t b = static_cast<size_t>(b_word) * job.rows + r;
+        total = AddSaturating(
+            total,
+            DotFixed(job.decoded + a * job.group_bytes, job.decoded + b * job.group_bytes, lanes),
+            job.acc_bits);
+      }
+      const int64_t before = job.initialise ? 0 : entry->mantissa;
+      *entry = {AddSaturating(before, total, job.acc_bits), job.fixed_exponent, false};
+      ++entry;
+    }
+  }
+}
+
+VT_VECTOR_CLONES void RunFixedLanes16(const Job& job) { RunFixedJob(job, 16); }
+VT_VECTOR_CLONES void RunFixed(const Job& job) { RunFixedJob(job, job.lanes); }
+
 // Loops over 16 lanes of bf16 are worth a constant count.
 VT_VECTOR_CLONES void RunBf16Lanes16(const Job& job) {
   RunJob<uint16_t, uint16_t, uint32_t>(job, 16);
@@ -129,6 +167,12 @@ VT_VECTOR_CLONES void RunBf16(const Job& job) {
 }
 VT_VECTOR_CLONES void RunBf16Wide(const Job& job) {
   RunJob<uint16_t, uint16_t, uint64_t>(job, job.lanes);
+}
+VT_VECTOR_CLONES void RunFp16(const Job& job) {
+  RunJob<uint16_t, uint32_t, uint32_t>(job, job.lanes);
+}
+VT_VECTOR_CLONES void RunFp16Wide(const Job& job) {
+  RunJob<uint16_t, uint32_t, uint64_t>(job, job.lanes);
 }
 VT_VECTOR_CLONES void RunFp32(const Job& job) {
   RunJob<uint32_t, uint64_t, uint64_t>(job, job.lanes);
@@ -159,11 +203,29 @@ int32_t DecodeGroup(const DotFormat& format, std::span<const uint32_t> bits, uin
 }
 
 size_t GroupBytes(const DotFormat& format) {
-  const size_t bytes = (format.OperandBytes() + 2) * static_cast<size_t>(format.lanes);
+  const size_t marks = format.IsFixed() ? 0 : 2;
+  const size_t bytes = (format.OperandBytes() + marks) * static_cast<size_t>(format.lanes);
   return (bytes + 7) / 8 * 8;
 }
 
 int32_t Decode(const DotFormat& format, std::span<const uint32_t> bits, uint8_t* decoded) {
+  if (format.IsFixed()) {
+    for (const uint32_t b : bits) {
+      const auto operand = static_cast<int16_t>(b);
+      std::memcpy(decoded, &operand, sizeof operand);
+      decoded += sizeof operand;
+    }
+    return 0;
+  }
+  if (format.man_bits == 10) {
+    std::vector<uint32_t> wide;
+    for (const uint32_t b : bits) {
+      const uint32_t exponent = b >> 10 & 0x1F;
+      const uint32_t moved = exponent == 0 ? 0 : exponent == 0x1F ? 0xFF : exponent + 112;
+      wide.push_back((b & 0x8000) << 3 | moved << 10 | (b & 0x3FF));
+    }
+    return DecodeGroup<uint16_t>(format, wide, decoded);
+  }
   return format.man_bits == 7 ? DecodeGroup<uint16_t>(format, bits, decoded)
                               : DecodeGroup<uint32_t>(format, bits, decoded);
 }
@@ -174,8 +236,21 @@ void RunAny(const DotFormat& format, Job& job) {
   job.acc_bits = format.AccBits();
   job.left = std::max(0, format.align_bits - format.ProdBits());
   job.right = std::max(0, format.ProdBits() - format.align_bits);
-  if (format.man_bits != 7) {
+  job.fixed_exponent = format.FixedExponent();
+  if (format.IsFixed()) {
+    if (format.lanes == 16) {
+      RunFixedLanes16(job);
+    } else {
+      RunFixed(job);
+    }
+  } else if (format.man_bits == 23) {
     RunFp32(job);
+  } else if (format.man_bits == 10) {
+    if (format.AccBits() > 32) {
+      RunFp16Wide(job);
+    } else {
+      RunFp16(job);
+    }
   } else if (format.AccBits() > 32) {
     RunBf16Wide(job);
   } else if (format.lanes == 16) {
@@ -187,9 +262,31 @@ void RunAny(const DotFormat& format, Job& job) {
 
 }  // namespace
 
+int DotFormat::ManBits(NumberFormat format) {
+  switch (format) {
+    case NumberFormat::kBf16:
+      return 7;
+    case NumberFormat::kFx16:
+      return 15;
+    case NumberFormat::kFp16:
+      return 10;
+    case NumberFormat::kFp32:
+      break;
+  }
+  return 23;
+}
+
 void DotFormat::Check() const {
   if (lanes < 1 || lanes > 256) throw std::invalid_argument("lanes must be 1 to 256");
-  if (man_bits != 7 && man_bits != 23) throw std::invalid_argument("man_bits must be 7 or 23");
+  if (man_bits != 7 && man_bits != 10 && man_bits != 15 && man_bits != 23) {
+    throw std::invalid_argument("man_bits must be 7, 10, 15 or 23");
+  }
+  if (fraction_bits < 0 || fraction_bits > 15 || (fraction_bits != 0 && !IsFixed())) {
+    throw std::invalid_argument("fraction_bits must be 0 to 15, 0 but for fx16");
+  }
+  if (IsFixed() && (align_bits < 31 || AccBits() > 63)) {
+    throw std::invalid_argument("align_bits of fx16 must be 31 or more, its sums of 63 bits");
+  }
   if (align_bits < 8 || align_bits > 52) {
     throw std::invalid_argument("align_bits must be 8 to 52");
   }
@@ -221,6 +318,9 @@ Sum DotGroup(const DotFormat& format, std::span<const uint32_t> a, std::span<con
 }
 
 Sum Merge(const DotFormat& format, const Sum& a, const Sum& b) {
+  if (format.IsFixed()) {
+    return {AddSaturating(a.mantissa, b.mantissa, format.AccBits()), format.FixedExponent(), false};
+  }
   return MergeSums(a, b, format.AccBits());
 }
 

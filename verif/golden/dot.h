@@ -30,6 +30,14 @@
 // So a sum over G groups differs from the exact one by at most
 //   sum over groups of lanes * U(E_group) + sum over merges of U(E after the merge).
 
+// fp16 has exponent fields of 5 bits: 0 stays 0, 31 counts as 255, others as e + 112.
+//
+// fx16 has no exponents: operands are two's complement, a dot product of a group is exact, in units
+// of 2^(-2 * fraction_bits), and a merge is exact but that a sum which does not fit AccBits bits
+// sticks at the nearest end. Every sum has the exponent that gives these units their worth above,
+// 254 + align_bits - 2 - 2 * fraction_bits. So a sum that never reaches an end is exact: no sum of
+// fewer than 2^(AccBits - 31) products does.
+
 #ifndef VAULTRAIN_GOLDEN_DOT_H_
 #define VAULTRAIN_GOLDEN_DOT_H_
 
@@ -39,19 +47,29 @@
 #include <span>
 #include <vector>
 
+#include "vaultrain/number_format.h"
+
 namespace vaultrain::golden {
 
 struct DotFormat {
   int lanes = 16;
-  int man_bits = 7;     // 7 for bf16, 23 for fp32
-  int align_bits = 24;  // bits an aligned product keeps, its sign apart
+  int man_bits = 7;  // 7 for bf16, 10 for fp16, 23 for fp32; 15 for fx16, its bits beside the sign
+  int align_bits = 24;    // bits an aligned product keeps, its sign apart
+  int fraction_bits = 0;  // of fx16, below the point
+
+  static int ManBits(NumberFormat format);
+  bool IsFixed() const { return man_bits == 15; }
+  // Of the sums of fx16, in units of 2^(-2 * fraction_bits).
+  int32_t FixedExponent() const { return 254 + align_bits - 2 - 2 * fraction_bits; }
 
   int ProdBits() const { return 2 * (man_bits + 1); }
   int ShBits() const { return std::bit_width(static_cast<unsigned>(align_bits)); }
   int AccBits() const { return align_bits + std::bit_width(static_cast<unsigned>(lanes - 1)) + 1; }
-  int OperandBytes() const { return man_bits == 7 ? 2 : 4; }
+  int OperandBytes() const { return man_bits == 23 ? 4 : 2; }
 
-  // Throws std::invalid_argument unless lanes is 1 to 256, man_bits 7 or 23, align_bits 8 to 52.
+  // Throws std::invalid_argument unless lanes is 1 to 256, man_bits 7, 10, 15 or 23, align_bits 8
+  // to 52, of fx16 31 or more with sums of 63 bits at the most, and fraction_bits 0 to 15, 0 but
+  // for fx16.
   void Check() const;
 };
 

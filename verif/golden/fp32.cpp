@@ -101,15 +101,6 @@ uint32_t Fp32Mul(uint32_t a, uint32_t b) {
   return Round(sign != 0, x.mantissa * y.mantissa, x.exponent + y.exponent, false);
 }
 
-uint16_t Fp32ToBf16(uint32_t x) {
-  if (IsNan(x)) return kBf16Nan;
-  if (IsZero(x)) return static_cast<uint16_t>((x & kSign) >> 16);
-  const uint32_t below = x & 0xFFFF;
-  uint32_t y = x >> 16;
-  if (below > 0x8000 || (below == 0x8000 && y % 2 == 1)) ++y;
-  return static_cast<uint16_t>(y);
-}
-
 uint32_t ScaledIntegerToFp32(int64_t mantissa, int exponent) {
   if (mantissa == 0) return 0;
   const bool negative = mantissa < 0;
@@ -118,8 +109,6 @@ uint32_t ScaledIntegerToFp32(int64_t mantissa, int exponent) {
 }
 
 bool Fp32IsPositive(uint32_t x) { return !(x & kSign) && !IsZero(x) && !IsNan(x); }
-
-bool Bf16IsPositive(uint16_t x) { return Fp32IsPositive(static_cast<uint32_t>(x) << 16); }
 
 uint32_t AccToFp32(const Accumulator& acc, int exp_zero) {
   if (acc.nan) return kFp32Nan;
@@ -136,13 +125,13 @@ Accumulator AccumulatorOf(uint32_t value, int exp_zero) {
           (value & kSign) != 0 ? -mantissa : mantissa};
 }
 
-VectorLaneOutput VectorLane(const VectorLaneInput& in, int exp_zero) {
+uint32_t VectorLane(const VectorLaneInput& in, int exp_zero) {
   uint32_t y = AccToFp32(in.acc, exp_zero);
   if (in.use_scale) y = Fp32Mul(y, in.scale);
   if (in.add_aux) y = Fp32Add(y, in.aux);
   if (in.relu && !IsNan(y) && (y & kSign)) y = 0;
   if (in.mask && !in.positive) y = 0;
-  return {y, Fp32ToBf16(y)};
+  return y;
 }
 
 }  // namespace vaultrain::golden

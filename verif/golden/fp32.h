@@ -3,10 +3,10 @@
 //
 // Bit-exact twins of the fp32 blocks in rtl_templates/vector, in integer arithmetic.
 //
-// fp32 and bf16 values are passed as their bit patterns. Everywhere: round to nearest, ties to
+// fp32 values are passed as their bit patterns. Everywhere: round to nearest, ties to
 // even; subnormal operands count as zeros of their sign; a result that is below 2^-126 after
 // rounding becomes a zero of its sign; a result of 2^128 or more becomes an infinity; every NaN
-// result is kFp32Nan or kBf16Nan.
+// result is kFp32Nan.
 
 #ifndef VAULTRAIN_VERIF_GOLDEN_FP32_H_
 #define VAULTRAIN_VERIF_GOLDEN_FP32_H_
@@ -16,7 +16,6 @@
 namespace vaultrain::golden {
 
 inline constexpr uint32_t kFp32Nan = 0x7FC00000;
-inline constexpr uint16_t kBf16Nan = 0x7FC0;
 
 // Enabled cycles through vt_fp32_add, vt_fp32_mul, vt_acc_to_fp32 and vt_vector_lane.
 inline constexpr int kFp32AddLatency = 2;
@@ -29,15 +28,12 @@ uint32_t Fp32Add(uint32_t a, uint32_t b);
 
 uint32_t Fp32Mul(uint32_t a, uint32_t b);
 
-uint16_t Fp32ToBf16(uint32_t x);
-
 // The value mantissa * 2^exponent as fp32. A mantissa of 0 gives +0.
 uint32_t ScaledIntegerToFp32(int64_t mantissa, int exponent);
 
 // True if the mask operand lets a vector lane's result pass: positive, not zero (or flushed to it),
 // not a NaN.
 bool Fp32IsPositive(uint32_t x);
-bool Bf16IsPositive(uint16_t x);
 
 // Accumulator of the PE array, worth mantissa * 2^(exponent - exp_zero).
 struct Accumulator {
@@ -63,12 +59,8 @@ struct VectorLaneInput {
   uint32_t aux = 0;
 };
 
-struct VectorLaneOutput {
-  uint32_t y = 0;
-  uint16_t y_bf16 = 0;
-};
-
-VectorLaneOutput VectorLane(const VectorLaneInput& in, int exp_zero);
+// The result in fp32.
+uint32_t VectorLane(const VectorLaneInput& in, int exp_zero);
 
 }  // namespace vaultrain::golden
 

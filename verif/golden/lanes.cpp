@@ -177,17 +177,6 @@ uint32_t LaneRsqrt(uint32_t x) {
   return ScaledIntegerToFp32(y, -((parts.exponent - odd) / 2) - 1 - 29);
 }
 
-uint32_t LaneSeed(int lane, uint32_t bits) {
-  const uint32_t own = 0x9E3779B9u * static_cast<uint32_t>(lane + 1);
-  return bits == own ? own : bits ^ own;
-}
-
-uint32_t LaneStep(uint32_t state) {
-  state ^= state << 13;
-  state ^= state >> 17;
-  return state ^ state << 5;
-}
-
 // ---- jobs
 
 namespace {
@@ -199,9 +188,9 @@ class LaneRun {
       : job_(job),
         cols_(static_cast<size_t>(job.cols)),
         groups_(static_cast<size_t>(d.Get(isa::FieldId::kLGroups))),
-        operand_bytes_(job.bf16 ? 2 : 4),
+        operand_bytes_(static_cast<size_t>(job.operand.Bytes())),
         values_(lanes::kRegisters * groups_ * cols_) {
-    for (int l = 0; l < job.cols; ++l) states_.push_back(LaneSeed(l, 0));
+    for (int l = 0; l < job.cols; ++l) states_.push_back(NoiseSeed(l, 0));
     for (size_t s = 0; s < at_.size(); ++s) {
       at_[s] = static_cast<uint64_t>(d.Get(isa::FieldId::kLBase, static_cast<int>(s)));
       for (size_t k = 0; k < isa::kLaneLoops; ++k) {
@@ -255,7 +244,7 @@ class LaneRun {
   uint32_t& At(int reg, size_t group, size_t lane) {
     return values_[(static_cast<size_t>(reg) * groups_ + group) * cols_ + lane];
   }
-  uint32_t Step(size_t lane) { return states_[lane] = LaneStep(states_[lane]); }
+  uint32_t Step(size_t lane) { return states_[lane] = NoiseStep(states_[lane]); }
 
   // Carries out an instruction over all groups.
   void Carry(uint32_t word, uint32_t constant) {
@@ -285,7 +274,7 @@ class LaneRun {
         const uint32_t y = At(b, g, l);
         const uint32_t z = At(c, g, l);
         if (op == Op::kSeed) {
-          states_[l] = LaneSeed(static_cast<int>(l), x);
+          states_[l] = NoiseSeed(static_cast<int>(l), x);
           continue;
         }
         uint32_t result = 0;
@@ -368,9 +357,10 @@ class LaneRun {
       job_.read(AddressOf(word, g, bytes.size()), bytes);
       for (size_t l = 0; l < cols_; ++l) {
         const uint8_t* from = bytes.data() + l * size;
-        At(d, g, l) = Canonical(size == 4 ? Get32(from)
-                                          : static_cast<uint32_t>(from[0]) << 16 |
-                                                static_cast<uint32_t>(from[1]) << 24);
+        At(d, g, l) = Canonical(
+            wide || size == 4
+                ? Get32(from)
+                : OperandToFp32(job_.operand, static_cast<uint32_t>(from[0] | from[1] << 8)));
       }
     }
   }
@@ -381,11 +371,10 @@ class LaneRun {
     for (size_t g = 0; g < groups_; ++g) {
       for (size_t l = 0; l < cols_; ++l) {
         const uint32_t x = At(a, g, l);
-        const uint32_t noise = op == Op::kStr ? Step(l) >> 16 : 0;
-        uint32_t value = x;
-        if (size == 2) {
-          value = op == Op::kSto ? Fp32ToBf16(x) : (x + noise) >> 16;
-        }
+        const bool random = op == Op::kStr;
+        const uint32_t noise = random ? Step(l) >> 16 : 0;
+        const Rounding rounding = random ? Rounding::kStochastic : Rounding::kNearest;
+        const uint32_t value = op == Op::kStw ? x : ToOperand(job_.operand, x, rounding, noise);
         Put(bytes.data() + l * size, value, size);
       }
       job_.write(AddressOf(word, g, bytes.size()), bytes);

@@ -12,6 +12,7 @@
 #include <functional>
 #include <span>
 
+#include "golden/operand.h"
 #include "vaultrain/isa.h"
 
 namespace vaultrain::golden {
@@ -33,13 +34,9 @@ uint32_t LaneLog2(uint32_t x);
 uint32_t LaneRecip(uint32_t x);
 uint32_t LaneRsqrt(uint32_t x);
 
-// What RND of a lane goes through; never 0.
-uint32_t LaneSeed(int lane, uint32_t bits);
-uint32_t LaneStep(uint32_t state);
-
 struct LaneJob {
   int cols = 4;
-  bool bf16 = true;
+  OperandFormat operand;
   uint32_t word_bytes = 32;  // of the scratchpad, where the program lies
   std::span<const uint32_t> scalars;
   std::function<void(uint64_t address, std::span<uint8_t> bytes)> read;

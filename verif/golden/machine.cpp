@@ -245,7 +245,7 @@ ErrorCode Machine::CheckMove(const Descriptor& d) const {
     return ErrorCode::kZeroCount;
   }
   if (store && (convert || transpose || pad_rows != 0 || cols != 0)) return ErrorCode::kUnsupported;
-  if (convert && !config_.bf16) return ErrorCode::kUnsupported;
+  if (convert && config_.OperandBytes() != 2) return ErrorCode::kUnsupported;
   if (!transpose && cols != 0) return ErrorCode::kUnsupported;
   const int64_t row_ops =
       d.Get(FieldId::kRowAccesses) * config_.access_bytes / (convert ? 4 : config_.OperandBytes());
@@ -435,6 +435,12 @@ void Machine::Begin(uint64_t program_address, uint32_t count) {
   sets_.clear();
   messages_.clear();
   if (order_) order_->Clear();
+  // The engines' random numbers start again with a program, other ones in each node.
+  const uint32_t seed =
+      seed_ ^ static_cast<uint32_t>(config_.y) << 29 ^ static_cast<uint32_t>(config_.x) << 26;
+  column_noise_.clear();
+  for (int c = 0; c < config_.cols; ++c) column_noise_.emplace_back(c, seed);
+  softmax_noise_ = Noise(kSoftmaxStream, seed);
 }
 
 std::string Machine::RaceText() const {
@@ -522,6 +528,9 @@ void Machine::Load(const Descriptor& d, Counts& counts) {
   const uint64_t spad_addr = Unsigned(d, FieldId::kSpadAddr);
   const uint64_t spad_pitch = Unsigned(d, FieldId::kSpadPitch);
   const uint64_t operand_bytes = static_cast<uint64_t>(config_.OperandBytes());
+  // Masters go to nearest also where results are rounded at random.
+  const Rounding rounding =
+      config_.rounding == Rounding::kTruncate ? Rounding::kTruncate : Rounding::kNearest;
   std::vector<uint8_t> row(Unsigned(d, FieldId::kRowAccesses) * config_.access_bytes);
   const size_t row_bytes = convert ? row.size() / 2 : row.size();
   const uint64_t cols = std::min<uint64_t>(Unsigned(d, FieldId::kCols), row_bytes / operand_bytes);
@@ -530,7 +539,8 @@ void Machine::Load(const Descriptor& d, Counts& counts) {
       Read(Unsigned(d, FieldId::kDramAddr) + r * dram_pitch, row);
       counts.dram_read_bytes += row.size();
       for (size_t i = 0; convert && i < row.size() / 4; ++i) {
-        Put(row.data() + 2 * i, Fp32ToBf16(Get32(row.data() + 4 * i)), 2);
+        Put(row.data() + 2 * i, ToOperand(config_.operand, Get32(row.data() + 4 * i), rounding, 0),
+            2);
       }
     } else if (r == rows) {
       std::fill(row.begin(), row.end(), uint8_t{0});
@@ -637,6 +647,17 @@ void Machine::Compute(const Descriptor& d, Counts& counts) {
   }
 }
 
+// The results of an entry, one a column, as they lie in the scratchpad.
+void Machine::PutResults(std::span<const uint32_t> values, bool wide, std::vector<uint8_t>& out) {
+  for (size_t c = 0; c < values.size(); ++c) {
+    const uint32_t noise = column_noise_[c].Next();
+    const uint32_t value =
+        wide ? values[c] : ToOperand(config_.operand, values[c], config_.rounding, noise);
+    const int bytes = wide ? 4 : config_.OperandBytes();
+    Put(out.data() + c * static_cast<size_t>(bytes), value, bytes);
+  }
+}
+
 OrderFault Machine::Vector(const Descriptor& d) {
   const int pop_level = static_cast<int>(d.Get(FieldId::kPopLevel));
   const int tail_loop = static_cast<int>(d.Get(FieldId::kTailLoop));
@@ -659,6 +680,7 @@ OrderFault Machine::Vector(const Descriptor& d) {
   uint64_t aux_address = Unsigned(d, FieldId::kAuxBase);
   std::vector<uint8_t> aux(static_cast<size_t>(cols * aux_bytes));
   std::vector<uint8_t> out(static_cast<size_t>(cols * out_bytes));
+  std::vector<uint32_t> results(static_cast<size_t>(cols));
   const std::vector<uint8_t> zeros(config_.WordBytes());
   Nest nest(d, FieldId::kVBound);
   size_t taken = 0;  // sums of the current set
@@ -673,12 +695,12 @@ OrderFault Machine::Vector(const Descriptor& d) {
       const uint8_t* operand = aux.data() + c * aux_bytes;
       if (in.add_aux) in.aux = Get32(operand);
       if (in.mask) {
-        in.positive =
-            config_.bf16 ? Bf16IsPositive(Get16(operand)) : Fp32IsPositive(Get32(operand));
+        in.positive = OperandIsPositive(config_.operand,
+                                        operand_bytes == 2 ? Get16(operand) : Get32(operand));
       }
-      const VectorLaneOutput result = VectorLane(in, exp_zero);
-      Put(out.data() + c * out_bytes, out_bytes == 4 ? result.y : result.y_bf16, out_bytes);
+      results[static_cast<size_t>(c)] = VectorLane(in, exp_zero);
     }
+    PutResults(results, out_bytes == 4, out);
     taken += cols;
     WriteScratchpad(out_address, out);
     if (tail_loop < kLoops && nest.index[tail_loop] + 1 == nest.bound[tail_loop]) {
@@ -721,6 +743,7 @@ void Machine::Elements(const Descriptor& d) {
   std::vector<uint8_t> source(static_cast<size_t>(cols * 4));
   std::vector<uint8_t> aux(static_cast<size_t>(cols * aux_bytes));
   std::vector<uint8_t> out(static_cast<size_t>(cols * out_bytes));
+  std::vector<uint32_t> results(static_cast<size_t>(cols));
   const std::vector<uint8_t> zeros(config_.WordBytes());
   Nest nest(d, FieldId::kVBound);
   for (;;) {
@@ -731,12 +754,12 @@ void Machine::Elements(const Descriptor& d) {
       const uint8_t* operand = aux.data() + c * aux_bytes;
       if (in.add_aux) in.aux = Get32(operand);
       if (in.mask) {
-        in.positive =
-            config_.bf16 ? Bf16IsPositive(Get16(operand)) : Fp32IsPositive(Get32(operand));
+        in.positive = OperandIsPositive(config_.operand,
+                                        operand_bytes == 2 ? Get16(operand) : Get32(operand));
       }
-      const VectorLaneOutput result = VectorLane(in, exp_zero);
-      Put(out.data() + c * out_bytes, out_bytes == 4 ? result.y : result.y_bf16, out_bytes);
+      results[static_cast<size_t>(c)] = VectorLane(in, exp_zero);
     }
+    PutResults(results, out_bytes == 4, out);
     WriteScratchpad(out_address, out);
     if (tail_loop < kLoops && nest.index[tail_loop] + 1 == nest.bound[tail_loop]) {
       const uint64_t end = out_address + out.size();
@@ -754,7 +777,7 @@ void Machine::Elements(const Descriptor& d) {
 void Machine::Lanes(const Descriptor& d) {
   LaneJob job;
   job.cols = config_.cols;
-  job.bf16 = config_.bf16;
+  job.operand = config_.operand;
   job.word_bytes = config_.WordBytes();
   job.scalars = scalars_;
   job.read = [this](uint64_t address, std::span<uint8_t> bytes) { ReadScratchpad(address, bytes); };
@@ -838,8 +861,9 @@ void Machine::Softmax(const Descriptor& d) {
     const SoftmaxRowResult result = SoftmaxRow(logits, Get16(label.data()), scale,
                                                static_cast<size_t>(config_.softmax_classes));
     for (size_t c = 0; c < classes; ++c) {
+      const uint32_t noise = softmax_noise_.Next();
       Put(gradient_bytes.data() + c * operand_bytes,
-          config_.bf16 ? result.gradient_bf16[c] : result.gradient[c],
+          ToOperand(config_.operand, result.gradient[c], config_.rounding, noise),
           static_cast<int>(operand_bytes));
     }
     WriteScratchpad(Unsigned(d, FieldId::kGradAddr) + r * Unsigned(d, FieldId::kGradPitch),

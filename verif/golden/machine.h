@@ -4,7 +4,8 @@
 // Golden model of a node: runs a program's descriptors one after another and leaves the memory the
 // RTL leaves.
 //
-// Numerics are those of golden/dot.h, golden/fp32.h, golden/softmax.h and golden/lanes.h. A
+// Numerics are those of golden/dot.h, golden/fp32.h, golden/operand.h, golden/softmax.h and
+// golden/lanes.h. A
 // descriptor is checked in full before it does anything, in the order of ErrorCode checks below; it
 // shares the program format with the RTL and no arithmetic source.
 //
@@ -25,6 +26,7 @@
 #include <vector>
 
 #include "golden/dot.h"
+#include "golden/operand.h"
 #include "golden/order.h"
 #include "vaultrain/isa.h"
 
@@ -34,7 +36,8 @@ struct MachineConfig {
   int rows = 1;
   int cols = 4;
   int lanes = 16;
-  bool bf16 = true;  // operands; else fp32
+  OperandFormat operand;
+  Rounding rounding = Rounding::kNearest;  // of results into operands
   int align_bits = 24;
   int acc_depth = 256;  // entries of `cols` accumulators, in two halves
   int softmax_classes = 256;
@@ -48,12 +51,14 @@ struct MachineConfig {
   int last_x = 0, last_y = 0;  // of the mesh
   bool check_order = false;    // a race between engines is a fault (golden/order.h)
 
-  int OperandBytes() const { return bf16 ? 2 : 4; }
+  int OperandBytes() const { return operand.Bytes(); }
   // A scratchpad word: what the PE array takes of one operand in a cycle.
   uint32_t WordBytes() const { return static_cast<uint32_t>(rows * lanes * OperandBytes()); }
   // Operands of the longest row that a transposed LOAD can take.
   int TurnOperands() const { return turn_beats * data_bits / 8 / OperandBytes(); }
-  DotFormat Dot() const { return {lanes, bf16 ? 7 : 23, align_bits}; }
+  DotFormat Dot() const {
+    return {lanes, DotFormat::ManBits(operand.number), align_bits, operand.fraction_bits};
+  }
 };
 
 // A program that is well-formed, but waits for something that its own earlier descriptors do not
@@ -133,6 +138,9 @@ class Machine {
   void SetScalar(int index, uint32_t bits) { scalars_.at(static_cast<size_t>(index)) = bits; }
   uint32_t Scalar(int index) const { return scalars_.at(static_cast<size_t>(index)); }
 
+  // What random numbers of the next runs start from.
+  void SetSeed(uint32_t seed) { seed_ = seed; }
+
   // What LOAD and STORE may touch; at first the whole vault.
   void SetWindow(uint64_t base, uint64_t size);
 
@@ -162,6 +170,7 @@ class Machine {
  private:
   struct Nest;
 
+  void PutResults(std::span<const uint32_t> values, bool wide, std::vector<uint8_t>& out);
   void WriteScratchpad(uint64_t address, std::span<const uint8_t> bytes);
   isa::ErrorCode CheckMove(const isa::Descriptor& d) const;
   isa::ErrorCode CheckCompute(const isa::Descriptor& d) const;
@@ -185,6 +194,9 @@ class Machine {
   std::vector<uint8_t> scratchpad_;
   PeArray pe_array_;
   std::array<uint32_t, isa::kScalars> scalars_{};
+  uint32_t seed_ = 0;
+  std::vector<Noise> column_noise_;
+  Noise softmax_noise_;
   uint64_t window_base_ = 0;
   uint64_t window_size_ = 0;
   // By the engine that gives and the one that takes.

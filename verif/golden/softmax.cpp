@@ -99,7 +99,6 @@ SoftmaxRowResult SoftmaxRow(const std::vector<uint32_t>& logits, uint32_t label,
   const bool poison = result.too_long || std::any_of(logits.begin(), logits.end(), IsNan);
   if (poison) {
     result.gradient.assign(classes, Fp32Mul(kFp32Nan, scale));
-    result.gradient_bf16.assign(classes, kBf16Nan);
     result.loss = kFp32Nan;
     return result;
   }
@@ -122,7 +121,6 @@ SoftmaxRowResult SoftmaxRow(const std::vector<uint32_t>& logits, uint32_t label,
     const int64_t p = (e[j] >> 4) * reciprocal >> (29 + k);
     const int64_t gradient = j == label ? p - (int64_t{1} << 30) : p;
     result.gradient.push_back(Fp32Mul(ScaledIntegerToFp32(gradient, -30), scale));
-    result.gradient_bf16.push_back(Fp32ToBf16(result.gradient.back()));
   }
   if (label >= classes) {
     result.loss = kFp32Nan;

@@ -33,10 +33,9 @@ SoftmaxSegment SoftmaxLnSegment(int segment);
 int64_t SoftmaxFixedLogit(uint32_t x);
 
 struct SoftmaxRowResult {
-  std::vector<uint32_t> gradient;       // fp32, one per class, at most max_classes
-  std::vector<uint16_t> gradient_bf16;  // the same as bf16
-  uint32_t loss = 0;                    // fp32, not scaled
-  bool too_long = false;                // more than max_classes logits
+  std::vector<uint32_t> gradient;  // fp32, one per class, at most max_classes
+  uint32_t loss = 0;               // fp32, not scaled
+  bool too_long = false;           // more than max_classes logits
 };
 
 // `logits` and `scale` are fp32; `logits` has at least one element.

@@ -54,9 +54,7 @@ Builder::Builder(const Variant& variant, const VaultDram&, Random& random)
       word_(variant.WordBits() / 8),
       spad_bytes_(int64_t{variant.scratchpad.kib} * 1024) {}
 
-ElementFormat Builder::Operand() const {
-  return operand_ == 2 ? ElementFormat::kBf16 : ElementFormat::kFp32;
-}
+ElementFormat Builder::Operand() const { return ElementOf(variant_.operand_format); }
 
 int Builder::AddTensor(const std::string& name, ElementFormat format, int64_t rows, int64_t cols,
                        int64_t gap) {
@@ -64,6 +62,7 @@ int Builder::AddTensor(const std::string& name, ElementFormat format, int64_t ro
   tensor.name = name;
   tensor.tensor = name;
   tensor.format = format;
+  if (format == ElementFormat::kFx16) tensor.fraction_bits = variant_.fraction_bits;
   tensor.address = next_address_;
   tensor.rows = rows;
   tensor.cols = cols;
@@ -91,10 +90,20 @@ void Builder::Fill(int tensor, const std::function<uint32_t(int64_t row, int64_t
 }
 
 void Builder::FillNormal(int tensor) {
-  const bool narrow = Tensor(tensor).format == ElementFormat::kBf16;
+  const ProgramTensor& t = Tensor(tensor);
   Fill(tensor, [&](int64_t, int64_t) {
-    const uint32_t bits = std::bit_cast<uint32_t>(static_cast<float>(random_.Normal()));
-    return narrow ? bits >> 16 : bits;
+    const double value = random_.Normal();
+    if (t.format == ElementFormat::kFx16) {
+      const double units = std::clamp(std::ldexp(value, t.fraction_bits), -32768.0, 32767.0);
+      return static_cast<uint32_t>(static_cast<int32_t>(units)) & 0xFFFF;
+    }
+    const uint32_t bits = std::bit_cast<uint32_t>(static_cast<float>(value));
+    if (t.format == ElementFormat::kFp16) {
+      const int exponent = static_cast<int>(bits >> 23 & 0xFF) - 112;
+      return (bits >> 16 & 0x8000) |
+             (exponent > 0 ? static_cast<uint32_t>(exponent) << 10 | (bits >> 13 & 0x3FF) : 0);
+    }
+    return t.format == ElementFormat::kBf16 ? bits >> 16 : bits;
   });
 }
 

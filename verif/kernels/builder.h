@@ -24,6 +24,7 @@ namespace vaultrain::kernels {
 struct KernelProgram {
   Program program;                             // its stream is "train"
   std::vector<std::pair<int, float>> scalars;  // registers that the host sets
+  uint32_t seed = 1;                           // of the random numbers that round
   uint64_t macs = 0;                           // needed
 };
 

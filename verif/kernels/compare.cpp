@@ -29,6 +29,7 @@ struct Pair {
     for (Device* device : {rtl.get(), golden.get()}) {
       device->Load(p.program.image);
       for (const auto& [index, value] : p.scalars) device->SetScalar(index, value);
+      device->SetSeed(p.seed);
     }
   }
 

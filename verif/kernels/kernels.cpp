@@ -554,6 +554,8 @@ bool TrainTwoSteps(const KernelSetup& setup, const std::string& onnx, const std:
   const std::unique_ptr<Device> golden = MakeGoldenDevice(setup.variant, setup.dram);
   golden->Load(p.program.image);
   for (const auto& [index, value] : p.scalars) golden->SetScalar(index, value);
+  p.seed = static_cast<uint32_t>(setup.seed);
+  golden->SetSeed(p.seed);
   for (int step = 0; step < 2; ++step) {
     std::vector<float> inputs(static_cast<size_t>(batch * graph.features));
     for (float& x : inputs) x = static_cast<float>(random.Normal());
@@ -866,7 +868,7 @@ std::vector<Kernel> KernelsOf(const Variant& variant) {
       [classes](Builder& b, Random& r) { Loss(b, r, classes, true); });
   add("optimiser", "weights updated in place, again and again", 2, Optimiser);
   add("dma_plain", "loads with padding and stores, odd pitches", 2, DmaPlain);
-  if (variant.operand_format == NumberFormat::kBf16) {
+  if (variant.OperandBits() == 16) {
     add("dma_convert", "loads that round to operands", 2, DmaConvert);
   }
   add("dma_transpose", "transposed loads, padded, some rounding", 3, DmaTranspose);

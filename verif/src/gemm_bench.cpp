@@ -202,8 +202,8 @@ GemmRun MeasureGemm(const Variant& variant, const VaultDram& dram, const GemmSha
   const Layout l = LayoutOf(variant, plan, fp32_results);
   run.macs = static_cast<uint64_t>(shape.m * shape.n * shape.k);
 
-  const ElementFormat narrow = l.operand == 2 ? ElementFormat::kBf16 : ElementFormat::kFp32;
-  const ElementFormat wide = l.result == 2 ? ElementFormat::kBf16 : ElementFormat::kFp32;
+  const ElementFormat narrow = ElementOf(variant.operand_format);
+  const ElementFormat wide = l.result == 2 ? narrow : ElementFormat::kFp32;
   const ProgramTensor streamed =
       Matrix(plan.swapped ? "B" : "A", narrow, 0, plan.rows, shape.k, l.pitch);
   const ProgramTensor stationary =

@@ -18,7 +18,8 @@ golden::MachineConfig MachineConfigOf(const Variant& variant, const VaultDram& d
   config.rows = variant.array.rows;
   config.cols = variant.array.cols;
   config.lanes = variant.array.lanes;
-  config.bf16 = variant.operand_format == NumberFormat::kBf16;
+  config.operand = {variant.operand_format, variant.fraction_bits};
+  config.rounding = variant.rounding;
   config.align_bits = variant.array.align_bits;
   config.acc_depth = variant.array.acc_depth;
   config.softmax_classes = variant.vector.softmax_classes;
@@ -53,6 +54,10 @@ class GoldenDevice : public Device {
     for (int n = 0; n < module_.nodes(); ++n) {
       module_.node(n).SetScalar(index, std::bit_cast<uint32_t>(value));
     }
+  }
+
+  void SetSeed(uint32_t seed) override {
+    for (int n = 0; n < module_.nodes(); ++n) module_.node(n).SetSeed(seed);
   }
 
   RunReport Run(const ProgramStream& stream) override {

@@ -84,6 +84,8 @@ class RtlDevice : public Device {
                 std::bit_cast<uint32_t>(value));
   }
 
+  void SetSeed(uint32_t seed) override { SetRegister(kAllNodes + RegisterOffset("SEED"), seed); }
+
   RunReport Run(const ProgramStream& stream) override {
     uint32_t mask = 0;
     for (size_t n = 0; n < stream.nodes.size(); ++n) {

@@ -19,7 +19,65 @@ uint16_t ToBf16(float value) {
   return static_cast<uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
 }
 
+// To nearest even, saturated; NaN is the least value.
+uint16_t ToFx16(float value, int fraction_bits) {
+  if (std::isnan(value)) return 0x8000;
+  const double units = std::nearbyint(std::ldexp(double{value}, fraction_bits));
+  return static_cast<uint16_t>(static_cast<int16_t>(std::clamp(units, -32768.0, 32767.0)));
+}
+
+// To nearest even; subnormals are zeros.
+uint16_t ToFp16(float value) {
+  const uint16_t sign = std::signbit(value) ? 0x8000 : 0;
+  if (std::isnan(value)) return 0x7E00;
+  int exponent = 0;
+  const double fraction = std::frexp(std::fabs(double{value}), &exponent);
+  double units = std::nearbyint(std::ldexp(fraction, 11));
+  if (units == 2048) {
+    units = 1024;
+    ++exponent;
+  }
+  if (value == 0 || exponent < -13) return sign;
+  if (exponent > 16) return sign | 0x7C00;
+  return static_cast<uint16_t>(sign | (exponent + 14) << 10 | (static_cast<int>(units) & 0x3FF));
+}
+
+uint16_t Narrow(const ProgramTensor& tensor, float value) {
+  switch (tensor.format) {
+    case ElementFormat::kU16:
+      return static_cast<uint16_t>(value);
+    case ElementFormat::kFx16:
+      return ToFx16(value, tensor.fraction_bits);
+    case ElementFormat::kFp16:
+      return ToFp16(value);
+    case ElementFormat::kBf16:
+    case ElementFormat::kFp32:
+      break;
+  }
+  return ToBf16(value);
+}
+
 }  // namespace
+
+float ElementValue(const ProgramTensor& tensor, uint32_t bits) {
+  switch (tensor.format) {
+    case ElementFormat::kBf16:
+      return std::bit_cast<float>(bits << 16);
+    case ElementFormat::kU16:
+      return static_cast<float>(bits);
+    case ElementFormat::kFp16: {
+      const uint32_t exponent = bits >> 10 & 0x1F;
+      const uint32_t wide = exponent == 0 ? 0 : exponent == 0x1F ? 0xFF : exponent + 112;
+      const uint32_t fraction = exponent == 0 ? 0 : (bits & 0x3FF) << 13;
+      return std::bit_cast<float>((bits & 0x8000) << 16 | wide << 23 | fraction);
+    }
+    case ElementFormat::kFx16:
+      return std::ldexp(static_cast<float>(static_cast<int16_t>(bits)), -tensor.fraction_bits);
+    case ElementFormat::kFp32:
+      break;
+  }
+  return std::bit_cast<float>(bits);
+}
 
 uint64_t TensorBytes(const ProgramTensor& tensor) { return static_cast<uint64_t>(tensor.bytes()); }
 
@@ -32,8 +90,7 @@ std::vector<uint8_t> EncodeTensor(const ProgramTensor& tensor, std::span<const f
       if (tensor.format == ElementFormat::kFp32) {
         std::memcpy(at, &value, 4);
       } else {
-        const uint16_t narrow =
-            tensor.format == ElementFormat::kU16 ? static_cast<uint16_t>(value) : ToBf16(value);
+        const uint16_t narrow = Narrow(tensor, value);
         std::memcpy(at, &narrow, 2);
       }
     }
@@ -48,17 +105,8 @@ std::vector<float> DecodeTensor(const ProgramTensor& tensor, std::span<const uin
     for (int64_t c = 0; c < tensor.cols; ++c) {
       const uint8_t* at = bytes.data() + tensor.OffsetOf(r, c);
       uint32_t bits = 0;
-      if (tensor.format == ElementFormat::kFp32) {
-        std::memcpy(&bits, at, 4);
-      } else {
-        uint16_t narrow = 0;
-        std::memcpy(&narrow, at, 2);
-        bits = static_cast<uint32_t>(narrow) << 16;
-        if (tensor.format == ElementFormat::kU16) {
-          bits = std::bit_cast<uint32_t>(static_cast<float>(narrow));
-        }
-      }
-      values.push_back(std::bit_cast<float>(bits));
+      std::memcpy(&bits, at, static_cast<size_t>(BytesOf(tensor.format)));
+      values.push_back(ElementValue(tensor, bits));
     }
   }
   return values;

@@ -3,6 +3,8 @@
 
 #include "vaultrain/trainer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <numeric>
@@ -83,6 +85,10 @@ void LoadState(const Program& program, const Checkpoint& state, Device& device) 
 
 }  // namespace
 
+uint32_t RoundingSeed(const Recipe& recipe, int64_t step) {
+  return static_cast<uint32_t>(Random(recipe.seed, fmt::format("rounding/{}", step)).Next());
+}
+
 std::vector<ProgramSegment> BatchSegments(const Program& program, const StepData& data) {
   std::vector<ProgramSegment> segments =
       Scatter(TensorOf(program, TensorRole::kInput), data.inputs);
@@ -134,6 +140,7 @@ TrainReport Train(const Program& program, const Recipe& recipe, const TrainTest&
       WriteBatch(program, batch, *device);
       device->SetScalar(kScalarStep, -StepSize(recipe, step, steps));
       device->SetScalar(kScalarOne, 1.0f);
+      device->SetSeed(RoundingSeed(recipe, step));
     }
     const auto begin = std::chrono::steady_clock::now();
     report.last = engine.Run(train);

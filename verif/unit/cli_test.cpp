@@ -94,7 +94,7 @@ TEST_F(Cli, ListWritesJson) {
   EXPECT_EQ(json["schema"], "vaultrain.list/1");
   EXPECT_EQ(json["tool_version"], ToolVersion());
   EXPECT_EQ(json["keys"].size(), VariantKeys().size());
-  EXPECT_EQ(json["variants"].size(), 4u);
+  EXPECT_EQ(json["variants"].size(), 5u);
   EXPECT_EQ(json["variants"][1]["name"], "nano");
 }
 
@@ -155,7 +155,8 @@ TEST_F(Cli, AVariantThatCannotBeUsedIsRefusedAndLeavesNothing) {
   WriteFile(Out("syntax.toml"), "[array]\nrows = \n");
   WriteFile(Out("key.toml"), "[array]\ncolums = 4\n");
   ExpectRefused({"generate", "nanno", "--out", Out()}, 2, "no variant 'nanno'");
-  ExpectRefused({"generate", "nanno", "--out", Out()}, 2, "one of cube, nano, nano-fp32, quad");
+  ExpectRefused({"generate", "nanno", "--out", Out()}, 2,
+                "one of cube, nano, nano-fp32, nano-fx16, quad");
   ExpectRefused({"generate", "absent.toml", "--out", Out()}, 2, "absent.toml");
   ExpectRefused({"generate", "syntax.toml", "--out", Out()}, 2, "syntax.toml:2: not TOML");
   ExpectRefused({"generate", "key.toml", "--out", Out()}, 2, "nearest key: array.cols");

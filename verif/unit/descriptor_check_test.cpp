@@ -31,7 +31,7 @@ constexpr int kX = 3, kY = 1, kLastX = 5, kLastY = 2;
 golden::MachineConfig Config() {
   golden::MachineConfig config;
   config.lanes = VT_WordBits / VT_OpBits;
-  config.bf16 = VT_OpBits == 16;
+  config.operand.number = VT_OpBits == 16 ? NumberFormat::kBf16 : NumberFormat::kFp32;
   config.cols = VT_Cols;
   config.acc_depth = VT_AccDepth;
   config.softmax_classes = VT_MaxClasses;

@@ -19,6 +19,11 @@ using isa::FieldId;
 constexpr int kBeatBytes = VT_BeatBits / 8;
 constexpr int kWordBytes = VT_WordBits / 8;
 constexpr int kOpBytes = VT_OpBits / 8;
+constexpr golden::OperandFormat kOperand{VT_OpBits == 32 ? NumberFormat::kFp32
+                                         : VT_OpExp == 5 ? NumberFormat::kFp16
+                                         : VT_OpExp == 0 ? NumberFormat::kFx16
+                                                         : NumberFormat::kBf16,
+                                         VT_FracBits};
 constexpr int kSide = VT_BeatBits / VT_OpBits;
 constexpr uint32_t kSpadBytes = 1u << VT_SpadBits;
 constexpr uint32_t kMemBytes = 1u << VT_MemBits;
@@ -27,7 +32,9 @@ constexpr uint32_t kProgram = kMemBytes - 4096;  // where the golden model finds
 golden::MachineConfig Config() {
   golden::MachineConfig config;
   config.lanes = VT_WordBits / VT_OpBits;
-  config.bf16 = VT_OpBits == 16;
+  config.operand = kOperand;
+  if (VT_OpExp == 0) config.align_bits = 36;
+  config.rounding = static_cast<Rounding>(VT_Rounding);
   config.cols = 1;
   config.scratchpad_bytes = kSpadBytes;
   config.dram_bytes = kMemBytes;
@@ -94,6 +101,15 @@ class Bench {
         go_data_(random_, stalls),
         go_write_(random_, stalls) {
     memory_ = RandomBytes(random_, kMemBytes);
+    // Of narrow ranges, most of the values that are converted lie between a share of a unit and the
+    // ends.
+    for (uint32_t i = 0; VT_OpExp < 8 && i < kMemBytes; i += 4) {
+      if (random_() % 8 == 0) continue;
+      const uint32_t exponent =
+          VT_OpExp == 0 ? 127 - VT_FracBits - 4 + random_() % 20 : 110 + random_() % 36;
+      memory_[i + 3] = static_cast<uint8_t>((memory_[i + 3] & 0x80) | exponent >> 1);
+      memory_[i + 2] = static_cast<uint8_t>((memory_[i + 2] & 0x7F) | (exponent & 1) << 7);
+    }
     golden_.Write(0, memory_);
     spad_.assign(kSpadBytes, 0);
     dut_.job_valid_i = dut_.rd_data_valid_i = dut_.halt_i = 0;

@@ -71,15 +71,22 @@ class Big {
   mpz_t z_;
 };
 
+// Exponent field of the format, and its largest.
+int ExpBits(const DotFormat& f) { return f.man_bits == 10 ? 5 : 8; }
+int TopOf(const DotFormat& f) { return (1 << ExpBits(f)) - 1; }
+
+// Those of fp16 count as in bf16.
 int ExponentOf(const DotFormat& f, uint32_t bits) {
-  return static_cast<int>((bits >> f.man_bits) % 256);
+  const int field = static_cast<int>((bits >> f.man_bits) % (1u << ExpBits(f)));
+  if (field == 0) return 0;
+  return field == TopOf(f) ? 255 : field + (f.man_bits == 10 ? 112 : 0);
 }
 
 // Signed significand, as an integer.
 int64_t SignificandOf(const DotFormat& f, uint32_t bits) {
   const int64_t one = int64_t{1} << f.man_bits;
   const int64_t significand = ExponentOf(f, bits) == 0 ? 0 : one + bits % one;
-  return (bits >> (f.man_bits + 8)) % 2 == 1 ? -significand : significand;
+  return (bits >> (f.man_bits + ExpBits(f))) % 2 == 1 ? -significand : significand;
 }
 
 int ClogTwo(int n) {
@@ -133,9 +140,10 @@ struct Shape {
 };
 
 const Shape kShapes[] = {
-    {{16, 7, 24}, 1},  {{16, 7, 24}, 4}, {{8, 7, 24}, 2},  {{32, 7, 20}, 1}, {{16, 7, 12}, 1},
-    {{1, 7, 8}, 3},    {{5, 7, 16}, 1},  {{64, 7, 31}, 1}, {{16, 7, 40}, 2}, {{4, 23, 24}, 1},
-    {{16, 23, 52}, 1}, {{8, 23, 48}, 2}, {{16, 7, 27}, 1}, {{16, 7, 28}, 1}, {{256, 23, 52}, 1},
+    {{16, 7, 24}, 1},  {{16, 7, 24}, 4}, {{8, 7, 24}, 2},   {{32, 7, 20}, 1}, {{16, 7, 12}, 1},
+    {{1, 7, 8}, 3},    {{5, 7, 16}, 1},  {{64, 7, 31}, 1},  {{16, 7, 40}, 2}, {{4, 23, 24}, 1},
+    {{16, 23, 52}, 1}, {{8, 23, 48}, 2}, {{16, 7, 27}, 1},  {{16, 7, 28}, 1}, {{256, 23, 52}, 1},
+    {{16, 10, 24}, 1}, {{8, 10, 14}, 3}, {{32, 10, 40}, 2},
 };
 
 std::string NameOf(const Shape& s) {
@@ -152,7 +160,9 @@ class Operands {
 
   std::vector<uint32_t> Group(int spread, bool poison = false) {
     std::vector<uint32_t> group;
-    const int base = 1 + static_cast<int>(random_() % (254 - spread));
+    const int top = TopOf(format_);
+    spread = std::min(spread, top - 2);
+    const int base = 1 + static_cast<int>(random_() % (top - 1 - spread));
     for (int i = 0; i < format_.lanes; ++i) {
       int exponent = base + static_cast<int>(random_() % (spread + 1));
       uint32_t fraction = static_cast<uint32_t>(random_());
@@ -160,9 +170,10 @@ class Operands {
       if (kind == 0) exponent = 0;  // zero, mostly with a fraction that must not count
       if (kind == 1) fraction = 0;
       if (kind == 2) fraction = ~0u;
-      if (poison && random_() % 8 == 0) exponent = 255;
+      if (poison && random_() % 8 == 0) exponent = top;
       const uint32_t sign = static_cast<uint32_t>(random_() % 2);
-      group.push_back((sign << 8 | static_cast<uint32_t>(exponent)) << format_.man_bits |
+      group.push_back((sign << ExpBits(format_) | static_cast<uint32_t>(exponent))
+                          << format_.man_bits |
                       (fraction & ((1u << format_.man_bits) - 1)));
     }
     return group;
@@ -192,13 +203,14 @@ TEST(Dot, GroupEqualsTheReference) {
     }
     // The ends of the range: all zeros, largest significands of either sign, both exponents' ends.
     const uint32_t ones = (1u << f.man_bits) - 1;
+    const auto top = static_cast<uint32_t>(TopOf(f));
     const std::vector<uint32_t> ends = {0,
                                         ones,
-                                        1u << (f.man_bits + 8),
-                                        254u << f.man_bits | ones,
-                                        (256u + 254u) << f.man_bits | ones,
+                                        1u << (f.man_bits + ExpBits(f)),
+                                        (top - 1) << f.man_bits | ones,
+                                        (top + 1 + top - 1) << f.man_bits | ones,
                                         1u << f.man_bits,
-                                        255u << f.man_bits};
+                                        top << f.man_bits};
     for (uint32_t x : ends) {
       for (uint32_t y : ends) {
         const auto a = operands.Constant(x);
@@ -346,10 +358,73 @@ TEST(Dot, ErrorStaysWithinTheStatedBound) {
   }
 }
 
+// fx16: products and their sum exact, merges held at the ends.
+TEST(Dot, FixedPointIsExactUpToTheEnds) {
+  for (const int align : {31, 36}) {
+    for (const int rows : {1, 3}) {
+      const DotFormat f{16, 15, align, 12};
+      const int64_t most = (int64_t{1} << (f.AccBits() - 1)) - 1;
+      std::mt19937_64 random(static_cast<uint64_t>(align + rows));
+      constexpr size_t kWords = 8;
+      std::vector<int16_t> operands(kWords * rows * f.lanes);
+      for (int16_t& x : operands) {
+        x = static_cast<int16_t>(random());
+        if (random() % 2) x = random() % 4 ? int16_t{-32768} : int16_t{32767};
+      }
+      std::vector<uint8_t> bytes(2 * operands.size());
+      std::memcpy(bytes.data(), operands.data(), bytes.size());
+      auto group = [&](size_t word, int r) {
+        return operands.begin() + static_cast<std::ptrdiff_t>((word * rows + r) * f.lanes);
+      };
+      auto held = [&](const Big& sum) {
+        if (Compare(sum, most) > 0) return most;
+        if (Compare(sum, -most - 1) < 0) return -most - 1;
+        return sum.Value();
+      };
+      PeArray array(f, rows, kWords, bytes.data());
+      std::vector<Sum> sums(kWords);
+      std::vector<int64_t> expected(kWords);
+      int at_end = 0;
+      for (int pass = 0; pass < 60; ++pass) {
+        const uint32_t b_word = random() % kWords;
+        array.Run(0, 1, kWords, std::span(&b_word, 1), pass == 0, sums.data());
+        for (size_t w = 0; w < kWords; ++w) {
+          int64_t total = 0;
+          for (int r = 0; r < rows; ++r) {
+            Big dot;
+            std::vector<uint32_t> a, b;
+            for (int i = 0; i < f.lanes; ++i) {
+              dot = dot + Big(group(w, r)[i]) * Big(group(b_word, r)[i]);
+              a.push_back(static_cast<uint16_t>(group(w, r)[i]));
+              b.push_back(static_cast<uint16_t>(group(b_word, r)[i]));
+            }
+            ASSERT_EQ(DotGroup(f, a, b), (Sum{dot.Value(), f.FixedExponent(), false}));
+            total = held(Big(total) + dot);
+          }
+          ASSERT_EQ(Merge(f, {expected[w], 0, false}, {total, 0, true}).mantissa,
+                    held(Big(expected[w]) + Big(total)));
+          expected[w] = held(Big(expected[w]) + Big(total));
+          at_end += expected[w] == most || expected[w] == -most - 1;
+          ASSERT_EQ(sums[w], (Sum{expected[w], f.FixedExponent(), false})) << "pass " << pass;
+        }
+      }
+      if (align == 31) {
+        EXPECT_GT(at_end, 0) << "no sum met an end";
+      }
+    }
+  }
+  // The exponent gives a sum of 1 * 1 its worth.
+  const DotFormat f{16, 15, 36, 12};
+  EXPECT_EQ(f.FixedExponent() - 254 - (f.align_bits - 2), -24);
+}
+
 TEST(Dot, FormatsOutOfRangeAreRefused) {
+  EXPECT_THROW((DotFormat{16, 15, 30, 12}.Check()), std::invalid_argument);
+  EXPECT_THROW((DotFormat{16, 15, 36, 16}.Check()), std::invalid_argument);
+  EXPECT_THROW((DotFormat{16, 7, 24, 1}.Check()), std::invalid_argument);
   EXPECT_THROW((DotFormat{0, 7, 24}.Check()), std::invalid_argument);
   EXPECT_THROW((DotFormat{257, 7, 24}.Check()), std::invalid_argument);
-  EXPECT_THROW((DotFormat{16, 10, 24}.Check()), std::invalid_argument);
+  EXPECT_THROW((DotFormat{16, 11, 24}.Check()), std::invalid_argument);
   EXPECT_THROW((DotFormat{16, 7, 7}.Check()), std::invalid_argument);
   EXPECT_THROW((DotFormat{16, 7, 53}.Check()), std::invalid_argument);
   const std::vector<uint32_t> short_group(15);

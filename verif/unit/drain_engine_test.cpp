@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "golden/fp32.h"
+#include "golden/operand.h"
 #include "unit/acc_cases.h"
 #include "unit/block_bench.h"
 #include "unit/fp32_cases.h"
@@ -27,6 +28,12 @@ using isa::kLoops;
 
 constexpr int kCols = VT_Cols;
 constexpr int kOpBytes = VT_OpBits / 8;
+constexpr golden::OperandFormat kOperand{VT_OpBits == 32 ? NumberFormat::kFp32
+                                         : VT_OpExp == 5 ? NumberFormat::kFp16
+                                         : VT_OpExp == 0 ? NumberFormat::kFx16
+                                                         : NumberFormat::kBf16,
+                                         VT_FracBits};
+constexpr Rounding kRounding = static_cast<Rounding>(VT_Rounding);
 constexpr int kHalf = VT_AccDepth / 2;
 constexpr int kWordBytes = VT_WordBits / 8;
 constexpr uint32_t kSpadBytes = 1u << VT_SpadBits;
@@ -95,6 +102,8 @@ Job DrawJob(std::mt19937& random, bool elements = false) {
   job.relu = random() % 2;
   job.out_fp32 = random() % 2;
   job.scale = 0x3A000000 + (random() & 0x8AFFFFFF);
+  // Within fx16 and its fraction, some of them beyond.
+  if (VT_OpExp == 0) job.scale = 0x3B800000 + (random() & 0x837FFFFF);
   int entries = 1;
   int all = 1;
   for (int k = 0; k < kLoops; ++k) {
@@ -138,7 +147,10 @@ class Bench {
     }
     model_ = rtl_;
     dut_.job_valid_i = dut_.set_full_i = 0;
+    dut_.seed_i = random_();
+    for (int c = 0; c < kCols; ++c) noise_.emplace_back(c, dut_.seed_i);
     Reset(dut_);
+    dut_.seed_i = random_();  // counts in reset only
   }
 
   int Run(const Job& job) {
@@ -204,12 +216,13 @@ class Bench {
         } else if (job.aux == isa::Aux::kMask) {
           in.mask = true;
           const uint32_t value = Read(aux + kOpBytes * c, kOpBytes);
-          in.positive = VT_OpBits == 16 ? golden::Bf16IsPositive(static_cast<uint16_t>(value))
-                                        : golden::Fp32IsPositive(value);
+          in.positive = golden::OperandIsPositive(kOperand, value);
         }
-        const golden::VectorLaneOutput result = golden::VectorLane(in, VT_ExpZero);
+        const uint32_t result = golden::VectorLane(in, VT_ExpZero);
+        const uint32_t noise = noise_[c].Next();
         const int bytes = job.out_fp32 ? 4 : kOpBytes;
-        const uint32_t y = bytes == 4 ? result.y : result.y_bf16;
+        const uint32_t y =
+            job.out_fp32 ? result : golden::ToOperand(kOperand, result, kRounding, noise);
         for (int b = 0; b < bytes; ++b) {
           model_[(out + bytes * c + b) % kSpadBytes] = static_cast<uint8_t>(y >> 8 * b);
         }
@@ -291,6 +304,7 @@ class Bench {
   std::mt19937 random_;
   Stalls go_job_, go_read_, go_write_, go_set_;
   std::vector<uint8_t> rtl_, model_;
+  std::vector<golden::Noise> noise_;  // runs on from job to job
   std::array<std::vector<golden::Accumulator>, 2> sets_;
   uint32_t full_ = 0;
   int fill_ = 0;

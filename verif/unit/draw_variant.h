@@ -29,14 +29,21 @@ inline std::string DrawValue(const VariantKey& key, std::mt19937& random) {
   return std::to_string(key.min << (random() % (steps + 1)));
 }
 
-// Overrides of every key but the name: legal each by itself, not always together. Meshes are small,
-// as modules are built of them, and have their vaults.
+// Overrides of every key but the name, and those that the operand format settles: legal each by
+// itself, not always together. Meshes are small, as modules are built of them, and have their
+// vaults.
 inline std::vector<std::string> DrawOverrides(std::mt19937& random) {
   std::vector<std::string> overrides;
+  std::string format;
   for (const VariantKey& key : VariantKeys()) {
-    if (key.key != "name" && key.key != "vaults" && key.key != "mesh.x" && key.key != "mesh.y") {
-      overrides.push_back(fmt::format("{}={}", key.key, DrawValue(key, random)));
+    if (key.key == "name" || key.key == "vaults" || key.key == "mesh.x" || key.key == "mesh.y" ||
+        (key.key == "fraction_bits" && format != "fx16") ||
+        (key.key == "rounding" && format == "fp32")) {
+      continue;
     }
+    const std::string value = DrawValue(key, random);
+    if (key.key == "operand_format") format = value;
+    overrides.push_back(fmt::format("{}={}", key.key, value));
   }
   const unsigned x = 1 + random() % 2;
   const unsigned y = 1 + random() % 2;

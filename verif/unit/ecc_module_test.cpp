@@ -34,6 +34,7 @@ class Losing : public Device {
   }
   void Read(uint64_t address, std::span<uint8_t> bytes) override { device_.Read(address, bytes); }
   void SetScalar(int index, float value) override { device_.SetScalar(index, value); }
+  void SetSeed(uint32_t seed) override { device_.SetSeed(seed); }
   RunReport Run(const ProgramStream& stream) override {
     flips_(device_);
     RunReport report = device_.Run(stream);

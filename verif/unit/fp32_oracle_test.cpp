@@ -12,6 +12,7 @@
 #include <random>
 
 #include "golden/fp32.h"
+#include "golden/operand.h"
 #include "unit/acc_cases.h"
 #include "unit/fp32_cases.h"
 
@@ -84,7 +85,7 @@ TEST(Fp32Oracle, Bf16IsCorrectlyRounded) {
     const uint32_t x = DrawFp32Pair(random, true).second;
     SetFlushed(a, x);
     mpfr_set(y.get(), a.get(), MPFR_RNDN);
-    ASSERT_EQ(golden::Fp32ToBf16(x), ToFp32(y) >> 16) << std::hex << x;
+    ASSERT_EQ(golden::ToOperand({}, x, Rounding::kNearest, 0), ToFp32(y) >> 16) << std::hex << x;
   }
 }
 
@@ -96,11 +97,11 @@ TEST(Fp32Oracle, LaneSkipsWhatIsSwitchedOff) {
     in.scale = random();
     in.aux = random();
     const uint32_t plain = golden::AccToFp32(in.acc, 276);
-    ASSERT_EQ(golden::VectorLane(in, 276).y, plain);
+    ASSERT_EQ(golden::VectorLane(in, 276), plain);
     in.use_scale = true;
-    ASSERT_EQ(golden::VectorLane(in, 276).y, golden::Fp32Mul(plain, in.scale));
+    ASSERT_EQ(golden::VectorLane(in, 276), golden::Fp32Mul(plain, in.scale));
     in.mask = true;
-    ASSERT_EQ(golden::VectorLane(in, 276).y, 0u);
+    ASSERT_EQ(golden::VectorLane(in, 276), 0u);
   }
 }
 
@@ -110,9 +111,9 @@ TEST(Fp32Oracle, PositiveMeansMoreThanZeroAndANumber) {
   EXPECT_FALSE(golden::Fp32IsPositive(0x007FFFFF));
   EXPECT_FALSE(golden::Fp32IsPositive(0x7F800001));
   EXPECT_FALSE(golden::Fp32IsPositive(0xBF800000));
-  EXPECT_TRUE(golden::Bf16IsPositive(0x0080));
-  EXPECT_FALSE(golden::Bf16IsPositive(0x007F));
-  EXPECT_FALSE(golden::Bf16IsPositive(0x7FC0));
+  EXPECT_TRUE(golden::OperandIsPositive({}, 0x0080));
+  EXPECT_FALSE(golden::OperandIsPositive({}, 0x007F));
+  EXPECT_FALSE(golden::OperandIsPositive({}, 0x7FC0));
 }
 
 }  // namespace

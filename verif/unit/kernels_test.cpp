@@ -55,6 +55,7 @@ TEST_P(Kernels, LeaveTheGoldenModelsBits) {
 INSTANTIATE_TEST_SUITE_P(
     Variants, Kernels,
     testing::Values(OddVariant{"nano", "nano", {}}, OddVariant{"nano_fp32", "nano-fp32", {}},
+                    OddVariant{"nano_fx16", "nano-fx16", {}},
                     OddVariant{"two_rows_of_two",
                                "nano",
                                {"array.rows=2", "array.cols=2", "array.lanes=8",

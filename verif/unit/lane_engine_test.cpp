@@ -26,6 +26,11 @@ using lanes::Program;
 
 constexpr int kCols = VT_Cols;
 constexpr int kOpBytes = VT_OpBits / 8;
+constexpr golden::OperandFormat kOperand{VT_OpBits == 32 ? NumberFormat::kFp32
+                                         : VT_OpExp == 5 ? NumberFormat::kFp16
+                                         : VT_OpExp == 0 ? NumberFormat::kFx16
+                                                         : NumberFormat::kBf16,
+                                         VT_FracBits};
 constexpr int kWordBytes = VT_WordBits / 8;
 constexpr uint32_t kSlotBytes = kCols * kOpBytes;
 constexpr int kWide = 4 / kOpBytes;  // slots of an fp32 group
@@ -46,6 +51,10 @@ class Bench {
     rtl_ = RandomBytes(random_, kSpadBytes);
     for (uint32_t i = 0; i < kSpadBytes; i += 4) {  // most of them numbers near 1
       if (random_() % 8) rtl_[i + 3] = static_cast<uint8_t>((rtl_[i + 3] & 0x80) | 0x3f);
+      if (VT_OpExp == 0 && random_() % 4 == 0) {  // shares of a unit
+        rtl_[i + 2] = static_cast<uint8_t>(random_());
+        rtl_[i + 3] = static_cast<uint8_t>((random_() & 0x80) | 0x39);
+      }
       if (random_() % 16 == 0) {
         Put(i, kFp32Corners[random_() % kFp32CornerCount] ^ (random_() & 1u << 31));
       }
@@ -104,7 +113,7 @@ class Bench {
   void Model(const isa::Descriptor& d) {
     golden::LaneJob job;
     job.cols = kCols;
-    job.bf16 = kOpBytes == 2;
+    job.operand = kOperand;
     job.word_bytes = kWordBytes;
     job.scalars = scalars_;
     job.read = [this](uint64_t address, std::span<uint8_t> bytes) {
@@ -299,7 +308,7 @@ TEST(LaneEngine, RandomNumbersStartAgainWithTheJobOrASeed) {
 TEST(LaneEngine, NoSeedStopsAGenerator) {
   Bench bench(1, true);
   for (uint32_t l = 0; l < kCols; ++l) {
-    bench.Put(4 * l, golden::LaneSeed(static_cast<int>(l), 0));
+    bench.Put(4 * l, golden::NoiseSeed(static_cast<int>(l), 0));
   }
   Program program;
   program.body.LoadWide(0, 0).Seed(0).Rnd(1).Rnd(2).StoreWide(2, 1);

@@ -39,7 +39,7 @@ class Lanes : public testing::TestWithParam<int> {
     std::memcpy(spad_.data() + kProgram * kWordBytes, words.data(), 4 * words.size());
     golden::LaneJob lane_job;
     lane_job.cols = kCols;
-    lane_job.bf16 = Narrow();
+    lane_job.operand.number = Narrow() ? NumberFormat::kBf16 : NumberFormat::kFp32;
     lane_job.word_bytes = kWordBytes;
     lane_job.scalars = scalars_;
     lane_job.read = [this](uint64_t at, std::span<uint8_t> bytes) {
@@ -74,7 +74,8 @@ class Lanes : public testing::TestWithParam<int> {
       PutWide(base, i, value);
       return value;
     }
-    const uint16_t bits = golden::Fp32ToBf16(std::bit_cast<uint32_t>(value));
+    const auto bits = static_cast<uint16_t>(
+        golden::ToOperand({}, std::bit_cast<uint32_t>(value), Rounding::kNearest, 0));
     std::memcpy(spad_.data() + base + 2 * i, &bits, 2);
     return std::bit_cast<float>(uint32_t{bits} << 16);
   }

@@ -51,7 +51,7 @@ std::vector<MachineConfig> Shapes() {
   shapes[1].data_bits = 128;
   shapes[2].rows = 4;
   shapes[2].cols = 16;
-  shapes[3].bf16 = false;
+  shapes[3].operand.number = NumberFormat::kFp32;
   shapes[3].lanes = 8;
   shapes[3].align_bits = 48;
   // Whole rows of the programs' matrices fit the corner turn.
@@ -61,7 +61,7 @@ std::vector<MachineConfig> Shapes() {
 
 std::string NameOf(const MachineConfig& c) {
   return std::to_string(c.rows) + " x " + std::to_string(c.cols) + " x " + std::to_string(c.lanes) +
-         (c.bf16 ? " bf16" : " fp32");
+         (c.OperandBytes() == 2 ? " bf16" : " fp32");
 }
 
 int64_t RoundUp(int64_t value, int64_t to) { return (value + to - 1) / to * to; }
@@ -320,7 +320,7 @@ void ExpectFeedForward(const MachineConfig& config, Split split, bool out_fp32) 
                 .spad_pitch = pitch}
                .Load());
   // The master weights are fp32; the last tile is filled up with rows of zeros.
-  const int64_t w_spad_pitch = config.bf16 ? RoundUp(w_pitch / 2, word) : w_pitch;
+  const int64_t w_spad_pitch = config.OperandBytes() == 2 ? RoundUp(w_pitch / 2, word) : w_pitch;
   node.Add(Move{.dram = 0x20000,
                 .rows = kOut,
                 .accesses = w_pitch / 64,
@@ -328,7 +328,7 @@ void ExpectFeedForward(const MachineConfig& config, Split split, bool out_fp32) 
                 .spad = spad_w,
                 .spad_pitch = w_spad_pitch,
                 .pad_rows = tiles * config.cols - static_cast<int64_t>(kOut),
-                .convert = config.bf16}
+                .convert = config.OperandBytes() == 2}
                .Load());
   const int64_t bias_pitch = node.Pitch(kOut, 4);
   node.Add(Move{.dram = 0x40000,
@@ -465,7 +465,7 @@ TEST(Machine, BackPropagationThroughTransposedWeightsAndMaskEqualsPlainLoops) {
                   .spad_pitch = padded * bytes,
                   .pad_rows = padded - static_cast<int64_t>(kOut),
                   .cols = kIn,
-                  .convert = config.bf16,
+                  .convert = config.OperandBytes() == 2,
                   .transpose = true}
                  .Load());
     const int64_t tiles = RoundUp(kIn, config.cols) / config.cols;
@@ -1261,7 +1261,7 @@ TEST_F(Rules, Unsupported) {
   Expect(ErrorCode::kUnsupported, Opcode::kVector, {{FieldId::kAuxKind, 3, 0}});
   Expect(ErrorCode::kNone, Opcode::kLoad, {{FieldId::kConvert, 1, 0}});
   MachineConfig fp32 = Nano();
-  fp32.bf16 = false;
+  fp32.operand.number = NumberFormat::kFp32;
   fp32.align_bits = 48;
   Use(fp32);
   Expect(ErrorCode::kUnsupported, Opcode::kLoad, {{FieldId::kConvert, 1, 0}});

@@ -81,6 +81,7 @@ inline void ExpectTrainsLikeReference(const Mapped& s, int steps, double toleran
     }
     device->SetScalar(kScalarStep, -step_size);
     device->SetScalar(kScalarOne, 1.0f);
+    device->SetSeed(RoundingSeed(s.recipe, step));
     const RunReport run = device->Run(s.program.Stream("train"));
     ASSERT_EQ(run.error, isa::ErrorCode::kNone)
         << "node " << run.error_node << " at descriptor " << run.error_index << ": "

@@ -44,6 +44,22 @@ TEST(Mapper, Fp32TrainsLikeTheReferenceToSixDigits) {
                             2, 1e-5);
 }
 
+// Numbers near 1 in units of 2^-11, however they are rounded.
+TEST(Mapper, Fx16TrainsLikeTheReference) {
+  const std::vector<std::string> overrides = {"operand_format=fx16", "fraction_bits=11"};
+  for (const char* rounding : {"nearest", "stochastic", "truncate"}) {
+    SCOPED_TRACE(rounding);
+    std::vector<std::string> all = overrides;
+    all.push_back(std::string("rounding=") + rounding);
+    ExpectTrainsLikeReference(MapChain({100, 40, 10}, 24, all), 3, 0.1);
+    ExpectTrainsLikeReference(MapChain({96, 128, 64, 10}, 32, Mesh(2, 2, all)), 2, 0.1);
+  }
+}
+
+TEST(Mapper, Fp16TrainsLikeTheReference) {
+  ExpectTrainsLikeReference(MapChain({100, 40, 10}, 24, {"operand_format=fp16"}), 3, 0.01);
+}
+
 class Partitions : public testing::TestWithParam<Partition> {};
 
 TEST_P(Partitions, TrainLikeTheReference) {

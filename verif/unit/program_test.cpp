@@ -57,7 +57,9 @@ Program Example() {
   program.tensors = {
       {"x[0:32,0:784]@1", "x", TensorRole::kInput, ElementFormat::kBf16, 0, 32, 784, 1600, 32, 64},
       {"y", "y", TensorRole::kLabel, ElementFormat::kU16, 65536, 32, 1, 64},
-      {"loss", "loss", TensorRole::kLoss, ElementFormat::kFp32, 70000, 32, 1, 4}};
+      {"loss", "loss", TensorRole::kLoss, ElementFormat::kFp32, 70000, 32, 1, 4},
+      {"g", "g", TensorRole::kGradient, ElementFormat::kFx16, 80000, 32, 1, 4}};
+  program.tensors.back().fraction_bits = 12;
   isa::Descriptor load(isa::Opcode::kLoad);
   load.Set(isa::FieldId::kDramAddr, 0x123456789);
   program.streams = {
@@ -156,7 +158,7 @@ TEST_F(ProgramFile, HeaderIsTheDocumentedOne) {
   const Bytes bytes = Content();
   ASSERT_GT(bytes.size(), kHeaderBytes);
   EXPECT_EQ(std::string(bytes.begin(), bytes.begin() + 8), "VTPROG\r\n");
-  EXPECT_EQ(bytes[8], 3);
+  EXPECT_EQ(bytes[8], 4);
   EXPECT_EQ(bytes[16] | bytes[17] << 8, static_cast<int>(bytes.size() - kHeaderBytes));
   const Digest digest = Example().variant_digest;
   EXPECT_TRUE(std::equal(digest.begin(), digest.end(), bytes.begin() + 24));
@@ -201,8 +203,8 @@ TEST_F(ProgramFile, RefusalNamesTheRule) {
   };
   with(0, 'X');
   ExpectRefusal("not a program file");
-  with(8, 4);
-  ExpectRefusal("version 4; this release reads version 3");
+  with(8, 5);
+  ExpectRefusal("version 5; this release reads version 4");
   with(bytes.size() - 1, static_cast<uint8_t>(bytes.back() + 1));
   ExpectRefusal("CRC-32");
   with(60, 1);
@@ -240,7 +242,7 @@ TEST_F(ProgramFile, ABodyOfAnotherShapeIsRefused) {
   expect("not a list", [](json& j) { j["tensors"] = json::object(); });
   expect("32 bytes", [](json& j) { j["variant_digest"] = json::binary({1, 2}); });
   expect("'role' in tensor 0", [](json& j) { j["tensors"][0]["role"] = "bias"; });
-  expect("'format' in tensor 1", [](json& j) { j["tensors"][1]["format"] = "fp16"; });
+  expect("'format' in tensor 1", [](json& j) { j["tensors"][1]["format"] = "fp8"; });
   expect("64 bytes each",
          [](json& j) { j["streams"][0]["nodes"][0]["descriptors"] = json::binary(Bytes(65)); });
   expect("not bytes", [](json& j) { j["image"][0]["bytes"] = "abc"; });
@@ -267,6 +269,8 @@ TEST(Program, KnowsTheBytesOfAnElement) {
   EXPECT_EQ(BytesOf(ElementFormat::kBf16), 2);
   EXPECT_EQ(BytesOf(ElementFormat::kFp32), 4);
   EXPECT_EQ(BytesOf(ElementFormat::kU16), 2);
+  EXPECT_EQ(BytesOf(ElementFormat::kFx16), 2);
+  EXPECT_EQ(ElementName(ElementOf(NumberFormat::kFx16)), "fx16");
 }
 
 }  // namespace

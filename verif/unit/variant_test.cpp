@@ -119,6 +119,8 @@ TEST(Variant, EveryRuleRefusesByName) {
       {"word_of_output_rows", {"array.cols=3"}},
       {"lane_functions", {"lanes.functions=8"}},
       {"align_bits", {"operand_format=fp32", "array.lanes=8", "array.align_bits=24"}},
+      {"fraction_bits", {"operand_format=fx16", "fraction_bits=0"}},
+      {"rounding", {"operand_format=fp32", "array.lanes=8", "rounding=truncate"}},
       {"sum_bits", {"array.align_bits=23"}},
       {"bank_words", {"scratchpad.kib=32", "scratchpad.banks=8", "array.rows=4"}},
       {"dram_windows", {"dram.read_queue=8", "dram.read_window=9"}},

@@ -109,6 +109,21 @@ void ExpectBothFormatsTrain(const Graph& net, int batch, std::vector<std::string
   ExpectTrainsLikeReference(MapGraph(net, batch, overrides, options), 3, 2e-5);
 }
 
+// Of fx16 a unit is 2^-11; a tap of a window is a number of units, so that any is exact.
+TEST(Windows, Fx16TrainsLikeTheReference) {
+  const std::vector<std::string> overrides = {"operand_format=fx16", "fraction_bits=11",
+                                              "rounding=stochastic"};
+  ExpectTrainsLikeReference(MapGraph(ConvNet({9, 7, 3}, kTwo, {10}), 16, overrides), 2, 0.12);
+  ExpectTrainsLikeReference(MapGraph(ConvNet({16, 14, 2},
+                                             {{12, {3, 3}, {1, 1}, {1, 1, 1, 1}},
+                                              Pool("MaxPool", {4, 4}, {3, 3}),
+                                              {8, {3, 3}},
+                                              Pool("AveragePool", {2, 2}, {1, 1})},
+                                             {10}),
+                                     16, overrides),
+                            2, 0.12);
+}
+
 TEST(Windows, TwoConvolutionsTrainLikeTheReference) {
   ExpectBothFormatsTrain(ConvNet({9, 7, 3}, kTwo, {10}), 16, {});
 }

@@ -13,15 +13,21 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "vaultrain/digest.h"
 #include "vaultrain/isa.h"
+#include "vaultrain/number_format.h"
 
 namespace vaultrain {
 
-enum class ElementFormat { kBf16, kFp32, kU16 };
+enum class ElementFormat { kBf16, kFp32, kU16, kFx16, kFp16 };
 int BytesOf(ElementFormat format);
+// "bf16", "fp32", "u16", "fx16", "fp16".
+std::string_view ElementName(ElementFormat format);
+// That of an operand.
+ElementFormat ElementOf(NumberFormat format);
 
 enum class TensorRole {
   kInput,       // written by the host before each step
@@ -58,6 +64,7 @@ struct ProgramTensor {
   // Input whose columns are not those of a sample: which value of the sample each one holds, -1 a
   // zero.
   std::vector<int32_t> source;
+  int fraction_bits = 0;  // of fx16, below the point
 
   int64_t pixels() const { return height * width; }
   // Bytes from `address` to a value.

@@ -151,6 +151,9 @@ inline constexpr auto kRegisters = std::to_array<Register>({
      "index of the offending descriptor"},
     {RegisterPage::kNode, "WATCHDOG", 0x034, RegisterAccess::kConfig, 0,
      "cycles without progress until the sequencer gives an error; 0 is never"},
+    {RegisterPage::kNode, "SEED", 0x038, RegisterAccess::kConfig, 0,
+     "where the random numbers that round results start in the next run; the node's place in the "
+     "mesh is added"},
     {RegisterPage::kNode, "PROG_ADDR_LO", 0x040, RegisterAccess::kConfig, 0,
      "byte address of the first descriptor in the node's vault, bits 31..0"},
     {RegisterPage::kNode, "PROG_ADDR_HI", 0x044, RegisterAccess::kConfig, 0, "bits 63..32"},

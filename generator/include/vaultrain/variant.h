@@ -19,21 +19,17 @@
 #include <vector>
 
 #include "vaultrain/digest.h"
+#include "vaultrain/number_format.h"
 
 namespace vaultrain {
-
-enum class NumberFormat { kBf16, kFp32 };
-
-// "bf16", "fp32".
-std::string_view FormatName(NumberFormat format);
-// Bits of one element: 16, 32.
-int FormatBits(NumberFormat format);
 
 // Fields are named like their keys. A Variant that came out of LoadVariant or ParseVariant keeps
 // every range and rule.
 struct Variant {
   std::string name;             // [a-z][a-z0-9_-]*
   NumberFormat operand_format;  // of the two operands of a product; sums are fp32
+  int fraction_bits;            // of fx16, below the point; else 0
+  Rounding rounding;            // of results into operands
   int vaults;
   int clock_ps;
 
@@ -88,7 +84,7 @@ struct Variant {
 
   // ---- derived quantities
 
-  // Bits of an operand: 16 for bf16, 32 for fp32.
+  // Bits of an operand: 16 for bf16, fx16 and fp16, 32 for fp32.
   int OperandBits() const { return FormatBits(operand_format); }
   // Bits of a word of the scratchpad and the operand streams: the K elements that the array takes
   // per column and cycle.
@@ -134,7 +130,9 @@ struct VariantKey {
   std::vector<std::string_view> choices;  // of kChoice
   std::string_view unit;                  // empty: a bare number
   std::string_view meaning;
-  std::variant<int& (*)(Variant&), std::string& (*)(Variant&), NumberFormat& (*)(Variant&)> field;
+  std::variant<int& (*)(Variant&), std::string& (*)(Variant&), NumberFormat& (*)(Variant&),
+               Rounding& (*)(Variant&)>
+      field;
 };
 
 // All keys, in the order of the resolved TOML (sections are contiguous).

@@ -69,7 +69,8 @@ int RunList(const ListOptions& options) {
   nlohmann::ordered_json report;
   report["variants"] = DescribeVariants();
   report["networks"] = ListNetworks({Resources().networks});
-  report["formats"] = {FormatName(NumberFormat::kBf16), FormatName(NumberFormat::kFp32)};
+  report["formats"] = {FormatName(NumberFormat::kBf16), FormatName(NumberFormat::kFp32),
+                       FormatName(NumberFormat::kFx16), FormatName(NumberFormat::kFp16)};
   report["keys"] = DescribeKeys();
   report["rules"] = DescribeRules();
   WriteJson(options.json, "list", report);

@@ -38,9 +38,7 @@ int RunProgram(const RunOptions& options) {
     const std::vector<uint8_t> values = ReadValues(tensor, *engine);
     const std::string hash =
         ToHex(Sha256({reinterpret_cast<const char*>(values.data()), values.size()}));
-    const char* format = tensor.format == ElementFormat::kBf16   ? "bf16"
-                         : tensor.format == ElementFormat::kFp32 ? "fp32"
-                                                                 : "u16";
+    const std::string_view format = ElementName(tensor.format);
     fmt::print("{:<16} {:>14} {:>6}  {}\n", tensor.name,
                fmt::format("{} x {}", tensor.rows, tensor.cols), format, hash.substr(0, 16));
     tensors.push_back({{"name", tensor.name},

@@ -23,16 +23,11 @@ namespace {
 constexpr uint64_t kMaxCycles = 100'000'000;
 constexpr uint32_t kWatchdog = 100'000;
 
-const char* FormatWord(ElementFormat format) {
-  switch (format) {
-    case ElementFormat::kBf16:
-      return "bf16";
-    case ElementFormat::kFp32:
-      return "fp32";
-    case ElementFormat::kU16:
-      return "u16";
-  }
-  return "";
+// fx16 with its fraction bits: fx16.12.
+std::string FormatWord(const ProgramTensor& tensor) {
+  const std::string_view name = ElementName(tensor.format);
+  if (tensor.format != ElementFormat::kFx16) return std::string(name);
+  return fmt::format("{}.{}", name, tensor.fraction_bits);
 }
 
 std::string DieLines(const VaultDram& dram) {
@@ -140,7 +135,7 @@ FileTree SimProgram(const Variant& variant) {
   text += RunLines(stream, vault_bytes, step_size);
   text += "\n# Compared with expected.bin.\n";
   for (const ProgramTensor& tensor : program.tensors) {
-    text += fmt::format("tensor {} {} {:#x} {} {} {}\n", tensor.name, FormatWord(tensor.format),
+    text += fmt::format("tensor {} {} {:#x} {} {} {}\n", tensor.name, FormatWord(tensor),
                         tensor.address, tensor.rows, tensor.cols, tensor.pitch_bytes);
   }
   tree["sim/program.txt"] = std::move(text);

@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <memory>
 
 #include "cli/network.h"
@@ -19,15 +18,12 @@
 #include "vaultrain/paths.h"
 #include "vaultrain/process.h"
 #include "vaultrain/progress.h"
+#include "vaultrain/tensors.h"
 
 namespace vaultrain::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-float AsFloat(const ProgramTensor& tensor, uint32_t bits) {
-  return std::bit_cast<float>(tensor.format == ElementFormat::kBf16 ? bits << 16 : bits);
-}
 
 // The shortest command that shows the same difference again.
 std::string RepeatCommand(const TrainOptions& options, int64_t steps) {
@@ -173,16 +169,16 @@ int RunTrain(const TrainOptions& options) {
                 {"index", report.mismatch->index},
                 {"step", report.mismatch_step},
                 {"cycle", report.mismatch_cycle},
-                {"rtl", AsFloat(tensor, report.mismatch->rtl)},
-                {"golden", AsFloat(tensor, report.mismatch->golden)},
+                {"rtl", ElementValue(tensor, report.mismatch->rtl)},
+                {"golden", ElementValue(tensor, report.mismatch->golden)},
                 {"repeat", repeat}};
     fmt::print(
         "MISMATCH in step {}: {}[{}, {}], by cycle {}: rtl {} ({:#x}), golden {} ({:#x})\n  "
         "repeat: {}\n",
         report.mismatch_step, tensor.name, report.mismatch->index / tensor.cols,
         report.mismatch->index % tensor.cols, report.mismatch_cycle,
-        AsFloat(tensor, report.mismatch->rtl), report.mismatch->rtl,
-        AsFloat(tensor, report.mismatch->golden), report.mismatch->golden, repeat);
+        ElementValue(tensor, report.mismatch->rtl), report.mismatch->rtl,
+        ElementValue(tensor, report.mismatch->golden), report.mismatch->golden, repeat);
   }
   const double utilisation = last_cycles > 0 ? static_cast<double>(program.macs_needed) /
                                                    static_cast<double>(last_cycles) / peak

@@ -22,13 +22,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kFormatNames[] = {"bf16", "fp32"};
-constexpr int kFormatBits[] = {16, 32};
+constexpr std::string_view kFormatNames[] = {"bf16", "fp32", "fx16", "fp16"};
+constexpr int kFormatBits[] = {16, 32, 16, 16};
+constexpr std::string_view kRoundingNames[] = {"nearest", "stochastic", "truncate"};
 
 // The field of a Variant behind a key.
 #define VT_INT(member) +[](Variant& v) -> int& { return v.member; }
 #define VT_TEXT(member) +[](Variant& v) -> std::string& { return v.member; }
 #define VT_FORMAT(member) +[](Variant& v) -> NumberFormat& { return v.member; }
+#define VT_ROUNDING(member) +[](Variant& v) -> Rounding& { return v.member; }
 
 std::vector<VariantKey> MakeKeys() {
   using enum KeyType;
@@ -36,8 +38,14 @@ std::vector<VariantKey> MakeKeys() {
   return {
       {"name", kText, {}, 0, 0, {}, "",
        "name of the variant; default: the file's stem", VT_TEXT(name)},
-      {"operand_format", kChoice, {"bf16"}, 0, 0, {"bf16", "fp32"}, "",
+      {"operand_format", kChoice, {"bf16"}, 0, 0, {"bf16", "fp32", "fx16", "fp16"}, "",
        "number format of the operands of a product; sums are fp32", VT_FORMAT(operand_format)},
+      {"fraction_bits", kInteger, {"0", "0", "12", "0"}, 0, 14, {}, "bits",
+       "of a number in fx16, 16 bits of two's complement, those below the point",
+       VT_INT(fraction_bits)},
+      {"rounding", kChoice, {"nearest"}, 0, 0, {"nearest", "stochastic", "truncate"}, "",
+       "how results become operands of 16 bits: to nearest, at random in the ratio of the distances, "
+       "towards zero", VT_ROUNDING(rounding)},
       {"vaults", kInteger, {"1"}, 1, 32, {}, "",
        "vaults, each with one node", VT_INT(vaults)},
       {"clock_ps", kInteger, {"1000"}, 100, 100000, {}, "ps",
@@ -49,8 +57,8 @@ std::vector<VariantKey> MakeKeys() {
        "columns: outputs N per cycle", VT_INT(array.cols)},
       {"array.lanes", kPowerOfTwo, {"16"}, 4, 32, {}, "",
        "products of one dot unit, which share one alignment", VT_INT(array.lanes)},
-      {"array.align_bits", kInteger, {"24", "36"}, 16, 48, {}, "bits",
-       "width to which the products of a dot unit are aligned", VT_INT(array.align_bits)},
+      {"array.align_bits", kInteger, {"24", "36", "36", "24"}, 16, 48, {}, "bits",
+       "width to which the products of a dot unit are aligned; of fx16 it makes the bits of a sum", VT_INT(array.align_bits)},
       {"array.acc_depth", kPowerOfTwo, {"256"}, 32, 1024, {}, "entries",
        "fp32 accumulators per column, double-buffered in two halves", VT_INT(array.acc_depth)},
 
@@ -109,6 +117,7 @@ std::vector<VariantKey> MakeKeys() {
 #undef VT_INT
 #undef VT_TEXT
 #undef VT_FORMAT
+#undef VT_ROUNDING
 
 // One value on its way into a variant: where it came from, for messages, and what it says.
 struct Setting {
@@ -152,6 +161,12 @@ void Apply(const Setting& setting, const VariantKey& key, Variant& variant) {
     auto choice = std::find(key.choices.begin(), key.choices.end(), *value);
     if (choice == key.choices.end()) RefuseValue(setting, key);
     (*field)(variant) = static_cast<NumberFormat>(choice - key.choices.begin());
+    return;
+  }
+  if (auto field = std::get_if<Rounding& (*)(Variant&)>(&key.field)) {
+    auto choice = std::find(key.choices.begin(), key.choices.end(), *value);
+    if (choice == key.choices.end()) RefuseValue(setting, key);
+    (*field)(variant) = static_cast<Rounding>(choice - key.choices.begin());
     return;
   }
   const bool known =
@@ -262,9 +277,29 @@ std::vector<VariantRule> MakeRules() {
              "lanes.functions {} of array.cols {}; accepted: a power of two up to {}",
              v.lanes.functions, v.array.cols, v.array.cols);
        }},
-      {"align_bits", "array.align_bits is the fraction of an operand and 2 bits, or more",
+      {"fraction_bits", "fraction_bits is 1 to 14 with fx16, and 0 with other formats",
        [](const Variant& v) -> std::string {
-         int fraction = v.operand_format == NumberFormat::kBf16 ? 7 : 23;
+         const bool fixed = v.operand_format == NumberFormat::kFx16;
+         if ((v.fraction_bits != 0) == fixed) return "";
+         return fmt::format("fraction_bits {} with operand_format {}; accepted: {}",
+                            v.fraction_bits, FormatName(v.operand_format), fixed ? "1 to 14" : "0");
+       }},
+      {"rounding", "fp32 operands are not rounded: rounding is nearest",
+       [](const Variant& v) -> std::string {
+         if (v.operand_format != NumberFormat::kFp32 || v.rounding == Rounding::kNearest) return "";
+         return fmt::format("rounding {} with operand_format fp32; accepted: nearest",
+                            RoundingName(v.rounding));
+       }},
+      {"align_bits",
+       "array.align_bits is the fraction of an operand and 2 bits, or more; with fx16 31 or more",
+       [](const Variant& v) -> std::string {
+         if (v.operand_format == NumberFormat::kFx16) {
+           if (v.array.align_bits >= 31) return "";
+           return fmt::format("array.align_bits {} with products of 31 bits; accepted: 31 or more",
+                              v.array.align_bits);
+         }
+         const bool fp16 = v.operand_format == NumberFormat::kFp16;
+         int fraction = v.OperandBits() == 32 ? 23 : fp16 ? 10 : 7;
          if (v.array.align_bits >= fraction + 2) return "";
          return fmt::format("array.align_bits {} with fractions of {} bits; accepted: {} or more",
                             v.array.align_bits, fraction, fraction + 2);
@@ -327,6 +362,10 @@ std::vector<VariantRule> MakeRules() {
 
 std::string_view FormatName(NumberFormat format) { return kFormatNames[static_cast<int>(format)]; }
 
+std::string_view RoundingName(Rounding rounding) {
+  return kRoundingNames[static_cast<int>(rounding)];
+}
+
 int FormatBits(NumberFormat format) { return kFormatBits[static_cast<int>(format)]; }
 
 int Variant::AddressBits() const {
@@ -373,6 +412,9 @@ std::string ValueText(const VariantKey& key, const Variant& variant) {
   }
   if (auto field = std::get_if<NumberFormat& (*)(Variant&)>(&key.field)) {
     return std::string(FormatName((*field)(copy)));
+  }
+  if (auto field = std::get_if<Rounding& (*)(Variant&)>(&key.field)) {
+    return std::string(RoundingName((*field)(copy)));
   }
   return std::get<std::string& (*)(Variant&)>(key.field)(copy);
 }

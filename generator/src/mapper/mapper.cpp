@@ -29,6 +29,7 @@ int Mapper::Allocate(std::string name, TensorRole role, ElementFormat format, in
   t.name = std::move(name);
   t.role = role;
   t.format = format;
+  if (format == ElementFormat::kFx16) t.fraction_bits = v_.fraction_bits;
   t.rows = rows;
   t.cols = cols;
   // Rows are whole accesses and, as operands, whole words.
@@ -52,7 +53,7 @@ void Mapper::PlaceTensors() {
       if (own) layer_of_[operand.tensor] = op.layer;
     }
   }
-  const ElementFormat operand = operand_ == 2 ? ElementFormat::kBf16 : ElementFormat::kFp32;
+  const ElementFormat operand = ElementOf(v_.operand_format);
   tensor_of_.assign(graph_.tensors.size(), -1);
   const bool images =
       HasOptimiserStep() || std::any_of(graph_.layers.begin(), graph_.layers.end(),
@@ -119,6 +120,8 @@ void Mapper::PlaceTensors() {
         cols = raster.image.channels;
       }
       tensor_of_[i] = Allocate(t.name, role, format, rows, cols);
+      // Whole numbers, see IndexOf.
+      if (t.kind == TensorKind::kIndex) local_[tensor_of_[i]].fraction_bits = 0;
       if (is_raster) raster_[tensor_of_[i]] = raster;
     }
   }
@@ -260,7 +263,9 @@ void Mapper::Fill(const std::vector<std::vector<float>>& start) {
       segment.bytes.resize(static_cast<size_t>(part.rows * part.pitch_bytes));
     } else if (part.role == TensorRole::kConstant) {
       segment.bytes.resize(static_cast<size_t>(part.pitch_bytes));
-      const uint32_t one = std::bit_cast<uint32_t>(1.0f);
+      uint32_t one = std::bit_cast<uint32_t>(1.0f);
+      if (part.format == ElementFormat::kFx16) one = uint32_t{1} << (16 + part.fraction_bits);
+      if (part.format == ElementFormat::kFp16) one = 0x3C000000;
       for (int64_t c = 0; c < part.cols; ++c) {
         for (int64_t b = 0; b < operand_; ++b) {
           segment.bytes[c * operand_ + b] = static_cast<uint8_t>(one >> (8 * (4 - operand_ + b)));

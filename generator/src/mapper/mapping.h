@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -258,6 +259,10 @@ class Mapper {
   int64_t BytesOf(const ProgramTensor& t) const { return vaultrain::BytesOf(t.format); }
   bool Converts(const ProgramTensor& t) const {
     return t.format == ElementFormat::kFp32 && operand_ == 2;
+  }
+  // The number of a window's tap as an operand that is exact in every format.
+  float IndexOf(int64_t tap) const {
+    return std::ldexp(static_cast<float>(tap), -v_.fraction_bits);
   }
   int64_t KWords(int64_t k) const { return CeilDiv(k, word_elements_); }
 

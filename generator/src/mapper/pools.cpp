@@ -150,7 +150,7 @@ void Mapper::AddPoolForward(const TrainingOp& op, int tag, double budget) {
       for (int64_t t = 0; t < taps; ++t) {
         const int64_t ky = t / cx.taps;
         const int64_t kx = t % cx.taps;
-        const auto number = static_cast<float>((cy.tap + ky) * w.kernel_w + cx.tap + kx);
+        const float number = IndexOf((cy.tap + ky) * w.kernel_w + cx.tap + kx);
         body.LoadOperand(t == 0 ? kBest : kValue, 0, offset(ky, kx));
         if (index >= 0) {
           // Numbers of taps stand in registers as far as there are some.
@@ -333,7 +333,7 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
           const int64_t kx = p.column->tap + i * p.column->tap_step;
           seen_by.push_back(
               {{p.row->window - j * p.row->back, p.column->window - i * p.column->back},
-               static_cast<float>(ky * w.kernel_w + kx)});
+               IndexOf(ky * w.kernel_w + kx)});
         }
       }
       const size_t cost = (cached ? 3 : 6) * seen_by.size() + (cached ? 2 * seen_by.size() : 0) + 4;

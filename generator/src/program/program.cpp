@@ -14,10 +14,10 @@ namespace {
 
 using nlohmann::json;
 
-constexpr SealedKind kKind = {"VTPROG\r\n", 3, "program"};
+constexpr SealedKind kKind = {"VTPROG\r\n", 4, "program"};
 
 // Names in the file; the index is the enumerator.
-constexpr const char* kFormatNames[] = {"bf16", "fp32", "u16"};
+constexpr const char* kFormatNames[] = {"bf16", "fp32", "u16", "fx16", "fp16"};
 constexpr const char* kRoleNames[] = {"input",  "label",    "constant", "weight", "activation",
                                       "logits", "gradient", "loss",     "state"};
 
@@ -28,6 +28,7 @@ json ToJson(const Program& program) {
                        {"tensor", t.tensor},
                        {"role", kRoleNames[static_cast<int>(t.role)]},
                        {"format", kFormatNames[static_cast<int>(t.format)]},
+                       {"fraction_bits", t.fraction_bits},
                        {"address", t.address},
                        {"rows", t.rows},
                        {"cols", t.cols},
@@ -98,6 +99,7 @@ Program FromJson(const std::string& file, const json& body) {
     tensor.tensor = from.Text("tensor");
     tensor.role = from.Choice<TensorRole>("role", kRoleNames);
     tensor.format = from.Choice<ElementFormat>("format", kFormatNames);
+    tensor.fraction_bits = from.Integer<int>("fraction_bits");
     tensor.address = from.Integer<uint64_t>("address");
     tensor.rows = from.Integer<int64_t>("rows");
     tensor.cols = from.Integer<int64_t>("cols");
@@ -180,6 +182,24 @@ std::vector<uint8_t> DescriptorBytes(const NodeProgram& node) {
     bytes.insert(bytes.end(), d.bytes().begin(), d.bytes().end());
   }
   return bytes;
+}
+
+std::string_view ElementName(ElementFormat format) {
+  return kFormatNames[static_cast<int>(format)];
+}
+
+ElementFormat ElementOf(NumberFormat format) {
+  switch (format) {
+    case NumberFormat::kBf16:
+      return ElementFormat::kBf16;
+    case NumberFormat::kFx16:
+      return ElementFormat::kFx16;
+    case NumberFormat::kFp16:
+      return ElementFormat::kFp16;
+    case NumberFormat::kFp32:
+      break;
+  }
+  return ElementFormat::kFp32;
 }
 
 int BytesOf(ElementFormat format) { return format == ElementFormat::kFp32 ? 4 : 2; }

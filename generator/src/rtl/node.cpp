@@ -17,17 +17,41 @@ namespace {
 // Bits that count from 0 to items - 1; items is a power of two.
 int IndexBits(int items) { return std::bit_width(static_cast<unsigned>(items)) - 1; }
 
+// Bits beside the sign.
+struct OperandShape {
+  int exp_bits;
+  int man_bits;
+};
+
+OperandShape ShapeOf(NumberFormat format) {
+  switch (format) {
+    case NumberFormat::kBf16:
+      return {8, 7};
+    case NumberFormat::kFx16:
+      return {0, 15};
+    case NumberFormat::kFp16:
+      return {5, 10};
+    case NumberFormat::kFp32:
+      break;
+  }
+  return {8, 23};
+}
+
 }  // namespace
 
 std::vector<Parameter> NodeParameters(const Variant& v, const VaultDram& dram) {
   const DramTiming& t = dram.timing;
-  const bool bf16 = v.operand_format == NumberFormat::kBf16;
+  const OperandShape operand = ShapeOf(v.operand_format);
   return {
       {"Rows", v.array.rows, "dot units chained along K per column"},
       {"Cols", v.array.cols, "outputs N per cycle"},
       {"Lanes", v.array.lanes, "products of a dot unit"},
-      {"ExpBits", 8, "exponent bits of an operand"},
-      {"ManBits", bf16 ? 7 : 23, "fraction bits of an operand: 7 is bf16, 23 is fp32"},
+      {"ExpBits", operand.exp_bits, "exponent bits of an operand; 0: fixed point"},
+      {"ManBits", operand.man_bits,
+       "fraction bits of an operand: 7 is bf16, 10 fp16, 23 fp32, 15 fx16"},
+      {"FracBits", v.fraction_bits, "bits of an fx16 operand below the point"},
+      {"Rounding", static_cast<int>(v.rounding),
+       "of results into 16-bit operands: 0 nearest, 1 stochastic, 2 truncate"},
       {"AlignBits", v.array.align_bits, "bits of the aligned products"},
       {"AccDepth", v.array.acc_depth, "accumulators per column, both halves"},
       {"SpadBytes", v.scratchpad.kib * 1024, "bytes of the scratchpad"},

@@ -6,6 +6,7 @@
 // Exit status: 0 every tensor is as expected, 1 one is not, 2 the folder cannot be used.
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <exception>
@@ -59,6 +60,14 @@ float ValueOf(const std::string& format, const uint8_t* bytes) {
   uint32_t bits = 0;
   std::memcpy(&bits, bytes, format == "fp32" ? 4 : 2);
   if (format == "u16") return static_cast<float>(bits);
+  if (format.rfind("fx16.", 0) == 0) {
+    return std::ldexp(static_cast<float>(static_cast<int16_t>(bits)), -std::stoi(format.substr(5)));
+  }
+  if (format == "fp16") {
+    const uint32_t exponent = bits >> 10 & 0x1F;
+    const uint32_t wide = exponent == 0x1F ? 0xFF : exponent + 112;
+    bits = (bits & 0x8000) << 16 | (exponent == 0 ? 0 : wide << 23 | (bits & 0x3FF) << 13);
+  }
   if (format == "bf16") bits <<= 16;
   float value = 0;
   std::memcpy(&value, &bits, sizeof value);

@@ -68,6 +68,8 @@ class Device {
   // data, 64 to 71 of the check bits of dram.ecc. Throws Error(kInternal) where there are no dies.
   virtual void FlipBit(uint64_t address, int bit);
   virtual void SetScalar(int index, float value) = 0;
+  // Where the random numbers that round start in the next runs, at first 0.
+  virtual void SetSeed(uint32_t seed) = 0;
   // Runs one stream from vault memory to its end.
   virtual RunReport Run(const ProgramStream& stream) = 0;
 };
