@@ -64,7 +64,7 @@ module vt_fixed_dot_unit #(
   // A term is its product and 2^(ProdBits-1): it needs no sign extension, and what all Lanes are too large is the weight
   // of one bit of the sum. With s and m the sign bit and the others of an operand, x * w = mx * mw + sx sw 2^30 -
   // 2^15 (sx mw + sw mx); inverted instead of subtracted, each part in brackets is too large by 2^15 - 1, and what is
-  // left of the constants is 2^16. Written like that, Yosys adds no bit twice; x * w costs it a third more.
+  // left of the constants is 2^16. Written like that, Yosys adds no bit twice; as x * w the column is a fifth larger.
   reg [Lanes*ProdBits-1:0] term_q;
 
   genvar i;
