@@ -37,6 +37,7 @@ module vt_fixed_dot_unit #(
 );
 
   localparam ProdBits = 2 * OpBits;
+  localparam MagBits = OpBits - 1;
   localparam ExactBits = ProdBits + $clog2(Lanes);
 
   generate
@@ -60,17 +61,25 @@ module vt_fixed_dot_unit #(
 
   // ---- products; no enable, which would cost a multiplexer a bit
 
-  // The top bit is kept inverted: a term that is a whole 2^(ProdBits-1) too large needs no sign extension, and all
-  // Lanes of them together are the weight of one bit of the sum.
+  // A term is its product and 2^(ProdBits-1): it needs no sign extension, and what all Lanes are too large is the weight
+  // of one bit of the sum. With s and m the sign bit and the others of an operand, x * w = mx * mw + sx sw 2^30 -
+  // 2^15 (sx mw + sw mx); inverted instead of subtracted, each part in brackets is too large by 2^15 - 1, and what is
+  // left of the constants is 2^16. Written like that, Yosys adds no bit twice; as x * w the column is a fifth larger.
   reg [Lanes*ProdBits-1:0] term_q;
 
   genvar i;
   generate
     for (i = 0; i < Lanes; i = i + 1) begin : gen_product
-      wire signed [OpBits-1:0]   x = x_i[i*OpBits+:OpBits];
-      wire signed [OpBits-1:0]   w = w_q[i*OpBits+:OpBits];
-      wire signed [ProdBits-1:0] product = x * w;
-      always @(posedge clk_i) term_q[i*ProdBits+:ProdBits] <= {!product[ProdBits-1], product[ProdBits-2:0]};
+      wire                x_sign = x_i[(i+1)*OpBits-1];
+      wire                w_sign = w_q[(i+1)*OpBits-1];
+      wire [MagBits-1:0]  x_rest = x_i[i*OpBits+:MagBits];
+      wire [MagBits-1:0]  w_rest = w_q[i*OpBits+:MagBits];
+      wire [MagBits-1:0]  not_w = ~(w_rest & {MagBits{x_sign}});
+      wire [MagBits-1:0]  not_x = ~(x_rest & {MagBits{w_sign}});
+      wire [ProdBits-1:0] term = {{OpBits + 1{1'b0}}, x_rest} * {{OpBits + 1{1'b0}}, w_rest} +
+          {2'b00, not_w, {MagBits{1'b0}}} + {2'b00, not_x, {MagBits{1'b0}}} +
+          {1'b0, x_sign && w_sign, {(MagBits - 2) {1'b0}}, 1'b1, {OpBits{1'b0}}};
+      always @(posedge clk_i) term_q[i*ProdBits+:ProdBits] <= term;
     end
   endgenerate
 

@@ -22,8 +22,8 @@ uint64_t TensorBytes(const ProgramTensor& tensor);
 // The value of an element's bits.
 float ElementValue(const ProgramTensor& tensor, uint32_t bits);
 
-// Values [rows][cols] of a part, row-major, as the host writes them; bf16, fp16 and fx16 round to nearest
-// even, fx16 saturates, labels are whole numbers. Padding is zero.
+// Values [rows][cols] of a part, row-major, as the host writes them; bf16, fp16 and fx16 round to
+// nearest even, fx16 saturates, labels are whole numbers. Padding is zero.
 std::vector<uint8_t> EncodeTensor(const ProgramTensor& tensor, std::span<const float> values);
 
 // Values [rows][cols] of a tensor's bytes.
