@@ -89,6 +89,17 @@ TEST(Branches, ManyUsesOfOneOutput) {
                          16);
 }
 
+// The classes are the channels of the last convolution.
+TEST(Branches, AMeanAtTheEnd) {
+  Net net({5, 4, 2});
+  const std::string x = net.Conv(net.Relu(net.Conv("x", 12, 3)), 7, 3);
+  net.builder().Node("GlobalAveragePool", "mean", {x}, "mean.y");
+  net.builder().Node("Flatten", "flat", {"mean.y"}, "y").Output("y", {0, 7});
+  const Graph graph = ParseOnnx(net.builder().Bytes(), "net");
+  ExpectBothFormatsTrain(graph, 16);
+  ExpectBothFormatsTrain(graph, 34, Mesh(2, 1));
+}
+
 TEST(Branches, ActivationsAndProducts) {
   Net net({6, 5, 2});
   const std::string x = net.Same("LeakyRelu", {net.Conv("x", 12, 3)});
@@ -125,8 +136,7 @@ TEST(Normalisation, GroupsTrainLikeTheReference) {
     SCOPED_TRACE(groups);
     Net net({7, 6, 2});
     const std::string a = net.Relu(GroupNorm(net, net.Conv("x", 12, 3), groups));
-    const Graph graph =
-        net.FullyConnected(net.Relu(GroupNorm(net, net.Conv(a, 16, 3, 2), 4)), 5);
+    const Graph graph = net.FullyConnected(net.Relu(GroupNorm(net, net.Conv(a, 16, 3, 2), 4)), 5);
     ExpectBothFormatsTrain(graph, 20);
   }
 }
@@ -151,7 +161,8 @@ Graph Recurrent(const std::string& op, int64_t steps, int64_t in, std::vector<in
   const int64_t gates = op == "LSTM" ? 4 : 1;
   for (size_t i = 0; i < hidden.size(); ++i) {
     const std::string name = fmt::format("cell{}", i + 1);
-    b.Input(name + ".w", {1, gates * hidden[i], in}).Input(name + ".r", {1, gates * hidden[i], hidden[i]});
+    b.Input(name + ".w", {1, gates * hidden[i], in})
+        .Input(name + ".r", {1, gates * hidden[i], hidden[i]});
     b.Input(name + ".b", {1, 2 * gates * hidden[i]});
     const bool last = i + 1 == hidden.size() && !all_steps;
     b.Node(op, name, {x, name + ".w", name + ".r", name + ".b"}, last ? "" : name + ".y",
@@ -167,7 +178,9 @@ Graph Recurrent(const std::string& op, int64_t steps, int64_t in, std::vector<in
     x = "f";
     in *= steps;
   }
-  b.Input("fc.w", {5, in}).Node("Gemm", "fc", {x, "fc.w"}, "y", {{"transB", 1}}).Output("y", {0, 5});
+  b.Input("fc.w", {5, in})
+      .Node("Gemm", "fc", {x, "fc.w"}, "y", {{"transB", 1}})
+      .Output("y", {0, 5});
   return ParseOnnx(b.Bytes(), "net");
 }
 

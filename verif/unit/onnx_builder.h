@@ -60,6 +60,12 @@ class OnnxBuilder {
     for (int64_t value : values) tensor->add_int64_data(value);
     return *this;
   }
+  OnnxBuilder& Floats(const std::string& name, const std::vector<float>& values) {
+    onnx::TensorProto* tensor =
+        Initialiser(name, {static_cast<int64_t>(values.size())}, onnx::TensorProto::FLOAT);
+    for (float value : values) tensor->add_float_data(value);
+    return *this;
+  }
   // One value without dimension.
   OnnxBuilder& Scalar(const std::string& name, float value) {
     Initialiser(name, {}, onnx::TensorProto::FLOAT)->add_float_data(value);

@@ -161,6 +161,81 @@ TEST(TrainingGraph, AddsWhatSeveralUsesGiveBack) {
                   "fc1 UP: fc1.dZ input fc1.W"));
 }
 
+// As PyTorch writes it: InstanceNormalization of groups between Reshapes, then Mul and Add.
+TEST(TrainingGraph, FindsGroupNormalisationBetweenReshapes) {
+  OnnxBuilder b;
+  b.Input("x", {0, 3, 4, 4})
+      .Counting("w", {8, 3, 1, 1})
+      .Floats("one", {1, 1})
+      .Floats("zero", {0, 0});
+  b.Ints("groups", {0, 2, -1}).Ints("image", {0, 8, 4, 4});
+  b.Input("scale", {8, 1, 1}).Input("bias", {8, 1, 1}).Counting("f", {8, 3});
+  b.Node("Conv", "conv", {"x", "w"}, "c").Node("Reshape", "in", {"c", "groups"}, "g");
+  b.Node("InstanceNormalization", "norm", {"g", "one", "zero"}, "n");
+  b.Node("Reshape", "out", {"n", "image"}, "i").Node("Mul", "mul", {"i", "scale"}, "m");
+  b.Node("Add", "add", {"m", "bias"}, "a").Node("Relu", "relu", {"a"}, "r");
+  b.Node("GlobalAveragePool", "mean", {"r"}, "p").Node("Flatten", "flat", {"p"}, "v");
+  b.Node("MatMul", "fc", {"v", "f"}, "y").Output("y", {0, 3});
+  const TrainingGraph graph = Train(b);
+  const TrainingLayer& norm = graph.layers[1];
+  EXPECT_EQ(norm.kind, LayerKind::kNormalise);
+  EXPECT_EQ(norm.groups, 2);
+  EXPECT_EQ(norm.to, (Image{4, 4, 8}));
+  EXPECT_TRUE(norm.relu && norm.bias);
+  OnnxBuilder without;
+  without.Input("x", {0, 4, 2, 2}).Counting("w", {4, 4, 1, 1}).Floats("s", {2, 1});
+  without.Floats("b", {0, 0}).Ints("groups", {0, 2, -1}).Node("Conv", "conv", {"x", "w"}, "c");
+  without.Node("Reshape", "in", {"c", "groups"}, "g");
+  without.Node("InstanceNormalization", "norm", {"g", "s", "b"}, "n").Ints("flat", {0, 16});
+  without.Node("Reshape", "out", {"n", "flat"}, "y").Output("y", {0, 16});
+  ExpectRefused(without, {"'norm'", "groups of channels"});
+}
+
+// ---- sequences
+
+OnnxBuilder Recurrent(const std::string& op, int64_t gates) {
+  OnnxBuilder b;
+  b.Input("x", {0, 5, 3}).Counting("w", {1, gates * 2, 3}).Counting("r", {1, gates * 2, 2});
+  b.Node(op, "cell", {"x", "w", "r"}, "h", {{"hidden_size", 2}, {"layout", 1}});
+  return b;
+}
+
+TEST(TrainingGraph, TakesTheLastStepAsAWindow) {
+  OnnxBuilder b = Recurrent("LSTM", 4);
+  b.Ints("from", {-1}).Ints("to", {9}).Ints("axis", {1}).Ints("flat", {0, 2}).Counting("f", {2, 3});
+  b.Node("Slice", "last", {"h", "from", "to", "axis"}, "l");
+  b.Node("Reshape", "flat", {"l", "flat"}, "v").Node("MatMul", "fc", {"v", "f"}, "y");
+  b.Output("y", {0, 3});
+  const TrainingGraph graph = Train(b, 10);
+  ASSERT_EQ(graph.layers.size(), 3u);
+  EXPECT_EQ(graph.layers[1].kind, LayerKind::kRecurrent);
+  EXPECT_EQ(graph.layers[2].from, (Image{1, 5, 2}));
+  EXPECT_EQ(graph.layers[2].window.pad_left, -4);
+  EXPECT_EQ(graph.InputSteps(), 5);
+  // Values of the file are [step][feature], ours [feature][step].
+  EXPECT_EQ(graph.input_source[1], 3);
+  std::vector<std::string> ops;
+  for (const TrainingOp& op : graph.ops) {
+    ops.push_back(
+        fmt::format("{} {} {}", graph.layers[op.layer].name, PhaseName(op.phase), op.macs));
+  }
+  // Sums of 8 gates from 3 inputs at 5 steps and from 2 states at 4; a batch of 10.
+  EXPECT_THAT(ops,
+              testing::ElementsAre("cell.h FF 1840", "fc FF 60", "fc FF 0", "fc BP 60", "fc UP 60",
+                                   "cell.h BP 640", "cell UP 1200", "cell.h UP 640"));
+}
+
+TEST(TrainingGraph, RefusesSequencesItCannotTrainByNode) {
+  OnnxBuilder gru = Recurrent("GRU", 3);
+  gru.Ints("flat", {0, 10}).Node("Reshape", "flat", {"h", "flat"}, "y").Output("y", {0, 10});
+  ExpectRefused(gru, {"'cell' (GRU)", "cannot be trained yet", "LSTM"});
+  OnnxBuilder dropout;
+  dropout.Input("x", {0, 4}).Counting("w", {4, 3}).Node("MatMul", "fc", {"x", "w"}, "z");
+  dropout.Scalar("ratio", 0.5f).BoolScalar("mode", true);
+  dropout.Node("Dropout", "drop", {"z", "ratio", "mode"}, "y").Output("y", {0, 3});
+  ExpectRefused(dropout, {"'drop'", "ratio 0.5"});
+}
+
 // ---- images
 
 // x [N,2,5,6] -> Conv -> Relu -> MaxPool -> Gemm.

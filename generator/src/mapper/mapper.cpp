@@ -92,7 +92,8 @@ void Mapper::PlaceTensors() {
       }
       if (static_cast<int>(i) == graph_.logits) {
         role = TensorRole::kLogits;
-        format = ElementFormat::kFp32;
+        // The lanes store operands.
+        if (graph_.layers.back().kind == LayerKind::kLinear) format = ElementFormat::kFp32;
       }
       // Labels and losses are read and written as one row.
       const bool row = role == TensorRole::kLabel || role == TensorRole::kLoss;
@@ -509,13 +510,40 @@ Step Mapper::Elements(int in, int64_t in_offset, int64_t in_pitch, int64_t rows,
 
 // ---- operations
 
+// Rows of operands as fp32 in a buffer.
+void Mapper::AddWidening(Task& task, int tensor, int64_t row, int64_t rows, int to, int64_t pitch,
+                         int tag) {
+  const int64_t cols = local_[tensor].cols;
+  const int64_t from_pitch = OutPitch(local_[tensor], cols);
+  const int from = s_->AddBuffer(static_cast<uint32_t>(rows * from_pitch), false);
+  task.loads.emplace_back(LoadPlain(tensor, row, rows, 0, cols, 0, from_pitch, false, from, tag));
+  const int64_t slot = v_.array.cols * operand_;
+  const int64_t wide = 4 / operand_;
+  const int64_t slots = CeilDiv(cols, v_.array.cols);
+  int64_t together = std::min<int64_t>(isa::kLaneGroups, slots);
+  while (slots % together != 0) --together;
+  lanes::Program program;
+  program.body.LoadOperand(0, 0).StoreWide(0, 1);
+  int words = -1;
+  task.loads.push_back(LoadLaneProgram(program, &words, tag));
+  lanes::Job job;
+  job.groups = static_cast<int>(together);
+  job.bounds = {slots / together, rows, 1};
+  job.level = 3;
+  job.streams[0].strides = {1, together, from_pitch / slot, 0};
+  job.streams[1].strides = {wide, together * wide, pitch / slot, 0};
+  task.work.push_back(Lanes(program, words, job, {from, to, -1, -1}, 0b10, tag));
+}
+
 void Mapper::AddSoftmax(const TrainingOp& op, int tag) {
   const int logits = tensor_of_[op.Tensor(Role::kLogits)];
   const int labels = tensor_of_[op.Tensor(Role::kLabel)];
   const int loss = tensor_of_[op.Tensor(Role::kLoss)];
   const int gradient = tensor_of_[op.Tensor(Role::kDz)];
   const int64_t classes = local_[logits].cols;
-  const int64_t logits_pitch = OutPitch(local_[logits], classes);
+  const int64_t stored_pitch = OutPitch(local_[logits], classes);
+  const bool narrow = BytesOf(local_[logits]) < 4;
+  const int64_t logits_pitch = RoundUp(classes * 4, std::max(kAccess, word_));
   const int64_t gradient_pitch = OutPitch(local_[gradient], classes);
   // Chunks of samples that fit, in whole accesses of labels.
   const int64_t sample_bytes = logits_pitch + gradient_pitch + 8;
@@ -535,9 +563,11 @@ void Mapper::AddSoftmax(const TrainingOp& op, int tag) {
     const int grad = s_->AddBuffer(static_cast<uint32_t>(rows * gradient_pitch), false);
     const int64_t loss_pitch = RoundUp(RoundUp(rows * 4, kAccess), word_);
     const int losses = s_->AddBuffer(static_cast<uint32_t>(loss_pitch), false);
-    if (!is_kept) {
+    if (narrow) {
+      AddWidening(task, logits, row, rows, in, logits_pitch, tag);
+    } else if (!is_kept) {
       task.loads.push_back(
-          LoadPlain(logits, row, rows, 0, classes, 0, logits_pitch, false, in, tag));
+          LoadPlain(logits, row, rows, 0, classes, 0, stored_pitch, false, in, tag));
     }
     if (rows == local_batch_ && IsSmall(local_[gradient])) resident_[gradient] = grad;
     task.loads.push_back(LoadPlain(labels, 0, 1, row, rows, 0, label_pitch, false, label, tag));

@@ -277,6 +277,8 @@ class Mapper {
                  std::vector<std::vector<isa::Descriptor>>& programs);
   void AddOp(const TrainingOp& op, int tag, double budget);
   void AddGemm(const Gemm& gemm, double budget);
+  void AddWidening(Task& task, int tensor, int64_t row, int64_t rows, int to, int64_t pitch,
+                   int tag);
   void AddSoftmax(const TrainingOp& op, int tag);
 
   // ---- windows.cpp: convolutions
