@@ -407,55 +407,6 @@ void LaneLibrary(Builder& b, Random& random) {
   };
   b.SetScalar(1, -0.01f);
 
-  // ---- windows
-  const int64_t slots = Draw(random, 1, 3), width = Draw(random, 4, 9), height = Draw(random, 3, 6);
-  const int64_t side = Draw(random, 2, 3), step = Draw(random, 1, 2);
-  const int64_t out_width = (width - side) / step + 1, out_height = (height - side) / step + 1;
-  const int64_t in_groups = slots * width * height, out_groups = slots * out_width * out_height;
-  const int x = b.AddTensor("X", b.Operand(), 1, in_groups * cols);
-  const int y = b.AddTensor("Y", b.Operand(), 1, out_groups * cols);
-  const int index = b.AddTensor("index", b.Operand(), 1, out_groups * cols);
-  const int dy = b.AddTensor("dY", b.Operand(), 1, out_groups * cols);
-  const int dx = b.AddTensor("dX", ElementFormat::kFp32, 1, in_groups * cols);
-  b.FillNormal(x);
-  b.FillNormal(dy);
-  std::vector<int> taps, wide_taps;
-  for (int64_t t = 0; t < side * side; ++t) {
-    taps.push_back(static_cast<int>((t / side * width + t % side) * slots));
-    wide_taps.push_back(taps.back() * static_cast<int>(wide));
-  }
-  const uint32_t at_x = b.LoadWhole(x), at_dy = b.LoadWhole(dy), at_dx = b.LoadWhole(dx);
-  const uint32_t at_y = b.Room(static_cast<uint64_t>(b.RowBytes(y)));
-  const uint32_t at_index = b.Room(static_cast<uint64_t>(b.RowBytes(index)));
-  const auto walk_in = [&](uint32_t base, int64_t unit) {
-    return lanes::Stream{base, {unit, unit * step * slots, unit * step * width * slots, 0}};
-  };
-  const auto walk_out = [&](uint32_t base) {
-    return lanes::Stream{base, {1, slots, out_width * slots, 0}};
-  };
-  lanes::Job job;
-  job.groups = static_cast<int>(slots);
-  job.bounds = {out_width, out_height, 1};
-  job.level = 2;
-  job.streams[0] = walk_in(at_x, 1);
-  job.streams[1] = walk_out(at_y);
-  job.streams[2] = walk_out(at_index);
-  b.RunLanes(lanes::MaxPoolForward(taps, true), job,
-             {extent(false, at_x, b.RowBytes(x)), extent(true, at_y, b.RowBytes(y)),
-              extent(true, at_index, b.RowBytes(index))});
-  job.streams[0] = walk_out(at_dy);
-  job.streams[1] = walk_out(at_index);
-  job.streams[2] = walk_in(at_dx, wide);
-  const std::vector<Extent> back = {extent(false, at_dy, b.RowBytes(dy)),
-                                    extent(false, at_index, b.RowBytes(index)),
-                                    extent(true, at_dx, b.RowBytes(dx))};
-  b.RunLanes(lanes::MaxPoolBackward(wide_taps, lanes::Scatter::kAccumulateWide), job, back);
-  b.RunLanes(lanes::AveragePoolBackward(wide_taps, 0.25f, lanes::Scatter::kAccumulateWide), job,
-             back);
-  b.StoreWhole(y, at_y);
-  b.StoreWhole(index, at_index);
-  b.StoreWhole(dx, at_dx);
-
   // ---- rows
   const int64_t groups = Draw(random, 1, 40);
   const auto run_rows = [&](const lanes::Program& program, const std::vector<lanes::Row>& rows,
@@ -876,7 +827,7 @@ std::vector<Kernel> KernelsOf(const Variant& variant) {
   add("random_programs", "all of them in random order with random nests", 3,
       [classes](Builder& b, Random& r) { RandomProgram(b, r, classes); });
   add("lanes", "random lane programs, one over the results of another", 3, Lanes);
-  add("lane_library", "pooling, element-wise layers and optimisers on the lanes", 2, LaneLibrary);
+  add("lane_library", "element-wise layers and optimisers on the lanes", 2, LaneLibrary);
   kernels.push_back({"train_step", "two training steps of a small net", TrainStep});
   if (variant.WordElements() % variant.array.cols == 0) {
     kernels.push_back({"train_conv", "the same of convolutions", TrainConvolutions});

@@ -102,231 +102,119 @@ class Lanes : public testing::TestWithParam<int> {
 INSTANTIATE_TEST_SUITE_P(Formats, Lanes, testing::Values(2, 4),
                          [](const auto& info) { return info.param == 2 ? "bf16" : "fp32"; });
 
-// ---- windows
-
-// Channels fastest, then x, then y, of one sample.
-struct Image {
-  int channels, width, height;
-  size_t At(int x, int y, int c) const {
-    return static_cast<size_t>((y * width + x) * channels + c);
-  }
-  int Slots() const { return channels / kCols; }
-  size_t size() const { return static_cast<size_t>(channels * width * height); }
-};
-
-// A window of side k at every `step`.
-struct Window {
-  int k, step;
-  Image in, out;
-
-  Window(int side, int step_, Image image)
-      : k(side),
-        step(step_),
-        in(image),
-        out{image.channels, (image.width - side) / step_ + 1, (image.height - side) / step_ + 1} {}
-  std::vector<int> Taps() const {
-    std::vector<int> taps;
-    for (int y = 0; y < k; ++y) {
-      for (int x = 0; x < k; ++x) taps.push_back((y * in.width + x) * in.Slots());
-    }
-    return taps;
-  }
-  Stream In(uint32_t base, int64_t unit = 1) const {
-    return {base, {unit, unit * step * in.Slots(), unit * step * in.width * in.Slots(), 0}};
-  }
-  Stream Out(uint32_t base) const { return {base, {1, out.Slots(), out.width * out.Slots(), 0}}; }
-  Job MakeJob() const {
-    Job job;
-    job.groups = in.Slots();
-    job.bounds = {out.width, out.height, 1};
-    job.level = 2;
-    return job;
-  }
-};
-
-TEST_P(Lanes, MaxPoolKeepsTheFirstOfTheLargestAndSendsItsGradientThere) {
-  constexpr uint32_t kX = 0, kY = 0x8000, kIndex = 0xC000, kDx = 0x10000, kDy = 0x20000;
-  for (const auto& [side, step] : {std::pair{2, 2}, {3, 2}, {3, 1}, {1, 1}, {4, 2}}) {
-    const Window w(side, step, {12, 9, 7});
-    const std::vector<double> x = PutRandom(kX, w.in.size());
-    for (size_t i = 0; i < 40; ++i) PutOperand(kX, random_() % w.in.size(), 2.5f);
-    Job job = w.MakeJob();
-    job.streams[0] = w.In(kX);
-    job.streams[1] = w.Out(kY);
-    job.streams[2] = w.Out(kIndex);
-    Run(MaxPoolForward(w.Taps(), true), job);
-    const std::vector<double> dy = PutRandom(kDy, w.out.size());
-    std::vector<double> dx(w.in.size());
-    for (int y = 0; y < w.out.height; ++y) {
-      for (int col = 0; col < w.out.width; ++col) {
-        for (int c = 0; c < 12; ++c) {
-          int best = 0;
-          auto at = [&, col = col, y = y](int tap) {
-            return w.in.At(col * w.step + tap % w.k, y * w.step + tap / w.k, c);
-          };
-          for (int tap = 1; tap < w.k * w.k; ++tap) {
-            if (Operand(kX, at(tap)) > Operand(kX, at(best))) best = tap;
-          }
-          ASSERT_EQ(Operand(kY, w.out.At(col, y, c)), Operand(kX, at(best)));
-          ASSERT_EQ(Operand(kIndex, w.out.At(col, y, c)), static_cast<float>(best));
-          dx[at(best)] += dy[w.out.At(col, y, c)];
-        }
-      }
-    }
-    // Without index the same.
-    job.streams[1] = w.Out(0x14000);
-    Run(MaxPoolForward(w.Taps(), false), job);
-    for (size_t i = 0; i < w.out.size(); ++i) ASSERT_EQ(Operand(0x14000, i), Operand(kY, i));
-
-    for (size_t i = 0; i < w.in.size(); ++i) PutWide(kDx, i, 0);
-    Job back = w.MakeJob();
-    back.streams[0] = w.Out(kDy);
-    back.streams[1] = w.Out(kIndex);
-    const int wide = 4 / OperandBytes();
-    back.streams[2] = w.In(kDx, wide);
-    std::vector<int> taps = w.Taps();
-    for (int& tap : taps) tap *= wide;
-    Run(MaxPoolBackward(taps, Scatter::kAccumulateWide), back);
-    for (size_t i = 0; i < w.in.size(); ++i) {
-      ASSERT_NEAR(static_cast<double>(Wide(kDx, i)), dx[i], 1e-5) << "element " << i;
-    }
-    if (side > step) continue;
-    for (const Scatter scatter : {Scatter::kStore, Scatter::kAccumulate}) {
-      for (size_t i = 0; i < w.in.size(); ++i) PutOperand(kDx, i, 0);
-      back.streams[2] = w.In(kDx);
-      Run(MaxPoolBackward(w.Taps(), scatter), back);
-      for (size_t i = 0; i < w.in.size(); ++i) ExpectOperand(kDx, i, dx[i]);
-    }
-  }
-}
-
-TEST(LaneLibrary, WindowsOfAsManyTapsAsItSays) {
-  const std::vector<int> taps(64);
-  auto words = [&](const Program& program) { return program.Words().size(); };
-  const auto some = [&](size_t count) { return std::span(taps).first(count); };
-  EXPECT_LE(words(MaxPoolForward(some(24), true)), isa::kLaneInstructions);
-  EXPECT_LE(words(MaxPoolForward(some(63), false)), isa::kLaneInstructions);
-  EXPECT_LE(words(MaxPoolBackward(some(20), Scatter::kAccumulateWide)), isa::kLaneInstructions);
-  EXPECT_LE(words(MaxPoolBackward(some(30), Scatter::kStore)), isa::kLaneInstructions);
-  EXPECT_LE(words(AveragePoolForward(some(62), 1)), isa::kLaneInstructions);
-  EXPECT_LE(words(AveragePoolBackward(some(41), 1, Scatter::kAccumulate)), isa::kLaneInstructions);
-}
-
-TEST_P(Lanes, AveragePoolSpreadsItsGradient) {
-  constexpr uint32_t kX = 0, kY = 0x8000, kDx = 0x10000, kDy = 0x20000;
-  for (const auto& [side, step] : {std::pair{2, 2}, {3, 2}}) {
-    const Window w(side, step, {8, 9, 7});
-    const float scale = 1.0f / static_cast<float>(side * side);
-    const std::vector<double> x = PutRandom(kX, w.in.size());
-    const std::vector<double> dy = PutRandom(kDy, w.out.size());
-    Job job = w.MakeJob();
-    job.streams[0] = w.In(kX);
-    job.streams[1] = w.Out(kY);
-    Run(AveragePoolForward(w.Taps(), scale), job);
-    const int wide = 4 / OperandBytes();
-    job.streams[0] = w.Out(kDy);
-    job.streams[2] = w.In(kDx, wide);
-    for (size_t i = 0; i < w.in.size(); ++i) PutWide(kDx, i, 0);
-    std::vector<int> taps = w.Taps();
-    for (int& tap : taps) tap *= wide;
-    Run(AveragePoolBackward(taps, scale, Scatter::kAccumulateWide), job);
-    std::vector<double> dx(w.in.size());
-    for (int y = 0; y < w.out.height; ++y) {
-      for (int col = 0; col < w.out.width; ++col) {
-        for (int c = 0; c < 8; ++c) {
-          double sum = 0;
-          for (int tap = 0; tap < side * side; ++tap) {
-            const size_t at = w.in.At(col * step + tap % side, y * step + tap / side, c);
-            sum += x[at] / (side * side);
-            dx[at] += dy[w.out.At(col, y, c)] / (side * side);
-          }
-          ExpectOperand(kY, w.out.At(col, y, c), sum, 1e-6);
-        }
-      }
-    }
-    for (size_t i = 0; i < w.in.size(); ++i) {
-      ASSERT_NEAR(static_cast<double>(Wide(kDx, i)), dx[i], 1e-6) << "element " << i;
-    }
-  }
-}
-
-TEST_P(Lanes, SumPoolTakesTheMeanOfAnImage) {
-  const Image image{20, 5, 3};
-  const std::vector<double> x = PutRandom(0, 2 * image.size());
-  Job job;
-  job.groups = image.Slots();
-  job.bounds = {5, 3, 2};
-  job.level = 2;
-  const int64_t slots = image.Slots();
-  job.streams[0] = {0, {1, slots, 5 * slots, 15 * slots}};
-  job.streams[1] = {0x8000, {1, 0, 0, slots}};
-  Run(SumPool(1.0f / 15), job);
-  for (int sample = 0; sample < 2; ++sample) {
-    for (int c = 0; c < 20; ++c) {
-      double sum = 0;
-      for (int at = 0; at < 15; ++at) sum += x[sample * image.size() + image.At(at, 0, c)];
-      ExpectOperand(0x8000, static_cast<size_t>(20 * sample + c), sum / 15, 1e-6);
-    }
-  }
-}
-
 // ---- normalisation
 
-TEST_P(Lanes, BatchNormalisation) {
-  constexpr uint32_t kX = 0, kY = 0x8000, kStatistics = 0x10000, kGamma = 0x11000, kDy = 0x14000;
-  constexpr int kPlaces = 5 * 6, kChannels = 24;
-  const auto wide_slots = 4 / OperandBytes();
-  const int slots = kChannels / kCols;
-  const std::vector<double> x = PutRandom(kX, kPlaces * kChannels, 3);
-  const std::vector<double> dy = PutRandom(kDy, kPlaces * kChannels);
-  const int behind = slots * wide_slots;  // from one value of all channels to the next
-  std::normal_distribution<float> normal;
-  for (size_t c = 0; c < 2 * kChannels; ++c) PutWide(kGamma, c, normal(random_));
-  // Two blocks of channels, one after the other.
-  Job job;
-  job.groups = slots / 2;
-  job.bounds = {6, 5, 2};
-  job.level = 2;
-  const Stream places = {0, {1, slots, 6 * slots, slots / 2}};
-  const Stream channels = {0, {wide_slots, 0, 0, behind / 2}};
-  const auto at = [](Stream stream, uint32_t base) {
-    stream.base = base;
-    return stream;
-  };
-  job.streams = {at(places, kX), at(places, kY), at(channels, kStatistics), at(channels, kGamma)};
-  const auto epsilon = 1e-3f;
-  Run(BatchNormStatistics(kPlaces, epsilon, behind), job);
-  Run(BatchNormForward(behind, behind, false), job);
-  Job back = job;
-  back.streams[0] = at(places, kDy);
-  back.streams[1] = at(places, kX);
-  back.streams[3] = at(channels, kGamma + 2 * 4 * kChannels);
-  Run(BatchNormGradients(behind, behind), back);
-  back.streams[3] = at(channels, kGamma);
-  const int dx_slots = 0x4000 / (kCols * OperandBytes());
-  Run(BatchNormBackward(kPlaces, behind, 2 * behind, 3 * behind, dx_slots), back);
-  for (size_t c = 0; c < kChannels; ++c) {
-    double mean = 0, square = 0, dgamma = 0, dbeta = 0;
-    for (size_t p = 0; p < kPlaces; ++p) mean += x[p * kChannels + c] / kPlaces;
-    for (size_t p = 0; p < kPlaces; ++p) {
-      square += std::pow(x[p * kChannels + c] - mean, 2) / kPlaces;
+// Samples beside each other at each place, as the mapper lays them; groups of channels that take
+// several slots, one, or a part of one.
+TEST_P(Lanes, NormalisationOfGroups) {
+  constexpr uint32_t kX = 0, kDy = 0x4000, kMoments = 0x8000, kSums = 0xC000, kNext = 0x10000;
+  constexpr uint32_t kParameters = 0x14000, kParameterSums = 0x15000, kY = 0x16000;
+  constexpr int64_t kSamples = 5, kPlaces = 6, kChannels = 24, kSlots = kChannels / kCols;
+  constexpr auto kEpsilon = 1e-3f;
+  const int64_t wide = 4 / OperandBytes();
+  for (const int64_t channels : {int64_t{2 * kCols}, int64_t{kCols}, int64_t{2}}) {
+    const int64_t count = channels * kPlaces;
+    const int64_t slots = std::max<int64_t>(1, channels / kCols), units = kSlots / slots;
+    const int width = static_cast<int>(std::min<int64_t>(kCols, channels));
+    const auto next = static_cast<int>(units * wide), products = static_cast<int>(kSlots * wide);
+    const std::vector<double> x = PutRandom(kX, kSamples * kPlaces * kChannels, 2);
+    const std::vector<double> dy = PutRandom(kDy, kSamples * kPlaces * kChannels);
+    std::normal_distribution<float> normal;
+    for (size_t c = 0; c < 2 * kChannels; ++c) PutWide(kParameters, c, normal(random_));
+    const Stream places = {0, {kSlots, kSamples * kSlots, 1, slots}};
+    const Stream of_units = {0, {2 * units * wide, 0, 0, wide}};
+    const Stream parameters = {kParameters, {0, 0, wide, slots * wide}};
+    const auto at = [](Stream stream, uint32_t base) {
+      stream.base = base;
+      return stream;
+    };
+    Job job;
+    job.groups = kSamples;
+    // Half of the places, then the others.
+    job.bounds = {slots, kPlaces / 2, units};
+    job.level = 2;
+    for (const uint32_t half : {0, 1}) {
+      const auto skip =
+          static_cast<uint32_t>(half * kPlaces / 2 * kSamples * kChannels * OperandBytes());
+      job.streams[0] = {kX + skip, {kSlots, 1, kSamples * kSlots, slots}};
+      job.streams[1] = at(of_units, kMoments);
+      Run(GroupMoments(next, half == 1), job);
     }
-    const double rstd = 1 / std::sqrt(square + static_cast<double>(epsilon));
-    const auto gamma = static_cast<double>(Wide(kGamma, c));
-    const auto beta = static_cast<double>(Wide(kGamma, kChannels + c));
-    for (size_t p = 0; p < kPlaces; ++p) {
-      const double normed = (x[p * kChannels + c] - mean) * rstd;
-      dgamma += dy[p * kChannels + c] * normed;
-      dbeta += dy[p * kChannels + c];
+    Job statistics;
+    statistics.groups = kSamples;
+    statistics.bounds = {units, 1, 1};
+    statistics.level = 3;
+    statistics.streams[0] = {kMoments, {2 * units * wide, wide, 0, 0}};
+    Run(GroupStatistics(count, kEpsilon, width, kCols, next), statistics);
+    Job forward = job;
+    forward.bounds = {kPlaces, slots, units};
+    forward.level = 1;
+    forward.streams = {at(places, kX), at(places, kY), at(of_units, kMoments), parameters};
+    Run(GroupForward(next, products, false), forward);
+    Job sums = forward;
+    sums.bounds = {kPlaces, kSlots, 1};
+    sums.streams = {Stream{kDy, {kSlots, kSamples * kSlots, 1, 0}},
+                    Stream{kX, {kSlots, kSamples * kSlots, 1, 0}},
+                    Stream{kSums, {2 * kSlots * wide, 0, wide, 0}}, Stream{}};
+    Run(GroupGradientSums(products, false), sums);
+    Job centre = forward;
+    centre.bounds = {slots, units, 1};
+    centre.level = 3;
+    centre.streams = {Stream{kSums, {2 * kSlots * wide, wide, slots * wide, 0}},
+                      Stream{kMoments, {2 * units * wide, 0, wide, 0}}, Stream{}, Stream{}};
+    Run(GroupGradientCentre(products, next), centre);
+    Job coefficients = centre;
+    coefficients.level = 1;
+    coefficients.streams[2] = {kParameters, {0, wide, slots * wide, 0}};
+    coefficients.streams[3] = {kNext, {3 * units * wide, 0, wide, 0}};
+    Run(GroupCoefficients(count, width, kCols, products, next, next), coefficients);
+    Job total;
+    total.groups = kSlots;
+    total.bounds = {kSamples, 1, 1};
+    total.level = 1;
+    total.streams[0] = {kSums, {wide, 2 * kSlots * wide, 0, 0}};
+    total.streams[1] = {kParameterSums, {wide, 0, 0, 0}};
+    Run(GroupParameterSums(products, products, false), total);
+    Job backward = forward;
+    backward.streams = {at(places, kDy), at(places, kX), parameters,
+                        Stream{kNext, {3 * units * wide, 0, 0, wide}}};
+    Run(GroupBackward(next, true), backward);
+
+    std::vector<double> dscale(kChannels), dbias(kChannels);
+    for (int64_t s = 0; s < kSamples; ++s) {
+      for (int64_t first = 0; first < kChannels; first += channels) {
+        std::vector<size_t> all;
+        for (int64_t p = 0; p < kPlaces; ++p) {
+          for (int64_t c = first; c < first + channels; ++c) {
+            all.push_back(static_cast<size_t>((p * kSamples + s) * kChannels + c));
+          }
+        }
+        double mean = 0, variance = 0, sum = 0, product = 0;
+        for (size_t i : all) mean += x[i] / static_cast<double>(count);
+        for (size_t i : all) variance += std::pow(x[i] - mean, 2) / static_cast<double>(count);
+        const double rstd = 1 / std::sqrt(variance + static_cast<double>(kEpsilon));
+        auto scale = [&](size_t i) {
+          return static_cast<double>(Wide(kParameters, i % kChannels));
+        };
+        for (size_t i : all) {
+          const double normed = (x[i] - mean) * rstd;
+          sum += dy[i] * scale(i) / static_cast<double>(count);
+          product += dy[i] * scale(i) * normed / static_cast<double>(count);
+          dscale[i % kChannels] += dy[i] * normed;
+          dbias[i % kChannels] += dy[i];
+        }
+        for (size_t i : all) {
+          const double normed = (x[i] - mean) * rstd;
+          const auto bias = static_cast<double>(Wide(kParameters, kChannels + i % kChannels));
+          ExpectOperand(kY, i, normed * scale(i) + bias, 1e-5);
+          const double dx = rstd * (dy[i] * scale(i) - sum - normed * product);
+          ExpectOperand(kDy, i, x[i] > 0 ? dx : 0, 1e-5);
+        }
+      }
     }
-    EXPECT_NEAR(static_cast<double>(Wide(kGamma, 2 * kChannels + c)), dgamma, 2e-5);
-    EXPECT_NEAR(static_cast<double>(Wide(kGamma, 3 * kChannels + c)), dbeta, 2e-5);
-    for (size_t p = 0; p < kPlaces; ++p) {
-      const size_t i = p * kChannels + c;
-      const double normed = (x[i] - mean) * rstd;
-      ExpectOperand(kY, i, normed * gamma + beta, 1e-5);
-      const double dx = gamma * rstd * (dy[i] - dbeta / kPlaces - normed * dgamma / kPlaces);
-      ExpectOperand(kDy + 0x4000, i, dx, 1e-5);
+    for (size_t c = 0; c < kChannels; ++c) {
+      EXPECT_NEAR(static_cast<double>(Wide(kParameterSums, c)), dbias[c], 2e-5);
+      EXPECT_NEAR(static_cast<double>(Wide(kParameterSums, kChannels + c)), dscale[c], 5e-5);
     }
   }
 }

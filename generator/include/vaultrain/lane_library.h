@@ -5,9 +5,8 @@
 //
 // A program says what one group is; the job around it says which groups there are. Streams have the
 // numbers that each function names; "operands" are in the operand format of the variant, "wide"
-// values fp32. Taps are slots from where a stream is to each place of a window, in the order that
-// numbers them. Places of a window that lie outside the tensor must be there as padding, or the
-// caller gives fewer taps for that edge. Registers of the host are named by number.
+// values fp32. Registers of the host are named by number. Programs of pooling depend on the windows
+// and stand in mapper/pools.cpp.
 
 #ifndef VAULTRAIN_LANE_LIBRARY_H_
 #define VAULTRAIN_LANE_LIBRARY_H_
@@ -21,50 +20,6 @@
 
 namespace vaultrain::lanes {
 
-// ---- windows; channels lie in the groups, places in the outer loops
-
-// y = the largest of the taps, the first of them if several are. Streams: 0 x, 1 y, and with_index
-// 2 the number of the tap; operands. Up to 24 taps, 63 without index.
-Program MaxPoolForward(std::span<const int> taps, bool with_index);
-
-// How the gradient of a window goes to its taps.
-enum class Scatter {
-  kStore,           // windows do not overlap: operands are written
-  kAccumulate,      // added to operands that are there
-  kAccumulateWide,  // added to wide values that are there: a group takes 4 / operand bytes slots
-};
-
-// dx[tap] is dy where the index names the tap, else 0. Streams: 0 dy, 1 index, 2 dx. Up to 20 taps,
-// 30 to store.
-Program MaxPoolBackward(std::span<const int> taps, Scatter scatter);
-
-// y = scale * the sum of the taps. Streams: 0 x, 1 y.
-Program AveragePoolForward(std::span<const int> taps, float scale);
-
-// dx[tap] gets scale * dy. Streams: 0 dy, 2 dx.
-Program AveragePoolBackward(std::span<const int> taps, float scale, Scatter scatter);
-
-// y = scale * the sum over loops 1 to level of the job. Streams: 0 x, 1 y, which stays where it is
-// over those loops.
-Program SumPool(float scale);
-
-// ---- normalisation of a channel over its places; loops 1 to level of the job are the places
-//
-// Values of a channel are wide and stay where they are over those loops; slots say how far behind
-// the first of a stream the others are.
-
-// mean and 1 / sqrt(variance + epsilon) of `count` places. Streams: 0 x, 2 mean, rstd.
-Program BatchNormStatistics(int64_t count, float epsilon, int rstd_slots);
-// y = (x - mean) * rstd * gamma + beta, with relu at least 0. Streams: 0 x, 1 y, 2 mean, rstd,
-// 3 gamma, beta.
-Program BatchNormForward(int rstd_slots, int beta_slots, bool relu);
-// Gradients of gamma and beta. Streams: 0 dy, 1 x, 2 mean, rstd, 3 dgamma, dbeta.
-Program BatchNormGradients(int rstd_slots, int dbeta_slots);
-// dx from them. Streams: 0 dy and, `dx_slots` behind it or over it (0), dx; 1 x, 2 mean, rstd, 3
-// gamma, dgamma, dbeta.
-Program BatchNormBackward(int64_t count, int rstd_slots, int dgamma_slots, int dbeta_slots,
-                          int dx_slots);
-
 // ---- normalisation of samples over groups of channels; a register holds samples as its groups
 //
 // Sums of a sample: wide, of a group of channels (`squares_slots`, `rstd_slots`, ..) or of a
@@ -76,7 +31,9 @@ Program BatchNormBackward(int64_t count, int rstd_slots, int dgamma_slots, int d
 Program GroupMoments(int squares_slots, bool more);
 // Mean and 1 / sqrt(variance + epsilon) of `count` values in their place. Stream: 0.
 Program GroupStatistics(int64_t count, float epsilon, int width, int cols, int rstd_slots);
-// Then BatchNormForward with streams 2 and 3.
+// y = (x - mean) * rstd * scale + bias, with relu at least 0. Streams: 0 x, 1 y, 2 mean, rstd, 3
+// scale, bias.
+Program GroupForward(int rstd_slots, int bias_slots, bool relu);
 
 // Sums of dy and of dy * x over loops 1 to level, of each channel. Streams: 0 dy, 1 x, 2 the sums.
 Program GroupGradientSums(int products_slots, bool more);

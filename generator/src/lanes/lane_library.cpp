@@ -11,125 +11,11 @@ namespace {
 
 constexpr float kLog2E = 1.44269504088896341f;
 
-// Numbers of taps: in registers as long as there are some, the others made when they are needed.
-constexpr int kFirstTap = 5, kLastTap = 15;
-
-void SetUpTaps(Section& init, size_t count) {
-  for (size_t t = 0; t < count && kFirstTap + static_cast<int>(t) < kLastTap; ++t) {
-    init.Constant(kFirstTap + static_cast<int>(t), static_cast<float>(t));
-  }
-}
-
-int TapNumber(Section& body, size_t tap) {
-  const int reg = kFirstTap + static_cast<int>(tap);
-  if (reg < kLastTap) return reg;
-  body.Constant(kLastTap, static_cast<float>(tap));
-  return kLastTap;
-}
-
-// dx[tap] += value, or = value.
-void EmitScatter(Section& section, int value, int scratch, int tap, Scatter scatter) {
-  switch (scatter) {
-    case Scatter::kStore:
-      section.StoreOperand(value, 2, tap);
-      break;
-    case Scatter::kAccumulate:
-      section.LoadOperand(scratch, 2, tap)
-          .Add(scratch, scratch, value)
-          .StoreOperand(scratch, 2, tap);
-      break;
-    case Scatter::kAccumulateWide:
-      section.LoadWide(scratch, 2, tap).Add(scratch, scratch, value).StoreWide(scratch, 2, tap);
-      break;
-  }
-}
-
 }  // namespace
 
-// ---- windows
+// ---- normalisation of samples
 
-Program MaxPoolForward(std::span<const int> taps, bool with_index) {
-  constexpr int kY = 0, kIndex = 1, kX = 2, kGreater = 3;
-  Program program;
-  Section& body = program.body;
-  if (with_index) SetUpTaps(program.init, taps.size());
-  body.LoadOperand(kY, 0, taps[0]);
-  if (with_index) body.Constant(kIndex, 0);
-  for (size_t t = 1; t < taps.size(); ++t) {
-    body.LoadOperand(kX, 0, taps[t]);
-    if (with_index) {
-      const int number = TapNumber(body, t);
-      body.Gt(kGreater, kX, kY).Sel(kIndex, kGreater, number, kIndex);
-    }
-    body.Max(kY, kX, kY);
-  }
-  body.StoreOperand(kY, 1);
-  if (with_index) body.StoreOperand(kIndex, 2);
-  return program;
-}
-
-Program MaxPoolBackward(std::span<const int> taps, Scatter scatter) {
-  constexpr int kDy = 0, kIndex = 1, kHere = 2, kZero = 3, kValue = 4;
-  Program program;
-  Section& body = program.body;
-  program.init.Constant(kZero, 0);
-  SetUpTaps(program.init, taps.size());
-  body.LoadOperand(kDy, 0).LoadOperand(kIndex, 1);
-  for (size_t t = 0; t < taps.size(); ++t) {
-    const int number = TapNumber(body, t);
-    body.Eq(kHere, kIndex, number).Sel(kValue, kHere, kDy, kZero);
-    EmitScatter(body, kValue, kHere, taps[t], scatter);
-  }
-  return program;
-}
-
-Program AveragePoolForward(std::span<const int> taps, float scale) {
-  constexpr int kSum = 0, kX = 1, kScale = 2;
-  Program program;
-  program.init.Constant(kScale, scale);
-  program.body.LoadOperand(kSum, 0, taps[0]);
-  for (size_t t = 1; t < taps.size(); ++t) {
-    program.body.LoadOperand(kX, 0, taps[t]).Add(kSum, kSum, kX);
-  }
-  program.body.Mul(kSum, kSum, kScale).StoreOperand(kSum, 1);
-  return program;
-}
-
-Program AveragePoolBackward(std::span<const int> taps, float scale, Scatter scatter) {
-  constexpr int kDy = 0, kScratch = 1, kScale = 2;
-  Program program;
-  program.init.Constant(kScale, scale);
-  program.body.LoadOperand(kDy, 0).Mul(kDy, kDy, kScale);
-  for (int tap : taps) EmitScatter(program.body, kDy, kScratch, tap, scatter);
-  return program;
-}
-
-Program SumPool(float scale) {
-  constexpr int kSum = 0, kX = 1, kScale = 2;
-  Program program;
-  program.init.Constant(kSum, 0).Constant(kScale, scale);
-  program.body.LoadOperand(kX, 0).Add(kSum, kSum, kX);
-  program.final.Mul(kSum, kSum, kScale).StoreOperand(kSum, 1);
-  return program;
-}
-
-// ---- normalisation
-
-Program BatchNormStatistics(int64_t count, float epsilon, int rstd_slots) {
-  constexpr int kX = 0, kSum = 1, kSquares = 2, kShare = 3, kEpsilon = 4, kZero = 5;
-  Program program;
-  program.init.Constant(kShare, 1 / static_cast<float>(count)).Constant(kEpsilon, epsilon);
-  program.init.Constant(kSum, 0).Constant(kSquares, 0).Constant(kZero, 0);
-  program.body.LoadOperand(kX, 0).Add(kSum, kSum, kX).Mad(kSquares, kX, kX, kSquares);
-  program.final.Mul(kSum, kSum, kShare).Mul(kSquares, kSquares, kShare);
-  // Rounding may leave a variance below zero.
-  program.final.Mad(kSquares, kSum, kSum, kSquares, true).Max(kSquares, kSquares, kZero);
-  program.final.Add(kSquares, kSquares, kEpsilon).Rsqrt(kSquares, kSquares);
-  program.final.StoreWide(kSum, 2).StoreWide(kSquares, 2, rstd_slots);
-  return program;
-}
-
-Program BatchNormForward(int rstd_slots, int beta_slots, bool relu) {
+Program GroupForward(int rstd_slots, int beta_slots, bool relu) {
   constexpr int kX = 0, kMean = 1, kScale = 2, kGamma = 3, kShift = 4, kZero = 5;
   Program program;
   program.init.LoadWide(kMean, 2).LoadWide(kScale, 2, rstd_slots);
@@ -141,36 +27,6 @@ Program BatchNormForward(int rstd_slots, int beta_slots, bool relu) {
   program.body.StoreOperand(kX, 1);
   return program;
 }
-
-Program BatchNormGradients(int rstd_slots, int dbeta_slots) {
-  constexpr int kDy = 0, kX = 1, kMean = 2, kRstd = 3, kGamma = 4, kBeta = 5;
-  Program program;
-  program.init.LoadWide(kMean, 2).LoadWide(kRstd, 2, rstd_slots);
-  program.init.Constant(kGamma, 0).Constant(kBeta, 0);
-  program.body.LoadOperand(kDy, 0).LoadOperand(kX, 1).Sub(kX, kX, kMean);
-  program.body.Mad(kGamma, kX, kDy, kGamma).Add(kBeta, kBeta, kDy);
-  program.final.Mul(kGamma, kGamma, kRstd);
-  program.final.StoreWide(kGamma, 3).StoreWide(kBeta, 3, dbeta_slots);
-  return program;
-}
-
-// dx = a * dy + b * (x - mean) + c, with a = gamma * rstd, b = -a * rstd * dgamma / count and c =
-// -a * dbeta / count
-Program BatchNormBackward(int64_t count, int rstd_slots, int dgamma_slots, int dbeta_slots,
-                          int dx_slots) {
-  constexpr int kDy = 0, kX = 1, kMean = 2, kRstd = 3, kA = 4, kB = 5, kC = 6, kShare = 7;
-  Program program;
-  program.init.LoadWide(kMean, 2).LoadWide(kRstd, 2, rstd_slots).LoadWide(kA, 3);
-  program.init.LoadWide(kB, 3, dgamma_slots).LoadWide(kC, 3, dbeta_slots);
-  program.init.Constant(kShare, 1 / static_cast<float>(count));
-  program.init.Mul(kA, kA, kRstd).Mul(kShare, kShare, kA, true).Mul(kC, kC, kShare);
-  program.init.Mul(kB, kB, kRstd).Mul(kB, kB, kShare);
-  program.body.LoadOperand(kDy, 0).LoadOperand(kX, 1).Sub(kX, kX, kMean);
-  program.body.Mad(kX, kX, kB, kC).Mad(kDy, kDy, kA, kX).StoreOperand(kDy, 0, dx_slots);
-  return program;
-}
-
-// ---- normalisation of samples
 
 namespace {
 

@@ -114,7 +114,7 @@ void Mapper::AddNormaliseForward(const TrainingOp& op, int tag, double budget) {
   const lanes::Program finish =
       lanes::GroupStatistics(units.values, l.epsilon, units.width, static_cast<int>(cols), second);
   const lanes::Program apply =
-      lanes::BatchNormForward(second, static_cast<int>(per_channel / slot), op.relu);
+      lanes::GroupForward(second, static_cast<int>(per_channel / slot), op.relu);
   int first_words = -1, more_words = -1, finish_words = -1, apply_words = -1;
   shared.push_back(LoadLaneProgram(first, &first_words, tag));
   shared.push_back(LoadLaneProgram(more, &more_words, tag));
