@@ -442,9 +442,8 @@ void Reference::RunRecurrent(const TrainingOp& op) {
       double* gate = kept.data() + (i * steps + t) * (gates + hidden);
       for (int64_t k = 0; k < in; ++k) of_step[k] = x[(i * in + k) * steps + t];
       for (int64_t g = 0; g < gates; ++g) {
-        const double sum =
-            Dot(of_step.data(), w + g * in, in) + (bias < 0 ? 0 : values_[bias][g]) +
-            Dot(h.data(), u + g * hidden, hidden);
+        const double sum = Dot(of_step.data(), w + g * in, in) + (bias < 0 ? 0 : values_[bias][g]) +
+                           Dot(h.data(), u + g * hidden, hidden);
         const bool is_tanh = layer.cell == Cell::kRnn || g >= 3 * hidden;
         gate[g] = is_tanh ? std::tanh(sum) : Sigmoid(sum);
       }

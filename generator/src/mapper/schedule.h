@@ -9,12 +9,12 @@
 //
 // A task is what one tile needs: loads into buffers, one job of the array or the vector unit,
 // stores. Tasks come in an order that is right when each runs after the other. The scheduler moves
-// loads ahead as far as the scratchpad has room and their data is there; so memory works on the next
-// tiles while the array works on this one.
+// loads ahead as far as the scratchpad has room and their data is there; so memory works on the
+// next tiles while the array works on this one.
 //
-// Tasks of the lanes, which need no array, change places with those of the array where neither needs
-// what the other does, so that both are at work: each kind keeps its order, and the one whose engine
-// would be idle first comes next.
+// Tasks of the lanes, which need no array, change places with those of the array where neither
+// needs what the other does, so that both are at work: each kind keeps its order, and the one whose
+// engine would be idle first comes next.
 //
 // Semaphores follow from what the steps read and write: one semaphore per ordered pair of engines.
 // Where a step needs a later step of the other engine than any step before it did, that one signals
