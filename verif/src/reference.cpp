@@ -94,13 +94,9 @@ double Reference::Step(std::span<const float> inputs, std::span<const uint8_t> l
 
 double Reference::Forward(std::span<const float> inputs, std::span<const uint8_t> labels) {
   std::vector<double>& x = values_[graph_.input];
-  if (graph_.input_source.empty()) {
-    std::copy(inputs.begin(), inputs.end(), x.begin());
-  } else {
-    for (size_t i = 0; i < x.size(); ++i) {
-      x[i] = inputs[i / graph_.features * graph_.features +
-                    static_cast<size_t>(graph_.input_source[i % graph_.features])];
-    }
+  for (size_t i = 0; i < x.size(); ++i) {
+    const auto value = static_cast<int64_t>(i) % graph_.features;
+    x[i] = inputs[i - static_cast<size_t>(value - graph_.InputPlace(value))];
   }
   std::copy(labels.begin(), labels.end(), values_[graph_.label].begin());
   for (const TrainingOp& op : graph_.ops) {

@@ -213,7 +213,7 @@ TEST(TrainingGraph, TakesTheLastStepAsAWindow) {
   EXPECT_EQ(graph.layers[2].window.pad_left, -4);
   EXPECT_EQ(graph.InputSteps(), 5);
   // Values of the file are [step][feature], ours [feature][step].
-  EXPECT_EQ(graph.input_source[1], 3);
+  EXPECT_EQ(graph.InputPlace(1), 3);
   std::vector<std::string> ops;
   for (const TrainingOp& op : graph.ops) {
     ops.push_back(

@@ -140,7 +140,7 @@ TEST(Variant, EveryRuleRefusesByName) {
 TEST(Variant, DrawnVariantsAreLegalOrRefusedByANamedRule) {
   std::mt19937 random(1);
   int legal = 0;
-  constexpr int kDraws = 1000;
+  constexpr int kDraws = 2000;
   for (int i = 0; i < kDraws; ++i) {
     std::vector<std::string> overrides = DrawOverrides(random);
     std::string refusal = Refusal("", overrides);

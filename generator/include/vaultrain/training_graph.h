@@ -215,8 +215,7 @@ struct TrainingGraph {
   std::vector<TrainingLayer> layers;  // input first
   std::vector<TrainingTensor> tensors;
   std::vector<TrainingOp> ops;  // an order in which every tensor is made before its use
-  // Where values of `input` come from in a sample as the file has it; empty: as they are.
-  std::vector<int32_t> input_source;
+  bool sequence = false;  // the file has a sample's values as [pixel][channel]
   int input = -1, label = -1, logits = -1, loss = -1;  // tensors
 
   int64_t MacsNeeded() const;
@@ -224,6 +223,8 @@ struct TrainingGraph {
   int64_t Parameters() const;
   // Of the input, if it is a sequence; else 1.
   int InputSteps() const;
+  // Where a value of `input` stands in a sample as the file has it.
+  int64_t InputPlace(int64_t value) const;
 };
 
 // Throws Error(kUnusableInput) that names the node which cannot be trained yet.

@@ -132,7 +132,13 @@ bool Mapper::UnfoldsInput() const {
 
 // Where the values of an image of the input come from in a sample; empty: as they are.
 std::vector<int32_t> Mapper::InputSource() const {
-  if (!UnfoldsInput()) return graph_.input_source;
+  if (!UnfoldsInput()) {
+    std::vector<int32_t> places(static_cast<size_t>(graph_.sequence ? graph_.features : 0));
+    for (size_t i = 0; i < places.size(); ++i) {
+      places[i] = static_cast<int32_t>(graph_.InputPlace(static_cast<int64_t>(i)));
+    }
+    return places;
+  }
   const TrainingLayer& l = graph_.layers.front();
   const Window& w = l.window;
   std::vector<int32_t> source;
@@ -147,7 +153,7 @@ std::vector<int32_t> Mapper::InputSource() const {
             const bool inside =
                 from_y >= 0 && from_y < l.from.height && from_x >= 0 && from_x < l.from.width;
             int64_t from = (c * l.from.height + from_y) * l.from.width + from_x;
-            if (inside && !graph_.input_source.empty()) from = graph_.input_source[from];
+            if (inside) from = graph_.InputPlace(from);
             source.push_back(inside ? static_cast<int32_t>(from) : -1);
           }
         }

@@ -18,8 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The newest that comes with the IR version written here.
-constexpr int kWrittenOpset = 21;
+// The newest that comes with the IR version written here, and that Debian's ONNX checks.
+constexpr int kWrittenOpset = 17;
 
 // ONNX of a network, layer by layer, each behind the last. Parameters "LAYER.W" and "LAYER.b" are
 // graph inputs without initialisers.
@@ -27,7 +27,7 @@ class NetworkWriter {
  public:
   // shape: of a sample.
   NetworkWriter(const std::string& name, std::vector<int> shape) : shape_(std::move(shape)) {
-    model_.set_ir_version(10);
+    model_.set_ir_version(8);
     model_.set_producer_name("vaultrain");
     onnx::OperatorSetIdProto* opset = model_.add_opset_import();
     opset->set_domain("");
@@ -83,13 +83,20 @@ class NetworkWriter {
     return *this;
   }
 
-  // Scale and bias "NAME.W", "NAME.b".
+  // As PyTorch writes it for opsets without GroupNormalization: each group as a channel of its own,
+  // then scale and bias "NAME.W", "NAME.b" of each channel.
   NetworkWriter& GroupNorm(const std::string& name, int groups) {
+    const std::vector<int64_t> image = {0, shape_[0], shape_[1], shape_[2]};
+    AddReshape(name + ".in", {0, groups, -1});
+    AddConstants(name + ".one", groups, 1);
+    AddConstants(name + ".zero", groups, 0);
+    AddNode("InstanceNormalization", name, {from_, name + ".one", name + ".zero"}, name + ".n");
+    AddReshape(name + ".out", image);
     for (const char* parameter : {".W", ".b"}) {
-      Declare(graph_->add_input(), name + parameter, {shape_[0]});
+      Declare(graph_->add_input(), name + parameter, {shape_[0], 1, 1});
     }
-    AddNode("GroupNormalization", name, {from_, name + ".W", name + ".b"}, name + ".z");
-    SetInt("num_groups", groups);
+    AddNode("Mul", name + ".scale", {from_, name + ".W"}, name + ".s");
+    AddNode("Add", name + ".bias", {from_, name + ".b"}, name + ".z");
     return *this;
   }
 
@@ -181,6 +188,14 @@ class NetworkWriter {
                 const std::string& output) {
     Declare(graph_->add_input(), layer + ".b", {out});
     AddNode(op, layer, {from_, layer + ".W", layer + ".b"}, output);
+  }
+
+  void AddConstants(const std::string& name, int count, float value) {
+    onnx::TensorProto* tensor = graph_->add_initializer();
+    tensor->set_name(name);
+    tensor->set_data_type(onnx::TensorProto::FLOAT);
+    tensor->add_dims(count);
+    for (int i = 0; i < count; ++i) tensor->add_float_data(value);
   }
 
   void AddReshape(const std::string& name, const std::vector<int64_t>& to) {
@@ -332,19 +347,19 @@ std::string MakeSequential(const std::string& name, int steps, int in, int hidde
 
 std::vector<NetworkFile> MakeShippedNetworks() {
   return {
-      {"convnet.onnx", MakeConvnet()},
-      {"crnn.onnx", MakeCrnn()},
-      // Characters of a text, each a vector with a one; the classes are the next character.
-      {"lstm.onnx", MakeSequential("lstm", 16, 128, 128, 128)},
-      {"resnet.onnx", MakeResnet()},
       {"conv64.onnx", MakeConvolutional("conv64", {1, 28, 28},
                                         {{64, 3, 2, 1}, {64, 3, 1, 1}, {64, 3, 2, 1}}, {10})},
+      {"convnet.onnx", MakeConvnet()},
+      {"crnn.onnx", MakeCrnn()},
       // LeNet-5 (LeCun et al., 1998) as it is drawn today: all feature maps connected, ReLU,
       // maxima.
       {"lenet.onnx",
        MakeConvolutional("lenet", {1, 28, 28}, {{6, 5, 1, 2, 2}, {16, 5, 1, 0, 2}}, {120, 84, 10})},
+      // Characters of a text, each a vector with a one; the classes are the next character.
+      {"lstm.onnx", MakeSequential("lstm", 16, 128, 128, 128)},
       {"mlp.onnx", MakeFullyConnected("mlp", {784, 128, 10})},
       {"mlp-wide.onnx", MakeFullyConnected("mlp-wide", {784, 1024, 512, 10})},
+      {"resnet.onnx", MakeResnet()},
       {"tiny.onnx", MakeFullyConnected("tiny", {64, 32, 10})},
       {"tiny-conv.onnx",
        MakeConvolutional("tiny-conv", {1, 28, 28}, {{8, 3, 2, 0}, {16, 3, 2, 1}}, {10})},

@@ -102,12 +102,7 @@ class Differentiator {
     layer_names_ = {"input", "label", "loss"};
     const Image& image = found_.input;
     result_.input = AddSamples("input", TensorKind::kInput, FormatClass::kOperand, image);
-    if (!found_.input_has_channels_last || image.pixels() == 1) return;
-    for (int64_t c = 0; c < image.channels; ++c) {
-      for (int64_t pixel = 0; pixel < image.pixels(); ++pixel) {
-        result_.input_source.push_back(static_cast<int32_t>(pixel * image.channels + c));
-      }
-    }
+    result_.sequence = found_.input_has_channels_last && image.pixels() > 1;
   }
 
   // What the network knows of a layer's output.
@@ -547,7 +542,13 @@ int64_t TrainingGraph::Parameters() const {
 }
 
 int TrainingGraph::InputSteps() const {
-  return input_source.empty() ? 1 : static_cast<int>(tensors[input].image.pixels());
+  return sequence ? static_cast<int>(tensors[input].image.pixels()) : 1;
+}
+
+int64_t TrainingGraph::InputPlace(int64_t value) const {
+  const Image& image = tensors[input].image;
+  if (!sequence) return value;
+  return value % image.pixels() * image.channels + value / image.pixels();
 }
 
 TrainingGraph Differentiate(const Graph& graph, int64_t batch) {
