@@ -215,7 +215,7 @@ struct TrainingGraph {
   std::vector<TrainingLayer> layers;  // input first
   std::vector<TrainingTensor> tensors;
   std::vector<TrainingOp> ops;  // an order in which every tensor is made before its use
-  bool sequence = false;  // the file has a sample's values as [pixel][channel]
+  bool sequence = false;        // the file has a sample's values as [pixel][channel]
   int input = -1, label = -1, logits = -1, loss = -1;  // tensors
 
   int64_t MacsNeeded() const;
