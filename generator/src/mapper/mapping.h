@@ -356,6 +356,7 @@ class Mapper {
   // ---- recurrent.cpp
 
   void PlaceCells();
+  int64_t SamplesInTurn(const Raster& raster) const;
   int64_t GroupsAtOnce(int64_t weights, int64_t of_group, double budget) const;
   void AddRecurrentForward(const TrainingOp& op, int tag, double budget);
   void AddRecurrentBackward(const TrainingOp& op, int tag, double budget);

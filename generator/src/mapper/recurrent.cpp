@@ -9,8 +9,9 @@
 //
 // Sums and states are fp32 and never leave the scratchpad; what BP needs of a cell lies in memory
 // as "NAME.K". While the lanes work on a step, the array makes W's part of the next one; several
-// groups, as many as there is room for, take turns. UP and dX are those of linear layers
-// (training_graph.h).
+// groups, as many as there is room for, take turns, and the two halves of each: the array has no
+// use for more rows than columns, and while it works on one half the lanes work on the other. UP
+// and dX are those of linear layers (training_graph.h).
 
 #include <fmt/format.h>
 
@@ -44,6 +45,12 @@ void Mapper::PlaceCells() {
   }
 }
 
+// Samples of a group that go through a step at once.
+int64_t Mapper::SamplesInTurn(const Raster& raster) const {
+  const int64_t half = raster.samples / 2;
+  return half >= v_.array.cols ? half : raster.samples;
+}
+
 // Groups that take turns: what two steps of one hold, in the room beside the weights.
 int64_t Mapper::GroupsAtOnce(int64_t weights, int64_t of_group, double budget) const {
   const int64_t all = CeilDiv(local_batch_, word_elements_);
@@ -68,7 +75,8 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
   const int64_t slot = cols * operand_;
   const int64_t wide = 4 / operand_;
   const Raster raster = raster_.at(y);
-  const int64_t samples = raster.samples;
+  const int64_t samples = SamplesInTurn(raster);
+  const int64_t turns = raster.samples / samples;
   const int64_t x_pitch = OperandPitch({x, false}, linear.in);
   const int64_t w_pitch = OperandPitch({w, false}, local_[w].cols);
   const int64_t u_pitch = OperandPitch({u, false}, local_[u].cols);
@@ -80,9 +88,9 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
   const int64_t together = GroupsAtOnce(
       outputs * (w_pitch + u_pitch),
       samples * (2 * (x_pitch + sums_pitch + h_pitch + kept_pitch) + state_pitch), budget);
-  data_flow_[tag] = fmt::format(
-      "{} and {} stationary in the scratchpad, {} steps of {} samples, {} groups in turns",
-      local_[w].name, local_[u].name, steps, samples, together);
+  data_flow_[tag] =
+      fmt::format("{} and {} stationary in the scratchpad, {} steps of {} samples, {} in turns",
+                  local_[w].name, local_[u].name, steps, samples, together * turns);
 
   const int w_rows = s_->AddBuffer(static_cast<uint32_t>(outputs * w_pitch), true);
   const int u_rows = s_->AddBuffer(static_cast<uint32_t>(outputs * u_pitch), true);
@@ -113,16 +121,20 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
     int state = -1, h = -1, sums = -1;
   };
   for (int64_t first_group = 0; first_group < raster.groups; first_group += together) {
-    const int64_t count = std::min(together, raster.groups - first_group);
+    const int64_t count = std::min(together, raster.groups - first_group) * turns;
     std::vector<Sequence> sequences(static_cast<size_t>(count));
+    auto row_of = [&](int64_t i, int64_t t) {
+      return raster.Row(first_group + i / turns, 0, t) + i % turns * samples;
+    };
     for (Sequence& s : sequences) {
       s.state = s_->AddBuffer(static_cast<uint32_t>(samples * state_pitch), true);
     }
     // W's part of a step.
-    auto add_inputs = [&](Task& task, Sequence& s, int64_t group, int64_t t) {
+    auto add_inputs = [&](Task& task, Sequence& s, int64_t i, int64_t t) {
       const int of_step = s_->AddBuffer(static_cast<uint32_t>(samples * x_pitch), false);
       s.sums = s_->AddBuffer(static_cast<uint32_t>(samples * sums_pitch), false);
-      AddPatchLoads(task.loads, x, {group, 0, 1, t, 1}, 0, linear.in, x_pitch, of_step, tag);
+      task.loads.emplace_back(
+          LoadPlain(x, row_of(i, t), samples, 0, linear.in, 0, x_pitch, false, of_step, tag));
       ComputeSpec product;
       product.a = of_step;
       product.b = w_rows;
@@ -140,16 +152,16 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
     for (int64_t t = 0; t < steps; ++t) {
       for (int64_t i = 0; i < count; ++i) {
         Sequence& s = sequences[static_cast<size_t>(i)];
-        const int64_t group = first_group + i;
         Task task;
         task.loads = std::exchange(shared, {});
-        if (t == 0) add_inputs(task, s, group, 0);
+        if (t == 0) add_inputs(task, s, i, 0);
         const int before = s.h;
         const int sums = s.sums;
         s.h = s_->AddBuffer(static_cast<uint32_t>(samples * h_pitch), false);
         const int kept =
             is_lstm ? s_->AddBuffer(static_cast<uint32_t>(samples * kept_pitch), false) : -1;
         for (int64_t at = 0; at < hidden; at += slice) {
+          const size_t begin = task.work.size();
           if (t > 0) {
             ComputeSpec product;
             product.a = before;
@@ -181,12 +193,19 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
           AddSampleJobs(task, programs[t == 0], words[t == 0], job, samples,
                         {sums, is_lstm ? s.state : -1, s.h, kept},
                         {sums_pitch, state_pitch, h_pitch, kept_pitch}, 0b1110, tag);
+          // The lanes have one slice while the array has the next.
+          for (size_t n = begin; n < task.work.size(); ++n) {
+            for (BufferUse& use : task.work[n].buffers) {
+              const bool sliced = use.buffer == sums || use.buffer == s.state ||
+                                  use.buffer == s.h || use.buffer == kept;
+              if (sliced) use.part = static_cast<int>(at / slice);
+            }
+          }
         }
-        if (t + 1 < steps) add_inputs(task, s, group, t + 1);
-        const Patch step{group, 0, 1, t, 1};
-        AddPatchStores(task.stores, y, step, 0, hidden, h_pitch, s.h, tag);
+        if (t + 1 < steps) add_inputs(task, s, i, t + 1);
+        task.stores.push_back(StorePlain(y, row_of(i, t), samples, 0, hidden, h_pitch, s.h, tag));
         if (is_lstm) {
-          task.stores.push_back(StorePlain(kept_tensor, raster.Row(group, 0, t), samples, 0,
+          task.stores.push_back(StorePlain(kept_tensor, row_of(i, t), samples, 0,
                                            local_[kept_tensor].cols, kept_pitch, kept, tag));
         }
         s_->AddTask(std::move(task));
@@ -210,7 +229,8 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
   const int64_t slot = cols * operand_;
   const int64_t wide = 4 / operand_;
   const Raster raster = raster_.at(y);
-  const int64_t samples = raster.samples;
+  const int64_t samples = SamplesInTurn(raster);
+  const int64_t turns = raster.samples / samples;
   const int kept_tensor = is_lstm ? cells_of_.at(op.layer) : y;
   const int64_t kept_cols = local_[kept_tensor].cols;
   const int64_t kept_pitch = OutPitch(local_[kept_tensor], kept_cols);
@@ -222,9 +242,9 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
   const int64_t u_pitch = KWords(outputs) * word_;
   const int64_t together = GroupsAtOnce(
       hidden * u_pitch, samples * (2 * (kept_pitch + dy_pitch + ds_pitch) + state_pitch), budget);
-  data_flow_[tag] = fmt::format(
-      "{} transposed stationary in the scratchpad, {} steps of {} samples, {} groups in turns",
-      local_[u].name, steps, samples, together);
+  data_flow_[tag] =
+      fmt::format("{} transposed stationary in the scratchpad, {} steps of {} samples, {} in turns",
+                  local_[u].name, steps, samples, together * turns);
 
   std::vector<Load> shared;
   int u_rows = -1;
@@ -247,23 +267,26 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
     int state = -1, ds = -1;
   };
   for (int64_t first_group = 0; first_group < raster.groups; first_group += together) {
-    const int64_t count = std::min(together, raster.groups - first_group);
+    const int64_t count = std::min(together, raster.groups - first_group) * turns;
     std::vector<Sequence> sequences(static_cast<size_t>(count));
+    auto row_of = [&](int64_t i, int64_t t) {
+      return raster.Row(first_group + i / turns, 0, t) + i % turns * samples;
+    };
     for (Sequence& s : sequences) {
       s.state = s_->AddBuffer(static_cast<uint32_t>(samples * state_pitch), true);
     }
     for (int64_t t = steps - 1; t >= 0; --t) {
       for (int64_t i = 0; i < count; ++i) {
         Sequence& s = sequences[static_cast<size_t>(i)];
-        const Patch step{first_group + i, 0, 1, t, 1};
         const bool first = t == steps - 1;
         Task task;
         task.loads = std::exchange(shared, {});
         const int kept = s_->AddBuffer(static_cast<uint32_t>(samples * kept_pitch), false);
         const int of_step = s_->AddBuffer(static_cast<uint32_t>(samples * dy_pitch), false);
-        task.loads.emplace_back(LoadPlain(kept_tensor, raster.Row(step.group, 0, t), samples, 0,
-                                          kept_cols, 0, kept_pitch, false, kept, tag));
-        AddPatchLoads(task.loads, dy, step, 0, hidden, dy_pitch, of_step, tag);
+        task.loads.emplace_back(LoadPlain(kept_tensor, row_of(i, t), samples, 0, kept_cols, 0,
+                                          kept_pitch, false, kept, tag));
+        task.loads.emplace_back(
+            LoadPlain(dy, row_of(i, t), samples, 0, hidden, 0, dy_pitch, false, of_step, tag));
         if (!first) {
           ComputeSpec product;
           product.a = s.ds;
@@ -289,7 +312,8 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
         AddSampleJobs(task, programs[first], words[first], job, samples,
                       {kept, s.state, of_step, s.ds}, {kept_pitch, state_pitch, dy_pitch, ds_pitch},
                       0b1010, tag);
-        AddPatchStores(task.stores, dsums, step, 0, outputs, ds_pitch, s.ds, tag);
+        task.stores.push_back(
+            StorePlain(dsums, row_of(i, t), samples, 0, outputs, ds_pitch, s.ds, tag));
         s_->AddTask(std::move(task));
       }
     }
