@@ -36,8 +36,10 @@ void Mapper::AddOptimiserStep(int parameter, int64_t row, int64_t rows, int64_t 
   if (grid_.batch.parts > 1) {
     gradient = s_->AddBuffer(static_cast<uint32_t>(rows * sums_pitch), false);
     offset = 0;
-    task.work.push_back(Reduce(Axis::kBatch, owner, sums, sums_offset, sums_pitch, rows, padded * 4,
-                               gradient, tag));
+    Task sum;
+    sum.work.push_back(Reduce(Axis::kBatch, owner, sums, sums_offset, sums_pitch, rows, padded * 4,
+                              gradient, tag));
+    s_->AddTask(std::move(sum));
     task.work.push_back(Summed(Axis::kBatch, owner, gradient, tag));
   }
   auto at_owner = [&](Step step) {
@@ -82,7 +84,15 @@ void Mapper::AddOptimiserStep(int parameter, int64_t row, int64_t rows, int64_t 
     task.stores.push_back(at_owner(StorePlain(states[s], row, rows, col, cols, pitch, state, tag,
                                               static_cast<int64_t>(s) * rows * pitch)));
   }
-  s_->AddTask(std::move(task));
+  // While a sum is under way, the step of the one before is taken.
+  FlushLate();
+  if (grid_.batch.parts == 1) {
+    s_->AddTask(std::move(task));
+    return;
+  }
+  late_.loads = std::move(task.loads);
+  late_.work = std::move(task.work);
+  late_.stores = std::move(task.stores);
 }
 
 }  // namespace vaultrain
