@@ -87,7 +87,7 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
   const int64_t kept_pitch = is_lstm ? OutPitch(local_[kept_tensor], local_[kept_tensor].cols) : 0;
   const int64_t together = GroupsAtOnce(
       outputs * (w_pitch + u_pitch),
-      samples * (2 * (x_pitch + sums_pitch + h_pitch + kept_pitch) + state_pitch), budget);
+      raster.samples * (2 * (x_pitch + sums_pitch + h_pitch + kept_pitch) + state_pitch), budget);
   data_flow_[tag] =
       fmt::format("{} and {} stationary in the scratchpad, {} steps of {} samples, {} in turns",
                   local_[w].name, local_[u].name, steps, samples, together * turns);
@@ -240,8 +240,9 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
   const int64_t state_pitch = RoundUp((is_lstm ? 2 : 1) * hidden * 4, word_);
   const int64_t rest_offset = is_lstm ? hidden * 4 : 0;
   const int64_t u_pitch = KWords(outputs) * word_;
-  const int64_t together = GroupsAtOnce(
-      hidden * u_pitch, samples * (2 * (kept_pitch + dy_pitch + ds_pitch) + state_pitch), budget);
+  const int64_t together =
+      GroupsAtOnce(hidden * u_pitch,
+                   raster.samples * (2 * (kept_pitch + dy_pitch + ds_pitch) + state_pitch), budget);
   data_flow_[tag] =
       fmt::format("{} transposed stationary in the scratchpad, {} steps of {} samples, {} in turns",
                   local_[u].name, steps, samples, together * turns);
