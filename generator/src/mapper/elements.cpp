@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "mapper/mapping.h"
 #include "vaultrain/error.h"
 #include "vaultrain/lane_library.h"
@@ -28,11 +30,12 @@ void Mapper::AddLaneRows(const lanes::Program& program, const std::vector<int>& 
     data_flow_[tag] = fmt::format("{} of {} rows at a time through the lanes", step, all);
   }
   int words = -1;
-  Load shared = LoadLaneProgram(program, &words, tag);
+  std::vector<Load> shared;
+  shared.push_back(LoadLaneProgram(program, &words, tag));
   for (int64_t row = 0; row < all; row += step) {
     const int64_t rows = std::min(step, all - row);
     Task task;
-    if (row == 0) task.loads.push_back(std::move(shared));
+    task.loads = std::exchange(shared, {});
     std::array<int, isa::kLaneStreams> in_stream = {-1, -1, -1, -1};
     std::array<lanes::Row, isa::kLaneStreams> walk{};
     for (lanes::Row& each : walk) each.used = false;
