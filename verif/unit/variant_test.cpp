@@ -122,6 +122,7 @@ TEST(Variant, EveryRuleRefusesByName) {
       {"fraction_bits", {"operand_format=fx16", "fraction_bits=0"}},
       {"rounding", {"operand_format=fp32", "array.lanes=8", "rounding=truncate"}},
       {"sum_bits", {"array.align_bits=23"}},
+      {"scratchpad_words", {"array.lanes=8", "array.align_bits=25", "scratchpad.kib=2048"}},
       {"bank_words", {"scratchpad.kib=32", "scratchpad.banks=8", "array.rows=4"}},
       {"dram_windows", {"dram.read_queue=8", "dram.read_window=9"}},
       {"mesh_shape", {"vaults=4", "mesh.x=2"}},

@@ -314,6 +314,13 @@ std::vector<VariantRule> MakeRules() {
              "array.align_bits {} to {}",
              v.array.align_bits, v.array.lanes, bits, 28 - lanes, 47 - lanes);
        }},
+      {"scratchpad_words", "a scratchpad has at most 65536 words, which COMPUTE can address",
+       [](const Variant& v) -> std::string {
+         const int words = v.scratchpad.kib * 1024 / (v.WordBits() / 8);
+         if (words <= 65536) return "";
+         return fmt::format("{} words of {} bits in scratchpad.kib {}; accepted: up to {} KiB",
+                            words, v.WordBits(), v.scratchpad.kib, v.WordBits() * 8);
+       }},
       {"bank_words", "a scratchpad bank holds at least 64 words",
        [](const Variant& v) -> std::string {
          if (v.BankWords() >= 64) return "";

@@ -755,19 +755,20 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
 
   // Sums of a slice of outputs and of some rows of taps stay in the scratchpad while all samples
   // go by.
-  int64_t slice = std::min<int64_t>(l.to.channels, v_.AccHalfDepth());
+  constexpr int64_t kStep = isa::kAccessBytes / 2;
+  int64_t slice = std::min(l.to.channels, std::max<int64_t>(kStep, v_.AccHalfDepth()));
   int64_t tap_rows = w.kernel_h;
   auto sums_pitch = [&] {
     return RoundUp(tap_rows * w.kernel_w * tap_bytes, std::max(kAccess, word_));
   };
-  while (slice * sums_pitch() > Scratchpad(budget) / 4 && (slice > 32 || tap_rows > 1)) {
-    if (slice > 32) {
-      slice = RoundUp(slice / 2, 32);
+  while (slice * sums_pitch() > Scratchpad(budget) / 4 && (slice > kStep || tap_rows > 1)) {
+    if (slice > kStep) {
+      slice = RoundUp(slice / 2, kStep);
     } else {
       tap_rows = CeilDiv(tap_rows, 2);
     }
   }
-  if (slice < l.to.channels) slice = slice / 32 * 32;
+  if (slice < l.to.channels) slice = slice / kStep * kStep;
   const int64_t pitch = sums_pitch();
   auto some_taps = [&](int64_t ky, int64_t taps) {
     WindowAxis some = down;
@@ -794,13 +795,17 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
   };
   for (int64_t o = 0; o < l.to.channels; o += slice) {
     const int64_t outputs = std::min(slice, l.to.channels - o);
+    // As many at a time as there are accumulators; what fills up the last set is not used.
+    const int64_t together = std::min<int64_t>(outputs, v_.AccHalfDepth());
+    const int64_t row_sets = CeilDiv(outputs, together);
     const int64_t padded = RoundUp(outputs, cols);
+    const int64_t a_rows = std::max(padded, row_sets * together);
     for (int64_t ky = 0; ky < w.kernel_h; ky += tap_rows) {
       const int64_t taps_y = std::min(tap_rows, w.kernel_h - ky);
       const std::vector<TapSpan> row_spans = TapSpans(down, ky, taps_y);
       const std::vector<TapSpan> column_spans = TapSpans(across, 0, w.kernel_w);
       const bool with_bias = bias >= 0 && ky == 0;
-      const int sums = s_->AddBuffer(static_cast<uint32_t>(outputs * pitch), true);
+      const int sums = s_->AddBuffer(static_cast<uint32_t>(row_sets * together * pitch), true);
       const int64_t bias_pitch = RoundUp(padded * 4, std::max(kAccess, word_));
       const int bias_sums = with_bias ? s_->AddBuffer(static_cast<uint32_t>(bias_pitch), true) : -1;
       const int ones =
@@ -814,7 +819,7 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
         const int64_t b_row = from_pixels * pixel;
         const int64_t a_pitch = to.rows * a_row;
         const int64_t b_pitch = from_rows * b_row;
-        const int a = s_->AddBuffer(static_cast<uint32_t>(padded * a_pitch), false);
+        const int a = s_->AddBuffer(static_cast<uint32_t>(a_rows * a_pitch), false);
         Task task;
         AddTurnedLoads(task.loads, dz, to, o, padded, a, tag);
         VectorSpec vector;
@@ -831,12 +836,13 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
               const int64_t x1 = std::min(sx.end, to.x + to.pixels);
               if (y0 >= y1 || x0 >= x1) continue;
               Nest nest;
-              nest.rows = {in_place({outputs, a_pitch, 0, pitch})};
+              nest.rows = {in_place({together, a_pitch, 0, pitch})};
               nest.depth = {{x1 - x0, pixel, w.stride_w * pixel},
                             {y1 - y0, a_row, w.stride_h * b_row}};
               nest.sets = {in_place({channels / cols, 0, cols * b_pitch, cols * 4}),
                            in_place({sx.taps, 0, w.dilation_w * pixel, tap_bytes}),
-                           in_place({sy.taps, 0, w.dilation_h * b_row, w.kernel_w * tap_bytes})};
+                           in_place({sy.taps, 0, w.dilation_h * b_row, w.kernel_w * tap_bytes}),
+                           in_place({row_sets, together * a_pitch, 0, together * pitch})};
               ComputeSpec product;
               product.a = a;
               product.b = b;
