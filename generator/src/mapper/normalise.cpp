@@ -186,7 +186,7 @@ void Mapper::AddSampleJobs(Task& task, const lanes::Program& program, int words,
     lanes::Job part = job;
     part.groups = static_cast<int>(step);
     for (int i = 0; i < isa::kLaneStreams; ++i) {
-      part.streams[i].base += static_cast<uint32_t>(at * of_sample[i]);
+      if (buffers[i] >= 0) part.streams[i].base += static_cast<uint32_t>(at * of_sample[i]);
     }
     task.work.push_back(Lanes(program, words, part, buffers, written, tag));
   }

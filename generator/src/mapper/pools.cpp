@@ -215,7 +215,6 @@ void Mapper::AddPoolForward(const TrainingOp& op, int tag, double budget) {
             const int64_t at_y = oy * w.stride_h + cy.tap * w.dilation_h - w.pad_top - from_y;
             const int64_t at_x = ox * w.stride_w + cx.tap * w.dilation_w - w.pad_left - from_x;
             lanes::Job job;
-            job.groups = static_cast<int>(samples);
             job.streams[0] = StreamOf(at_y * x_row + at_x * pixel, pitch, w.stride_w * pixel,
                                       w.stride_h * x_row);
             job.streams[1] =
@@ -230,8 +229,8 @@ void Mapper::AddPoolForward(const TrainingOp& op, int tag, double budget) {
               job.streams[1].strides = {pitch / slot, 0, 0, 1};
             }
             if (index >= 0) job.streams[2] = job.streams[1];
-            task.work.push_back(
-                Lanes(made.program, made.buffer, job, {in, out, indices, -1}, 0b110, tag));
+            AddSampleJobs(task, made.program, made.buffer, job, samples, {in, out, indices, -1},
+                          {pitch, pitch, pitch, 0}, 0b110, tag);
           }
         }
       }
@@ -438,7 +437,6 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
           auto [found, is_new] = buffers.try_emplace(program.Words(), -1);
           if (is_new) task.loads.push_back(LoadLaneProgram(program, &found->second, tag));
           lanes::Job job;
-          job.groups = static_cast<int>(samples);
           job.bounds = {KWords(channels) * word_ / slot, rx.count, ry.count};
           job.level = 3;
           if (gradient >= 0) {
@@ -451,8 +449,8 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
               (ry.begin - cells.y) * w.stride_h * x_row + (rx.begin - cells.x) * w.stride_w * pixel,
               pitch, w.stride_w * pixel, w.stride_h * x_row);
           job.streams[3] = job.streams[2];
-          task.work.push_back(
-              Lanes(program, found->second, job, {indices, gradient, mask, out}, 0b1000, tag));
+          AddSampleJobs(task, program, found->second, job, samples, {indices, gradient, mask, out},
+                        {pitch, pitch, pitch, pitch}, 0b1000, tag);
         }
       }
     }
