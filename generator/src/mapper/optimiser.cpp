@@ -33,17 +33,21 @@ void Mapper::AddOptimiserStep(int parameter, int64_t row, int64_t rows, int64_t 
   Task task;
   int gradient = sums;
   int64_t offset = sums_offset;
-  if (grid_.batch.parts > 1) {
+  const bool over_mesh = grid_.batch.parts > 1;
+  std::vector<Step> waits;
+  if (over_mesh) {
     gradient = s_->AddBuffer(static_cast<uint32_t>(rows * sums_pitch), false);
     offset = 0;
     Task sum;
     sum.work.push_back(Reduce(Axis::kBatch, owner, sums, sums_offset, sums_pitch, rows, padded * 4,
                               gradient, tag));
     s_->AddTask(std::move(sum));
-    task.work.push_back(Summed(Axis::kBatch, owner, gradient, tag));
+    waits.push_back(Summed(Axis::kBatch, owner, gradient, tag));
+    // While this sum is under way, the step of the one before is taken.
+    FlushLate();
   }
   auto at_owner = [&](Step step) {
-    return grid_.batch.parts > 1 ? Only(Axis::kBatch, owner, std::move(step)) : std::move(step);
+    return over_mesh ? Only(Axis::kBatch, owner, std::move(step)) : std::move(step);
   };
   const int weights = s_->AddBuffer(static_cast<uint32_t>(rows * pitch), false);
   task.loads.emplace_back(
@@ -84,15 +88,11 @@ void Mapper::AddOptimiserStep(int parameter, int64_t row, int64_t rows, int64_t 
     task.stores.push_back(at_owner(StorePlain(states[s], row, rows, col, cols, pitch, state, tag,
                                               static_cast<int64_t>(s) * rows * pitch)));
   }
-  // While a sum is under way, the step of the one before is taken.
-  FlushLate();
-  if (grid_.batch.parts == 1) {
+  if (over_mesh) {
+    late_ = {std::move(task.loads), std::move(waits), std::move(task.work), std::move(task.stores)};
+  } else {
     s_->AddTask(std::move(task));
-    return;
   }
-  late_.loads = std::move(task.loads);
-  late_.work = std::move(task.work);
-  late_.stores = std::move(task.stores);
 }
 
 }  // namespace vaultrain

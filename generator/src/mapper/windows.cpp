@@ -707,6 +707,8 @@ void Mapper::AddWindowStep(int parameter, int64_t row, int64_t rows, int64_t col
     return AddOptimiserStep(parameter, row, rows, col, cols, sums, sums_offset, sums_pitch, owner,
                             of_bias, tag);
   }
+  // Tokens for sums come in the order in which the sums were begun.
+  FlushLate();
   const int64_t padded = RoundUp(cols, v_.array.cols);
   const int64_t pitch = RoundUp(padded * 4, std::max(kAccess, word_));
   const int own = s_->AddBuffer(static_cast<uint32_t>(rows * pitch), false);
