@@ -22,7 +22,13 @@ double SramArea(const SramShape& shape, const SramTable& table);
 double SramPower(const SramShape& shape, const SramTable& table, double accesses, double clock_ns);
 
 // Clock-to-output, setup, pins; no power, which SramPower gives.
-std::string SramLiberty(const SramShape& shape, const SramTable& table);
+// What more a Liberty for other flows says: before the library, in it, in its cell, in the clock
+// pin.
+struct SramLibertyExtras {
+  std::string comment, library, cell, clock;
+};
+std::string SramLiberty(const SramShape& shape, const SramTable& table,
+                        const SramLibertyExtras& extras = {});
 
 // The adder and the clock gate that the flow maps to; nothing means gates, or no gating.
 struct MapTargets {
