@@ -4,6 +4,7 @@
 #include "vaultrain/sweep.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -31,7 +32,7 @@ using Clock = std::chrono::steady_clock;
 struct SweepOptions {
   JsonOptions json;
   std::string spec;
-  std::string out;  // empty: beside nothing else, NAME.sweep in the working folder
+  std::string out;  // empty: NAME.sweep in the working folder
 };
 
 // The program and all that it reads beside the files of a sweep.
@@ -68,14 +69,15 @@ std::string LastLine(std::string text) {
 }
 
 // A process of its own for each job: one that runs out of memory or breaks down is one failed row.
-// setpriv ends it where this process is killed without a chance to do so.
+// It is this very program, also if another has taken its file's place by now, and setpriv ends it
+// where this process is killed without a chance to do so.
 SweepResult RunJob(const std::vector<std::string>& arguments) {
   SweepResult result;
   try {
     ScratchFolder scratch;
     const fs::path report = scratch.path() / "report.json";
     std::vector<std::string> argv = {"setpriv", "--pdeathsig", "TERM",
-                                     fs::read_symlink("/proc/self/exe").string()};
+                                     fmt::format("/proc/{}/exe", getpid())};
     argv.insert(argv.end(), arguments.begin(), arguments.end());
     argv.insert(argv.end(), {"--json", report.string()});
     const ProcessResult process = RunProcess(argv);
