@@ -55,7 +55,7 @@ void Mapper::AddLaneRows(lanes::Program program, const std::vector<int>& streams
       task.work.push_back(Lanes(loaded, job, in_stream, 1u << kResult, tag));
     }
     task.stores.push_back(StorePlain(result, row, rows, 0, cols, pitch, in_stream[0], tag));
-    s_->AddTask(std::move(task));
+    AddTask(std::move(task));
   }
 }
 
@@ -136,7 +136,7 @@ void Mapper::AddCopy(const TrainingOp& op, int tag, double budget) {
                                       false, buffer, tag));
     task.stores.push_back(
         StorePlain(to, row, rows, forward ? op.channel : 0, channels, pitch, buffer, tag));
-    s_->AddTask(std::move(task));
+    AddTask(std::move(task));
   }
 }
 

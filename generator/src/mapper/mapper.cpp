@@ -566,7 +566,7 @@ void Mapper::AddSoftmax(const TrainingOp& op, int tag) {
     task.work.push_back(std::move(work));
     task.stores.push_back(StorePlain(gradient, row, rows, 0, classes, gradient_pitch, grad, tag));
     task.stores.push_back(StorePlain(loss, 0, 1, row, rows, loss_pitch, losses, tag));
-    s_->AddTask(std::move(task));
+    AddTask(std::move(task));
   }
 }
 
@@ -624,6 +624,7 @@ void Mapper::AddOp(const TrainingOp& op, int tag, double budget) {
     if (op.kind == TrainingOpKind::kLinearBackward) return AddWindowBackward(op, tag, budget);
     return AddWindowUpdate(op, tag, budget);
   }
+  FlushAfterNext();
   if (grid_.places.size() > 1) {
     if (op.kind == TrainingOpKind::kLinearForward) return AddForward(op, tag, budget);
     if (op.kind == TrainingOpKind::kLinearBackward) return AddBackward(op, tag, budget);
@@ -691,6 +692,7 @@ bool Mapper::TryMapOps(bool train, double budget, bool interleave,
                        std::vector<std::vector<Descriptor>>& programs) {
   resident_.clear();
   late_ = {};
+  after_next_ = nullptr;
   explains_ = train && explanation_ != nullptr;
   if (explains_) explanation_->jobs.assign(graph_.ops.size(), {});
   Scheduler scheduler(static_cast<uint32_t>(v_.scratchpad.kib * 1024), static_cast<uint32_t>(word_),
@@ -716,6 +718,7 @@ bool Mapper::TryMapOps(bool train, double budget, bool interleave,
       if (second == updates) AddOp(op, static_cast<int>(i), budget);
     }
   }
+  FlushAfterNext();
   FlushLate();
   if (interleave) scheduler.Interleave();
   auto made = scheduler.Run();
