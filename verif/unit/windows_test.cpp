@@ -325,6 +325,24 @@ TEST(Pools, EdgesSeeWhatLiesInTheImage) {
                          16, {});
 }
 
+// Each window divides by what it sees of the image.
+TEST(Pools, MeansOfWhatLiesInTheImage) {
+  ExpectBothFormatsTrain(ConvNet({9, 8, 2},
+                                 {kFirst,
+                                  Pool("AveragePool", {3, 3}, {1, 1}, {1, 1, 1, 1}),
+                                  {20, {2, 2}},
+                                  Pool("AveragePool", {3, 3}, {2, 2}, {1, 0, 1, 2})},
+                                 {7}),
+                         16, {});
+  ExpectBothFormatsTrain(ConvNet({9, 11, 2},
+                                 {kFirst,
+                                  Pool("AveragePool", {4, 5}, {3, 2}, {2, 3, 1, 4}),
+                                  {20, {2, 2}},
+                                  Pool("AveragePool", {2, 3}, {2, 3}, {1, 2, 0, 0})},
+                                 {7}),
+                         11, {});
+}
+
 TEST(Pools, WholeImagesAndSeveralNodes) {
   const Graph net =
       ConvNet({20, 18, 2},
