@@ -341,6 +341,8 @@ TEST(Pools, MeansOfWhatLiesInTheImage) {
                                   Pool("AveragePool", {2, 3}, {2, 3}, {1, 2, 0, 0})},
                                  {7}),
                          11, {});
+  ExpectBothFormatsTrain(
+      ConvNet({7, 6, 2}, {kFirst, Pool("AveragePool", {5, 5}, {1, 1}, {2, 2, 2, 2})}, {7}), 16, {});
 }
 
 TEST(Pools, WholeImagesAndSeveralNodes) {

@@ -263,6 +263,9 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
     }
     const bool divides_sums = !is_max && counts.size() == 1;
     const bool divides_windows = !is_max && counts.size() > 1;
+    // Words that a window takes at most.
+    const size_t of_mean = divides_windows ? (cached ? 5 : 4) : 2;
+    const size_t of_window = !is_max ? of_mean : cached ? 5 : 6;
     auto share = [](int64_t count) { return 1.0f / static_cast<float>(count); };
     if (divides_sums) program.init.Constant(kScale, share(*counts.begin()));
     for (*end = begin; *end < pixels.size(); ++*end) {
@@ -283,9 +286,7 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
                count_of(p, j, i)});
         }
       }
-      const size_t cost =
-          (cached ? 5 : 6) * seen_by.size() + (divides_windows ? 3 * seen_by.size() : 0) + 4;
-      if (program.Words().size() + cost > kProgramWords) break;
+      if (program.Words().size() + of_window * seen_by.size() + 4 > kProgramWords) break;
       auto load_window = [&](const Seen& seen) {
         const Taps& at = seen.at;
         const auto [found, is_new] = windows.try_emplace(
@@ -297,7 +298,7 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
         body.LoadOperand(found->second + 1, 1, offset);
         if (divides_windows) {
           body.Constant(kScale, share(seen.count));
-          body.Mul(found->second + 1, found->second + 1, kScale);
+          if (cached) body.Mul(found->second + 1, found->second + 1, kScale);
         }
         return found->second;
       };
@@ -318,7 +319,10 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
           value = sum == kZero ? kSum : kValue;
           body.Sel(value, kTest, reg + 1, kZero);
         }
-        if (sum != kZero) {
+        if (divides_windows && !cached) {
+          body.Mad(kSum, value, kScale, sum);
+          sum = kSum;
+        } else if (sum != kZero) {
           body.Add(kSum, sum, value);
           sum = kSum;
         } else if (!cached && value != kSum) {
@@ -343,7 +347,7 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
       RefuseInput(
           "{}: layer {}: more windows see a pixel than a lane program can hold; accepted: "
           "up to {}",
-          graph_.file, l.name, (kZero - kFirstWindow) / 2);
+          graph_.file, l.name, (kProgramWords - 6) / of_window);
     }
     return program;
   };
