@@ -360,5 +360,34 @@ TEST(Windows, KeptGradients) {
   EXPECT_EQ(TensorOf(s.program, "conv2.dW").cols, 9 * 8);
 }
 
+// Where the sums of a layer come slice by slice, steps of one are late when the gradients of the
+// next are stored; each node waits for its sums in the order in which they were begun. The velocity
+// of the first step is the gradient.
+TEST(Windows, KeptGradientsBesideStepsOfAnOptimiser) {
+  Recipe recipe = DefaultRecipe();
+  recipe.optimiser = "momentum";
+  recipe.learning_rate = 0.05;
+  const Graph net = ConvNet({9, 7, 3}, {{64, {3, 3}}, {96, {3, 3}, {2, 2}}}, {10});
+  for (const int nodes : {1, 2}) {
+    SCOPED_TRACE(nodes);
+    const Mapped s = MapGraph(net, 16 * nodes, Mesh(nodes, 1, {"scratchpad.kib=128"}),
+                              {.keep_gradients = true}, recipe);
+    ExpectTrainsLikeReference(s, 1, 0.12);
+    const std::unique_ptr<Device> device = MakeGoldenDevice(s.variant, s.dram);
+    device->Load(s.program.image);
+    Random random(8, "kept");
+    TrainStep(s, DrawStep(s, random), 0, 0.05F, *device);
+    for (const char* layer : {"conv1", "conv2", "fc1"}) {
+      for (const char* parameter : {"W", "b"}) {
+        const std::vector<float> kept =
+            Gather(TensorOf(s.program, fmt::format("{}.d{}", layer, parameter)), *device);
+        EXPECT_EQ(kept,
+                  Gather(TensorOf(s.program, fmt::format("{}.m{}", layer, parameter)), *device))
+            << layer << "." << parameter;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace vaultrain
