@@ -59,6 +59,31 @@ inline std::vector<std::string> Mesh(int x, int y, std::vector<std::string> more
   return more;
 }
 
+// Normal inputs and any labels.
+inline StepData DrawStep(const Mapped& s, Random& random) {
+  StepData batch;
+  batch.inputs.resize(static_cast<size_t>(s.graph.batch * s.graph.features));
+  for (float& x : batch.inputs) x = static_cast<float>(random.Normal());
+  for (int64_t i = 0; i < s.graph.batch; ++i) {
+    batch.labels.push_back(random.Below(s.graph.classes));
+  }
+  return batch;
+}
+
+inline void TrainStep(const Mapped& s, const StepData& batch, int step, float step_size,
+                      Device& device) {
+  for (const ProgramSegment& segment : BatchSegments(s.program, batch)) {
+    device.Write(segment.address, segment.bytes);
+  }
+  device.SetScalar(kScalarStep, -step_size);
+  device.SetScalar(kScalarOne, 1.0f);
+  device.SetSeed(RoundingSeed(s.recipe, step));
+  const RunReport run = device.Run(s.program.Stream("train"));
+  ASSERT_EQ(run.error, isa::ErrorCode::kNone)
+      << "node " << run.error_node << " at descriptor " << run.error_index << ": "
+      << isa::ToText(s.program.Stream("train").nodes[run.error_node].descriptors[run.error_index]);
+}
+
 // Trains a few steps on the golden machine beside the double-precision reference and compares every
 // tensor; slack is for tensors that are nothing but rounding errors.
 inline void ExpectTrainsLikeReference(const Mapped& s, int steps, double tolerance,
@@ -68,25 +93,10 @@ inline void ExpectTrainsLikeReference(const Mapped& s, int steps, double toleran
   Reference reference(s.graph, StartingParameters(s.graph, s.recipe), s.recipe);
   Random random(7, "mapper");
   for (int step = 0; step < steps; ++step) {
-    StepData batch;
-    batch.inputs.resize(static_cast<size_t>(s.graph.batch * s.graph.features));
-    for (float& x : batch.inputs) x = static_cast<float>(random.Normal());
-    for (int64_t i = 0; i < s.graph.batch; ++i) {
-      batch.labels.push_back(random.Below(s.graph.classes));
-    }
+    const StepData batch = DrawStep(s, random);
     const float step_size = StepSize(s.recipe, step, steps);
-
-    for (const ProgramSegment& segment : BatchSegments(s.program, batch)) {
-      device->Write(segment.address, segment.bytes);
-    }
-    device->SetScalar(kScalarStep, -step_size);
-    device->SetScalar(kScalarOne, 1.0f);
-    device->SetSeed(RoundingSeed(s.recipe, step));
-    const RunReport run = device->Run(s.program.Stream("train"));
-    ASSERT_EQ(run.error, isa::ErrorCode::kNone)
-        << "node " << run.error_node << " at descriptor " << run.error_index << ": "
-        << isa::ToText(
-               s.program.Stream("train").nodes[run.error_node].descriptors[run.error_index]);
+    TrainStep(s, batch, step, step_size, *device);
+    if (testing::Test::HasFatalFailure()) return;
     reference.Step(batch.inputs, batch.labels, step_size);
 
     for (size_t t = 0; t < s.graph.tensors.size(); ++t) {
