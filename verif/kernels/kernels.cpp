@@ -597,7 +597,7 @@ KernelResult TrainConvolutions(const KernelSetup& setup) {
   return result;
 }
 
-// Normalised convolutions with a way around one, and cells.
+// Normalised convolutions with a way around one, parts with differences and quotients, and cells.
 KernelResult TrainLayers(const KernelSetup& setup) {
   KernelResult result;
   const Variant& v = setup.variant;
@@ -616,6 +616,13 @@ KernelResult TrainLayers(const KernelSetup& setup) {
             setup, MakeResidual("net", shape, channels, groups, classes),
             fmt::format("{} residual {} groups {}", fmt::join(shape, "x"), channels, groups),
             recipe, {}, random, result)) {
+      break;
+    }
+    // Parts of whole accesses of memory.
+    const int part = static_cast<int>(isa::kAccessBytes * 8 / v.OperandBits()) * draw(1, 2);
+    if (!TrainTwoSteps(setup, MakeGated("net", shape, part, classes),
+                       fmt::format("{} gated {}", fmt::join(shape, "x"), part), recipe, {}, random,
+                       result)) {
       break;
     }
     const int steps = draw(1, 4);

@@ -301,12 +301,24 @@ void Reference::RunElements(const TrainingOp& op) {
   std::vector<double>& y = values_[op.Tensor(Role::kY)];
   const int other = op.Tensor(Role::kX2);
   for (size_t i = 0; i < y.size(); ++i) {
-    if (layer.kind == LayerKind::kActivation) {
-      y[i] = Apply(layer, x[i]);
-    } else {
-      y[i] = layer.kind == LayerKind::kAdd ? x[i] + values_[other][i] : x[i] * values_[other][i];
-      if (op.relu) y[i] = std::max(y[i], 0.0);
+    switch (layer.kind) {
+      case LayerKind::kAdd:
+        y[i] = x[i] + values_[other][i];
+        break;
+      case LayerKind::kSubtract:
+        y[i] = x[i] - values_[other][i];
+        break;
+      case LayerKind::kMultiply:
+        y[i] = x[i] * values_[other][i];
+        break;
+      case LayerKind::kDivide:
+        y[i] = x[i] / values_[other][i];
+        break;
+      default:
+        y[i] = Apply(layer, x[i]);
+        break;
     }
+    if (op.relu) y[i] = std::max(y[i], 0.0);
   }
 }
 
@@ -315,10 +327,23 @@ void Reference::RunElementsBackward(const TrainingOp& op) {
   const std::vector<double>& dz = values_[op.Tensor(Role::kDz)];
   std::vector<double>& dx = values_[op.Tensor(Role::kDx)];
   const std::vector<double>& x = values_[op.Tensor(Role::kX)];
+  const int other = op.Tensor(Role::kX2);
+  const int y = op.Tensor(Role::kY);
   for (size_t i = 0; i < dx.size(); ++i) {
-    dx[i] = dz[i] * (layer.kind == LayerKind::kMultiply
-                         ? values_[op.Tensor(Role::kX2)][i]
-                         : Derivative(layer, x[i], values_[op.Tensor(Role::kY)][i]));
+    switch (layer.kind) {
+      case LayerKind::kSubtract:  // by what is taken off
+        dx[i] = -dz[i];
+        break;
+      case LayerKind::kMultiply:
+        dx[i] = dz[i] * values_[other][i];
+        break;
+      case LayerKind::kDivide:
+        dx[i] = y < 0 ? dz[i] / values_[other][i] : -dz[i] * values_[y][i] / x[i];
+        break;
+      default:
+        dx[i] = dz[i] * Derivative(layer, x[i], values_[y][i]);
+        break;
+    }
   }
   Mask(op);
 }
@@ -336,13 +361,16 @@ void Reference::RunCopy(const TrainingOp& op) {
   const bool forward = op.phase == Phase::kFeedForward;
   const int from = op.Tensor(forward ? Role::kX : Role::kDz);
   const int to = op.Tensor(forward ? Role::kY : Role::kDx);
-  const Image& part = graph_.tensors[forward ? from : to].image;
-  const int64_t whole = graph_.tensors[forward ? to : from].cols;
+  const bool into = graph_.tensors[from].cols < graph_.tensors[to].cols;
+  const Image& part = graph_.tensors[into ? from : to].image;
+  const int64_t whole = graph_.tensors[into ? to : from].cols;
+  const bool alone = graph_.layers[op.layer].kind == LayerKind::kSlice;
+  if (into && alone) std::fill(values_[to].begin(), values_[to].end(), 0.0);
   for (int64_t i = 0; i < graph_.batch; ++i) {
     const int64_t at = i * whole + op.channel * part.pixels();
-    const double* source = values_[from].data() + (forward ? i * part.features() : at);
+    const double* source = values_[from].data() + (into ? i * part.features() : at);
     std::copy(source, source + part.features(),
-              values_[to].data() + (forward ? at : i * part.features()));
+              values_[to].data() + (into ? at : i * part.features()));
   }
 }
 

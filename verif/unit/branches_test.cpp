@@ -110,6 +110,49 @@ TEST(Branches, ActivationsAndProducts) {
   ExpectBothFormatsTrain(graph, 32, Mesh(2, 1));
 }
 
+TEST(Branches, DifferencesAndQuotients) {
+  Net net({6, 5, 2});
+  const std::string x = net.Relu(net.Conv("x", 12, 3));
+  const std::string a = net.Conv(x, 10, 3), b = net.Conv(x, 10, 1);
+  const std::string difference = net.Relu(net.Same("Sub", {a, net.Relu(b)}));
+  const std::string divisor = net.Same("Sigmoid", {net.Conv(x, 10, 3)});
+  const Graph graph = net.FullyConnected(net.Same("Div", {difference, divisor}), 5);
+  ExpectBothFormatsTrain(graph, 20);
+  ExpectBothFormatsTrain(graph, 32, Mesh(2, 1));
+}
+
+// Channels in parts, one of which nothing takes, and one that is ragged; some also as a slice.
+TEST(Branches, Splits) {
+  Net net({6, 5, 2});
+  const std::string x = net.Relu(net.Conv("x", 116, 3));
+  OnnxBuilder& b = net.builder();
+  b.Ints("sizes", {64, 32, 20}).Node("Split", "split", {x, "sizes"}, "a", {{"axis", 1}});
+  b.AlsoGives("").AlsoGives("c");
+  b.Ints("from", {32}).Ints("to", {64}).Ints("axis", {1});
+  b.Node("Slice", "slice", {"a", "from", "to", "axis"}, "d");
+  net.images()["a"] = {6, 5, 64};
+  net.images()["c"] = {6, 5, 20};
+  net.images()["d"] = {6, 5, 32};
+  const std::string sum = net.Same("Add", {net.Conv("a", 12, 3), net.Conv("c", 12, 3)});
+  const Graph graph = net.FullyConnected(net.Relu(net.Same("Sub", {sum, net.Conv("d", 12, 1)})), 5);
+  ExpectBothFormatsTrain(graph, 16);
+  ExpectBothFormatsTrain(graph, 34, Mesh(2, 1));
+}
+
+// Rows of the image, each for a window of its own.
+TEST(Branches, SplitPixels) {
+  Net net({6, 5, 2});
+  const std::string x = net.Relu(net.Conv("x", 24, 3));
+  OnnxBuilder& b = net.builder();
+  b.Ints("sizes", {4, 2}).Node("Split", "split", {x, "sizes"}, "top", {{"axis", 2}});
+  b.AlsoGives("bottom").Node("Flatten", "f1", {"top"}, "u").Node("Flatten", "f2", {"bottom"}, "v");
+  b.Input("w1", {5, 480}).Input("w2", {5, 240});
+  b.Node("Gemm", "fc1", {"u", "w1"}, "y1", {{"transB", 1}});
+  b.Node("Gemm", "fc2", {"v", "w2"}, "y2", {{"transB", 1}});
+  b.Node("Sub", "sub", {"y1", "y2"}, "y").Output("y", {0, 5});
+  ExpectBothFormatsTrain(ParseOnnx(b.Bytes(), "net"), 16);
+}
+
 TEST(Branches, Concatenations) {
   Net net({6, 5, 2});
   const std::string a = net.Relu(net.Conv("x", 64, 3));

@@ -236,7 +236,31 @@ TEST_P(Lanes, SumsAndProducts) {
   for (size_t i = 0; i < kCount; ++i) ExpectOperand(kOut, i, std::max(a[i] + b[i], 0.0));
   RunRows(MultiplyTensors(), kGroups, rows);
   for (size_t i = 0; i < kCount; ++i) ExpectOperand(kOut, i, a[i] * b[i]);
+  RunRows(SubtractTensors(false), kGroups, rows);
+  for (size_t i = 0; i < kCount; ++i) ExpectOperand(kOut, i, a[i] - b[i]);
+  RunRows(SubtractTensors(true), kGroups, rows);
+  for (size_t i = 0; i < kCount; ++i) ExpectOperand(kOut, i, std::max(a[i] - b[i], 0.0));
+  RunRows(NegateTensor(), kGroups, {{kA}, {0, false, false}, {kOut}});
+  for (size_t i = 0; i < kCount; ++i) ExpectOperand(kOut, i, -a[i]);
   EXPECT_EQ(Operand(kOut, kCount), 77) << "behind the end";
+}
+
+// Of 1 / b, that times a, and that again times y: 2^-22.5 and two roundings of 2^-24.
+TEST_P(Lanes, Quotients) {
+  const std::vector<double> a = PutRandom(kA, kCount);
+  const std::vector<double> b = PutRandom(kB, kCount);
+  RunRows(DivideTensors(), kGroups, {{kA}, {kB}, {kOut}});
+  std::vector<double> y(kCount);
+  for (size_t i = 0; i < kCount; ++i) {
+    const double exact = a[i] / b[i];
+    ExpectOperand(kOut, i, exact, std::abs(exact) * std::exp2(-22.0));
+    y[i] = static_cast<double>(Operand(kOut, i));
+  }
+  RunRows(DivisorBackward(), kGroups, {{kA}, {kB}, {kOut}});
+  for (size_t i = 0; i < kCount; ++i) {
+    const double exact = -a[i] * y[i] / b[i];
+    ExpectOperand(kOut, i, exact, std::abs(exact) * std::exp2(-21.8));
+  }
 }
 
 TEST_P(Lanes, LeakyRelu) {

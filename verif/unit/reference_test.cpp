@@ -122,6 +122,51 @@ TEST(Reference, GradientsOfDrawnChainsAreTheCentralDifferencesOfTheLoss) {
   }
 }
 
+// Parts of channels and of pixels, one of them left out, a difference and a quotient.
+OnnxBuilder Joined(Random& random) {
+  OnnxBuilder b;
+  b.Input("x", {0, 2, 4, 3}).Drawn("w", {7, 2, 3, 3}, random).Drawn("b", {7}, random);
+  b.Node("Conv", "conv", {"x", "w", "b"}, "c").WithInts("pads", {1, 1, 1, 1});
+  b.Ints("sizes", {2, 2, 1, 2}).Node("Split", "split", {"c", "sizes"}, "s1", {{"axis", 1}});
+  b.AlsoGives("s2").AlsoGives("").AlsoGives("s4").Node("Relu", "relu", {"s2"}, "r");
+  b.Node("Sub", "sub", {"s1", "r"}, "d").Node("Relu", "relu2", {"d"}, "e");
+  b.Node("Sigmoid", "gate", {"s4"}, "g").Node("Div", "div", {"e", "g"}, "q");
+  b.Node("Div", "again", {"g", "g"}, "one").Node("Sub", "less", {"q", "one"}, "l");
+  b.Ints("rows", {1, 3}).Node("Split", "lines", {"l", "rows"}, "l1", {{"axis", 2}});
+  b.AlsoGives("l2").Node("Flatten", "f1", {"l1"}, "u").Node("Flatten", "f2", {"l2"}, "v");
+  b.Drawn("w1", {6, 3}, random).Drawn("w2", {18, 3}, random);
+  b.Node("MatMul", "fc1", {"u", "w1"}, "y1").Node("MatMul", "fc2", {"v", "w2"}, "y2");
+  b.Node("Sub", "end", {"y1", "y2"}, "y").Output("y", {0, 3});
+  return b;
+}
+
+TEST(Reference, GradientsOfPartsDifferencesAndQuotientsAreTheCentralDifferences) {
+  Random random(1, "joined");
+  const TrainingGraph graph = Differentiate(ParseOnnx(Joined(random).Bytes(), "net"), 3);
+  EXPECT_EQ(CompareGradients(graph, random), graph.Parameters());
+}
+
+// Against the second definition of the operators.
+void ExpectGivesWhatOnnxDefines(const Graph& file, const TrainingGraph& graph, Random& random) {
+  const Batch batch = DrawBatch(graph, random);
+  Reference reference(graph, StartingParameters(graph, DefaultRecipe()));
+  reference.Forward(batch.inputs, batch.labels);
+  Array data{file.tensors[file.input].shape, {batch.inputs.begin(), batch.inputs.end()}};
+  data.shape[0] = graph.batch;
+  const Array defined = Define(file, data);
+  const std::vector<double>& logits = reference.tensor(graph.logits);
+  ASSERT_EQ(defined.values.size(), logits.size());
+  for (size_t j = 0; j < logits.size(); ++j) {
+    ASSERT_NEAR(logits[j], defined.values[j], 1e-12 * (1 + std::abs(logits[j]))) << j;
+  }
+}
+
+TEST(Reference, PartsDifferencesAndQuotientsAreWhatOnnxDefines) {
+  Random random(2, "joined");
+  const Graph file = ParseOnnx(Joined(random).Bytes(), "net");
+  ExpectGivesWhatOnnxDefines(file, Differentiate(file, 3), random);
+}
+
 TEST(Reference, DrawnChainsGiveWhatOnnxDefines) {
   const uint64_t seed = 2;
   for (int i = 0; i < 500; ++i) {
@@ -130,17 +175,7 @@ TEST(Reference, DrawnChainsGiveWhatOnnxDefines) {
     const Graph file = draw.Draw();
     const TrainingGraph graph = Differentiate(file, 3);
     SCOPED_TRACE(fmt::format("seed {} chain {}: {}", seed, i, draw.text()));
-    const Batch batch = DrawBatch(graph, random);
-    Reference reference(graph, StartingParameters(graph, DefaultRecipe()));
-    reference.Forward(batch.inputs, batch.labels);
-    Array data{file.tensors[file.input].shape, {batch.inputs.begin(), batch.inputs.end()}};
-    data.shape[0] = graph.batch;
-    const Array defined = Define(file, data);
-    const std::vector<double>& logits = reference.tensor(graph.logits);
-    ASSERT_EQ(defined.values.size(), logits.size());
-    for (size_t j = 0; j < logits.size(); ++j) {
-      ASSERT_NEAR(logits[j], defined.values[j], 1e-12 * (1 + std::abs(logits[j]))) << j;
-    }
+    ASSERT_NO_FATAL_FAILURE(ExpectGivesWhatOnnxDefines(file, graph, random));
   }
 }
 

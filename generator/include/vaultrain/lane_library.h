@@ -54,7 +54,14 @@ Program GroupParameterSums(int products_slots, int sums_slots, bool more);
 
 // Streams: 0 a, 1 b, 2 y; with relu max(a + b, 0).
 Program AddTensors(bool relu);
+Program SubtractTensors(bool relu);
 Program MultiplyTensors();
+// Within 2^-22.4 of a / b before it is rounded.
+Program DivideTensors();
+// The gradient of y = a / b by b, in place of y. Streams: 0 dy, 1 b, 2 y.
+Program DivisorBackward();
+// Streams: 0 x, 2 y.
+Program NegateTensor();
 Program CopyTensor();
 
 // The same, but results are 0 where what stream 3 gives is not above 0. Of programs that have

@@ -34,12 +34,13 @@
 //               except that with count_pad a mean divides by all taps. The maximum of a window that
 //               holds a NaN is NaN, its index that of the largest value before the first NaN, or of
 //               the first tap. Every window sees at least one pixel of the image.
-//   kAdd, kMultiply   of two images, value by value.
+//   kAdd, kSubtract, kMultiply, kDivide   of two images, value by value.
 //   kActivation  `function` of each value; leaky ReLU and its derivative take X > 0.
 //   kNormalise  (X - mean) / sqrt(variance + epsilon) * scale[c] + b[c], of each sample over all
 //               pixels of a group of neighbouring channels (group normalisation; one group: layer
 //               normalisation of a vector; a channel a group: instance normalisation).
 //   kConcat     channels of several images, one after the other.
+//   kSlice      channels of an image that follow each other.
 //   kRecurrent  a cell that goes along the pixels of a row (steps of a sequence), from zeros:
 //               LSTM  i, o, f, g = W x + b + U h', sigmoid of the first three and tanh of g,
 //                     c = f c' + i g, h = o tanh c; rows of W, U, b in this order (ONNX's iofc)
@@ -125,10 +126,12 @@ struct TrainingTensor {
 enum class TrainingOpKind {
   kLinearForward,
   kPoolForward,
-  kElementForward,  // kAdd, kMultiply, kActivation
+  kElementForward,  // kAdd, kSubtract, kMultiply, kDivide, kActivation
   kNormaliseForward,
   kRecurrentForward,
-  kCopy,  // FF: X becomes part of Y; BP: a part of dZ becomes dX
+  // FF: X becomes part of Y; BP: a part of dZ becomes dX. Of kSlice the other way round; what no
+  // part of dX comes from is 0.
+  kCopy,
   kSoftmaxCrossEntropy,
   kLinearBackward,
   kPoolBackward,
@@ -139,10 +142,11 @@ enum class TrainingOpKind {
   kLinearUpdate
 };
 
-// What an operation does with a tensor. Reads: kX, kX2 (second input of kAdd; the other one in BP
-// of kMultiply), kW and kB (UP also writes these two), kU of kRecurrent, kDz of BP and UP, kY of BP
-// where a derivative is a function of it, kIndex of BP, kPart (gradients that are summed), kLogits,
-// kLabel. Writes: kY, kIndex of FF (of a maximum that has a BP), kLoss, kDz of the loss, kDx.
+// What an operation does with a tensor. Reads: kX, kX2 (second input of two; the other one in BP,
+// of a product or quotient), kW and kB (UP also writes these two), kU of kRecurrent, kDz of BP and
+// UP, kY of BP where a derivative is a function of it, kIndex of BP, kPart (gradients that are
+// summed), kLogits, kLabel. Writes: kY, kIndex of FF (of a maximum that has a BP), kLoss, kDz of
+// the loss, kDx.
 enum class Role { kX, kX2, kW, kB, kU, kY, kIndex, kDz, kDx, kPart, kLogits, kLabel, kLoss };
 
 struct Operand {
@@ -172,10 +176,13 @@ enum class LayerKind {
   kMaxPool,
   kAveragePool,
   kAdd,
+  kSubtract,
   kMultiply,
+  kDivide,
   kActivation,
   kNormalise,
   kConcat,
+  kSlice,
   kRecurrent
 };
 enum class Function { kRelu, kLeakyRelu, kSigmoid, kTanh };

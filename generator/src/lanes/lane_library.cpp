@@ -158,6 +158,33 @@ Program AddTensors(bool relu) {
   return program;
 }
 
+Program SubtractTensors(bool relu) {
+  Program program;
+  program.body.LoadOperand(0, 0).LoadOperand(1, 1).Sub(0, 0, 1);
+  if (relu) program.body.Max(0, 0, 2);
+  program.body.StoreOperand(0, 2);
+  return program;
+}
+
+Program DivideTensors() {
+  Program program;
+  program.body.LoadOperand(0, 0).LoadOperand(1, 1).Recip(1, 1).Mul(0, 0, 1).StoreOperand(0, 2);
+  return program;
+}
+
+Program DivisorBackward() {
+  Program program;
+  program.body.LoadOperand(0, 0).LoadOperand(1, 1).LoadOperand(2, 2);
+  program.body.Recip(1, 1).Mul(0, 0, 1).Mul(0, 0, 2, true).StoreOperand(0, 2);
+  return program;
+}
+
+Program NegateTensor() {
+  Program program;
+  program.body.LoadOperand(0, 0).Neg(0, 0).StoreOperand(0, 2);
+  return program;
+}
+
 Program MultiplyTensors() {
   Program program;
   program.body.LoadOperand(0, 0).LoadOperand(1, 1).Mul(0, 0, 1).StoreOperand(0, 2);

@@ -79,8 +79,11 @@ void Mapper::AddElementForward(const TrainingOp& op, int tag, double budget) {
     }
   }
   const int other = tensor_of_[op.Tensor(Role::kX2)];
-  AddLaneRows(l.kind == LayerKind::kAdd ? lanes::AddTensors(op.relu) : lanes::MultiplyTensors(),
-              {x, other}, 2, y, tag, budget);
+  const lanes::Program program = l.kind == LayerKind::kAdd        ? lanes::AddTensors(op.relu)
+                                 : l.kind == LayerKind::kSubtract ? lanes::SubtractTensors(op.relu)
+                                 : l.kind == LayerKind::kDivide   ? lanes::DivideTensors()
+                                                                  : lanes::MultiplyTensors();
+  AddLaneRows(program, {x, other}, 2, y, tag, budget);
 }
 
 void Mapper::AddElementBackward(const TrainingOp& op, int tag, double budget) {
@@ -89,10 +92,19 @@ void Mapper::AddElementBackward(const TrainingOp& op, int tag, double budget) {
   const int dx = tensor_of_[op.Tensor(Role::kDx)];
   const int x = tensor_of_[op.Tensor(Role::kX)];
   const int mask = op.mask ? x : -1;
-  if (l.kind == LayerKind::kMultiply) {
+  if (l.kind == LayerKind::kSubtract) {
+    return AddLaneRows(lanes::Masked(lanes::NegateTensor(), op.mask), {dz, -1, -1, mask}, 2, dx,
+                       tag, budget);
+  }
+  if (l.kind == LayerKind::kDivide && op.Tensor(Role::kY) >= 0) {
+    return AddLaneRows(lanes::Masked(lanes::DivisorBackward(), op.mask),
+                       {dz, x, tensor_of_[op.Tensor(Role::kY)], mask}, 2, dx, tag, budget);
+  }
+  if (l.kind == LayerKind::kMultiply || l.kind == LayerKind::kDivide) {
     const int other = tensor_of_[op.Tensor(Role::kX2)];
-    return AddLaneRows(lanes::Masked(lanes::MultiplyTensors(), op.mask), {dz, other, -1, mask}, 2,
-                       dx, tag, budget);
+    const lanes::Program program =
+        l.kind == LayerKind::kMultiply ? lanes::MultiplyTensors() : lanes::DivideTensors();
+    return AddLaneRows(lanes::Masked(program, op.mask), {dz, other, -1, mask}, 2, dx, tag, budget);
   }
   const bool of_y = l.function == Function::kSigmoid || l.function == Function::kTanh;
   const int at = of_y ? tensor_of_[op.Tensor(Role::kY)] : x;
@@ -119,13 +131,15 @@ void Mapper::AddCopy(const TrainingOp& op, int tag, double budget) {
   const bool forward = op.phase == Phase::kFeedForward;
   const int from = tensor_of_[op.Tensor(forward ? Role::kX : Role::kDz)];
   const int to = tensor_of_[op.Tensor(forward ? Role::kY : Role::kDx)];
-  const int64_t channels = local_[forward ? from : to].cols;
-  const int64_t whole = local_[forward ? to : from].cols;
+  const int64_t channels = std::min(local_[from].cols, local_[to].cols);
+  const int64_t whole = std::max(local_[from].cols, local_[to].cols);
+  const int64_t begin_from = local_[from].cols > channels ? op.channel : 0;
+  const int64_t begin_to = op.channel - begin_from;
   const int64_t unit = kAccess / operand_;
   if (op.channel % unit != 0 || (channels % unit != 0 && op.channel + channels != whole)) {
     RefuseInput(
         "{}: layer {}: channels {} to {} of {} are not whole accesses of memory; accepted for "
-        "Concat: parts of a multiple of {} channels",
+        "Concat, Split and Slice: parts of a multiple of {} channels",
         graph_.file, graph_.layers[op.layer].name, op.channel, op.channel + channels, whole, unit);
   }
   const int64_t all = raster_.at(from).Rows();
@@ -136,10 +150,9 @@ void Mapper::AddCopy(const TrainingOp& op, int tag, double budget) {
     const int64_t rows = std::min(step, all - row);
     const int buffer = s_->AddBuffer(static_cast<uint32_t>(rows * pitch), false);
     Task task;
-    task.loads.emplace_back(LoadPlain(from, row, rows, forward ? 0 : op.channel, channels, 0, pitch,
-                                      false, buffer, tag));
-    task.stores.push_back(
-        StorePlain(to, row, rows, forward ? op.channel : 0, channels, pitch, buffer, tag));
+    task.loads.emplace_back(
+        LoadPlain(from, row, rows, begin_from, channels, 0, pitch, false, buffer, tag));
+    task.stores.push_back(StorePlain(to, row, rows, begin_to, channels, pitch, buffer, tag));
     s_->AddTask(std::move(task));
   }
 }

@@ -73,7 +73,7 @@ struct Raster {
   int64_t samples = 0;  // of a group
   int64_t groups = 0;
   // Some of it is read, but not written: samples that fill up a group, gradients of pixels that no
-  // window sees.
+  // window sees and of channels that a slice leaves out.
   bool has_zeros = false;
 
   int64_t Rows() const { return groups * image.pixels() * samples; }

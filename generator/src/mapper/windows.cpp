@@ -177,10 +177,12 @@ Raster Mapper::RasterFor(size_t graph_tensor) const {
   r.groups = CeilDiv(local_batch_, r.samples);
   r.has_zeros = local_batch_ % r.samples != 0;
   for (const TrainingOp& op : graph_.ops) {
-    if (op.kind != TrainingOpKind::kLinearBackward || !IsWindowed(op) ||
-        op.Tensor(Role::kDx) != static_cast<int>(graph_tensor)) {
-      continue;
+    if (op.Tensor(Role::kDx) != static_cast<int>(graph_tensor)) continue;
+    if (op.kind == TrainingOpKind::kCopy) {
+      const TrainingLayer& l = graph_.layers[op.layer];
+      r.has_zeros = r.has_zeros || (l.kind == LayerKind::kSlice && !(l.from == l.to));
     }
+    if (op.kind != TrainingOpKind::kLinearBackward || !IsWindowed(op)) continue;
     const TrainingLayer l = Mapped(op.layer);
     r.has_zeros = r.has_zeros || !AllSeen(InputPhases(RowsOf(l)), RowsOf(l)) ||
                   !AllSeen(InputPhases(ColumnsOf(l)), ColumnsOf(l));

@@ -44,6 +44,7 @@ struct Layer {
   int64_t groups = 1;
   float epsilon = 0;
   Cell cell = Cell::kLstm;
+  int64_t channel = 0;  // of kSlice: the first
 
   bool HasParameters() const { return weight != nullptr; }
 };

@@ -167,7 +167,9 @@ class Differentiator {
       output.learns = output.learns || Learns(input);
       if (input.layer >= 0) ++outputs_[input.layer].uses;
     }
-    if (layer.kind == LayerKind::kConcat) return AddConcat(layer, std::move(made), output);
+    if (layer.kind == LayerKind::kConcat || layer.kind == LayerKind::kSlice) {
+      return AddCopies(layer, std::move(made), output);
+    }
     if (layer.kind == LayerKind::kRecurrent) return AddRecurrent(layer, std::move(made), output);
     TrainingOp op;
     op.operands = {{Role::kX, TensorOf(layer.inputs[0])}};
@@ -210,11 +212,11 @@ class Differentiator {
     outputs_.push_back(std::move(output));
   }
 
-  void AddConcat(const Layer& layer, TrainingLayer made, Output output) {
+  void AddCopies(const Layer& layer, TrainingLayer made, Output output) {
     output.tensor =
         AddSamples(made.name + ".Y", TensorKind::kActivation, FormatClass::kOperand, made.to);
     output.layer = AddLayer(std::move(made));
-    int64_t channel = 0;
+    int64_t channel = layer.channel;
     for (const Value& input : layer.inputs) {
       TrainingOp op;
       op.kind = TrainingOpKind::kCopy;
@@ -424,18 +426,28 @@ class Differentiator {
           if (Learns(each)) PassOn(each, dz);
         }
         return;
+      case LayerKind::kSubtract:
+        if (Learns(input)) PassOn(input, dz);
+        if (!Learns(found.inputs[1])) return;
+        op.kind = TrainingOpKind::kElementBackward;
+        op.operands.push_back({Role::kX, TensorOf(found.inputs[1])});
+        return back_to(found.inputs[1]);
       case LayerKind::kMultiply:
+      case LayerKind::kDivide:
         for (int i = 0; i < 2; ++i) {
           if (!Learns(found.inputs[i])) continue;
           op.kind = TrainingOpKind::kElementBackward;
           op.operands = {{Role::kDz, dz},
                          {Role::kX, TensorOf(found.inputs[i])},
                          {Role::kX2, TensorOf(found.inputs[1 - i])}};
+          if (found.kind == LayerKind::kDivide && i == 1) take({Role::kY});
           back_to(found.inputs[i]);
         }
         return;
-      case LayerKind::kConcat: {
+      case LayerKind::kConcat:
+      case LayerKind::kSlice: {
         op.kind = TrainingOpKind::kCopy;
+        op.channel = found.channel;
         for (const Value& each : found.inputs) {
           op.operands = {{Role::kDz, dz}};
           if (Learns(each)) {
