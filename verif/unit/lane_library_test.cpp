@@ -256,10 +256,13 @@ TEST_P(Lanes, Quotients) {
     ExpectOperand(kOut, i, exact, std::abs(exact) * std::exp2(-22.0));
     y[i] = static_cast<double>(Operand(kOut, i));
   }
-  RunRows(DivisorBackward(), kGroups, {{kA}, {kB}, {kOut}});
-  for (size_t i = 0; i < kCount; ++i) {
-    const double exact = -a[i] * y[i] / b[i];
-    ExpectOperand(kOut, i, exact, std::abs(exact) * std::exp2(-21.8));
+  constexpr uint32_t kY = kOut, kTo = 0x18000;
+  for (const bool mask : {false, true}) {
+    RunRows(DivisorBackward(mask), kGroups, {{kA}, {kB}, {kTo}, {kY}});
+    for (size_t i = 0; i < kCount; ++i) {
+      const double exact = mask && b[i] <= 0 ? 0 : -a[i] * y[i] / b[i];
+      ExpectOperand(kTo, i, exact, std::abs(exact) * std::exp2(-21.8));
+    }
   }
 }
 

@@ -58,8 +58,9 @@ Program SubtractTensors(bool relu);
 Program MultiplyTensors();
 // Within 2^-22.4 of a / b before it is rounded.
 Program DivideTensors();
-// The gradient of y = a / b by b, in place of y. Streams: 0 dy, 1 b, 2 y.
-Program DivisorBackward();
+// The gradient of y = a / b by b; 0 where b is not above 0 if mask is set. Streams: 0 dy, 1 b,
+// 2 db, 3 y.
+Program DivisorBackward(bool mask);
 // Streams: 0 x, 2 y.
 Program NegateTensor();
 Program CopyTensor();

@@ -172,10 +172,13 @@ Program DivideTensors() {
   return program;
 }
 
-Program DivisorBackward() {
+Program DivisorBackward(bool mask) {
+  constexpr int kDy = 0, kB = 1, kY = 2, kReciprocal = 3, kZero = 4;  // zero is never written
   Program program;
-  program.body.LoadOperand(0, 0).LoadOperand(1, 1).LoadOperand(2, 2);
-  program.body.Recip(1, 1).Mul(0, 0, 1).Mul(0, 0, 2, true).StoreOperand(0, 2);
+  program.body.LoadOperand(kDy, 0).LoadOperand(kB, 1).LoadOperand(kY, 3);
+  program.body.Recip(kReciprocal, kB).Mul(kDy, kDy, kReciprocal).Mul(kDy, kDy, kY, true);
+  if (mask) program.body.Sel(kDy, kB, kDy, kZero);
+  program.body.StoreOperand(kDy, 2);
   return program;
 }
 
