@@ -443,7 +443,7 @@ void LaneLibrary(Builder& b, Random& random) {
   using enum vaultrain::Optimiser;
   for (const auto optimiser : {kSgd, kMomentum, kNesterov, kAdam}) {
     const auto q_slots = static_cast<int>(groups * wide);
-    run_rows(lanes::OptimiserStep({optimiser, 0.001, 0.9, 0.9, 0.999, 1e-8}, 1, q_slots),
+    run_rows(lanes::OptimiserStep({optimiser, 0.001, 0.9, 0.9, 0.999, 1e-8, 0.5}, 1, q_slots),
              {{at_g, true}, {at_m, true}, {at_w, true}},
              {extent(false, at_g, b.RowBytes(g)), extent(true, at_m, b.RowBytes(mean)),
               extent(true, at_w, b.RowBytes(w))});
@@ -584,6 +584,7 @@ KernelResult TrainConvolutions(const KernelSetup& setup) {
     constexpr const char* kOptimisers[] = {"sgd", "momentum", "nesterov", "adam"};
     recipe.optimiser = kOptimisers[random.Below(std::size(kOptimisers))];
     recipe.weight_decay = random.Below(2) == 0 ? 0 : 0.01;
+    recipe.clip_value = random.Below(2) == 0 ? 0 : 0.02;
     std::string name = fmt::format("{}", fmt::join(shape, "x"));
     for (const ConvShape& c : convs) {
       name += fmt::format(" conv {} k{} s{} p{} pool {}", c.out, c.kernel, c.stride, c.pad, c.pool);

@@ -553,7 +553,8 @@ void Reference::Optimise(int tensor, const std::vector<double>& gradient, double
   std::vector<double>& second = state_[1][tensor];
   for (size_t i = 0; i < gradient.size(); ++i) {
     double& w = values_[tensor][i];
-    const double u = gradient[i] + c.decay * w;
+    const double g = c.clip > 0 ? std::clamp(gradient[i], -c.clip, c.clip) : gradient[i];
+    const double u = g + c.decay * w;
     switch (c.optimiser) {
       case Optimiser::kSgd:
         w -= step_size * u;

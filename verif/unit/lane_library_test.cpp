@@ -486,6 +486,7 @@ class Optimisers : public Lanes {
 
   void Compare(const OptimiserConstants& c, double step, size_t i, double g, double w, double v,
                double q) {
+    g = c.clip > 0 ? std::clamp(g, -c.clip, c.clip) : g;
     const double u = g + c.decay * w;
     const double terms = std::abs(g) + std::abs(c.decay * w);
     double next = 0, second = 0, change = 0;
@@ -530,6 +531,11 @@ INSTANTIATE_TEST_SUITE_P(Formats, Optimisers, testing::Values(2, 4),
 TEST_P(Optimisers, SgdWithinItsBound) {
   Train({Optimiser::kSgd, 0, 0, 0, 0, 0});
   Train({Optimiser::kSgd, 0.16, 0, 0, 0, 0});
+}
+
+TEST_P(Optimisers, ClippedWithinTheirBound) {
+  Train({Optimiser::kSgd, 0, 0, 0, 0, 0, 0.25});
+  Train({Optimiser::kAdam, 0.16, 0, 0.9, 0.999, 1e-6, 0.25});
 }
 
 TEST_P(Optimisers, MomentumWithinItsBound) {

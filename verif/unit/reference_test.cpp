@@ -218,11 +218,11 @@ TEST(Reference, AnUntrainedUniformOutputLosesTheLogarithmOfTheClasses) {
 class OptimiserByHand : public testing::Test {
  protected:
   void ExpectSteps(const std::string& optimiser, const std::vector<std::vector<double>>& weights,
-                   const std::vector<std::vector<double>>& biases) {
+                   const std::vector<std::vector<double>>& biases, const std::string& more = "") {
     const Recipe recipe = ParseRecipe(
         "optimiser = \"" + optimiser + "\"\nschedule = \"constant\"\nlearning_rate = 0.25\n" +
             "batch = 2\nweight_decay = 0.25\nmomentum = 0.5\nbeta1 = 0.5\nbeta2 = 0.75\n" +
-            "epsilon = 0.25\n",
+            "epsilon = 0.25\n" + more,
         "by hand");
     const TrainingGraph graph =
         Differentiate(ParseOnnx(MakeFullyConnected("net", {1, 2}), "net"), recipe.batch);
@@ -247,6 +247,12 @@ class OptimiserByHand : public testing::Test {
 TEST_F(OptimiserByHand, Sgd) {
   const std::vector<double> w = {1 + 1.5 / 8, 1 - 2.5 / 8}, b = {1.0 / 8, -1.0 / 8};
   ExpectSteps("sgd", {w, w}, {b, b});
+}
+
+// Gradients of +-2 are cut to 0.75 * 2 = 1.5, those by the biases stay; then comes the decay.
+TEST_F(OptimiserByHand, SgdClipped) {
+  const std::vector<double> w = {1 + 1.0 / 8, 1 - 2.0 / 8}, b = {1.0 / 8, -1.0 / 8};
+  ExpectSteps("sgd", {w, w}, {b, b}, "clip_value = 0.75\n");
 }
 
 // v is u, 1.5 u, 1.75 u.

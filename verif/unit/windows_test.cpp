@@ -216,6 +216,18 @@ TEST(Optimisers, OverSeveralNodes) {
                         Mesh(2, 2));
 }
 
+TEST(Optimisers, CutGradients) {
+  Recipe recipe = DefaultRecipe();
+  recipe.clip_value = 0.01;
+  for (const std::vector<std::string>& nodes : {std::vector<std::string>{}, Mesh(2, 1)}) {
+    std::vector<std::string> wide = nodes;
+    wide.insert(wide.end(), {"operand_format=fp32", "array.lanes=8"});
+    const Graph net = ConvNet({9, 7, 3}, kTwo, {20, 10});
+    ExpectTrainsLikeReference(MapGraph(net, 32, wide, {}, recipe), 3, 1e-4);
+    ExpectTrainsLikeReference(MapGraph(net, 32, nodes, {}, recipe), 2, 0.25, 1e-3);
+  }
+}
+
 const Conv kFirst = {8, {3, 3}, {1, 1}, {1, 1, 1, 1}};
 
 TEST(Pools, LikeTheReference) {

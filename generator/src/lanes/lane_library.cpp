@@ -348,6 +348,7 @@ Program RnnBackward(bool first) {
 Program OptimiserStep(const OptimiserConstants& constants, int step_scalar, int q_slots) {
   constexpr int kU = 0, kW = 1, kV = 2, kQ = 3, kRoot = 4, kStep = 5, kDecay = 6, kMomentum = 7;
   constexpr int kBeta1 = 8, kRest1 = 9, kBeta2 = 10, kRest2 = 11, kEpsilon = 12, kZero = 13;
+  constexpr int kMost = 14, kLeast = 15;
   Program program;
   Section& init = program.init;
   Section& body = program.body;
@@ -356,6 +357,11 @@ Program OptimiserStep(const OptimiserConstants& constants, int step_scalar, int 
   };
   init.Scalar(kStep, step_scalar);
   body.LoadWide(kU, 0).LoadWide(kW, 2);
+  if (constants.clip != 0) {
+    constant(kMost, constants.clip);
+    constant(kLeast, -constants.clip);
+    body.Min(kU, kU, kMost).Max(kU, kU, kLeast);
+  }
   if (constants.decay != 0) {
     constant(kDecay, constants.decay);
     body.Mad(kU, kW, kDecay, kU);

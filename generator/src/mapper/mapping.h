@@ -388,7 +388,9 @@ class Mapper {
 
   // ---- optimiser.cpp
 
-  bool HasOptimiserStep() const { return StateTensors(recipe_) > 0 || recipe_.weight_decay > 0; }
+  bool HasOptimiserStep() const {
+    return StateTensors(recipe_) > 0 || recipe_.weight_decay > 0 || recipe_.clip_value > 0;
+  }
   void PlaceState();
   void AddOptimiserStep(int parameter, int64_t row, int64_t rows, int64_t col, int64_t cols,
                         int sums, int64_t sums_offset, int64_t sums_pitch, int owner, bool of_bias,

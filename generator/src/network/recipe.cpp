@@ -95,6 +95,14 @@ std::vector<RecipeKey> MakeKeys() {
        {},
        "momentum, nesterov: what is left of the last step's velocity",
        &Recipe::momentum},
+      {"clip_value",
+       kReal,
+       "0.0",
+       0,
+       1e6,
+       {},
+       "the largest magnitude of a value of the mean gradient, beyond which it is cut; 0: none",
+       &Recipe::clip_value},
       {"weight_decay",
        kReal,
        "0.0",
@@ -350,7 +358,8 @@ OptimiserConstants OptimiserOf(const Recipe& recipe, bool of_bias) {
           recipe.momentum,
           recipe.beta1,
           recipe.beta2,
-          recipe.epsilon * batch};
+          recipe.epsilon * batch,
+          recipe.clip_value * batch};
 }
 
 int StateTensors(const Recipe& recipe) {
