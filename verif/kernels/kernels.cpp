@@ -426,7 +426,7 @@ void LaneLibrary(Builder& b, Random& random) {
   const lanes::Program element_wise[] = {lanes::AddTensors(true),        lanes::MultiplyTensors(),
                                          lanes::LeakyReluBackward(0.1f), lanes::SigmoidForward(),
                                          lanes::TanhForward(),           lanes::SigmoidBackward(),
-                                         lanes::LeakyReluForward(0.01f), lanes::Dropout(0.3f, 2)};
+                                         lanes::LeakyReluForward(0.01f), lanes::DivideTensors()};
   for (const lanes::Program& program : element_wise) {
     run_rows(program, {{at_p}, {at_q}, {at_r}},
              {extent(false, at_p, b.RowBytes(p)), extent(false, at_q, b.RowBytes(q)),
@@ -440,6 +440,10 @@ void LaneLibrary(Builder& b, Random& random) {
   const int w = b.AddTensor("w", ElementFormat::kFp32, 1, groups * cols);
   for (int tensor : {g, w}) b.FillNormal(tensor);
   const uint32_t at_g = b.LoadWhole(g), at_m = b.LoadWhole(mean), at_w = b.LoadWhole(w);
+  run_rows(lanes::Dropout(0.3f, 2), {{at_p}, {at_g, true}, {at_r}},
+           {extent(false, at_p, b.RowBytes(p)), extent(false, at_g, b.RowBytes(g)),
+            extent(true, at_r, b.RowBytes(r))});
+  b.StoreWhole(r, at_r);
   using enum vaultrain::Optimiser;
   for (const auto optimiser : {kSgd, kMomentum, kNesterov, kAdam}) {
     const auto q_slots = static_cast<int>(groups * wide);
@@ -499,7 +503,9 @@ bool TrainTwoSteps(const KernelSetup& setup, const std::string& onnx, const std:
   const TrainingGraph graph = Differentiate(ParseOnnx(onnx, "net"), batch);
   KernelProgram p;
   p.program = MapNetwork(setup.variant, setup.dram, graph, recipe, "", options);
-  p.scalars = {{kScalarStep, -0.1f / static_cast<float>(batch)}, {kScalarOne, 1.0f}};
+  p.scalars = {{kScalarStep, -0.1f / static_cast<float>(batch)},
+               {kScalarOne, 1.0f},
+               {kScalarMask, random.OneToTwo()}};
   p.macs = p.program.macs_needed;
   // The second step starts from what the golden model holds after the first.
   const std::unique_ptr<Device> golden = MakeGoldenDevice(setup.variant, setup.dram);

@@ -3,6 +3,8 @@
 
 #include "vaultrain/reference.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -74,6 +76,7 @@ void AddScaled(double factor, const double* x, double* y, int64_t n) {
 Reference::Reference(const TrainingGraph& graph, const std::vector<std::vector<float>>& parameters,
                      const Recipe& recipe)
     : graph_(graph),
+      seed_(recipe.seed),
       of_weights_(OptimiserOf(recipe, false)),
       of_biases_(OptimiserOf(recipe, true)) {
   for (size_t i = 0; i < graph.tensors.size(); ++i) {
@@ -81,6 +84,20 @@ Reference::Reference(const TrainingGraph& graph, const std::vector<std::vector<f
     std::copy(parameters[i].begin(), parameters[i].end(), values_[i].begin());
     for (auto& state : state_) {
       state.emplace_back(graph.tensors[i].is_parameter() ? values_[i].size() : 0, 0.0);
+    }
+  }
+  DrawMasks(0);
+}
+
+void Reference::DrawMasks(int64_t step) {
+  for (size_t l = 0; l < graph_.layers.size(); ++l) {
+    const TrainingLayer& layer = graph_.layers[l];
+    if (layer.kind != LayerKind::kDropout) continue;
+    Random random(seed_, fmt::format("dropout/{}/{}", layer.name, step));
+    std::vector<bool>& kept = masks_[static_cast<int>(l)];
+    kept.clear();
+    for (int64_t i = 0; i < graph_.batch * layer.to.features(); ++i) {
+      kept.push_back(random.Uniform() >= static_cast<double>(layer.ratio));
     }
   }
 }
@@ -295,6 +312,11 @@ double Derivative(const TrainingLayer& layer, double x, double y) {
 
 }  // namespace
 
+double Reference::KeptScale(int layer, size_t value) const {
+  const auto ratio = static_cast<double>(graph_.layers[layer].ratio);
+  return masks_.at(layer)[value] ? 1 / (1 - ratio) : 0.0;
+}
+
 void Reference::RunElements(const TrainingOp& op) {
   const TrainingLayer& layer = graph_.layers[op.layer];
   const std::vector<double>& x = values_[op.Tensor(Role::kX)];
@@ -313,6 +335,9 @@ void Reference::RunElements(const TrainingOp& op) {
         break;
       case LayerKind::kDivide:
         y[i] = x[i] / values_[other][i];
+        break;
+      case LayerKind::kDropout:
+        y[i] = trains_ ? x[i] * KeptScale(op.layer, i) : x[i];
         break;
       default:
         y[i] = Apply(layer, x[i]);
@@ -339,6 +364,9 @@ void Reference::RunElementsBackward(const TrainingOp& op) {
         break;
       case LayerKind::kDivide:
         dx[i] = y < 0 ? dz[i] / values_[other][i] : -dz[i] * values_[y][i] / x[i];
+        break;
+      case LayerKind::kDropout:
+        dx[i] = dz[i] * KeptScale(op.layer, i);
         break;
       default:
         dx[i] = dz[i] * Derivative(layer, x[i], values_[y][i]);
@@ -578,6 +606,7 @@ void Reference::Optimise(int tensor, const std::vector<double>& gradient, double
 
 double Reference::Accuracy(const Dataset& data, const Recipe& recipe) {
   int64_t correct = 0;
+  trains_ = false;
   for (int64_t first = 0; first < data.size(); first += graph_.batch) {
     std::vector<uint32_t> samples(graph_.batch);
     for (int64_t i = 0; i < graph_.batch; ++i) {
@@ -590,6 +619,7 @@ double Reference::Accuracy(const Dataset& data, const Recipe& recipe) {
       correct += std::max_element(logits, logits + graph_.classes) - logits == step.labels[i];
     }
   }
+  trains_ = true;
   return static_cast<double>(correct) / static_cast<double>(data.size());
 }
 
@@ -602,6 +632,7 @@ ReferenceRun TrainReference(const TrainingGraph& graph, const Recipe& recipe,
   int64_t steps = StepCount(recipe, data.train.size());
   for (int64_t step = 0; step < steps; ++step) {
     StepData batch = GatherStep(data.train, recipe, order.Batch(step));
+    reference.DrawMasks(step);
     run.loss.push_back(reference.Step(batch.inputs, batch.labels, StepSize(recipe, step, steps)));
   }
   run.test_accuracy = reference.Accuracy(data.test, recipe);

@@ -85,8 +85,12 @@ void LoadState(const Program& program, const Checkpoint& state, Device& device) 
 
 }  // namespace
 
-uint32_t RoundingSeed(const Recipe& recipe, int64_t step) {
-  return static_cast<uint32_t>(Random(recipe.seed, fmt::format("rounding/{}", step)).Next());
+void SetStep(Device& device, const Recipe& recipe, int64_t step, float step_size) {
+  device.SetScalar(kScalarStep, -step_size);
+  device.SetScalar(kScalarOne, 1.0f);
+  device.SetSeed(
+      static_cast<uint32_t>(Random(recipe.seed, fmt::format("rounding/{}", step)).Next()));
+  device.SetScalar(kScalarMask, Random(recipe.seed, fmt::format("dropout/{}", step)).OneToTwo());
 }
 
 std::vector<ProgramSegment> BatchSegments(const Program& program, const StepData& data) {
@@ -138,9 +142,7 @@ TrainReport Train(const Program& program, const Recipe& recipe, const TrainTest&
     const StepData batch = GatherStep(data.train, recipe, order.Batch(static_cast<uint64_t>(step)));
     for (Device* device : devices) {
       WriteBatch(program, batch, *device);
-      device->SetScalar(kScalarStep, -StepSize(recipe, step, steps));
-      device->SetScalar(kScalarOne, 1.0f);
-      device->SetSeed(RoundingSeed(recipe, step));
+      SetStep(*device, recipe, step, StepSize(recipe, step, steps));
     }
     const auto begin = std::chrono::steady_clock::now();
     report.last = engine.Run(train);

@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "unit/mapped_network.h"
 #include "unit/onnx_builder.h"
 
@@ -119,6 +121,75 @@ TEST(Branches, DifferencesAndQuotients) {
   const Graph graph = net.FullyConnected(net.Same("Div", {difference, divisor}), 5);
   ExpectBothFormatsTrain(graph, 20);
   ExpectBothFormatsTrain(graph, 32, Mesh(2, 1));
+}
+
+// x -> conv -> Relu -> Dropout -> conv -> Dropout -> fc.
+Graph WithDropouts() {
+  Net net({6, 5, 2});
+  net.builder().Scalar("ratio", 0.25f).BoolScalar("on", true);
+  auto dropped = [&](const std::string& x) { return net.Same("Dropout", {x, "ratio", "on"}); };
+  const std::string x = dropped(net.Relu(net.Conv("x", 12, 3)));
+  return net.FullyConnected(dropped(net.Conv(x, 20, 3)), 5);
+}
+
+TEST(Dropout, TrainsLikeTheReference) {
+  ExpectBothFormatsTrain(WithDropouts(), 20);
+  ExpectBothFormatsTrain(WithDropouts(), 64, Mesh(2, 1));
+  // Tiles of the lanes that differ from those of what is around them.
+  ExpectBothFormatsTrain(WithDropouts(), 64, {"scratchpad.kib=64"});
+}
+
+// Values that a dropout keeps in one step after the other, by layer.
+std::vector<std::vector<bool>> MasksOf(const Mapped& s, int steps) {
+  const std::unique_ptr<Device> device = MakeGoldenDevice(s.variant, s.dram);
+  device->Load(s.program.image);
+  std::vector<std::vector<bool>> masks;
+  for (int step = 0; step < steps; ++step) {
+    Random random(7, "dropout");
+    StepData batch;
+    batch.inputs.resize(static_cast<size_t>(s.graph.batch * s.graph.features));
+    for (float& x : batch.inputs) x = static_cast<float>(random.Normal());
+    batch.labels.assign(static_cast<size_t>(s.graph.batch), 0);
+    for (const ProgramSegment& segment : BatchSegments(s.program, batch)) {
+      device->Write(segment.address, segment.bytes);
+    }
+    SetStep(*device, s.recipe, step, 0.0f);
+    EXPECT_EQ(device->Run(s.program.Stream("train")).error, isa::ErrorCode::kNone);
+    for (const TrainingOp& op : s.graph.ops) {
+      if (op.kind == TrainingOpKind::kElementForward) masks.push_back(MaskOf(s, op, *device));
+    }
+  }
+  return masks;
+}
+
+double Share(const std::vector<bool>& values) {
+  return static_cast<double>(std::count(values.begin(), values.end(), true)) /
+         static_cast<double>(values.size());
+}
+
+double Equal(const std::vector<bool>& a, const std::vector<bool>& b) {
+  std::vector<bool> equal;
+  for (size_t i = 0; i < a.size(); ++i) equal.push_back(a[i] == b[i]);
+  return Share(equal);
+}
+
+// Of the second one, whose input is never zero: 64 samples of 600 values. Two draws agree in
+// 0.75^2 + 0.25^2 of them.
+TEST(Dropout, DrawsOtherValuesEachTimeAndTheSameAgain) {
+  for (const std::vector<std::string>& nodes : {std::vector<std::string>{}, Mesh(2, 1)}) {
+    const Mapped s = MapGraph(WithDropouts(), 64, nodes);
+    const std::vector<std::vector<bool>> masks = MasksOf(s, 3);
+    ASSERT_EQ(masks.size(), 6u);
+    EXPECT_EQ(MasksOf(s, 3), masks);
+    for (const size_t step : {1, 3, 5}) EXPECT_NEAR(Share(masks[step]), 0.75, 0.01);
+    EXPECT_NEAR(Equal(masks[1], masks[3]), 0.625, 0.015);
+    EXPECT_NEAR(Equal(masks[3], masks[5]), 0.625, 0.015);
+    // Samples on other nodes, or of other jobs.
+    const auto half = static_cast<std::ptrdiff_t>(masks[1].size() / 2);
+    const std::vector<bool> first(masks[1].begin(), masks[1].begin() + half);
+    const std::vector<bool> second(masks[1].begin() + half, masks[1].end());
+    EXPECT_NEAR(Equal(first, second), 0.625, 0.02);
+  }
 }
 
 // Channels in parts, one of which nothing takes, and one that is ragged; some also as a slice.

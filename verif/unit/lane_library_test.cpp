@@ -281,7 +281,10 @@ TEST_P(Lanes, DropoutKeepsTheSameElementsForTheGradient) {
   const Program dropout = Dropout(0.25f, 5);
   const std::vector<double> x = PutRandom(kA, kCount);
   const std::vector<double> dy = PutRandom(kB, kCount);
-  RunRows(dropout, kGroups, {{kA}, {0, false, false}, {kOut}});
+  constexpr uint32_t kSeeds = 0x18000;
+  for (size_t i = 0; i < kCount; ++i)
+    PutWide(kSeeds, i, 1 + std::ldexp(static_cast<float>(i), -20));
+  RunRows(dropout, kGroups, {{kA}, {kSeeds, true}, {kOut}});
   std::vector<bool> kept;
   int count = 0;
   for (size_t i = 0; i < kCount; ++i) {
@@ -290,13 +293,20 @@ TEST_P(Lanes, DropoutKeepsTheSameElementsForTheGradient) {
     if (kept[i]) ExpectOperand(kOut, i, x[i] / 0.75);
   }
   EXPECT_NEAR(count, 0.75 * kCount, 40);
-  RunRows(dropout, kGroups, {{kB}, {0, false, false}, {kOut}});
+  RunRows(dropout, kGroups, {{kB}, {kSeeds, true}, {kOut}});
   for (size_t i = 0; i < kCount; ++i) EXPECT_EQ(Operand(kOut, i) != 0, kept[i]);
+  auto expect_others = [&] {
+    RunRows(dropout, kGroups, {{kB}, {kSeeds, true}, {kOut}});
+    int same = 0;
+    for (size_t i = 0; i < kCount; ++i) same += (Operand(kOut, i) != 0) == kept[i];
+    EXPECT_LT(same, 0.75 * kCount) << "another seed";
+  };
   scalars_[5] = std::bit_cast<uint32_t>(13.0f);
-  RunRows(dropout, kGroups, {{kB}, {0, false, false}, {kOut}});
-  int same = 0;
-  for (size_t i = 0; i < kCount; ++i) same += (Operand(kOut, i) != 0) == kept[i];
-  EXPECT_LT(same, 0.75 * kCount) << "another seed";
+  expect_others();
+  scalars_[5] = std::bit_cast<uint32_t>(12.0f);
+  for (size_t i = 0; i < kCount; ++i)
+    PutWide(kSeeds, i, 1.5f + std::ldexp(static_cast<float>(i), -20));
+  expect_others();
 }
 
 TEST_P(Lanes, SigmoidAndTanhWithinTheirBounds) {

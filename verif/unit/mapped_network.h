@@ -59,6 +59,17 @@ inline std::vector<std::string> Mesh(int x, int y, std::vector<std::string> more
   return more;
 }
 
+// Of a dropout, which values are kept: where it took something, it gave something.
+inline std::vector<bool> MaskOf(const Mapped& s, const TrainingOp& op, Device& device) {
+  auto values = [&](Role role) {
+    return Gather(TensorOf(s.program, s.graph.tensors[op.Tensor(role)].name), device);
+  };
+  const std::vector<float> x = values(Role::kX), y = values(Role::kY);
+  std::vector<bool> kept;
+  for (size_t i = 0; i < x.size(); ++i) kept.push_back(y[i] != 0 || x[i] == 0);
+  return kept;
+}
+
 // Trains a few steps on the golden machine beside the double-precision reference and compares every
 // tensor; slack is for tensors that are nothing but rounding errors.
 inline void ExpectTrainsLikeReference(const Mapped& s, int steps, double tolerance,
@@ -79,14 +90,18 @@ inline void ExpectTrainsLikeReference(const Mapped& s, int steps, double toleran
     for (const ProgramSegment& segment : BatchSegments(s.program, batch)) {
       device->Write(segment.address, segment.bytes);
     }
-    device->SetScalar(kScalarStep, -step_size);
-    device->SetScalar(kScalarOne, 1.0f);
-    device->SetSeed(RoundingSeed(s.recipe, step));
+    SetStep(*device, s.recipe, step, step_size);
     const RunReport run = device->Run(s.program.Stream("train"));
     ASSERT_EQ(run.error, isa::ErrorCode::kNone)
         << "node " << run.error_node << " at descriptor " << run.error_index << ": "
         << isa::ToText(
                s.program.Stream("train").nodes[run.error_node].descriptors[run.error_index]);
+    // Which values are left out is the hardware's affair.
+    for (const TrainingOp& op : s.graph.ops) {
+      if (op.phase != Phase::kFeedForward) continue;
+      if (s.graph.layers[op.layer].kind != LayerKind::kDropout) continue;
+      reference.SetMask(op.layer, MaskOf(s, op, *device));
+    }
     reference.Step(batch.inputs, batch.labels, step_size);
 
     for (size_t t = 0; t < s.graph.tensors.size(); ++t) {

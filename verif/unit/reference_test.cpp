@@ -146,6 +146,18 @@ TEST(Reference, GradientsOfPartsDifferencesAndQuotientsAreTheCentralDifferences)
   EXPECT_EQ(CompareGradients(graph, random), graph.Parameters());
 }
 
+TEST(Reference, GradientsThroughADropoutAreTheCentralDifferences) {
+  Random random(1, "dropout");
+  OnnxBuilder b;
+  b.Input("x", {0, 6}).Drawn("w1", {6, 8}, random).Drawn("w2", {8, 3}, random);
+  b.Scalar("ratio", 0.4f).BoolScalar("on", true);
+  b.Node("MatMul", "fc1", {"x", "w1"}, "z").Node("Relu", "relu", {"z"}, "r");
+  b.Node("Dropout", "drop", {"r", "ratio", "on"}, "d").Node("MatMul", "fc2", {"d", "w2"}, "y");
+  b.Output("y", {0, 3});
+  const TrainingGraph graph = Differentiate(ParseOnnx(b.Bytes(), "net"), 5);
+  EXPECT_EQ(CompareGradients(graph, random), graph.Parameters());
+}
+
 // Against the second definition of the operators.
 void ExpectGivesWhatOnnxDefines(const Graph& file, const TrainingGraph& graph, Random& random) {
   const Batch batch = DrawBatch(graph, random);

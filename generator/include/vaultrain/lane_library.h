@@ -75,7 +75,8 @@ Program LeakyReluForward(float slope);
 Program LeakyReluBackward(float slope);
 
 // y = x / (1 - rate), or 0 with probability `rate`; the same again for the gradient, with the same
-// seed and the same job. Streams: 0 x, 2 y.
+// seeds and the same job. The generator of a lane starts from the sum of the scalar register and
+// what stream 1 has for the lane: bits of an fp32 number. Streams: 0 x, 1 a wide value, 2 y.
 Program Dropout(float rate, int seed_scalar);
 
 // Streams: 0 x, 2 y. Errors against the exact value: README of rtl_templates/lanes.

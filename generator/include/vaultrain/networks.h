@@ -52,7 +52,7 @@ std::string MakeResidual(const std::string& name, const std::vector<int>& shape,
                          int groups, int classes);
 
 // ONNX of a convolution of 3 x 3 whose output is split in three, a, b and c of so many channels
-// each: max(a - tanh b, 0) / sigmoid c, the mean of all pixels and a Gemm.
+// each: max(a - tanh b, 0) / sigmoid c with a quarter left out, the mean of all pixels and a Gemm.
 std::string MakeGated(const std::string& name, const std::vector<int>& shape, int channels,
                       int classes);
 

@@ -36,6 +36,8 @@
 //               the first tap. Every window sees at least one pixel of the image.
 //   kAdd, kSubtract, kMultiply, kDivide   of two images, value by value.
 //   kActivation  `function` of each value; leaky ReLU and its derivative take X > 0.
+//   kDropout    X / (1 - ratio), or 0 where the mask of the step says so: each value with a chance
+//               of `ratio`, and the same ones in BP. Without training it does nothing.
 //   kNormalise  (X - mean) / sqrt(variance + epsilon) * scale[c] + b[c], of each sample over all
 //               pixels of a group of neighbouring channels (group normalisation; one group: layer
 //               normalisation of a vector; a channel a group: instance normalisation).
@@ -126,7 +128,7 @@ struct TrainingTensor {
 enum class TrainingOpKind {
   kLinearForward,
   kPoolForward,
-  kElementForward,  // kAdd, kSubtract, kMultiply, kDivide, kActivation
+  kElementForward,  // kAdd, kSubtract, kMultiply, kDivide, kActivation, kDropout
   kNormaliseForward,
   kRecurrentForward,
   // FF: X becomes part of Y; BP: a part of dZ becomes dX. Of kSlice the other way round; what no
@@ -180,6 +182,7 @@ enum class LayerKind {
   kMultiply,
   kDivide,
   kActivation,
+  kDropout,
   kNormalise,
   kConcat,
   kSlice,
@@ -203,6 +206,7 @@ struct TrainingLayer {
   bool count_pad = false;  // a mean counts the zeros around the image
   Function function = Function::kRelu;
   float slope = 0;  // of a leaky ReLU
+  float ratio = 0;  // of kDropout: what is left out
   int64_t groups = 1;
   float epsilon = 0;
   Cell cell = Cell::kLstm;

@@ -227,7 +227,8 @@ Program LeakyReluBackward(float slope) {
 Program Dropout(float rate, int seed_scalar) {
   constexpr int kX = 0, kRate = 1, kScale = 2, kKeep = 3;
   Program program;
-  program.init.Scalar(kRate, seed_scalar).Seed(kRate).Constant(kRate, rate);
+  program.init.Scalar(kRate, seed_scalar).LoadWide(kKeep, 1).Add(kRate, kRate, kKeep).Seed(kRate);
+  program.init.Constant(kRate, rate);
   program.init.Constant(kScale, 1 / (1 - rate));
   program.body.LoadOperand(kX, 0).Rnd(kKeep).Ge(kKeep, kKeep, kRate);
   program.body.Mul(kX, kX, kScale).Mul(kX, kX, kKeep).StoreOperand(kX, 2);

@@ -691,6 +691,7 @@ bool Mapper::TryMapOps(bool train, double budget, bool interleave,
                        std::vector<std::vector<Descriptor>>& programs) {
   resident_.clear();
   late_ = {};
+  trains_ = train;
   explains_ = train && explanation_ != nullptr;
   if (explains_) explanation_->jobs.assign(graph_.ops.size(), {});
   Scheduler scheduler(static_cast<uint32_t>(v_.scratchpad.kib * 1024), static_cast<uint32_t>(word_),

@@ -354,8 +354,10 @@ class Mapper {
 
   // ---- elements.cpp
 
+  // With a random layer its seeds are stream 1.
   void AddLaneRows(lanes::Program program, const std::vector<int>& streams, int result, int tag,
-                   double budget);
+                   double budget, int random_layer = -1);
+  int SeedsOf(int layer, int64_t jobs);
   void AddElementForward(const TrainingOp& op, int tag, double budget);
   void AddElementBackward(const TrainingOp& op, int tag, double budget);
   void AddSum(const TrainingOp& op, int tag, double budget);
@@ -479,6 +481,7 @@ class Mapper {
   const uint64_t vault_bytes_;
   const int64_t beat_;
   Scheduler* s_ = nullptr;  // of the stream at hand
+  bool trains_ = false;     // the stream at hand is a step of training
   bool explains_ = false;   // of the stream at hand what is decided is written down
   Late late_;
   std::vector<LayerPlan> plan_;
@@ -498,6 +501,7 @@ class Mapper {
   // tensor -> buffer.
   std::map<int, int> resident_;
   std::map<std::vector<uint32_t>, int> lane_programs_;  // words -> tensor
+  std::map<std::pair<int, int64_t>, int> seeds_;        // dropout (layer) and jobs -> tensor
 };
 
 }  // namespace vaultrain

@@ -142,10 +142,11 @@ class Finder {
         break;
       case OperatorKind::kDropout:
         if (node.Int("training_mode") != 0 && node.Float("ratio") > 0) {
-          Refuse(node, "ratio {} in training cannot be trained yet; accepted: training_mode = 0",
-                 node.Float("ratio"));
+          AddOfOne(node, LayerKind::kDropout);
+          layers_.back().ratio = node.Float("ratio");
+        } else {
+          Forward(node);
         }
-        Forward(node);
         break;
       case OperatorKind::kSoftmax:
         if (graph_.tensors[node.inputs[0]].shape.size() != 2) {
@@ -168,8 +169,8 @@ class Finder {
         Refuse(node,
                "cannot be trained yet; accepted: Gemm, MatMul, Conv, pools, Add, Sub, Mul, Div, "
                "Relu, LeakyRelu, Sigmoid, Tanh, GroupNormalization, InstanceNormalization, "
-               "LayerNormalization, RNN, LSTM, Concat, Slice, Split, Transpose, Flatten, Reshape, "
-               "Squeeze, Unsqueeze, Identity, Softmax");
+               "LayerNormalization, RNN, LSTM, Concat, Slice, Split, Dropout, Transpose, Flatten, "
+               "Reshape, Squeeze, Unsqueeze, Identity, Softmax");
     }
   }
 
@@ -290,11 +291,16 @@ class Finder {
   }
 
   void AddActivation(const Node& node, Function function) {
+    AddOfOne(node, LayerKind::kActivation);
+    layers_.back().function = function;
+  }
+
+  // Value by value.
+  void AddOfOne(const Node& node, LayerKind kind) {
     const Value value = Whole(node, AnyInput(node, 0));
-    Layer& layer = Add(node, LayerKind::kActivation);
+    Layer& layer = Add(node, kind);
     layer.inputs = {value};
     layer.from = layer.to = value.image;
-    layer.function = function;
     Give(node, value.channels_last);
   }
 

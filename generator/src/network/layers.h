@@ -45,6 +45,7 @@ struct Layer {
   float epsilon = 0;
   Cell cell = Cell::kLstm;
   int64_t channel = 0;  // of kSlice: the first
+  float ratio = 0;      // of kDropout
 
   bool HasParameters() const { return weight != nullptr; }
 };

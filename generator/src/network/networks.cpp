@@ -90,6 +90,20 @@ class NetworkWriter {
     return *this;
   }
 
+  // In training, of values with so much chance.
+  NetworkWriter& Dropout(const std::string& name, float ratio) {
+    onnx::TensorProto* of = graph_->add_initializer();
+    of->set_name(name + ".ratio");
+    of->set_data_type(onnx::TensorProto::FLOAT);
+    of->add_float_data(ratio);
+    onnx::TensorProto* mode = graph_->add_initializer();
+    mode->set_name(name + ".training");
+    mode->set_data_type(onnx::TensorProto::BOOL);
+    mode->add_int32_data(1);
+    AddNode("Dropout", name, {from_, name + ".ratio", name + ".training"}, name + ".y");
+    return *this;
+  }
+
   // Equal parts of the channels.
   std::vector<Point> Split(const std::string& name, int parts) {
     AddNode("Split", name, {from_}, name + ".1");
@@ -376,6 +390,7 @@ std::string MakeGated(const std::string& name, const std::vector<int>& shape, in
   net.Goto(parts[2]).Apply("Sigmoid", "gate");
   const NetworkWriter::Point gate = net.Here();
   net.Goto(parts[0]).Join("Sub", "sub", taken).Relu("relu", "relu.y").Join("Div", "div", gate);
+  net.Dropout("dropout", 0.25f);
   AddMeanAndClasses(net, classes);
   return net.Bytes();
 }

@@ -133,6 +133,7 @@ class Differentiator {
     made.count_pad = layer.count_pad;
     made.function = layer.function;
     made.slope = layer.slope;
+    made.ratio = layer.ratio;
     made.groups = layer.groups;
     made.epsilon = layer.epsilon;
     made.cell = layer.cell;
@@ -416,6 +417,10 @@ class Differentiator {
       case LayerKind::kActivation:
         op.kind = TrainingOpKind::kElementBackward;
         take({Role::kX, Role::kY});
+        return back_to(input);
+      case LayerKind::kDropout:
+        op.kind = TrainingOpKind::kElementBackward;
+        take({Role::kX});
         return back_to(input);
       case LayerKind::kNormalise:
         op.kind = TrainingOpKind::kNormaliseBackward;

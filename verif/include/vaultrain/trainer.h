@@ -63,9 +63,9 @@ std::map<std::string, std::vector<float>> TrainedParameters(const Program& progr
 // Inputs and labels of a batch as the vaults hold them.
 std::vector<ProgramSegment> BatchSegments(const Program& program, const StepData& data);
 
-// Where the random numbers of a step's rounding start: other ones in each step, the same in every
-// run of a recipe.
-uint32_t RoundingSeed(const Recipe& recipe, int64_t step);
+// What the host tells a device before a step: the step size and where random numbers start, other
+// ones in each step, the same in every run of a recipe.
+void SetStep(Device& device, const Recipe& recipe, int64_t step, float step_size);
 
 // Mean of the loss tensor.
 double MeanLoss(const Program& program, Device& device);
