@@ -500,7 +500,7 @@ bool TrainTwoSteps(const KernelSetup& setup, const std::string& onnx, const std:
                    Recipe recipe, const MapOptions& options, Random& random, KernelResult& result) {
   const int64_t batch = recipe.batch;
   recipe.seed = setup.seed;
-  const TrainingGraph graph = Differentiate(ParseOnnx(onnx, "net"), batch);
+  const TrainingGraph graph = Differentiate(ParseOnnx(onnx, "net"), batch, LossOf(recipe));
   KernelProgram p;
   p.program = MapNetwork(setup.variant, setup.dram, graph, recipe, "", options);
   p.scalars = {{kScalarStep, -0.1f / static_cast<float>(batch)},
@@ -591,6 +591,7 @@ KernelResult TrainConvolutions(const KernelSetup& setup) {
     recipe.optimiser = kOptimisers[random.Below(std::size(kOptimisers))];
     recipe.weight_decay = random.Below(2) == 0 ? 0 : 0.01;
     recipe.clip_value = random.Below(2) == 0 ? 0 : 0.02;
+    if (random.Below(2) == 0) recipe.loss = "mse";
     std::string name = fmt::format("{}", fmt::join(shape, "x"));
     for (const ConvShape& c : convs) {
       name += fmt::format(" conv {} k{} s{} p{} pool {}", c.out, c.kernel, c.stride, c.pad, c.pool);

@@ -102,20 +102,24 @@ void Reference::DrawMasks(int64_t step) {
   }
 }
 
-double Reference::Step(std::span<const float> inputs, std::span<const uint8_t> labels,
-                       double step_size) {
-  double loss = Forward(inputs, labels);
+double Reference::Step(const StepData& data, double step_size) {
+  double loss = Forward(data);
   BackwardAndUpdate(step_size);
   return loss;
 }
 
-double Reference::Forward(std::span<const float> inputs, std::span<const uint8_t> labels) {
+double Reference::Forward(const StepData& data) {
   std::vector<double>& x = values_[graph_.input];
   for (size_t i = 0; i < x.size(); ++i) {
     const auto value = static_cast<int64_t>(i) % graph_.features;
-    x[i] = inputs[i - static_cast<size_t>(value - graph_.InputPlace(value))];
+    x[i] = data.inputs[i - static_cast<size_t>(value - graph_.InputPlace(value))];
   }
-  std::copy(labels.begin(), labels.end(), values_[graph_.label].begin());
+  if (graph_.loss_kind == Loss::kSoftmaxCrossEntropy) {
+    std::copy(data.labels.begin(), data.labels.end(), values_[graph_.label].begin());
+  } else {
+    const std::vector<float> targets = TargetsOf(data, graph_.classes);
+    std::copy(targets.begin(), targets.end(), values_[graph_.label].begin());
+  }
   for (const TrainingOp& op : graph_.ops) {
     if (op.phase == Phase::kFeedForward) Run(op, 0);
   }
@@ -146,6 +150,8 @@ void Reference::Run(const TrainingOp& op, double step_size) {
       return RunCopy(op);
     case TrainingOpKind::kSoftmaxCrossEntropy:
       return RunLoss(op);
+    case TrainingOpKind::kMeanSquare:
+      return RunMeanSquare(op);
     case TrainingOpKind::kLinearBackward:
       return RunBackward(op);
     case TrainingOpKind::kPoolBackward:
@@ -225,6 +231,20 @@ void Reference::RunLoss(const TrainingOp& op) {
       dz[j] = std::exp(logits[j] - largest) / sum - (j == label ? 1.0 : 0.0);
     }
     values_[op.Tensor(Role::kLoss)][i] = std::log(sum) - (logits[label] - largest);
+  }
+}
+
+void Reference::RunMeanSquare(const TrainingOp& op) {
+  const std::vector<double>& y = values_[op.Tensor(Role::kLogits)];
+  const std::vector<double>& target = values_[op.Tensor(Role::kLabel)];
+  std::vector<double>& dz = values_[op.Tensor(Role::kDz)];
+  std::vector<double>& loss = values_[op.Tensor(Role::kLoss)];
+  const auto outputs = static_cast<double>(graph_.classes);
+  std::fill(loss.begin(), loss.end(), 0.0);
+  for (size_t i = 0; i < y.size(); ++i) {
+    const double difference = y[i] - target[i];
+    dz[i] = 2 * difference / outputs;
+    loss[i / graph_.classes] += difference * difference / outputs;
   }
 }
 
@@ -613,7 +633,7 @@ double Reference::Accuracy(const Dataset& data, const Recipe& recipe) {
       samples[i] = static_cast<uint32_t>(std::min(first + i, data.size() - 1));
     }
     StepData step = GatherStep(data, recipe, samples);
-    Forward(step.inputs, step.labels);
+    Forward(step);
     for (int64_t i = 0; i < std::min(graph_.batch, data.size() - first); ++i) {
       const double* logits = values_[graph_.logits].data() + i * graph_.classes;
       correct += std::max_element(logits, logits + graph_.classes) - logits == step.labels[i];
@@ -633,9 +653,9 @@ ReferenceRun TrainReference(const TrainingGraph& graph, const Recipe& recipe,
   for (int64_t step = 0; step < steps; ++step) {
     StepData batch = GatherStep(data.train, recipe, order.Batch(step));
     reference.DrawMasks(step);
-    run.loss.push_back(reference.Step(batch.inputs, batch.labels, StepSize(recipe, step, steps)));
+    run.loss.push_back(reference.Step(batch, StepSize(recipe, step, steps)));
   }
-  run.test_accuracy = reference.Accuracy(data.test, recipe);
+  if (data.test.has_classes()) run.test_accuracy = reference.Accuracy(data.test, recipe);
   return run;
 }
 

@@ -96,8 +96,12 @@ void SetStep(Device& device, const Recipe& recipe, int64_t step, float step_size
 std::vector<ProgramSegment> BatchSegments(const Program& program, const StepData& data) {
   std::vector<ProgramSegment> segments =
       Scatter(TensorOf(program, TensorRole::kInput), data.inputs);
-  const std::vector<float> labels(data.labels.begin(), data.labels.end());
-  for (ProgramSegment& segment : Scatter(TensorOf(program, TensorRole::kLabel), labels)) {
+  const WholeTensor label = TensorOf(program, TensorRole::kLabel);
+  const bool by_class = label.parts[0]->format == ElementFormat::kU16;
+  const std::vector<float> labels = by_class
+                                        ? std::vector<float>(data.labels.begin(), data.labels.end())
+                                        : TargetsOf(data, label.cols);
+  for (ProgramSegment& segment : Scatter(label, labels)) {
     segments.push_back(std::move(segment));
   }
   return segments;
@@ -175,7 +179,7 @@ TrainReport Train(const Program& program, const Recipe& recipe, const TrainTest&
     }
   }
   report.bit_exact = compared != nullptr;
-  if (data.test.size() > 0) {
+  if (data.test.size() > 0 && data.test.has_classes()) {
     evaluator.Load(program.image);
     for (const ProgramTensor& tensor : program.tensors) {
       if (tensor.role == TensorRole::kWeight) {

@@ -309,6 +309,48 @@ TEST_P(Lanes, DropoutKeepsTheSameElementsForTheGradient) {
   expect_others();
 }
 
+TEST_P(Lanes, MeanSquareWithinItsBounds) {
+  constexpr uint32_t kY = 0, kTarget = 0x8000, kDz = 0x10000, kLoss = 0x18000;
+  const double ulp = std::ldexp(1.0, -24);
+  for (const int values : {1, 4, 10, 39}) {
+    const int slots = (values + kCols - 1) / kCols;
+    const int dz_slots = slots + 2;
+    // What lies behind the values does not count.
+    for (size_t i = 0; i < 16u * slots * kCols; ++i) {
+      PutWide(kY, i, std::normal_distribution<float>()(random_));
+      PutWide(kTarget, i, std::normal_distribution<float>()(random_));
+    }
+    for (size_t i = 0; i < 16u * dz_slots * kCols; ++i) PutOperand(kDz, i, 77);
+    Job job;
+    job.groups = 16;
+    job.bounds = {slots, 1, 1};
+    job.level = 1;
+    const int wide = 4 / OperandBytes();
+    job.streams[0] = {kY, {slots * wide, wide, 0, 0}};
+    job.streams[1] = {kTarget, {slots * wide, wide, 0, 0}};
+    job.streams[2] = {kDz, {dz_slots, 1, 0, 0}};
+    job.streams[3] = {kLoss, {wide, 0, 0, 0}};
+    Run(MeanSquare(values, kCols, dz_slots), job);
+    for (size_t sample = 0; sample < 16; ++sample) {
+      double sum = 0;
+      for (int i = 0; i < dz_slots * kCols; ++i) {
+        const size_t place = sample * slots * kCols + i;
+        double want = 0;
+        if (i < values) {
+          const auto difference =
+              static_cast<double>(Wide(kY, place)) - static_cast<double>(Wide(kTarget, place));
+          want = 2 * difference / values;
+          sum += difference * difference;
+        }
+        ExpectOperand(kDz, sample * dz_slots * kCols + i, want, 3 * ulp * std::abs(want));
+      }
+      const double loss = sum / values;
+      EXPECT_NEAR(static_cast<double>(Wide(kLoss, sample * kCols)), loss,
+                  (values + 4) * ulp * loss);
+    }
+  }
+}
+
 TEST_P(Lanes, SigmoidAndTanhWithinTheirBounds) {
   double worst_sigmoid = 0, worst_tanh = 0;
   for (int round = 0; round < 60; ++round) {

@@ -403,7 +403,7 @@ Outcome RunCase(const Case& c) {
     return outcome;
   }
   Reference reference(training, StartingParameters(training, DefaultRecipe()));
-  reference.Forward(Floats(x), std::vector<uint8_t>(batch, 0));
+  reference.Forward({Floats(x), std::vector<uint8_t>(batch, 0), {}});
   std::vector<float> shown;
   for (int64_t i = 0; i < batch; ++i) {
     for (int64_t place : ShownPlaces(features)) shown.push_back(wanted[i * features + place]);

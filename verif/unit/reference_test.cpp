@@ -30,17 +30,17 @@ ReferenceRun TrainShipped(const std::string& name, const std::optional<fs::path>
                         LoadData(data_directory, recipe.data_set, graph.features, graph.classes));
 }
 
-struct Batch {
-  std::vector<float> inputs;
-  std::vector<uint8_t> labels;
-};
-
-Batch DrawBatch(const TrainingGraph& graph, Random& random) {
-  Batch batch;
+StepData DrawBatch(const TrainingGraph& graph, Random& random) {
+  StepData batch;
   batch.inputs.resize(graph.batch * graph.features);
   for (float& value : batch.inputs) value = static_cast<float>(random.Normal());
   for (int64_t i = 0; i < graph.batch; ++i) {
     batch.labels.push_back(static_cast<uint8_t>(random.Below(graph.classes)));
+  }
+  if (graph.loss_kind == Loss::kMeanSquare) {
+    for (int64_t i = 0; i < graph.batch * graph.classes; ++i) {
+      batch.targets.push_back(static_cast<float>(random.Normal()));
+    }
   }
   return batch;
 }
@@ -65,17 +65,17 @@ std::vector<int> Decisions(const TrainingGraph& graph, Reference& reference) {
 // Steps that change a decision, where the loss has no derivative, become smaller. Returns the
 // number of parameters compared.
 int CompareGradients(const TrainingGraph& graph, Random& random) {
-  const Batch batch = DrawBatch(graph, random);
+  const StepData batch = DrawBatch(graph, random);
   Reference reference(graph, StartingParameters(graph, DefaultRecipe()));
   // A step of size 1 / batch changes each parameter by minus the gradient of the mean loss.
   std::vector<std::vector<double>> before;
   for (size_t t = 0; t < graph.tensors.size(); ++t) before.push_back(reference.tensor(t));
-  reference.Step(batch.inputs, batch.labels, 1.0 / static_cast<double>(graph.batch));
+  reference.Step(batch, 1.0 / static_cast<double>(graph.batch));
   std::vector<std::vector<double>> after;
   for (size_t t = 0; t < graph.tensors.size(); ++t) after.push_back(reference.tensor(t));
   for (size_t t = 0; t < graph.tensors.size(); ++t) reference.tensor(t) = before[t];
 
-  reference.Forward(batch.inputs, batch.labels);
+  reference.Forward(batch);
   const std::vector<int> decisions = Decisions(graph, reference);
   int compared = 0;
   for (size_t t = 0; t < graph.tensors.size(); ++t) {
@@ -87,10 +87,10 @@ int CompareGradients(const TrainingGraph& graph, Random& random) {
           break;
         }
         reference.tensor(t)[i] = before[t][i] + step;
-        const double above = reference.Forward(batch.inputs, batch.labels);
+        const double above = reference.Forward(batch);
         bool same = Decisions(graph, reference) == decisions;
         reference.tensor(t)[i] = before[t][i] - step;
-        const double below = reference.Forward(batch.inputs, batch.labels);
+        const double below = reference.Forward(batch);
         same = same && Decisions(graph, reference) == decisions;
         reference.tensor(t)[i] = before[t][i];
         if (!same) continue;
@@ -146,6 +146,25 @@ TEST(Reference, GradientsOfPartsDifferencesAndQuotientsAreTheCentralDifferences)
   EXPECT_EQ(CompareGradients(graph, random), graph.Parameters());
 }
 
+TEST(Reference, GradientsOfTheMeanSquareAreTheCentralDifferences) {
+  Random random(1, "mean square");
+  for (const std::vector<int>& widths : {std::vector<int>{7, 6, 4}, {5, 1}}) {
+    const Graph file = ParseOnnx(MakeFullyConnected("net", widths), "net");
+    const TrainingGraph graph = Differentiate(file, 5, Loss::kMeanSquare);
+    EXPECT_EQ(CompareGradients(graph, random), graph.Parameters());
+  }
+}
+
+TEST(Reference, AMeanSquareTakesTargetsOrClasses) {
+  const Graph file = ParseOnnx(MakeFullyConnected("net", {1, 2}), "net");
+  const TrainingGraph graph = Differentiate(file, 1, Loss::kMeanSquare);
+  Reference reference(graph, std::vector<std::vector<float>>(graph.tensors.size()));
+  reference.tensor(graph.ops[0].Tensor(Role::kB)) = {3, 5};
+  EXPECT_EQ(reference.Forward({{1}, {}, {2, 7}}), (1 + 4) / 2.0);
+  EXPECT_EQ(reference.tensor(graph.ops[1].Tensor(Role::kDz)), (std::vector<double>{1, -2}));
+  EXPECT_EQ(reference.Forward({{1}, {1}, {}}), (9 + 16) / 2.0);
+}
+
 TEST(Reference, GradientsThroughADropoutAreTheCentralDifferences) {
   Random random(1, "dropout");
   OnnxBuilder b;
@@ -160,9 +179,9 @@ TEST(Reference, GradientsThroughADropoutAreTheCentralDifferences) {
 
 // Against the second definition of the operators.
 void ExpectGivesWhatOnnxDefines(const Graph& file, const TrainingGraph& graph, Random& random) {
-  const Batch batch = DrawBatch(graph, random);
+  const StepData batch = DrawBatch(graph, random);
   Reference reference(graph, StartingParameters(graph, DefaultRecipe()));
-  reference.Forward(batch.inputs, batch.labels);
+  reference.Forward(batch);
   Array data{file.tensors[file.input].shape, {batch.inputs.begin(), batch.inputs.end()}};
   data.shape[0] = graph.batch;
   const Array defined = Define(file, data);
@@ -204,14 +223,14 @@ TEST(Reference, AMaximumIsTheFirstOfEqualsAndNaNStays) {
   const int index = graph.ops[1].Tensor(Role::kIndex);
   const std::vector<uint8_t> label = {0};
 
-  reference.Step(std::vector<float>{1, 3, 2, 3, 3, 0, -5, -5, -5, -5, -5, -5}, label, 0);
+  reference.Step({{1, 3, 2, 3, 3, 0, -5, -5, -5, -5, -5, -5}, label, {}}, 0);
   EXPECT_EQ(reference.tensor(index), (std::vector<double>{1, 0}));
   const std::vector<double>& dx = reference.tensor(graph.ops[3].Tensor(Role::kDx));
   for (size_t i = 0; i < dx.size(); ++i) EXPECT_EQ(dx[i] != 0, i == 1 || i == 6) << i;
 
   const float nan = std::nanf("");
   reference.tensor(graph.ops[0].Tensor(Role::kW)) = {1, 0, 0, 1};
-  reference.Forward(std::vector<float>{1, 3, nan, 4, nan, 0, 0, 0, 0, 0, 0, 7}, label);
+  reference.Forward({{1, 3, nan, 4, nan, 0, 0, 0, 0, 0, 0, 7}, label, {}});
   // NaN times 0 is NaN, so that both channels have it.
   EXPECT_EQ(reference.tensor(index), (std::vector<double>{1, 0}));
   for (double y : reference.tensor(graph.logits)) EXPECT_TRUE(std::isnan(y));
@@ -220,8 +239,7 @@ TEST(Reference, AMaximumIsTheFirstOfEqualsAndNaNStays) {
 TEST(Reference, AnUntrainedUniformOutputLosesTheLogarithmOfTheClasses) {
   TrainingGraph graph = Differentiate(ParseOnnx(MakeFullyConnected("net", {3, 8}), "net"), 2);
   Reference reference(graph, std::vector<std::vector<float>>(graph.tensors.size()));
-  EXPECT_NEAR(reference.Forward(std::vector<float>(6, 1.0f), std::vector<uint8_t>{0, 5}),
-              std::log(8.0), 1e-12);
+  EXPECT_NEAR(reference.Forward({std::vector<float>(6, 1.0f), {0, 5}, {}}), std::log(8.0), 1e-12);
 }
 
 // Two samples, 1 and 3 of class 0, and weights that leave the classes equal: gradients are -2 and 2
@@ -245,7 +263,7 @@ class OptimiserByHand : public testing::Test {
     for (size_t step = 0; step < weights.size(); ++step) {
       w = {1, 1};
       b = {0, 0};
-      reference.Step(std::vector<float>{1, 3}, std::vector<uint8_t>{0, 0},
+      reference.Step({{1, 3}, {0, 0}, {}},
                      static_cast<double>(StepSize(recipe, static_cast<int64_t>(step), 10)));
       for (size_t j = 0; j < 2; ++j) {
         EXPECT_NEAR(w[j], weights[step][j], 1e-7) << "weight " << j << ", step " << step;

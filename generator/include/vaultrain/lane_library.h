@@ -111,6 +111,14 @@ Program RnnBackward(bool first);
 // where decay cancels the gradient, by more, as its root then is.
 Program OptimiserStep(const OptimiserConstants& constants, int step_scalar, int q_slots = 0);
 
+// ---- losses
+
+// Of a sample, its values over loop 1: dz = 2 (y - t) / values, and the loss, the mean of (y -
+// t)^2, in every lane; `dz_slots` slots of dz, zeros behind the values. Streams: 0 y and 1 t, wide,
+// 2 dz, 3 loss, wide. The gradient is off by 3 * 2^-24 of its size before it is rounded to an
+// operand, the loss by (values + 4) * 2^-24.
+Program MeanSquare(int values, int cols, int dz_slots);
+
 // ---- parts of programs
 
 // Registers that hold what a part needs; SetUp writes them, once, in init.

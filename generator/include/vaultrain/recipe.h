@@ -24,7 +24,7 @@ inline constexpr int64_t kMaxBatch = 65536;
 
 struct Recipe {
   std::string data_set;        // "digits", "cifar", "text": from --data, or made without
-  std::string loss;            // "softmax-cross-entropy"
+  std::string loss;            // "softmax-cross-entropy", "mse"
   std::string optimiser;       // "sgd", "momentum", "nesterov", "adam"
   std::string initialisation;  // "he-normal"
   std::string schedule;        // "constant", "linear"

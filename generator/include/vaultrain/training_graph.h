@@ -9,6 +9,9 @@
 //   FF  Y  = f(X), then max(Y, 0) where relu is set
 //       loss[i] = -log softmax(logits[i])[label[i]]         per sample
 //       dZ = softmax(logits) - onehot(label)                per sample, not divided by the batch
+//   or, for the mean square, of the n outputs and targets of a sample
+//       loss[i] = sum of (Y[i] - target[i])^2 / n
+//       dZ = 2 (Y - target) / n
 //   BP  dX = gradient by X of sum(dZ * Y), then 0 where X <= 0 if mask is set
 //   UP  gradients of the layer's parameters, and from these the parameters and their state by the
 //       optimiser of recipe.h; sgd without decay is W -= step_size * dW
@@ -65,6 +68,11 @@ namespace vaultrain {
 
 struct Recipe;
 
+enum class Loss { kSoftmaxCrossEntropy, kMeanSquare };
+
+// That of the recipe.
+Loss LossOf(const Recipe& recipe);
+
 enum class Phase { kFeedForward, kBackPropagation, kWeightUpdate };
 
 // "FF", "BP", "UP".
@@ -78,7 +86,7 @@ enum class TensorKind {
   kWeight,
   kBias,   // also of a normalisation
   kScale,  // of a normalisation; starts at 1
-  kLabel,
+  kLabel,  // or targets
   kLoss
 };
 
@@ -106,7 +114,7 @@ enum class FormatClass {
   kOperand,  // narrow: inputs, activations, gradients
   kMaster,   // fp32: weights and biases; FF and BP read a narrow copy of weights
   kLabel,    // class, or index in a window: an integer below 65536
-  kLoss,     // fp32
+  kLoss,     // fp32; targets, too
 };
 
 // A matrix, row-major. Rows are samples and columns their values [channel][y][x], except weights
@@ -135,6 +143,7 @@ enum class TrainingOpKind {
   // part of dX comes from is 0.
   kCopy,
   kSoftmaxCrossEntropy,
+  kMeanSquare,
   kLinearBackward,
   kPoolBackward,
   kElementBackward,
@@ -171,6 +180,9 @@ struct TrainingOp {
   // The first tensor in a role, or -1 (kB of a layer without bias).
   int Tensor(Role role) const;
   std::vector<int> Tensors(Role role) const;
+  bool IsLoss() const {
+    return kind == TrainingOpKind::kSoftmaxCrossEntropy || kind == TrainingOpKind::kMeanSquare;
+  }
 };
 
 enum class LayerKind {
@@ -222,7 +234,8 @@ struct TrainingGraph {
   std::string file;  // for messages
   int64_t batch = 0;
   int64_t features = 0;  // of a sample
-  int64_t classes = 0;
+  int64_t classes = 0;   // or outputs
+  Loss loss_kind = Loss::kSoftmaxCrossEntropy;
   std::vector<TrainingLayer> layers;  // input first
   std::vector<TrainingTensor> tensors;
   std::vector<TrainingOp> ops;  // an order in which every tensor is made before its use
@@ -239,7 +252,8 @@ struct TrainingGraph {
 };
 
 // Throws Error(kUnusableInput) that names the node which cannot be trained yet.
-TrainingGraph Differentiate(const Graph& graph, int64_t batch);
+TrainingGraph Differentiate(const Graph& graph, int64_t batch,
+                            Loss loss = Loss::kSoftmaxCrossEntropy);
 
 // Starting weights, one vector per tensor (empty for those that are no parameters): the file's
 // where it has them, else He-normal weights (random.h, one stream per layer) and zero biases.

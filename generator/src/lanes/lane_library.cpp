@@ -398,6 +398,35 @@ Program OptimiserStep(const OptimiserConstants& constants, int step_scalar, int 
   return program;
 }
 
+// ---- losses
+
+Program MeanSquare(int values, int cols, int dz_slots) {
+  constexpr int kY = 0, kTarget = 1, kSum = 2, kPlace = 3, kValues = 4, kInside = 5, kCols = 6;
+  constexpr int kScale = 7, kShare = 8, kScratch = 9, kZero = 10;  // zero is never written
+  const auto count = static_cast<double>(values);
+  const bool ragged = values % cols != 0;
+  Program program;
+  Section& init = program.init;
+  Section& body = program.body;
+  init.Constant(kSum, 0).Constant(kScale, static_cast<float>(2 / count));
+  init.Constant(kShare, static_cast<float>(1 / count));
+  if (ragged) {
+    // Where the lane is in the sample.
+    init.Iota(kPlace).Move(kPlace, kPlace, LaneMode::kRotate, 0, GroupMode::kFixed, 0);
+    init.Constant(kValues, static_cast<float>(values)).Constant(kCols, static_cast<float>(cols));
+  }
+  for (int slot = (values + cols - 1) / cols; slot < dz_slots; ++slot) {
+    init.StoreOperand(kZero, 2, slot);
+  }
+  body.LoadWide(kY, 0).LoadWide(kTarget, 1).Sub(kY, kY, kTarget);
+  if (ragged) {
+    body.Gt(kInside, kValues, kPlace).Sel(kY, kInside, kY, kZero).Add(kPlace, kPlace, kCols);
+  }
+  body.Mad(kSum, kY, kY, kSum).Mul(kY, kY, kScale).StoreOperand(kY, 2);
+  program.final.SumLanes(kSum, kSum, kScratch, cols).Mul(kSum, kSum, kShare).StoreWide(kSum, 3);
+  return program;
+}
+
 // ---- parts
 
 void Constants::SetUp(Section& section) const {

@@ -7,8 +7,8 @@
 // mapper.cpp places tensors and maps the operations in order; tiles.cpp maps a matrix product onto
 // one node; partition.cpp maps one onto all nodes of a mesh; windows.cpp (with taps.cpp) and
 // pools.cpp map convolutions and pooling onto either, normalise.cpp, recurrent.cpp and elements.cpp
-// the other layers, optimiser.cpp the steps of optimisers that keep state, lane_jobs.cpp makes jobs
-// of lane programs, explain.cpp tells what was decided and why.
+// the other layers, losses.cpp the loss, optimiser.cpp the steps of optimisers that keep state,
+// lane_jobs.cpp makes jobs of lane programs, explain.cpp tells what was decided and why.
 
 #ifndef VAULTRAIN_SRC_MAPPER_MAPPING_H_
 #define VAULTRAIN_SRC_MAPPER_MAPPING_H_
@@ -290,7 +290,18 @@ class Mapper {
                  std::vector<std::vector<isa::Descriptor>>& programs);
   void AddOp(const TrainingOp& op, int tag, double budget);
   void AddGemm(const Gemm& gemm, double budget);
+  // Labels and losses of cross-entropy are read and written as one row.
+  bool IsRow(const TrainingTensor& t) const {
+    return graph_.loss_kind == Loss::kSoftmaxCrossEntropy &&
+           (t.kind == TensorKind::kLabel || t.kind == TensorKind::kLoss);
+  }
+
+  // ---- losses.cpp
+
+  int LoadOutputs(Task& task, int outputs, int64_t row, int64_t rows, int64_t pitch,
+                  int64_t* offset, int tag);
   void AddSoftmax(const TrainingOp& op, int tag);
+  void AddMeanSquare(const TrainingOp& op, int tag);
 
   // ---- windows.cpp: convolutions
 

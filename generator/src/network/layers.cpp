@@ -56,7 +56,7 @@ class Finder {
       Refuse(*last.node, "the network ends in {}; accepted: one pixel, whose channels are logits",
              ImageText(last.to));
     }
-    return {std::move(layers_), *input_, input_has_channels_last_};
+    return {std::move(layers_), *input_, input_has_channels_last_, softmax_};
   }
 
  private:

@@ -54,6 +54,7 @@ struct Layers {
   std::vector<Layer> layers;
   Image input;
   bool input_has_channels_last = false;
+  const Node* softmax = nullptr;  // at the end, which the loss includes
 };
 
 // Throws Error(kUnusableInput) that names the node which cannot be trained yet.

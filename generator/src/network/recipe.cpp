@@ -44,8 +44,12 @@ std::vector<RecipeKey> MakeKeys() {
        "softmax-cross-entropy",
        0,
        0,
-       {"softmax-cross-entropy"},
-       "loss, the mean over the batch",
+       {"softmax-cross-entropy", "mse"},
+       "the mean over the batch of: the cross-entropy of the softmax of the outputs; the mean "
+       "square "
+       "of the outputs less the targets, which are those of the data or, of a class, 1 for it and "
+       "0 "
+       "for all others",
        &Recipe::loss},
       {"optimiser",
        kChoice,

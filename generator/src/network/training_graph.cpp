@@ -23,9 +23,11 @@ constexpr double kMaxMacs = 1e15;
 
 class Differentiator {
  public:
-  Differentiator(const Graph& graph, int64_t batch) : graph_(graph), found_(FindLayers(graph)) {
+  Differentiator(const Graph& graph, int64_t batch, Loss loss)
+      : graph_(graph), found_(FindLayers(graph)) {
     result_.file = graph.file;
     result_.batch = batch;
+    result_.loss_kind = loss;
   }
 
   TrainingGraph Run() {
@@ -99,7 +101,7 @@ class Differentiator {
 
   void AddInput() {
     result_.features = Elements(graph_.tensors[graph_.input].shape);
-    layer_names_ = {"input", "label", "loss"};
+    layer_names_ = {"input", "label", "target", "loss"};
     const Image& image = found_.input;
     result_.input = AddSamples("input", TensorKind::kInput, FormatClass::kOperand, image);
     result_.sequence = found_.input_has_channels_last && image.pixels() > 1;
@@ -300,7 +302,11 @@ class Differentiator {
   void CheckClasses() {
     result_.logits = outputs_.back().tensor;
     result_.classes = result_.layers.back().to.channels;
-    if (result_.classes < 2) {
+    if (result_.loss_kind == Loss::kMeanSquare) {
+      if (found_.softmax != nullptr) {
+        Refuse(*found_.softmax, "under loss = \"mse\"; accepted: outputs without softmax");
+      }
+    } else if (result_.classes < 2) {
       Refuse(*found_.layers.back().node,
              "the last layer has {} output; accepted: 2 or more classes", result_.classes);
     }
@@ -311,10 +317,13 @@ class Differentiator {
   void AddLoss() {
     const TrainingLayer& last = result_.layers.back();
     TrainingOp op;
-    op.kind = TrainingOpKind::kSoftmaxCrossEntropy;
+    const bool by_class = result_.loss_kind == Loss::kSoftmaxCrossEntropy;
+    op.kind = by_class ? TrainingOpKind::kSoftmaxCrossEntropy : TrainingOpKind::kMeanSquare;
     op.layer = static_cast<int>(result_.layers.size()) - 1;
     const Image one = {1, 1, 1};
-    result_.label = AddSamples("label", TensorKind::kLabel, FormatClass::kLabel, one);
+    result_.label = by_class
+                        ? AddSamples("label", TensorKind::kLabel, FormatClass::kLabel, one)
+                        : AddSamples("target", TensorKind::kLabel, FormatClass::kLoss, last.to);
     result_.loss = AddSamples("loss", TensorKind::kLoss, FormatClass::kLoss, one);
     const int dz = AddGradient(last.name + ".dZ", last.to);
     op.operands = {{Role::kLogits, result_.logits},
@@ -568,11 +577,15 @@ int64_t TrainingGraph::InputPlace(int64_t value) const {
   return value % image.pixels() * image.channels + value / image.pixels();
 }
 
-TrainingGraph Differentiate(const Graph& graph, int64_t batch) {
+Loss LossOf(const Recipe& recipe) {
+  return recipe.loss == "mse" ? Loss::kMeanSquare : Loss::kSoftmaxCrossEntropy;
+}
+
+TrainingGraph Differentiate(const Graph& graph, int64_t batch, Loss loss) {
   if (batch < 1 || batch > kMaxBatch) {
     RefuseInput("{}: batch {}; accepted: 1 to {}", graph.file, batch, kMaxBatch);
   }
-  return Differentiator(graph, batch).Run();
+  return Differentiator(graph, batch, loss).Run();
 }
 
 std::vector<std::vector<float>> StartingParameters(const TrainingGraph& graph,

@@ -28,12 +28,12 @@ class Reference {
   Reference(const TrainingGraph& graph, const std::vector<std::vector<float>>& parameters,
             const Recipe& recipe = DefaultRecipe());
 
-  // One step over inputs [batch][features] and labels [batch] by a StepSize; afterwards tensor()
+  // One step over inputs [batch][features] and labels or targets by a StepSize; afterwards tensor()
   // shows every tensor of the step, parameters already updated. Returns the mean loss of the batch.
-  double Step(std::span<const float> inputs, std::span<const uint8_t> labels, double step_size);
+  double Step(const StepData& data, double step_size);
 
   // The same in parts: FF with the loss and its gradient; then BP and UP.
-  double Forward(std::span<const float> inputs, std::span<const uint8_t> labels);
+  double Forward(const StepData& data);
   void BackwardAndUpdate(double step_size);
 
   // Which values a dropout keeps, [batch][features]; DrawMasks draws those of all of them, as the
@@ -66,6 +66,7 @@ class Reference {
   void RunRecurrentBackward(const TrainingOp& op);
   void RunPool(const TrainingOp& op);
   void RunLoss(const TrainingOp& op);
+  void RunMeanSquare(const TrainingOp& op);
   void RunBackward(const TrainingOp& op);
   void RunPoolBackward(const TrainingOp& op);
   void RunUpdate(const TrainingOp& op, double step_size);

@@ -51,8 +51,8 @@ struct TrainHooks {
 // Trains `steps` steps by the recipe. `compared`, if given, runs the same program step by step;
 // training ends at the first difference. The test accuracy is measured on the golden model, whose
 // bits are the RTL's, from the weights that the engine left in its memory; nothing if there is no
-// test set. With `resume` it goes on behind the steps that are done, as if it had done them; throws
-// Error(kUnusableInput) if that holds other tensors than the program.
+// test set, or none with classes. With `resume` it goes on behind the steps that are done, as if it
+// had done them; throws Error(kUnusableInput) if that holds other tensors than the program.
 TrainReport Train(const Program& program, const Recipe& recipe, const TrainTest& data,
                   int64_t steps, Device& engine, Device* compared, Device& evaluator,
                   const TrainHooks& hooks = {}, const Checkpoint* resume = nullptr);
