@@ -515,7 +515,12 @@ bool TrainTwoSteps(const KernelSetup& setup, const std::string& onnx, const std:
   golden->SetSeed(p.seed);
   for (int step = 0; step < 2; ++step) {
     std::vector<float> inputs(static_cast<size_t>(batch * graph.features));
-    for (float& x : inputs) x = static_cast<float>(random.Normal());
+    if (graph.one_hot) {
+      const auto places = static_cast<size_t>(graph.features / graph.InputSteps());
+      for (size_t i = 0; i < inputs.size(); i += places) inputs[i + random.Below(places)] = 1;
+    } else {
+      for (float& x : inputs) x = static_cast<float>(random.Normal());
+    }
     std::vector<uint8_t> labels(static_cast<size_t>(batch));
     for (uint8_t& l : labels) {
       l = static_cast<uint8_t>(random.Below(static_cast<uint64_t>(graph.classes)));
@@ -639,6 +644,13 @@ KernelResult TrainLayers(const KernelSetup& setup) {
     if (!TrainTwoSteps(setup, MakeSequential("net", steps, in, hidden, classes),
                        fmt::format("{} steps of {} lstm {}", steps, in, hidden), recipe, {}, random,
                        result)) {
+      break;
+    }
+    const int vocabulary = draw(2, 70);
+    if (!TrainTwoSteps(
+            setup, MakeTokens("net", steps, vocabulary, in, hidden, classes),
+            fmt::format("{} steps of {} classes as {} lstm {}", steps, vocabulary, in, hidden),
+            recipe, {}, random, result)) {
       break;
     }
   }

@@ -10,6 +10,7 @@
 
 #include "unit/mapped_network.h"
 #include "unit/onnx_builder.h"
+#include "vaultrain/networks.h"
 
 namespace vaultrain {
 namespace {
@@ -123,6 +124,48 @@ TEST(Branches, DifferencesAndQuotients) {
   const Graph graph = net.FullyConnected(quotient, 5);
   ExpectBothFormatsTrain(graph, 20);
   ExpectBothFormatsTrain(graph, 32, Mesh(2, 1));
+}
+
+// Classes of steps as rows of a table, into an LSTM; those of tinyshakespeare, and one more than a
+// word.
+TEST(Embedding, TrainsLikeTheReference) {
+  ExpectBothFormatsTrain(ParseOnnx(MakeTokens("net", 5, 65, 24, 32, 5), "net"), 16);
+  ExpectBothFormatsTrain(ParseOnnx(MakeTokens("net", 3, 17, 20, 16, 5), "net"), 37);
+  ExpectBothFormatsTrain(ParseOnnx(MakeTokens("net", 4, 65, 24, 32, 5), "net"), 32, Mesh(2, 1));
+}
+
+// The product with a one is the row itself, rounded to an operand once.
+TEST(Embedding, GivesTheRowsOfTheTable) {
+  const Mapped s = MapGraph(ParseOnnx(MakeTokens("net", 4, 65, 24, 32, 5), "net"), 16, {});
+  const std::unique_ptr<Device> device = MakeGoldenDevice(s.variant, s.dram);
+  device->Load(s.program.image);
+  StepData batch;
+  batch.inputs.resize(16 * 4 * 65);
+  batch.labels.assign(16, 0);
+  Random random(7, "embedding");
+  std::vector<size_t> tokens;
+  for (size_t i = 0; i < 16 * 4; ++i) {
+    tokens.push_back(random.Below(65));
+    batch.inputs[i * 65 + tokens.back()] = 1;
+  }
+  for (const ProgramSegment& segment : BatchSegments(s.program, batch)) {
+    device->Write(segment.address, segment.bytes);
+  }
+  SetStep(*device, s.recipe, 0, 0.1f);
+  ASSERT_EQ(device->Run(s.program.Stream("infer")).error, isa::ErrorCode::kNone);
+  const std::vector<float> table = Gather(TensorOf(s.program, "embed.W"), *device);  // [24][65]
+  const std::vector<float> y = Gather(TensorOf(s.program, "embed.Y"), *device);      // [16][24][4]
+  ProgramTensor operand;
+  operand.format = ElementFormat::kBf16;
+  operand.rows = 1;
+  operand.cols = 1;
+  operand.pitch_bytes = isa::kAccessBytes;
+  for (size_t i = 0; i < y.size(); ++i) {
+    const size_t sample = i / 96, value = i / 4 % 24, step = i % 4;
+    const float row = table[value * 65 + tokens[sample * 4 + step]];
+    const std::vector<float> one = {row};
+    EXPECT_EQ(y[i], DecodeTensor(operand, EncodeTensor(operand, one))[0]) << i;
+  }
 }
 
 // x -> conv -> Relu -> Dropout -> conv -> Dropout -> fc.

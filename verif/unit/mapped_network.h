@@ -83,7 +83,13 @@ inline void ExpectTrainsLikeReference(const Mapped& s, int steps, double toleran
     StepData batch;
     const bool by_targets = s.graph.loss_kind == Loss::kMeanSquare && step % 2 == 0;
     batch.inputs.resize(static_cast<size_t>(s.graph.batch * s.graph.features));
-    for (float& x : batch.inputs) x = static_cast<float>(random.Normal());
+    const auto places = static_cast<size_t>(s.graph.features / s.graph.InputSteps());
+    for (size_t i = 0; i < batch.inputs.size(); ++i) {
+      batch.inputs[i] = s.graph.one_hot ? 0 : static_cast<float>(random.Normal());
+    }
+    for (size_t i = 0; s.graph.one_hot && i < batch.inputs.size(); i += places) {
+      batch.inputs[i + random.Below(places)] = 1;
+    }
     for (int64_t i = 0; i < s.graph.batch; ++i) {
       batch.labels.push_back(random.Below(s.graph.classes));
     }

@@ -177,6 +177,39 @@ TEST(Reference, GradientsThroughADropoutAreTheCentralDifferences) {
   EXPECT_EQ(CompareGradients(graph, random), graph.Parameters());
 }
 
+// Tokens as ones, and as ONNX takes them.
+TEST(Reference, AnEmbeddingLooksRowsUp) {
+  Random random(1, "embedding");
+  OnnxBuilder b;
+  b.Input("x", {0, 3}).Drawn("table", {5, 4}, random).Drawn("w", {12, 3}, random);
+  b.graph()->mutable_input(0)->mutable_type()->mutable_tensor_type()->set_elem_type(
+      onnx::TensorProto::INT64);
+  b.Node("Gather", "embed", {"table", "x"}, "e").Node("Tanh", "tanh", {"e"}, "t");
+  b.Ints("flat", {0, 12}).Node("Reshape", "flat", {"t", "flat"}, "v");
+  b.Node("MatMul", "fc", {"v", "w"}, "y").Output("y", {0, 3});
+  const Graph file = ParseOnnx(b.Bytes(), "net");
+  const TrainingGraph graph = Differentiate(file, 6);
+  EXPECT_TRUE(graph.one_hot);
+  EXPECT_EQ(graph.features, 15);
+  EXPECT_EQ(graph.InputSteps(), 3);
+  EXPECT_EQ(graph.MacsNeeded(), 3 * 6 * 12 * 3) << "none of the lookup";
+  EXPECT_EQ(CompareGradients(graph, random), graph.Parameters());
+  StepData batch;
+  batch.inputs.resize(6 * 15);
+  batch.labels.assign(6, 0);
+  Array tokens{{6, 3}, {}};
+  for (size_t i = 0; i < 6 * 3; ++i) {
+    tokens.values.push_back(static_cast<double>(random.Below(5)));
+    batch.inputs[i * 5 + static_cast<size_t>(tokens.values.back())] = 1;
+  }
+  Reference reference(graph, StartingParameters(graph, DefaultRecipe()));
+  reference.Forward(batch);
+  const Array defined = Define(file, tokens);
+  const std::vector<double>& logits = reference.tensor(graph.logits);
+  ASSERT_EQ(defined.values.size(), logits.size());
+  for (size_t j = 0; j < logits.size(); ++j) EXPECT_NEAR(logits[j], defined.values[j], 1e-12);
+}
+
 // Against the second definition of the operators.
 void ExpectGivesWhatOnnxDefines(const Graph& file, const TrainingGraph& graph, Random& random) {
   const StepData batch = DrawBatch(graph, random);

@@ -24,6 +24,7 @@ struct Dataset {
   int channels = 1;
   int rows = 0, cols = 0;
   std::vector<uint8_t> pixels;  // sample after sample, [channel][row][column], 0 dark to 255 light
+  bool one_hot = false;         // pixels are 0 or 255, for 0 and 1 without mean and deviation
   std::vector<uint8_t> labels;  // class of each sample; or, instead,
   int outputs = 0;
   std::vector<float> targets;  // so many values of each sample
@@ -160,11 +161,13 @@ TrainTest LoadData(const std::optional<std::filesystem::path>& data_directory,
 
 struct TrainingGraph;
 
-// The same for a training graph; throws if the recipe's loss takes classes and the data have none.
+// The same for a training graph; throws if its loss takes classes and the data have none, or if it
+// takes classes of steps and the data are images.
 TrainTest LoadData(const std::optional<std::filesystem::path>& data_directory,
                    const TrainingGraph& graph, const Recipe& recipe);
 
-// A sample as the network takes it: (pixel / 255 - mean) / deviation in double, rounded to float.
+// A sample as the network takes it: (pixel / 255 - mean) / deviation in double, rounded to float;
+// of one-hot data pixel / 255.
 void NormaliseSample(const Dataset& data, int64_t sample, const Recipe& recipe,
                      std::span<float> out);
 

@@ -58,6 +58,9 @@ std::string MakeGated(const std::string& name, const std::vector<int>& shape, in
 
 // ONNX of an LSTM over sequences [steps][in] and a Gemm of its last state.
 std::string MakeSequential(const std::string& name, int steps, int in, int hidden, int classes);
+// The same of classes [steps] (INT64), each of which is a row of a table [vocabulary][values].
+std::string MakeTokens(const std::string& name, int steps, int vocabulary, int values, int hidden,
+                       int classes);
 
 }  // namespace vaultrain
 

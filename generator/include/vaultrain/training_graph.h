@@ -240,6 +240,9 @@ struct TrainingGraph {
   std::vector<TrainingTensor> tensors;
   std::vector<TrainingOp> ops;  // an order in which every tensor is made before its use
   bool sequence = false;        // the file has a sample's values as [pixel][channel]
+  // The file has a sample as classes of steps, of which the host makes one-hot values; the first
+  // layer looks rows of its weights up. That is no product of the network: its MACs are 0.
+  bool one_hot = false;
   int input = -1, label = -1, logits = -1, loss = -1;  // tensors
 
   int64_t MacsNeeded() const;

@@ -175,8 +175,13 @@ TrainTest LoadData(const std::optional<fs::path>& data_directory, const std::str
 
 TrainTest LoadData(const std::optional<fs::path>& data_directory, const TrainingGraph& graph,
                    const Recipe& recipe) {
+  if (graph.one_hot && recipe.data_set != "text") {
+    RefuseInput("{}: takes classes of steps, and data_set = \"{}\"; accepted: \"text\"", graph.file,
+                recipe.data_set);
+  }
   TrainTest data = LoadData(data_directory, recipe.data_set, graph.features, graph.classes,
                             graph.InputSteps(), recipe.seed);
+  data.train.one_hot = data.test.one_hot = graph.one_hot;
   if (graph.loss_kind == Loss::kSoftmaxCrossEntropy && !data.train.has_classes()) {
     RefuseInput("{}: targets, and loss = \"{}\"; accepted: loss = \"mse\", or labels",
                 data.train.source, recipe.loss);
@@ -200,6 +205,10 @@ Digest DatasetDigest(const Dataset& data) {
 void NormaliseSample(const Dataset& data, int64_t sample, const Recipe& recipe,
                      std::span<float> out) {
   std::span<const uint8_t> image = data.image(sample);
+  if (data.one_hot) {
+    for (size_t i = 0; i < image.size(); ++i) out[i] = image[i] == 0 ? 0.0f : 1.0f;
+    return;
+  }
   for (size_t i = 0; i < image.size(); ++i) {
     out[i] = static_cast<float>((image[i] / 255.0 - recipe.input_mean) / recipe.input_deviation);
   }

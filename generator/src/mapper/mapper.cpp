@@ -747,9 +747,11 @@ Program Mapper::Map(const std::string& network) {
     }
   }
 
+  // Of a sample; one-hot values stand for one each.
+  const int64_t taken = graph_.one_hot ? graph_.InputSteps() : graph_.features;
   // Bytes of the bound: inputs and labels once, parameters as the definition counts them;
   // activations stay on chip where the largest layer's fit.
-  uint64_t bytes = static_cast<uint64_t>(graph_.batch * graph_.features * operand_ +
+  uint64_t bytes = static_cast<uint64_t>(graph_.batch * taken * operand_ +
                                          graph_.batch * (by_class ? 2 : 4 * graph_.classes));
   for (const TrainingOp& op : graph_.ops) {
     if (op.kind == TrainingOpKind::kLinearUpdate) {

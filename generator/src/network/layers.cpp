@@ -164,13 +164,15 @@ class Finder {
         Forward(node);  // a sample stays the same row of numbers
         break;
       case OperatorKind::kGather:
+        AddLookup(node);
+        break;
       case OperatorKind::kBatchNormalization:
       case OperatorKind::kGru:
         Refuse(node,
                "cannot be trained yet; accepted: Gemm, MatMul, Conv, pools, Add, Sub, Mul, Div, "
                "Relu, LeakyRelu, Sigmoid, Tanh, GroupNormalization, InstanceNormalization, "
-               "LayerNormalization, RNN, LSTM, Concat, Slice, Split, Dropout, Transpose, Flatten, "
-               "Reshape, Squeeze, Unsqueeze, Identity, Softmax");
+               "LayerNormalization, RNN, LSTM, Gather, Concat, Slice, Split, Dropout, Transpose, "
+               "Flatten, Reshape, Squeeze, Unsqueeze, Identity, Softmax");
     }
   }
 
@@ -353,6 +355,28 @@ class Finder {
     layer.window.pad_left = -value.left;
     layer.window.pad_right = value.left + value.image.width - layer.from.width;
     SetWeight(node, node.inputs[1], false, false);
+    Give(node, true);
+  }
+
+  // Rows of a table by the classes of the steps: a product with a one for each class.
+  void AddLookup(const Node& node) {
+    const Tensor& table = graph_.tensors[node.inputs[0]];
+    if (table.is_data()) {
+      Refuse(node,
+             "of an activation cannot be trained yet; accepted: one place, without dimension");
+    }
+    if (table.shape.size() != 2) {
+      Refuse(node, "a table of {} cannot be trained yet; accepted: [classes,values]",
+             ShapeText(table.shape));
+    }
+    const int64_t steps = Elements(graph_.tensors[node.inputs[1]].shape);
+    const Value value = Input(node, 1, {1, steps, table.shape[0]}, true);
+    Layer& layer = Add(node, LayerKind::kLinear);
+    layer.inputs = {value};
+    layer.from = value.image;
+    layer.to = {1, steps, table.shape[1]};
+    layer.lookup = true;
+    SetWeight(node, node.inputs[0], false, false);
     Give(node, true);
   }
 

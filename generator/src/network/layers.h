@@ -46,6 +46,7 @@ struct Layer {
   Cell cell = Cell::kLstm;
   int64_t channel = 0;  // of kSlice: the first
   float ratio = 0;      // of kDropout
+  bool lookup = false;  // of kLinear: the input is one-hot
 
   bool HasParameters() const { return weight != nullptr; }
 };

@@ -153,6 +153,16 @@ class NetworkWriter {
     return *this;
   }
 
+  // The input is classes [T]; of each a row of a table "LAYER.W".
+  NetworkWriter& Embedding(const std::string& layer, int classes, int values) {
+    graph_->mutable_input(0)->mutable_type()->mutable_tensor_type()->set_elem_type(
+        onnx::TensorProto::INT64);
+    Declare(graph_->add_input(), layer + ".W", {classes, values});
+    AddNode("Gather", layer, {layer + ".W", from_}, layer + ".y");
+    shape_.push_back(values);
+    return *this;
+  }
+
   // The last hidden values of a sequence [T,I].
   NetworkWriter& Lstm(const std::string& layer, int hidden) {
     Declare(graph_->add_input(), layer + ".W", {1, 4 * hidden, shape_[1]});
@@ -398,6 +408,13 @@ std::string MakeGated(const std::string& name, const std::vector<int>& shape, in
 std::string MakeSequential(const std::string& name, int steps, int in, int hidden, int classes) {
   NetworkWriter net(name, {steps, in});
   return net.Lstm("lstm", hidden).Gemm("fc", classes, true).Bytes();
+}
+
+std::string MakeTokens(const std::string& name, int steps, int vocabulary, int values, int hidden,
+                       int classes) {
+  NetworkWriter net(name, {steps});
+  net.Embedding("embed", vocabulary, values).Lstm("lstm", hidden).Gemm("fc", classes, true);
+  return net.Bytes();
 }
 
 std::vector<NetworkFile> MakeShippedNetworks() {

@@ -100,9 +100,9 @@ class Differentiator {
   // ---- feed-forward
 
   void AddInput() {
-    result_.features = Elements(graph_.tensors[graph_.input].shape);
     layer_names_ = {"input", "label", "target", "loss"};
     const Image& image = found_.input;
+    result_.features = image.features();
     result_.input = AddSamples("input", TensorKind::kInput, FormatClass::kOperand, image);
     result_.sequence = found_.input_has_channels_last && image.pixels() > 1;
   }
@@ -182,6 +182,10 @@ class Differentiator {
       case LayerKind::kLinear:
         op.kind = TrainingOpKind::kLinearForward;
         op.macs = Macs(*layer.node, made);
+        if (layer.lookup) {
+          op.macs = 0;
+          result_.one_hot = true;
+        }
         op.operands.push_back({Role::kW, AddParameter(made.name + ".W", TensorKind::kWeight,
                                                       made.out, made.in, Weights(layer, made))});
         break;
