@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// Weight updates of optimisers that keep state: a lane program over rows of the summed gradient,
+// Weight updates that keep state, decay or clip: a lane program over rows of the summed gradient,
 // the state and the parameter, at their owner.
 
 #include "mapper/mapping.h"

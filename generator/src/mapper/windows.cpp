@@ -213,10 +213,12 @@ Raster Mapper::RasterFor(size_t graph_tensor) const {
   r.groups = CeilDiv(local_batch_, r.samples);
   r.has_zeros = local_batch_ % r.samples != 0;
   for (const TrainingOp& op : graph_.ops) {
-    if (op.kind != TrainingOpKind::kLinearBackward || !IsWindowed(op) ||
-        op.Tensor(Role::kDx) != static_cast<int>(graph_tensor)) {
-      continue;
+    if (op.Tensor(Role::kDx) != static_cast<int>(graph_tensor)) continue;
+    if (op.kind == TrainingOpKind::kCopy) {
+      const TrainingLayer& l = graph_.layers[op.layer];
+      r.has_zeros = r.has_zeros || (l.kind == LayerKind::kSlice && !(l.from == l.to));
     }
+    if (op.kind != TrainingOpKind::kLinearBackward || !IsWindowed(op)) continue;
     const TrainingLayer l = Mapped(op.layer);
     r.has_zeros = r.has_zeros || !AllSeen(InputPhases(RowsOf(l)), RowsOf(l)) ||
                   !AllSeen(InputPhases(ColumnsOf(l)), ColumnsOf(l));
@@ -1070,6 +1072,10 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
                             static_cast<int>(block % grid_.batch.parts), false, take_step, tag);
             }
             at += count;
+          }
+          if (with_bias) {
+            AddWindowStep(bias, 0, 1, o, outputs, bias_sums, 0, bias_pitch, 0, true, take_step,
+                          tag);
           }
         }
       };
