@@ -286,7 +286,6 @@ TEST(Groups, OverSeveralNodesAndWithOptimisers) {
   ExpectOptimisersTrain(net, 32, Mesh(2, 1));
 }
 
-
 TEST(Optimisers, CutGradients) {
   Recipe recipe = DefaultRecipe();
   recipe.clip_value = 0.01;

@@ -7,8 +7,9 @@
 // mapper.cpp places tensors and maps the operations in order; tiles.cpp maps a matrix product onto
 // one node; partition.cpp maps one onto all nodes of a mesh; windows.cpp (with taps.cpp and
 // groups.cpp) and pools.cpp map convolutions and pooling onto either, normalise.cpp, recurrent.cpp
-// and elements.cpp the other layers, losses.cpp the loss, optimiser.cpp the steps of optimisers that
-// keep state, lane_jobs.cpp makes jobs of lane programs, explain.cpp tells what was decided and why.
+// and elements.cpp the other layers, losses.cpp the loss, optimiser.cpp the steps of optimisers
+// that keep state, lane_jobs.cpp makes jobs of lane programs, explain.cpp tells what was decided
+// and why.
 
 #ifndef VAULTRAIN_SRC_MAPPER_MAPPING_H_
 #define VAULTRAIN_SRC_MAPPER_MAPPING_H_
