@@ -4,6 +4,7 @@
 // Networks that are no chains, and layers without weights, as the mapper maps them, on the golden
 // machine beside the reference.
 
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
 #include "unit/mapped_network.h"
@@ -119,6 +120,28 @@ TEST(Branches, Concatenations) {
   net.images()[both] = {6, 5, 84};
   const Graph graph = net.FullyConnected(net.Relu(net.Conv(both, 12, 3)), 5);
   ExpectBothFormatsTrain(graph, 16);
+}
+
+// Parts that begin and end anywhere in words and in the array's columns.
+TEST(Branches, ConcatenationsOfAnyChannels) {
+  for (const std::vector<int64_t>& parts : std::vector<std::vector<int64_t>>{
+           {20, 12, 9}, {7, 1, 30, 41}, {6, 40, 16, 3}, {35, 16, 64}, {3, 3, 3, 3, 20}}) {
+    SCOPED_TRACE(fmt::format("{}", fmt::join(parts, " ")));
+    Net net({6, 5, 2});
+    const std::string a = net.Relu(net.Conv("x", 8, 3));
+    std::vector<std::string> inputs;
+    int64_t channels = 0;
+    for (const int64_t part : parts) {
+      inputs.push_back(net.Relu(net.Conv(a, part, 1)));
+      channels += part;
+    }
+    const std::string all = net.Same("Concat", inputs);
+    net.builder().With("axis", 1);
+    net.images()[all] = {6, 5, channels};
+    const Graph graph = net.FullyConnected(net.Relu(net.Conv(all, 12, 3)), 5);
+    ExpectBothFormatsTrain(graph, 13);
+    ExpectBothFormatsTrain(graph, 16, {"array.cols=8", "scratchpad.kib=128"});
+  }
 }
 
 // Group normalisation by its own operator.

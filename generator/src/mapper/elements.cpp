@@ -109,35 +109,4 @@ void Mapper::AddSum(const TrainingOp& op, int tag, double budget) {
   AddLaneRows(lanes::Masked(sum, op.mask), {first, second, -1, mask}, dx, tag, budget);
 }
 
-// Whole accesses of memory, so that what lies beside a part stays as it is.
-void Mapper::AddCopy(const TrainingOp& op, int tag, double budget) {
-  FlushLate();
-  const bool forward = op.phase == Phase::kFeedForward;
-  const int from = tensor_of_[op.Tensor(forward ? Role::kX : Role::kDz)];
-  const int to = tensor_of_[op.Tensor(forward ? Role::kY : Role::kDx)];
-  const int64_t channels = local_[forward ? from : to].cols;
-  const int64_t whole = local_[forward ? to : from].cols;
-  const int64_t unit = kAccess / operand_;
-  if (op.channel % unit != 0 || (channels % unit != 0 && op.channel + channels != whole)) {
-    RefuseInput(
-        "{}: layer {}: channels {} to {} of {} are not whole accesses of memory; accepted for "
-        "Concat: parts of a multiple of {} channels",
-        graph_.file, graph_.layers[op.layer].name, op.channel, op.channel + channels, whole, unit);
-  }
-  const int64_t all = raster_.at(from).Rows();
-  const int64_t pitch = OutPitch(local_[from], channels);
-  const int64_t step = std::max<int64_t>(1, std::min(all, Scratchpad(budget) / 4 / pitch));
-  data_flow_[tag] = fmt::format("{} of {} rows at a time through the scratchpad", step, all);
-  for (int64_t row = 0; row < all; row += step) {
-    const int64_t rows = std::min(step, all - row);
-    const int buffer = s_->AddBuffer(static_cast<uint32_t>(rows * pitch), false);
-    Task task;
-    task.loads.emplace_back(LoadPlain(from, row, rows, forward ? 0 : op.channel, channels, 0, pitch,
-                                      false, buffer, tag));
-    task.stores.push_back(
-        StorePlain(to, row, rows, forward ? op.channel : 0, channels, pitch, buffer, tag));
-    s_->AddTask(std::move(task));
-  }
-}
-
 }  // namespace vaultrain

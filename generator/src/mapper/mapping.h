@@ -6,8 +6,8 @@
 //
 // mapper.cpp places tensors and maps the operations in order; tiles.cpp maps a matrix product onto
 // one node; partition.cpp maps one onto all nodes of a mesh; windows.cpp (with taps.cpp and
-// groups.cpp) and pools.cpp map convolutions and pooling onto either, normalise.cpp, recurrent.cpp
-// and elements.cpp
+// groups.cpp) and pools.cpp map convolutions and pooling onto either, normalise.cpp, recurrent.cpp,
+// elements.cpp and concat.cpp
 // the other layers, optimiser.cpp the steps of optimisers that keep state, lane_jobs.cpp makes jobs
 // of lane programs, explain.cpp tells what was decided and why.
 
@@ -371,6 +371,16 @@ class Mapper {
   int AddFolding(const TrainingLayer& layer, const Bundles& bundles, int sums, int64_t pitch,
                  int64_t channel, int64_t width, int64_t taps, int tag);
 
+  // ---- concat.cpp
+
+  struct Rows {
+    int buffer = -1;
+    int64_t pitch = 0;
+  };
+  void AddCopy(const TrainingOp& op, int tag, double budget);
+  void AddShift(Task& task, int64_t shift, int64_t channels, bool up, const Rows& in,
+                const Rows& out, int64_t rows, int tag);
+
   // ---- lane_jobs.cpp
 
   // The program in a buffer; what brings it there joins `loads`.
@@ -400,7 +410,6 @@ class Mapper {
   void AddElementForward(const TrainingOp& op, int tag, double budget);
   void AddElementBackward(const TrainingOp& op, int tag, double budget);
   void AddSum(const TrainingOp& op, int tag, double budget);
-  void AddCopy(const TrainingOp& op, int tag, double budget);
 
   // ---- normalise.cpp
 
