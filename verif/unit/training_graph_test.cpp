@@ -229,11 +229,22 @@ TEST(TrainingGraph, RefusesSequencesItCannotTrainByNode) {
   OnnxBuilder gru = Recurrent("GRU", 3);
   gru.Ints("flat", {0, 10}).Node("Reshape", "flat", {"h", "flat"}, "y").Output("y", {0, 10});
   ExpectRefused(gru, {"'cell' (GRU)", "cannot be trained yet", "LSTM"});
-  OnnxBuilder dropout;
-  dropout.Input("x", {0, 4}).Counting("w", {4, 3}).Node("MatMul", "fc", {"x", "w"}, "z");
-  dropout.Scalar("ratio", 0.5f).BoolScalar("mode", true);
-  dropout.Node("Dropout", "drop", {"z", "ratio", "mode"}, "y").Output("y", {0, 3});
-  ExpectRefused(dropout, {"'drop'", "ratio 0.5"});
+}
+
+// It is a layer only where its training mode is on.
+TEST(TrainingGraph, LeavesValuesOutInTrainingMode) {
+  for (const bool mode : {false, true}) {
+    OnnxBuilder b;
+    b.Input("x", {0, 4}).Counting("w", {4, 3}).Node("MatMul", "fc", {"x", "w"}, "z");
+    b.Scalar("ratio", 0.5f).BoolScalar("mode", mode);
+    b.Node("Dropout", "drop", {"z", "ratio", "mode"}, "y").Output("y", {0, 3});
+    const TrainingGraph graph = Train(b);
+    ASSERT_EQ(graph.layers.size(), mode ? 2u : 1u);
+    if (mode) {
+      EXPECT_EQ(graph.layers[1].kind, LayerKind::kDropout);
+      EXPECT_EQ(graph.layers[1].ratio, 0.5f);
+    }
+  }
 }
 
 // ---- images

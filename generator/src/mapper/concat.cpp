@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// Concat: rows of channels become a part of longer rows, and their gradients come back.
+// Concat and Slice: rows of channels become a part of longer rows, or a part becomes rows, and
+// gradients go the other way.
 //
-// Memory moves whole accesses. A part that begins inside one takes what lies before it along, which
-// the parts before have stored; lane programs shift its channels. What lies behind it is written by
-// the next part.
+// Memory moves whole accesses. A part that goes where others lie before it in an access takes them
+// along, and lane programs shift its channels. What lies behind a part of a Concat is written by
+// the next one; a gradient of a Slice is zero there.
 
 #include <fmt/format.h>
 
@@ -36,19 +37,21 @@ void Mapper::AddCopy(const TrainingOp& op, int tag, double budget) {
   const bool forward = op.phase == Phase::kFeedForward;
   const int from = tensor_of_[op.Tensor(forward ? Role::kX : Role::kDz)];
   const int to = tensor_of_[op.Tensor(forward ? Role::kY : Role::kDx)];
-  const int64_t channels = local_[forward ? from : to].cols;
-  const int64_t whole = local_[forward ? to : from].cols;
+  const bool up = local_[from].cols < local_[to].cols;
+  const int64_t channels = local_[up ? from : to].cols;
+  const int64_t whole = local_[up ? to : from].cols;
   const int64_t unit = kAccess / operand_;
   const int64_t begin = op.channel / unit * unit;
   const int64_t before = op.channel - begin;  // channels of other parts
   const bool last = op.channel + channels == whole;
-  // The rest of a gradient's last word is zero.
-  const bool plain = before == 0 && (forward || last || channels % word_elements_ == 0);
+  // What lies behind a part in its accesses: the next part, which comes after it, or zeros.
+  const bool next_comes = up && graph_.layers[op.layer].kind == LayerKind::kConcat;
+  const bool plain = before == 0 && (last || next_comes || channels % unit == 0);
   const int64_t all = raster_.at(from).Rows();
   const int64_t part_pitch = OutPitch(local_[from], channels);
   const int64_t long_pitch = OutPitch(local_[from], before + channels);
-  const int64_t in_pitch = forward ? part_pitch : long_pitch;
-  const int64_t out_pitch = forward ? long_pitch : part_pitch;
+  const int64_t in_pitch = up ? part_pitch : long_pitch;
+  const int64_t out_pitch = up ? long_pitch : part_pitch;
   int64_t step = Scratchpad(budget) / 4 / (plain ? in_pitch : in_pitch + out_pitch);
   step = std::clamp<int64_t>(step / word_elements_ * word_elements_, word_elements_, all);
   data_flow_[tag] = fmt::format("{} of {} rows at a time through the {}", step, all,
@@ -59,23 +62,23 @@ void Mapper::AddCopy(const TrainingOp& op, int tag, double budget) {
     // A slot behind the last row may be read with it.
     const int in = s_->AddBuffer(static_cast<uint32_t>(rows * in_pitch + word_), false);
     const int out = plain ? in : s_->AddBuffer(static_cast<uint32_t>(rows * out_pitch), false);
-    task.loads.emplace_back(LoadPlain(from, row, rows, forward ? 0 : begin,
-                                      forward ? channels : before + channels, 0, in_pitch, false,
-                                      in, tag));
-    if (forward && before > 0) {
+    task.loads.emplace_back(LoadPlain(from, row, rows, up ? 0 : begin,
+                                      up ? channels : before + channels, 0, in_pitch, false, in,
+                                      tag));
+    if (up && before > 0) {
       task.loads.emplace_back(
           LoadPlain(to, row, rows, begin, before, 0, out_pitch, false, out, tag));
     }
     if (!plain) {
-      AddShift(task, before, channels, forward, {in, in_pitch}, {out, out_pitch}, rows, tag);
+      AddShift(task, before, channels, up, {in, in_pitch}, {out, out_pitch}, rows, tag);
     }
-    task.stores.push_back(StorePlain(to, row, rows, forward ? begin : 0,
-                                     forward ? before + channels : channels, out_pitch, out, tag));
-    s_->AddTask(std::move(task));
+    task.stores.push_back(StorePlain(to, row, rows, up ? begin : 0,
+                                     up ? before + channels : channels, out_pitch, out, tag));
+    AddTask(std::move(task));
   }
 }
 
-// Moves channels of rows up by `shift`, or down, and fills the last word with zeros.
+// Moves channels of rows up by `shift`, or down, and fills the last access with zeros.
 void Mapper::AddShift(Task& task, int64_t shift, int64_t channels, bool up, const Rows& in,
                       const Rows& out, int64_t rows, int tag) {
   const int64_t cols = v_.array.cols;
@@ -99,10 +102,10 @@ void Mapper::AddShift(Task& task, int64_t shift, int64_t channels, bool up, cons
     job.streams[1].strides = {out_row, 1, groups * out_row, 0};
     task.work.push_back(Lanes(loaded, job, {in.buffer, out.buffer, -1, -1}, 0b10, tag));
   };
-  // Slots of the result that hold channels, counted from the first, and those of its last word.
+  // Slots of the result that hold channels, counted from the first, and those of its accesses.
   const int64_t slots = up ? CeilDiv(lane + channels, cols) : CeilDiv(channels, cols);
-  const int64_t end = up ? KWords(shift + channels) * word_elements_ / cols - whole
-                         : KWords(channels) * word_elements_ / cols;
+  const int64_t end =
+      RoundUp(up ? shift + channels : channels, kAccess / operand_) / cols - (up ? whole : 0);
   const int64_t to = up ? whole : 0;
   const int64_t from = up ? 0 : whole;
   lanes::Program zeros;

@@ -170,7 +170,7 @@ void Mapper::AddBundles(const TrainingOp& op, int tag, double budget) {
         task.work.push_back(at_owner(Lanes(loaded, job, {from, mask, results, -1}, 0b100, tag)));
         task.stores.push_back(at_owner(StorePlain(to, group * l.out + row, rows, tap * width,
                                                   taps * width, pitch, results, tag)));
-        s_->AddTask(std::move(task));
+        AddTask(std::move(task));
       }
     }
   }
@@ -208,7 +208,7 @@ int Mapper::AddFolding(const TrainingLayer& l, const Bundles& bundles, int sums,
   job.streams[1].strides = {1, together, 0, 0};
   job.streams[2].strides = job.streams[0].strides;
   task.work.push_back(Lanes(loaded, job, {sums, mask, folded, -1}, 0b100, tag));
-  s_->AddTask(std::move(task));
+  AddTask(std::move(task));
   return folded;
 }
 

@@ -7,9 +7,9 @@
 // mapper.cpp places tensors and maps the operations in order; tiles.cpp maps a matrix product onto
 // one node; partition.cpp maps one onto all nodes of a mesh; windows.cpp (with taps.cpp and
 // groups.cpp) and pools.cpp map convolutions and pooling onto either, normalise.cpp, recurrent.cpp,
-// elements.cpp and concat.cpp
-// the other layers, optimiser.cpp the steps of optimisers that keep state, lane_jobs.cpp makes jobs
-// of lane programs, explain.cpp tells what was decided and why.
+// elements.cpp and concat.cpp the other layers, losses.cpp the loss, optimiser.cpp the steps of
+// optimisers that keep state, lane_jobs.cpp makes jobs of lane programs, explain.cpp tells what was
+// decided and why.
 
 #ifndef VAULTRAIN_SRC_MAPPER_MAPPING_H_
 #define VAULTRAIN_SRC_MAPPER_MAPPING_H_
@@ -74,7 +74,7 @@ struct Raster {
   int64_t samples = 0;  // of a group
   int64_t groups = 0;
   // Some of it is read, but not written: samples that fill up a group, gradients of pixels that no
-  // window sees.
+  // window sees and of channels that a slice leaves out.
   bool has_zeros = false;
 
   int64_t Rows() const { return groups * image.pixels() * samples; }
@@ -314,7 +314,18 @@ class Mapper {
                  std::vector<std::vector<isa::Descriptor>>& programs);
   void AddOp(const TrainingOp& op, int tag, double budget);
   void AddGemm(const Gemm& gemm, double budget);
+  // Labels and losses of cross-entropy are read and written as one row.
+  bool IsRow(const TrainingTensor& t) const {
+    return graph_.loss_kind == Loss::kSoftmaxCrossEntropy &&
+           (t.kind == TensorKind::kLabel || t.kind == TensorKind::kLoss);
+  }
+
+  // ---- losses.cpp
+
+  int LoadOutputs(Task& task, int outputs, int64_t row, int64_t rows, int64_t pitch,
+                  int64_t* offset, int tag);
   void AddSoftmax(const TrainingOp& op, int tag);
+  void AddMeanSquare(const TrainingOp& op, int tag);
 
   // ---- windows.cpp: convolutions
 
@@ -405,8 +416,10 @@ class Mapper {
 
   // ---- elements.cpp
 
+  // With a random layer its seeds are stream 1.
   void AddLaneRows(lanes::Program program, const std::vector<int>& streams, int result, int tag,
-                   double budget);
+                   double budget, int random_layer = -1);
+  int SeedsOf(int layer, int64_t jobs);
   void AddElementForward(const TrainingOp& op, int tag, double budget);
   void AddElementBackward(const TrainingOp& op, int tag, double budget);
   void AddSum(const TrainingOp& op, int tag, double budget);
@@ -438,7 +451,9 @@ class Mapper {
 
   // ---- optimiser.cpp
 
-  bool HasOptimiserStep() const { return StateTensors(recipe_) > 0 || recipe_.weight_decay > 0; }
+  bool HasOptimiserStep() const {
+    return StateTensors(recipe_) > 0 || recipe_.weight_decay > 0 || recipe_.clip_value > 0;
+  }
   void PlaceState();
   void AddOptimiserStep(int parameter, int64_t row, int64_t rows, int64_t col, int64_t cols,
                         int sums, int64_t sums_offset, int64_t sums_pitch, int owner, bool of_bias,
@@ -472,6 +487,9 @@ class Mapper {
   void AddTile(std::vector<Load> loads, std::vector<Step> before, Step compute, Step vector,
                std::vector<Step> sends, std::vector<Step> stores);
   void FlushLate();
+  // What is in after_next_ comes behind this one.
+  void AddTask(Task task);
+  void FlushAfterNext();
   // Sums a product over the batch axis into rows of a parameter at their owner: the step that it
   // takes (parameter + scale * sum), or the sum itself.
   void AddToParameter(int parameter, int64_t row, int64_t col, int64_t cols, int owner,
@@ -527,8 +545,12 @@ class Mapper {
   const uint64_t vault_bytes_;
   const int64_t beat_;
   Scheduler* s_ = nullptr;  // of the stream at hand
+  bool trains_ = false;     // the stream at hand is a step of training
   bool explains_ = false;   // of the stream at hand what is decided is written down
   Late late_;
+  // Adds tasks that wait for the task before; they come behind the next one, which does not. It
+  // may end with something late, so products with late sums of their own come after it.
+  std::function<void()> after_next_;
   std::vector<LayerPlan> plan_;
   // Tensors as a node has them, at the same address in every vault.
   std::vector<ProgramTensor> local_;
@@ -548,6 +570,7 @@ class Mapper {
   // tensor -> buffer.
   std::map<int, int> resident_;
   std::map<std::vector<uint32_t>, int> lane_programs_;  // words -> tensor
+  std::map<std::pair<int, int64_t>, int> seeds_;        // dropout (layer) and jobs -> tensor
 };
 
 }  // namespace vaultrain

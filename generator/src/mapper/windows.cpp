@@ -213,10 +213,12 @@ Raster Mapper::RasterFor(size_t graph_tensor) const {
   r.groups = CeilDiv(local_batch_, r.samples);
   r.has_zeros = local_batch_ % r.samples != 0;
   for (const TrainingOp& op : graph_.ops) {
-    if (op.kind != TrainingOpKind::kLinearBackward || !IsWindowed(op) ||
-        op.Tensor(Role::kDx) != static_cast<int>(graph_tensor)) {
-      continue;
+    if (op.Tensor(Role::kDx) != static_cast<int>(graph_tensor)) continue;
+    if (op.kind == TrainingOpKind::kCopy) {
+      const TrainingLayer& l = graph_.layers[op.layer];
+      r.has_zeros = r.has_zeros || (l.kind == LayerKind::kSlice && !(l.from == l.to));
     }
+    if (op.kind != TrainingOpKind::kLinearBackward || !IsWindowed(op)) continue;
     const TrainingLayer l = Mapped(op.layer);
     r.has_zeros = r.has_zeros || !AllSeen(InputPhases(RowsOf(l)), RowsOf(l)) ||
                   !AllSeen(InputPhases(ColumnsOf(l)), ColumnsOf(l));
@@ -620,7 +622,7 @@ void Mapper::AddWindowForward(const TrainingOp& op, int tag, double budget) {
           }
         }
         if (last) AddPatchStores(task.stores, y, to, n, count, out_pitch, results, tag);
-        s_->AddTask(std::move(task));
+        AddTask(std::move(task));
       }
     });
   }
@@ -777,7 +779,7 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
           }
         }
         if (last) AddPatchStores(task.stores, dx, to, c, count, out_pitch, results, tag);
-        s_->AddTask(std::move(task));
+        AddTask(std::move(task));
       }
     });
   }
@@ -822,13 +824,13 @@ void Mapper::AddWindowStep(int parameter, int64_t row, int64_t rows, int64_t col
   const int target = take_step ? parameter : gradient_of_.at(parameter);
   task.stores.push_back(
       Only(Axis::kBatch, owner, StorePlain(target, row, rows, col, cols, pitch, sum, tag)));
-  s_->AddTask(std::move(task));
+  AddTask(std::move(task));
 }
 
 void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
   const TrainingLayer l = Mapped(op.layer);
-  const Window& w = l.window;
-  const LayerPlan& plan = plan_[op.layer];
+  const Window w = l.window;
+  const LayerPlan plan = plan_[op.layer];
   const int dz = tensor_of_[op.Tensor(Role::kDz)];
   const int weights = tensor_of_[op.Tensor(Role::kW)];
   const int x = tensor_of_[op.Tensor(Role::kX)];
@@ -899,6 +901,10 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
     loop.aux = loop.out;
     return loop;
   };
+  // Where a node's windows are one tile, all slices have the same.
+  const bool one_tile = groups == 1 && tile.rows == l.to.height && tile.pixels == l.to.width &&
+                        tap_rows == w.kernel_h && most_bundles == bundles.count;
+  int kept = -1;
   struct Slice {
     int64_t bundle, bundles;
     int64_t row, rows;  // of the outputs of each bundle
@@ -960,9 +966,13 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
         VectorSpec vector;
         vector.aux_kind = Aux::kAdd;
         if (from_rows > 0) {
-          const int b = s_->AddBuffer(static_cast<uint32_t>(channels * b_pitch), false);
-          AddTurnedLoads(task.loads, x, {to.group, from_y, from_rows, from_x, from_pixels}, channel,
-                         channels, b, tag);
+          const int b =
+              kept >= 0 ? kept : s_->AddBuffer(static_cast<uint32_t>(channels * b_pitch), one_tile);
+          if (kept < 0) {
+            AddTurnedLoads(task.loads, x, {to.group, from_y, from_rows, from_x, from_pixels},
+                           channel, channels, b, tag);
+          }
+          if (one_tile) kept = b;
           for (const TapSpan& sy : row_spans) {
             const int64_t y0 = std::max(sy.begin, to.y);
             const int64_t y1 = std::min(sy.end, to.y + to.rows);
@@ -1025,7 +1035,7 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
           sum.b_pitch = a_pitch;
           AddJobs(task.work, sum, vector, nest, tag);
         }
-        if (!task.work.empty()) s_->AddTask(std::move(task));
+        if (!task.work.empty()) AddTask(std::move(task));
         first = false;
       });
       // Taps that only ever see what lies outside the image.
@@ -1038,33 +1048,37 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
           }
         }
       }
-      const int result =
-          folds ? AddFolding(l, bundles, sums, pitch, channel, width, taps_y * w.kernel_w, tag)
-                : sums;
-      const int64_t end = folds ? l.out : of.row + of.rows;
-      // Channels of some bundles are a part of each tap.
-      const bool whole = width == TapWidth(l);
-      const int64_t steps = whole ? 1 : taps_y * w.kernel_w;
-      const int64_t step_width = (whole ? taps_y * w.kernel_w : 1) * width;
-      for (const bool take_step : {false, true}) {
-        if (!take_step && !keep_gradients_) continue;
-        // A step holds a block's rows twice; a few at a time leave room for the next sums.
-        const int64_t most = std::max<int64_t>(1, Scratchpad(budget) / 16 / pitch);
-        for (int64_t at = of.row; at < end;) {
-          const int64_t block = at / plan.block;
-          const int64_t count = std::min({most, end - at, (block + 1) * plan.block - at});
-          for (int64_t step = 0; step < steps; ++step) {
-            AddWindowStep(weights, block / grid_.batch.parts * plan.block + at % plan.block, count,
-                          (ky * w.kernel_w + step) * TapWidth(l) + channel, step_width, result,
-                          (at - of.row) * pitch + step * tap_bytes, pitch,
-                          static_cast<int>(block % grid_.batch.parts), false, take_step, tag);
+      // The array goes on with the next sums while these are added up over the nodes.
+      after_next_ = [=, this] {
+        const int result =
+            folds ? AddFolding(l, bundles, sums, pitch, channel, width, taps_y * w.kernel_w, tag)
+                  : sums;
+        const int64_t end = folds ? l.out : of.row + of.rows;
+        // Channels of some bundles are a part of each tap.
+        const bool whole = width == TapWidth(l);
+        const int64_t steps = whole ? 1 : taps_y * w.kernel_w;
+        const int64_t step_width = (whole ? taps_y * w.kernel_w : 1) * width;
+        for (const bool take_step : {false, true}) {
+          if (!take_step && !keep_gradients_) continue;
+          // A step holds a block's rows; a few at a time leave room for the next sums.
+          const int64_t most = std::max<int64_t>(1, Scratchpad(budget) / 64 / pitch);
+          for (int64_t at = of.row; at < end;) {
+            const int64_t block = at / plan.block;
+            const int64_t count = std::min({most, end - at, (block + 1) * plan.block - at});
+            for (int64_t step = 0; step < steps; ++step) {
+              AddWindowStep(weights, block / grid_.batch.parts * plan.block + at % plan.block,
+                            count, (ky * w.kernel_w + step) * TapWidth(l) + channel, step_width,
+                            result, (at - of.row) * pitch + step * tap_bytes, pitch,
+                            static_cast<int>(block % grid_.batch.parts), false, take_step, tag);
+            }
+            at += count;
           }
-          at += count;
+          if (with_bias) {
+            AddWindowStep(bias, 0, 1, o, outputs, bias_sums, 0, bias_pitch, 0, true, take_step,
+                          tag);
+          }
         }
-        if (with_bias) {
-          AddWindowStep(bias, 0, 1, o, outputs, bias_sums, 0, bias_pitch, 0, true, take_step, tag);
-        }
-      }
+      };
     }
   }
 }
