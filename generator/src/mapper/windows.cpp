@@ -1061,7 +1061,8 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
         for (const bool take_step : {false, true}) {
           if (!take_step && !keep_gradients_) continue;
           // A step holds a block's rows; a few at a time leave room for the next sums.
-          const int64_t most = std::max<int64_t>(1, Scratchpad(budget) / 64 / pitch);
+          const int64_t row_bytes = RoundUp(step_width * 4, std::max(kAccess, word_));
+          const int64_t most = std::max<int64_t>(1, Scratchpad(budget) / 64 / row_bytes);
           for (int64_t at = of.row; at < end;) {
             const int64_t block = at / plan.block;
             const int64_t count = std::min({most, end - at, (block + 1) * plan.block - at});
