@@ -68,7 +68,7 @@ void Mapper::AddLaneRows(lanes::Program program, const std::vector<int>& streams
       task.work.push_back(Lanes(loaded, job, in_stream, 1u << kResult, tag));
     }
     task.stores.push_back(StorePlain(result, row, rows, 0, cols, pitch, in_stream[0], tag));
-    s_->AddTask(std::move(task));
+    AddTask(std::move(task));
   }
 }
 
@@ -197,7 +197,7 @@ void Mapper::AddCopy(const TrainingOp& op, int tag, double budget) {
     task.loads.emplace_back(
         LoadPlain(from, row, rows, begin_from, channels, 0, pitch, false, buffer, tag));
     task.stores.push_back(StorePlain(to, row, rows, begin_to, channels, pitch, buffer, tag));
-    s_->AddTask(std::move(task));
+    AddTask(std::move(task));
   }
 }
 

@@ -80,7 +80,7 @@ void Mapper::AddSoftmax(const TrainingOp& op, int tag) {
     task.work.push_back(std::move(work));
     task.stores.push_back(StorePlain(gradient, row, rows, 0, classes, gradient_pitch, grad, tag));
     task.stores.push_back(StorePlain(loss, 0, 1, row, rows, loss_pitch, losses, tag));
-    s_->AddTask(std::move(task));
+    AddTask(std::move(task));
   }
 }
 
@@ -137,7 +137,7 @@ void Mapper::AddMeanSquare(const TrainingOp& op, int tag) {
     add_job(whole * isa::kLaneGroups, rows % isa::kLaneGroups, 1);
     task.stores.push_back(StorePlain(gradient, row, rows, 0, values, gradient_pitch, grad, tag));
     task.stores.push_back(StorePlain(loss, row, rows, 0, 1, loss_pitch, losses, tag));
-    s_->AddTask(std::move(task));
+    AddTask(std::move(task));
   }
 }
 

@@ -565,6 +565,7 @@ void Mapper::AddOp(const TrainingOp& op, int tag, double budget) {
     if (op.kind == TrainingOpKind::kLinearBackward) return AddWindowBackward(op, tag, budget);
     return AddWindowUpdate(op, tag, budget);
   }
+  FlushAfterNext();
   if (grid_.places.size() > 1) {
     if (op.kind == TrainingOpKind::kLinearForward) return AddForward(op, tag, budget);
     if (op.kind == TrainingOpKind::kLinearBackward) return AddBackward(op, tag, budget);
@@ -632,6 +633,7 @@ bool Mapper::TryMapOps(bool train, double budget, bool interleave,
                        std::vector<std::vector<Descriptor>>& programs) {
   resident_.clear();
   late_ = {};
+  after_next_ = nullptr;
   trains_ = train;
   explains_ = train && explanation_ != nullptr;
   if (explains_) explanation_->jobs.assign(graph_.ops.size(), {});
@@ -658,6 +660,7 @@ bool Mapper::TryMapOps(bool train, double budget, bool interleave,
       if (second == updates) AddOp(op, static_cast<int>(i), budget);
     }
   }
+  FlushAfterNext();
   FlushLate();
   if (interleave) scheduler.Interleave();
   auto made = scheduler.Run();

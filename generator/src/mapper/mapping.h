@@ -437,6 +437,9 @@ class Mapper {
   void AddTile(std::vector<Load> loads, std::vector<Step> before, Step compute, Step vector,
                std::vector<Step> sends, std::vector<Step> stores);
   void FlushLate();
+  // What is in after_next_ comes behind this one.
+  void AddTask(Task task);
+  void FlushAfterNext();
   // Sums a product over the batch axis into rows of a parameter at their owner: the step that it
   // takes (parameter + scale * sum), or the sum itself.
   void AddToParameter(int parameter, int64_t row, int64_t col, int64_t cols, int owner,
@@ -495,6 +498,9 @@ class Mapper {
   bool trains_ = false;     // the stream at hand is a step of training
   bool explains_ = false;   // of the stream at hand what is decided is written down
   Late late_;
+  // Adds tasks that wait for the task before; they come behind the next one, which does not. It
+  // may end with something late, so products with late sums of their own come after it.
+  std::function<void()> after_next_;
   std::vector<LayerPlan> plan_;
   // Tensors as a node has them, at the same address in every vault.
   std::vector<ProgramTensor> local_;

@@ -396,7 +396,16 @@ void Mapper::AddTile(std::vector<Load> loads, std::vector<Step> before, Step com
   append(task.work, sends);
   append(task.stores, late_.stores);
   append(task.stores, stores);
+  AddTask(std::move(task));
+}
+
+void Mapper::AddTask(Task task) {
   s_->AddTask(std::move(task));
+  FlushAfterNext();
+}
+
+void Mapper::FlushAfterNext() {
+  if (const auto add = std::exchange(after_next_, nullptr)) add();
 }
 
 void Mapper::FlushLate() {

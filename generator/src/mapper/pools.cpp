@@ -174,7 +174,7 @@ void Mapper::AddPoolForward(const TrainingOp& op, int tag, double budget) {
     shared.clear();
     AddPatchStores(task.stores, y, to, 0, channels, pitch, out, tag);
     if (index >= 0) AddPatchStores(task.stores, index, to, 0, channels, pitch, indices, tag);
-    s_->AddTask(std::move(task));
+    AddTask(std::move(task));
   });
 }
 
@@ -390,7 +390,7 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
       }
     }
     AddPatchStores(task.stores, dx, to, 0, channels, pitch, out, tag);
-    s_->AddTask(std::move(task));
+    AddTask(std::move(task));
   };
   ForEachTile(raster_.at(dz).groups, CeilDiv(down.size, down.stride),
               CeilDiv(across.size, across.stride), tile, visit);

@@ -207,7 +207,7 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
           task.stores.push_back(StorePlain(kept_tensor, row_of(i, t), samples, 0,
                                            local_[kept_tensor].cols, kept_pitch, kept, tag));
         }
-        s_->AddTask(std::move(task));
+        AddTask(std::move(task));
       }
     }
   }
@@ -313,7 +313,7 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
                       0b1010, tag);
         task.stores.push_back(
             StorePlain(dsums, row_of(i, t), samples, 0, outputs, ds_pitch, s.ds, tag));
-        s_->AddTask(std::move(task));
+        AddTask(std::move(task));
       }
     }
   }

@@ -551,7 +551,7 @@ void Mapper::AddWindowForward(const TrainingOp& op, int tag, double budget) {
           }
         }
         if (last) AddPatchStores(task.stores, y, to, n, count, out_pitch, results, tag);
-        s_->AddTask(std::move(task));
+        AddTask(std::move(task));
       }
     });
   }
@@ -693,7 +693,7 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
           }
         }
         if (last) AddPatchStores(task.stores, dx, to, c, count, out_pitch, results, tag);
-        s_->AddTask(std::move(task));
+        AddTask(std::move(task));
       }
     });
   }
@@ -738,13 +738,13 @@ void Mapper::AddWindowStep(int parameter, int64_t row, int64_t rows, int64_t col
   const int target = take_step ? parameter : gradient_of_.at(parameter);
   task.stores.push_back(
       Only(Axis::kBatch, owner, StorePlain(target, row, rows, col, cols, pitch, sum, tag)));
-  s_->AddTask(std::move(task));
+  AddTask(std::move(task));
 }
 
 void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
   const TrainingLayer l = Mapped(op.layer);
-  const Window& w = l.window;
-  const LayerPlan& plan = plan_[op.layer];
+  const Window w = l.window;
+  const LayerPlan plan = plan_[op.layer];
   const int dz = tensor_of_[op.Tensor(Role::kDz)];
   const int weights = tensor_of_[op.Tensor(Role::kW)];
   const int x = tensor_of_[op.Tensor(Role::kX)];
@@ -797,6 +797,10 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
     loop.aux = loop.out;
     return loop;
   };
+  // Where a node's windows are one tile, all slices have the same.
+  const bool one_tile = groups == 1 && tile.rows == l.to.height && tile.pixels == l.to.width &&
+                        tap_rows == w.kernel_h;
+  int kept = -1;
   for (int64_t o = 0; o < l.to.channels; o += slice) {
     const int64_t outputs = std::min(slice, l.to.channels - o);
     // As many at a time as there are accumulators; what fills up the last set is not used.
@@ -829,9 +833,13 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
         VectorSpec vector;
         vector.aux_kind = Aux::kAdd;
         if (from_rows > 0) {
-          const int b = s_->AddBuffer(static_cast<uint32_t>(channels * b_pitch), false);
-          AddTurnedLoads(task.loads, x, {to.group, from_y, from_rows, from_x, from_pixels}, 0,
-                         channels, b, tag);
+          const int b =
+              kept >= 0 ? kept : s_->AddBuffer(static_cast<uint32_t>(channels * b_pitch), one_tile);
+          if (kept < 0) {
+            AddTurnedLoads(task.loads, x, {to.group, from_y, from_rows, from_x, from_pixels}, 0,
+                           channels, b, tag);
+          }
+          if (one_tile) kept = b;
           for (const TapSpan& sy : row_spans) {
             const int64_t y0 = std::max(sy.begin, to.y);
             const int64_t y1 = std::min(sy.end, to.y + to.rows);
@@ -882,7 +890,7 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
           sum.b_pitch = a_pitch;
           AddJobs(task.work, sum, vector, nest, tag);
         }
-        if (!task.work.empty()) s_->AddTask(std::move(task));
+        if (!task.work.empty()) AddTask(std::move(task));
         first = false;
       });
       // Taps that only ever see what lies outside the image.
@@ -895,23 +903,27 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
           }
         }
       }
-      for (const bool take_step : {false, true}) {
-        if (!take_step && !keep_gradients_) continue;
-        const int64_t width = taps_y * w.kernel_w * TapWidth(l);
-        // A step holds a block's rows twice; a few at a time leave room for the next sums.
-        const int64_t most = std::max<int64_t>(1, Scratchpad(budget) / 16 / pitch);
-        for (int64_t at = o; at < o + outputs;) {
-          const int64_t block = at / plan.block;
-          const int64_t count = std::min({most, o + outputs - at, (block + 1) * plan.block - at});
-          AddWindowStep(weights, block / grid_.batch.parts * plan.block + at % plan.block, count,
-                        ky * w.kernel_w * TapWidth(l), width, sums, (at - o) * pitch, pitch,
-                        static_cast<int>(block % grid_.batch.parts), false, take_step, tag);
-          at += count;
+      // The array goes on with the next sums while these are added up over the nodes.
+      after_next_ = [=, this] {
+        for (const bool take_step : {false, true}) {
+          if (!take_step && !keep_gradients_) continue;
+          const int64_t width = taps_y * w.kernel_w * TapWidth(l);
+          // A step holds a block's rows; a few at a time leave room for the next sums.
+          const int64_t most = std::max<int64_t>(1, Scratchpad(budget) / 64 / pitch);
+          for (int64_t at = o; at < o + outputs;) {
+            const int64_t block = at / plan.block;
+            const int64_t count = std::min({most, o + outputs - at, (block + 1) * plan.block - at});
+            AddWindowStep(weights, block / grid_.batch.parts * plan.block + at % plan.block, count,
+                          ky * w.kernel_w * TapWidth(l), width, sums, (at - o) * pitch, pitch,
+                          static_cast<int>(block % grid_.batch.parts), false, take_step, tag);
+            at += count;
+          }
+          if (with_bias) {
+            AddWindowStep(bias, 0, 1, o, outputs, bias_sums, 0, bias_pitch, 0, true, take_step,
+                          tag);
+          }
         }
-        if (with_bias) {
-          AddWindowStep(bias, 0, 1, o, outputs, bias_sums, 0, bias_pitch, 0, true, take_step, tag);
-        }
-      }
+      };
     }
   }
 }
