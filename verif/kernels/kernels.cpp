@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
+#include <numeric>
 
 #include "golden/variant_config.h"
 #include "kernels/lane_cases.h"
@@ -589,6 +590,11 @@ KernelResult TrainConvolutions(const KernelSetup& setup) {
       convs.push_back({draw(2, 20), kernel, draw(1, 2), draw(0, kernel - 1)});
     }
     if (convs[0].stride == 1) convs[0].pool = 2;
+    // Groups as they come, or as many as there are channels.
+    if (random.Below(2) == 0) {
+      if (random.Below(2) == 0) convs[1].out = convs[0].out * draw(1, 2);
+      convs[1].groups = std::gcd(convs[0].out, convs[1].out);
+    }
     const int classes = draw(2, std::min(17, setup.variant.vector.softmax_classes));
     Recipe recipe = DefaultRecipe();
     recipe.batch = Draw(random, 1, 18) * setup.variant.vaults;
@@ -599,7 +605,8 @@ KernelResult TrainConvolutions(const KernelSetup& setup) {
     if (random.Below(2) == 0) recipe.loss = "mse";
     std::string name = fmt::format("{}", fmt::join(shape, "x"));
     for (const ConvShape& c : convs) {
-      name += fmt::format(" conv {} k{} s{} p{} pool {}", c.out, c.kernel, c.stride, c.pad, c.pool);
+      name += fmt::format(" conv {} k{} s{} p{} pool {} groups {}", c.out, c.kernel, c.stride,
+                          c.pad, c.pool, c.groups);
     }
     name += fmt::format(" {}", recipe.optimiser);
     if (!TrainTwoSteps(setup, MakeConvolutional("net", shape, convs, {classes}), name, recipe, {},

@@ -48,6 +48,16 @@ void GatherPatch(const TrainingLayer& layer, const double* sample, int64_t to_pi
   });
 }
 
+// Calls visit(first, count) for the runs of a patch that an output sees: the channels of its group.
+template <typename Visit>
+void ForSeen(const TrainingLayer& layer, int64_t output, Visit visit) {
+  const int64_t channels = layer.from.channels / layer.groups;
+  if (layer.groups == 1) return visit(0, layer.in);
+  for (int64_t tap = 0; tap < layer.window.taps(); ++tap) {
+    visit(tap * layer.from.channels + output / layer.out * channels, channels);
+  }
+}
+
 // Adds a patch to where it came from.
 void ScatterPatch(const TrainingLayer& layer, const std::vector<double>& patch, int64_t to_pixel,
                   double* sample) {
@@ -180,10 +190,14 @@ void Reference::RunForward(const TrainingOp& op) {
   for (int64_t i = 0; i < graph_.batch; ++i) {
     for (int64_t pixel = 0; pixel < pixels; ++pixel) {
       GatherPatch(layer, x + i * layer.from.features(), pixel, patch);
-      for (int64_t o = 0; o < layer.out; ++o) {
-        const double sum =
-            Dot(patch.data(), w + o * layer.in, layer.in) + (bias < 0 ? 0.0 : values_[bias][o]);
-        y[(i * layer.out + o) * pixels + pixel] = op.relu ? std::max(sum, 0.0) : sum;
+      for (int64_t o = 0; o < layer.to.channels; ++o) {
+        const double* row = w + o % layer.out * layer.in;
+        double sum = 0;
+        ForSeen(layer, o, [&](int64_t first, int64_t count) {
+          sum += Dot(patch.data() + first, row + first, count);
+        });
+        sum += bias < 0 ? 0.0 : values_[bias][o];
+        y[(i * layer.to.channels + o) * pixels + pixel] = op.relu ? std::max(sum, 0.0) : sum;
       }
     }
   }
@@ -259,9 +273,12 @@ void Reference::RunBackward(const TrainingOp& op) {
   for (int64_t i = 0; i < graph_.batch; ++i) {
     for (int64_t pixel = 0; pixel < pixels; ++pixel) {
       patch.assign(layer.in, 0.0);
-      for (int64_t o = 0; o < layer.out; ++o) {
-        AddScaled(dz[(i * layer.out + o) * pixels + pixel], w + o * layer.in, patch.data(),
-                  layer.in);
+      for (int64_t o = 0; o < layer.to.channels; ++o) {
+        const double* row = w + o % layer.out * layer.in;
+        const double factor = dz[(i * layer.to.channels + o) * pixels + pixel];
+        ForSeen(layer, o, [&](int64_t first, int64_t count) {
+          AddScaled(factor, row + first, patch.data() + first, count);
+        });
       }
       ScatterPatch(layer, patch, pixel, dx.data() + i * layer.from.features());
     }
@@ -579,13 +596,16 @@ void Reference::RunUpdate(const TrainingOp& op, double step_size) {
   const double* dz = values_[op.Tensor(Role::kDz)].data();
   const double* x = values_[op.Tensor(Role::kX)].data();
   const int64_t pixels = layer.to.pixels();
-  std::vector<double> patch, dw(layer.out * layer.in), db(layer.out);
+  std::vector<double> patch, dw(layer.out * layer.in), db(layer.to.channels);
   for (int64_t i = 0; i < graph_.batch; ++i) {
     for (int64_t pixel = 0; pixel < pixels; ++pixel) {
       GatherPatch(layer, x + i * layer.from.features(), pixel, patch);
-      for (int64_t o = 0; o < layer.out; ++o) {
-        const double factor = dz[(i * layer.out + o) * pixels + pixel];
-        AddScaled(factor, patch.data(), dw.data() + o * layer.in, layer.in);
+      for (int64_t o = 0; o < layer.to.channels; ++o) {
+        double* row = dw.data() + o % layer.out * layer.in;
+        const double factor = dz[(i * layer.to.channels + o) * pixels + pixel];
+        ForSeen(layer, o, [&](int64_t first, int64_t count) {
+          AddScaled(factor, patch.data() + first, row + first, count);
+        });
         db[o] += factor;
       }
     }

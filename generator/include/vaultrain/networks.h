@@ -41,7 +41,7 @@ std::string MakeFullyConnected(const std::string& name, const std::vector<int>& 
 // of windows side by side, then of Gemm as above. shape: of a sample, [channels][height][width];
 // widths: hidden layers, classes.
 struct ConvShape {
-  int out = 1, kernel = 1, stride = 1, pad = 0, pool = 1;
+  int out = 1, kernel = 1, stride = 1, pad = 0, pool = 1, groups = 1;
 };
 std::string MakeConvolutional(const std::string& name, const std::vector<int>& shape,
                               const std::vector<ConvShape>& convs, const std::vector<int>& widths);

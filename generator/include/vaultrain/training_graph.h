@@ -26,11 +26,12 @@
 //
 // Layers:
 //
-//   kLinear     Y[o][y][x] = b[o] + sum over ky, kx, c of W[o][ky][kx][c] *
-//               X[c][y * stride + ky * dilation - pad][x * ..], X being zero outside. A fully
-//               connected layer is one of images of 1 x 1 or, behind an image, one whose kernel is
-//               the image; one of each step of a sequence is one of pixels. Padding may be
-//               negative: pixels that no window sees.
+//   kLinear     Y[o][y][x] = b[o] + sum over ky, kx, c of W[j][ky][kx][c] *
+//               X[c][y * stride + ky * dilation - pad][x * ..], X being zero outside. Channels and
+//               outputs come in as many groups; c are those of the group of o, which is its j-th
+//               output. A fully connected layer is one of images of 1 x 1 or, behind an image, one
+//               whose kernel is the image; one of each step of a sequence is one of pixels. Padding
+//               may be negative: pixels that no window sees.
 //   kMaxPool,   the maximum or the mean of each window of each channel. BP gives dZ to where the
 //   kAveragePool maximum was (the first in the order ky, kx) or to the whole window in equal parts;
 //               where windows overlap, the parts add up. Taps outside the image take no part,
@@ -118,7 +119,7 @@ enum class FormatClass {
 };
 
 // A matrix, row-major. Rows are samples and columns their values [channel][y][x], except weights
-// ([out][ky][kx][c]) and biases ([1][out]).
+// ([j][ky][kx][c], j of the outputs of c's group) and biases ([1][out]).
 struct TrainingTensor {
   // Unique: "fc1.W", "fc1.b", "fc1.Y", "fc1.dZ", "pool1.I", "input", "label", "loss".
   std::string name;
@@ -128,6 +129,7 @@ struct TrainingTensor {
   int64_t cols = 0;
   Image image;               // of a sample; where rows are samples
   std::vector<float> start;  // starting weights from the file, in this layout, or empty
+  int64_t fan_in = 0;        // of a weight: values that an output sees
 
   int64_t elements() const { return rows * cols; }
   bool is_parameter() const { return format == FormatClass::kMaster; }
@@ -211,7 +213,8 @@ struct TrainingLayer {
   LayerKind kind = LayerKind::kLinear;
   Image from, to;  // of kConcat: `to` alone; of kRecurrent: h, and its sums
   Window window;
-  // Of a weight matrix: values behind an output, and outputs of a pixel; else 0.
+  // Columns and rows of a weight matrix: values of a window, and outputs of a pixel and group;
+  // else 0.
   int64_t in = 0, out = 0;
   bool relu = false;
   bool bias = false;
@@ -225,7 +228,7 @@ struct TrainingLayer {
 
   // A matrix product of samples and weights.
   bool IsFlat() const {
-    return kind == LayerKind::kLinear && window.taps() == 1 && from.pixels() == 1 &&
+    return kind == LayerKind::kLinear && groups == 1 && window.taps() == 1 && from.pixels() == 1 &&
            to.pixels() == 1;
   }
 };

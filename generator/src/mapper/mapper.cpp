@@ -106,7 +106,7 @@ void Mapper::PlaceTensors() {
         cols = t.kind == TensorKind::kGradient && layer_of_[i] >= 0 ? plan_[layer_of_[i]].slice
                                                                     : t.cols;
       } else if (t.kind != TensorKind::kWeight) {
-        cols = plan_[layer_of_[i]].slice;
+        if (plan_[layer_of_[i]].split) cols = plan_[layer_of_[i]].slice;
       } else {
         const LayerPlan& plan = plan_[layer_of_[i]];
         rows = std::min(plan.slice, CeilDiv(plan.Blocks(), grid_.batch.parts) * plan.block);
@@ -139,6 +139,7 @@ void Mapper::PlaceTensors() {
   PlaceState();
   PlaceStatistics();
   PlaceCells();
+  PlaceBundles();
   ones_ =
       Allocate("ones", TensorRole::kConstant, operand, 1, std::max(local_batch_, word_elements_));
 }
@@ -231,6 +232,15 @@ void Mapper::Expand() {
   }
 }
 
+// The operand 1.
+void Mapper::PutOne(const ProgramTensor& t, uint8_t* at) const {
+  uint32_t one = std::bit_cast<uint32_t>(1.0f);
+  if (t.format == ElementFormat::kFx16) one = uint32_t{1} << (16 + t.fraction_bits);
+  if (t.format == ElementFormat::kFp16) one = 0x3C000000;
+  for (int64_t b = 0; b < operand_; ++b)
+    at[b] = static_cast<uint8_t>(one >> (8 * (4 - operand_ + b)));
+}
+
 // The starting parameters and constants as the vaults hold them.
 void Mapper::Fill(const std::vector<std::vector<float>>& start) {
   std::map<std::string, size_t> parameters;
@@ -263,14 +273,7 @@ void Mapper::Fill(const std::vector<std::vector<float>>& start) {
       segment.bytes.resize(static_cast<size_t>(part.rows * part.pitch_bytes));
     } else if (part.role == TensorRole::kConstant) {
       segment.bytes.resize(static_cast<size_t>(part.pitch_bytes));
-      uint32_t one = std::bit_cast<uint32_t>(1.0f);
-      if (part.format == ElementFormat::kFx16) one = uint32_t{1} << (16 + part.fraction_bits);
-      if (part.format == ElementFormat::kFp16) one = 0x3C000000;
-      for (int64_t c = 0; c < part.cols; ++c) {
-        for (int64_t b = 0; b < operand_; ++b) {
-          segment.bytes[c * operand_ + b] = static_cast<uint8_t>(one >> (8 * (4 - operand_ + b)));
-        }
-      }
+      for (int64_t c = 0; c < part.cols; ++c) PutOne(part, segment.bytes.data() + c * operand_);
     } else {
       continue;
     }

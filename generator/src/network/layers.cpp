@@ -79,10 +79,8 @@ class Finder {
         AddFullyConnected(node, false);
         break;
       case OperatorKind::kConv:
-        if (node.Int("group") != 1) {
-          Refuse(node, "group = {} cannot be trained yet; accepted: 1", node.Int("group"));
-        }
         AddOfWindow(node, LayerKind::kLinear);
+        layers_.back().groups = node.Int("group");
         SetWeight(node, node.inputs[1], true, true);
         if (node.inputs.size() > 2) SetBias(layers_.back(), node, node.inputs[2]);
         break;

@@ -46,10 +46,12 @@ class NetworkWriter {
     return *this;
   }
 
-  // A square window; [out][in][kernel][kernel].
-  NetworkWriter& Conv(const std::string& layer, int out, int kernel, int stride, int pad) {
-    Declare(graph_->add_input(), layer + ".W", {out, shape_[0], kernel, kernel});
+  // A square window; [out][in of a group][kernel][kernel].
+  NetworkWriter& Conv(const std::string& layer, int out, int kernel, int stride, int pad,
+                      int groups = 1) {
+    Declare(graph_->add_input(), layer + ".W", {out, shape_[0] / groups, kernel, kernel});
     AddLayer("Conv", layer, out, layer + ".z");
+    if (groups > 1) SetInt("group", groups);
     SetWindow(kernel, stride, pad);
     shape_[0] = out;
     return *this;
@@ -309,7 +311,8 @@ std::string MakeConvolutional(const std::string& name, const std::vector<int>& s
   NetworkWriter net(name, shape);
   for (size_t i = 0; i < convs.size(); ++i) {
     const std::string number = std::to_string(i + 1);
-    net.Conv("conv" + number, convs[i].out, convs[i].kernel, convs[i].stride, convs[i].pad);
+    net.Conv("conv" + number, convs[i].out, convs[i].kernel, convs[i].stride, convs[i].pad,
+             convs[i].groups);
     net.Relu("conv" + number + ".relu", "conv" + number + ".y");
     if (convs[i].pool > 1) net.MaxPool("pool" + number, convs[i].pool);
   }

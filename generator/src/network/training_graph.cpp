@@ -88,6 +88,7 @@ class Differentiator {
                    std::vector<float> start) {
     const int made = Add(std::move(name), kind, FormatClass::kMaster, rows, cols);
     result_.tensors[made].start = std::move(start);
+    result_.tensors[made].fan_in = cols;
     return made;
   }
 
@@ -141,7 +142,7 @@ class Differentiator {
     made.cell = layer.cell;
     if (layer.kind == LayerKind::kLinear) {
       made.in = layer.window.taps() * layer.from.channels;
-      made.out = layer.to.channels;
+      made.out = layer.to.channels / layer.groups;
     }
     return made;
   }
@@ -149,12 +150,13 @@ class Differentiator {
   // Of one phase; each product of FF has one in BP and one in UP.
   int64_t Macs(const Node& node, const TrainingLayer& layer) const {
     const int64_t taps = CountTaps(layer.from, layer.to, layer.window).all;
-    const double macs = static_cast<double>(taps) * static_cast<double>(layer.from.channels) *
+    const int64_t channels = layer.from.channels / layer.groups;  // that an output sees
+    const double macs = static_cast<double>(taps) * static_cast<double>(channels) *
                         static_cast<double>(layer.to.channels) * static_cast<double>(result_.batch);
     if (macs > kMaxMacs) {
       Refuse(node, "{:.3g} multiply-accumulates a step; accepted: up to {:.3g}", macs, kMaxMacs);
     }
-    return taps * layer.from.channels * layer.to.channels * result_.batch;
+    return taps * channels * layer.to.channels * result_.batch;
   }
 
   int AddLayer(TrainingLayer layer) {
@@ -188,6 +190,7 @@ class Differentiator {
         }
         op.operands.push_back({Role::kW, AddParameter(made.name + ".W", TensorKind::kWeight,
                                                       made.out, made.in, Weights(layer, made))});
+        result_.tensors.back().fan_in = made.in / made.groups;
         break;
       case LayerKind::kNormalise:
         op.kind = TrainingOpKind::kNormaliseForward;
@@ -283,20 +286,24 @@ class Differentiator {
     outputs_.push_back(std::move(output));
   }
 
-  // Weights in our layout [out][ky][kx][c], of [out][c][ky][kx] or the transpose.
+  // Weights in our layout [j][ky][kx][c], of [out][c of a group][ky][kx] or the transpose.
   static std::vector<float> Weights(const Layer& layer, const TrainingLayer& made) {
     const std::vector<float>& from = layer.weight->values;
     const int64_t taps = made.window.taps();
     const int64_t channels = made.from.channels;
+    const int64_t of_group = channels / made.groups;
     const bool as_they_are = taps == 1 || !layer.weight_has_channels_first;
-    if ((layer.weight_is_out_in && as_they_are) || from.empty()) return from;
+    if ((layer.weight_is_out_in && as_they_are && made.groups == 1) || from.empty()) return from;
     std::vector<float> to(from.size());
-    for (int64_t o = 0; o < made.out; ++o) {
+    for (int64_t j = 0; j < made.out; ++j) {
       for (int64_t tap = 0; tap < taps; ++tap) {
         for (int64_t c = 0; c < channels; ++c) {
-          const int64_t feature = as_they_are ? tap * channels + c : c * taps + tap;
-          to[o * made.in + tap * channels + c] =
-              from[layer.weight_is_out_in ? o * made.in + feature : feature * made.out + o];
+          const int64_t o = c / of_group * made.out + j;
+          const int64_t seen = c % of_group;
+          const int64_t feature = as_they_are ? tap * of_group + seen : seen * taps + tap;
+          to[j * made.in + tap * channels + c] =
+              from[layer.weight_is_out_in ? o * taps * of_group + feature
+                                          : feature * made.to.channels + o];
         }
       }
     }
@@ -605,7 +612,7 @@ std::vector<std::vector<float>> StartingParameters(const TrainingGraph& graph,
     parameters[i].assign(tensor.elements(), tensor.kind == TensorKind::kScale ? 1.0f : 0.0f);
     if (tensor.kind == TensorKind::kWeight) {
       Random random(recipe.seed, fmt::format("weights/{}", layer));
-      FillHeNormal(random, tensor.cols, parameters[i]);
+      FillHeNormal(random, tensor.fan_in, parameters[i]);
     }
   }
   return parameters;
