@@ -528,7 +528,7 @@ bool TrainTwoSteps(const KernelSetup& setup, const std::string& onnx, const std:
     }
     p.program.network =
         fmt::format("net {} of batch {} ({}), step {}", name, batch, p.program.partition, step);
-    for (ProgramSegment& segment : BatchSegments(p.program, {inputs, labels})) {
+    for (ProgramSegment& segment : BatchSegments(p.program, {inputs, labels, {}})) {
       p.program.image.push_back(std::move(segment));
     }
     if (!RunProgram(setup, p, result)) return false;

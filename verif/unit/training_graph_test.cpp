@@ -132,6 +132,13 @@ TEST(TrainingGraph, RefusesWhatItCannotTrainByNode) {
   EXPECT_THROW(Train(TwoLayers(), 0), Error);
 }
 
+OnnxBuilder Recurrent(const std::string& op, int64_t gates) {
+  OnnxBuilder b;
+  b.Input("x", {0, 5, 3}).Counting("w", {1, gates * 2, 3}).Counting("r", {1, gates * 2, 2});
+  b.Node(op, "cell", {"x", "w", "r"}, "h", {{"hidden_size", 2}, {"layout", 1}});
+  return b;
+}
+
 // ---- branches
 
 // x -> fc1 -> Relu -> r; fc2(r) + r -> Relu -> fc3.
@@ -159,6 +166,55 @@ TEST(TrainingGraph, AddsWhatSeveralUsesGiveBack) {
                   "fc3 UP: fc3.dZ sum.Y fc3.W", "fc2 BP: sum.dZ fc2.W fc1.Y fc1.dZ.fc2.1",
                   "fc2 UP: sum.dZ fc1.Y fc2.W", "fc1 BP mask: sum.dZ fc1.dZ.fc2.1 fc1.Y fc1.dZ",
                   "fc1 UP: fc1.dZ input fc1.W"));
+}
+
+// What a part gives back is a gradient of the whole, and a difference the same one with two signs.
+TEST(TrainingGraph, CopiesPartsOfChannels) {
+  OnnxBuilder b;
+  b.Input("x", {0, 6}).Counting("w", {6, 8}).Counting("f", {4, 3}).Ints("sizes", {4, 4});
+  b.Node("MatMul", "fc1", {"x", "w"}, "z").Node("Split", "split", {"z", "sizes"}, "a");
+  b.With("axis", 1).AlsoGives("b").Node("Sub", "sub", {"a", "b"}, "s");
+  b.Node("MatMul", "fc2", {"s", "f"}, "y").Output("y", {0, 3});
+  const TrainingGraph graph = Train(b);
+  std::vector<std::string> ops;
+  for (const TrainingOp& op : graph.ops) {
+    std::string text =
+        fmt::format("{} {} {}:", graph.layers[op.layer].name, PhaseName(op.phase), op.channel);
+    for (const Operand& operand : op.operands) {
+      text += " " + graph.tensors[operand.tensor].name;
+    }
+    ops.push_back(text);
+  }
+  EXPECT_THAT(
+      ops, testing::ElementsAre(
+               "fc1 FF 0: input fc1.W fc1.Y", "split FF 0: fc1.Y split.Y",
+               "split_2 FF 4: fc1.Y split_2.Y", "sub FF 0: split.Y split_2.Y sub.Y",
+               "fc2 FF 0: sub.Y fc2.W fc2.Y", "fc2 FF 0: fc2.Y label loss fc2.dZ",
+               "fc2 BP 0: fc2.dZ fc2.W sub.Y sub.dZ", "fc2 UP 0: fc2.dZ sub.Y fc2.W",
+               "sub BP 0: sub.dZ split_2.Y split_2.dZ", "split_2 BP 4: split_2.dZ fc1.dZ.split_2.0",
+               "split BP 0: sub.dZ fc1.dZ.split.1",
+               "fc1 BP 0: fc1.dZ.split_2.0 fc1.dZ.split.1 fc1.dZ", "fc1 UP 0: fc1.dZ input fc1.W"));
+}
+
+TEST(TrainingGraph, RefusesJoinsItCannotTrainByNode) {
+  for (const char* op : {"Sub", "Div"}) {
+    OnnxBuilder b;
+    b.Input("x", {0, 6}).Counting("w", {6, 3}).Counting("p", {3});
+    b.Node("MatMul", "fc", {"x", "w"}, "z").Node(op, "join", {"z", "p"}, "y").Output("y", {0, 3});
+    ExpectRefused(b, {"'join'", "with a parameter cannot be trained yet"});
+  }
+  OnnxBuilder steps = Recurrent("LSTM", 4);
+  steps.Ints("from", {0}).Ints("to", {5}).Ints("axis", {1}).Ints("by", {2}).Ints("flat", {0, 6});
+  steps.Node("Slice", "every", {"h", "from", "to", "axis", "by"}, "l");
+  steps.Node("Reshape", "flat", {"l", "flat"}, "y").Output("y", {0, 6});
+  ExpectRefused(steps, {"'every'", "by steps of 2", "channels"});
+  OnnxBuilder table;
+  table.Input("x", {0, 3}).Counting("t", {5, 2, 2}).Ints("flat", {0, 12});
+  table.graph()->mutable_input(0)->mutable_type()->mutable_tensor_type()->set_elem_type(
+      onnx::TensorProto::INT64);
+  table.Node("Gather", "embed", {"t", "x"}, "e").Node("Reshape", "flat", {"e", "flat"}, "y");
+  table.Output("y", {0, 12});
+  ExpectRefused(table, {"'embed'", "[5,2,2]", "[classes,values]"});
 }
 
 // As PyTorch writes it: InstanceNormalization of groups between Reshapes, then Mul and Add.
@@ -192,13 +248,6 @@ TEST(TrainingGraph, FindsGroupNormalisationBetweenReshapes) {
 }
 
 // ---- sequences
-
-OnnxBuilder Recurrent(const std::string& op, int64_t gates) {
-  OnnxBuilder b;
-  b.Input("x", {0, 5, 3}).Counting("w", {1, gates * 2, 3}).Counting("r", {1, gates * 2, 2});
-  b.Node(op, "cell", {"x", "w", "r"}, "h", {{"hidden_size", 2}, {"layout", 1}});
-  return b;
-}
 
 TEST(TrainingGraph, TakesTheLastStepAsAWindow) {
   OnnxBuilder b = Recurrent("LSTM", 4);
