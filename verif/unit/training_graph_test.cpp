@@ -225,10 +225,40 @@ TEST(TrainingGraph, TakesTheLastStepAsAWindow) {
                                    "cell.h BP 640", "cell UP 1200", "cell.h UP 640"));
 }
 
+// The two biases of a GRU are two parameters, as the part of n that comes from the state is not
+// only added; so are the gradients of the two sums.
+TEST(TrainingGraph, KeepsBothBiasesOfAGru) {
+  OnnxBuilder b = Recurrent("GRU", 3);
+  b.With("linear_before_reset", 1).Counting("b", {1, 12});
+  b.graph()->mutable_node(0)->add_input("b");
+  b.Ints("flat", {0, 10}).Node("Reshape", "flat", {"h", "flat"}, "y");
+  b.Counting("f", {10, 3}).Node("MatMul", "fc", {"y", "f"}, "z").Output("z", {0, 3});
+  const TrainingGraph graph = Train(b, 10);
+  std::vector<std::string> ops;
+  for (const TrainingOp& op : graph.ops) {
+    if (graph.layers[op.layer].name == "fc") continue;
+    std::string text =
+        fmt::format("{} {} {}:", graph.layers[op.layer].name, PhaseName(op.phase), op.macs);
+    for (const Operand& operand : op.operands) {
+      text += " " + graph.tensors[operand.tensor].name;
+    }
+    ops.push_back(text);
+  }
+  EXPECT_THAT(ops,
+              testing::ElementsAre("cell.h FF 1380: input cell.W cell.h.W cell.b cell.h.b cell.h.Y",
+                                   "cell.h BP 480: cell.h.dZ cell.h.W cell.h.Y cell.dZ cell.h.dS",
+                                   "cell UP 900: cell.dZ input cell.W cell.b",
+                                   "cell.h UP 480: cell.h.dS cell.h.Y cell.h.W cell.h.b"));
+  EXPECT_EQ(graph.tensors[graph.ops[0].Tensor(Role::kB)].start,
+            (std::vector<float>{0, 1, 2, 3, 4, 5}));
+  EXPECT_EQ(graph.tensors[graph.ops[0].Tensor(Role::kD)].start,
+            (std::vector<float>{6, 7, 8, 9, 10, 11}));
+}
+
 TEST(TrainingGraph, RefusesSequencesItCannotTrainByNode) {
   OnnxBuilder gru = Recurrent("GRU", 3);
   gru.Ints("flat", {0, 10}).Node("Reshape", "flat", {"h", "flat"}, "y").Output("y", {0, 10});
-  ExpectRefused(gru, {"'cell' (GRU)", "cannot be trained yet", "LSTM"});
+  ExpectRefused(gru, {"'cell' (GRU)", "linear_before_reset = 0 cannot be trained yet", "1"});
   OnnxBuilder dropout;
   dropout.Input("x", {0, 4}).Counting("w", {4, 3}).Node("MatMul", "fc", {"x", "w"}, "z");
   dropout.Scalar("ratio", 0.5f).BoolScalar("mode", true);

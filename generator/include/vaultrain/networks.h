@@ -51,8 +51,13 @@ std::string MakeConvolutional(const std::string& name, const std::vector<int>& s
 std::string MakeResidual(const std::string& name, const std::vector<int>& shape, int channels,
                          int groups, int classes);
 
-// ONNX of an LSTM over sequences [steps][in] and a Gemm of its last state.
-std::string MakeSequential(const std::string& name, int steps, int in, int hidden, int classes);
+// ONNX of an LSTM, GRU or RNN over sequences [steps][in] and a Gemm of its last state.
+std::string MakeSequential(const std::string& name, const std::string& op, int steps, int in,
+                           int hidden, int classes);
+
+// The same with a layer normalisation of each step, and a Gemm of all of them.
+std::string MakeNormalisedSteps(const std::string& name, const std::string& op, int steps, int in,
+                                int hidden, int classes);
 
 }  // namespace vaultrain
 

@@ -36,17 +36,21 @@
 //               the first tap. Every window sees at least one pixel of the image.
 //   kAdd, kMultiply   of two images, value by value.
 //   kActivation  `function` of each value; leaky ReLU and its derivative take X > 0.
-//   kNormalise  (X - mean) / sqrt(variance + epsilon) * scale[c] + b[c], of each sample over all
-//               pixels of a group of neighbouring channels (group normalisation; one group: layer
-//               normalisation of a vector; a channel a group: instance normalisation).
+//   kNormalise  (X - mean) / sqrt(variance + epsilon) * scale[c] + b[c], by Norm of each sample
+//               over all pixels of a group of neighbouring channels (group normalisation; one
+//               group: layer normalisation of a vector; a channel a group: instance normalisation),
+//               or over the channels of each pixel (layer normalisation of steps).
 //   kConcat     channels of several images, one after the other.
 //   kRecurrent  a cell that goes along the pixels of a row (steps of a sequence), from zeros:
 //               LSTM  i, o, f, g = W x + b + U h', sigmoid of the first three and tanh of g,
 //                     c = f c' + i g, h = o tanh c; rows of W, U, b in this order (ONNX's iofc)
+//               GRU   z, r = sigmoid(W x + b + U h' + d), n = tanh(W x + b + r (U h' + d)),
+//                     h = (1 - z) n + z h'; rows of W, U, b, d in the order z, r, n (ONNX's zrh,
+//                     with linear_before_reset = 1)
 //               RNN   h = tanh(W x + b + U h')
 //               W and b belong to a kLinear layer before it, whose sums stay on chip: that layer
-//               has UP and BP but no FF of its own. U is updated like a kLinear whose window sees
-//               the step before; U lies in the role kW of this layer.
+//               has UP and BP but no FF of its own. U (and d, of GRU alone) are updated like a
+//               kLinear whose window sees the step before; there they have the roles kW and kB.
 
 #ifndef VAULTRAIN_TRAINING_GRAPH_H_
 #define VAULTRAIN_TRAINING_GRAPH_H_
@@ -134,16 +138,17 @@ enum class TrainingOpKind {
   kPoolBackward,
   kElementBackward,
   kNormaliseBackward,  // with the update of scale and bias
-  kRecurrentBackward,  // dX is the gradient by W x + b + U h'
+  kRecurrentBackward,  // dX is the gradient by W x + b, and of GRU a second by U h' + d
   kSumGradients,
   kLinearUpdate
 };
 
 // What an operation does with a tensor. Reads: kX, kX2 (second input of kAdd; the other one in BP
-// of kMultiply), kW and kB (UP also writes these two), kU of kRecurrent, kDz of BP and UP, kY of BP
-// where a derivative is a function of it, kIndex of BP, kPart (gradients that are summed), kLogits,
-// kLabel. Writes: kY, kIndex of FF (of a maximum that has a BP), kLoss, kDz of the loss, kDx.
-enum class Role { kX, kX2, kW, kB, kU, kY, kIndex, kDz, kDx, kPart, kLogits, kLabel, kLoss };
+// of kMultiply), kW and kB (UP also writes these two), kU and kD of kRecurrent, kDz of BP and UP,
+// kY of BP where a derivative is a function of it, kIndex of BP, kPart (gradients that are summed),
+// kLogits, kLabel. Writes: kY, kIndex of FF (of a maximum that has a BP), kLoss, kDz of the loss,
+// kDx.
+enum class Role { kX, kX2, kW, kB, kU, kD, kY, kIndex, kDz, kDx, kPart, kLogits, kLabel, kLoss };
 
 struct Operand {
   Role role;
@@ -178,11 +183,12 @@ enum class LayerKind {
   kConcat,
   kRecurrent
 };
+enum class Norm { kGroups, kSteps };
 enum class Function { kRelu, kLeakyRelu, kSigmoid, kTanh };
-enum class Cell { kLstm, kRnn };
+enum class Cell { kLstm, kGru, kRnn };
 
-// Sums of a cell for each value of h.
-inline int64_t GatesOf(Cell cell) { return cell == Cell::kLstm ? 4 : 1; }
+// Rows of W, and of U, for each value of h.
+inline int64_t GatesOf(Cell cell) { return cell == Cell::kLstm ? 4 : cell == Cell::kGru ? 3 : 1; }
 
 struct TrainingLayer {
   std::string name;  // the node's, made of [A-Za-z0-9_.-], unique
@@ -196,6 +202,7 @@ struct TrainingLayer {
   bool count_pad = false;  // a mean counts the zeros around the image
   Function function = Function::kRelu;
   float slope = 0;  // of a leaky ReLU
+  Norm norm = Norm::kGroups;
   int64_t groups = 1;
   float epsilon = 0;
   Cell cell = Cell::kLstm;

@@ -826,7 +826,7 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
         AddTurnedLoads(task.loads, dz, to, o, padded, a, tag);
         VectorSpec vector;
         vector.aux_kind = Aux::kAdd;
-        if (from_rows > 0) {
+        if (from_rows > 0 && from_pixels > 0) {
           const int b = s_->AddBuffer(static_cast<uint32_t>(channels * b_pitch), false);
           AddTurnedLoads(task.loads, x, {to.group, from_y, from_rows, from_x, from_pixels}, 0,
                          channels, b, tag);

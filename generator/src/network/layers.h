@@ -41,6 +41,7 @@ struct Layer {
   bool count_pad = false;
   Function function = Function::kRelu;
   float slope = 0;
+  Norm norm = Norm::kGroups;
   int64_t groups = 1;
   float epsilon = 0;
   Cell cell = Cell::kLstm;

@@ -52,7 +52,7 @@ class Reference {
   void RunSum(const TrainingOp& op);
   void RunCopy(const TrainingOp& op);
   void ForGroups(const TrainingLayer& layer,
-                 const std::function<void(int64_t first, int64_t count)>& visit) const;
+                 const std::function<void(const std::vector<int64_t>&)>& visit) const;
   void RunNormalise(const TrainingOp& op);
   void RunNormaliseBackward(const TrainingOp& op, double step_size);
   void RunRecurrent(const TrainingOp& op);
@@ -69,7 +69,8 @@ class Reference {
   const TrainingGraph& graph_;
   OptimiserConstants of_weights_, of_biases_;
   std::vector<std::vector<double>> values_;
-  // Of a recurrent layer [sample][step]: gates after their function, then the state c.
+  // Of a recurrent layer [sample][step]: gates after their function, then the state c, or of GRU
+  // the part of n that comes from h'.
   std::map<int, std::vector<double>> cells_;
   std::array<std::vector<std::vector<double>>, 2> state_;  // [which][tensor]
 };
