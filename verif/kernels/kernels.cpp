@@ -618,6 +618,11 @@ KernelResult TrainLayers(const KernelSetup& setup) {
             recipe, {}, random, result)) {
       break;
     }
+    if (!TrainTwoSteps(setup, MakeBatchNormalised("net", shape, channels, classes),
+                       fmt::format("{} batch norm {}", fmt::join(shape, "x"), channels), recipe, {},
+                       random, result)) {
+      break;
+    }
     const int steps = draw(1, 4);
     const int in = draw(1, 40);
     const int hidden = std::max(v.WordElements(), v.array.cols) * draw(1, 2);

@@ -93,7 +93,9 @@ double Reference::Step(std::span<const float> inputs, std::span<const uint8_t> l
   return loss;
 }
 
-double Reference::Forward(std::span<const float> inputs, std::span<const uint8_t> labels) {
+double Reference::Forward(std::span<const float> inputs, std::span<const uint8_t> labels,
+                          bool infer) {
+  infers_ = infer;
   std::vector<double>& x = values_[graph_.input];
   for (size_t i = 0; i < x.size(); ++i) {
     const auto value = static_cast<int64_t>(i) % graph_.features;
@@ -353,7 +355,14 @@ void Reference::ForGroups(const TrainingLayer& layer,
   const int64_t pixels = layer.from.pixels();
   const int64_t features = layer.from.features();
   std::vector<int64_t> places;
-  for (int64_t i = 0; i < graph_.batch; ++i) {
+  for (int64_t c = 0; c < layer.from.channels && layer.norm == Norm::kBatch; ++c) {
+    places.clear();
+    for (int64_t i = 0; i < graph_.batch * pixels; ++i) {
+      places.push_back(i / pixels * features + c * pixels + i % pixels);
+    }
+    visit(places);
+  }
+  for (int64_t i = 0; i < graph_.batch && layer.norm != Norm::kBatch; ++i) {
     if (layer.norm == Norm::kSteps) {
       for (int64_t p = 0; p < pixels; ++p) {
         places.clear();
@@ -376,16 +385,15 @@ void Reference::ForGroups(const TrainingLayer& layer,
 namespace {
 
 struct Moments {
-  double mean = 0, rstd = 0;
+  double mean = 0, variance = 0, rstd = 0;
 };
 
 Moments MomentsOf(const double* x, const std::vector<int64_t>& places, double epsilon) {
   Moments m;
   const auto count = static_cast<double>(places.size());
   for (const int64_t i : places) m.mean += x[i] / count;
-  double variance = 0;
-  for (const int64_t i : places) variance += (x[i] - m.mean) * (x[i] - m.mean) / count;
-  m.rstd = 1 / std::sqrt(variance + epsilon);
+  for (const int64_t i : places) m.variance += (x[i] - m.mean) * (x[i] - m.mean) / count;
+  m.rstd = 1 / std::sqrt(m.variance + epsilon);
   return m;
 }
 
@@ -398,7 +406,18 @@ void Reference::RunNormalise(const TrainingOp& op) {
   const std::vector<double>& scale = values_[op.Tensor(Role::kW)];
   const std::vector<double>& bias = values_[op.Tensor(Role::kB)];
   ForGroups(layer, [&](const std::vector<int64_t>& places) {
-    const Moments m = MomentsOf(x, places, layer.epsilon);
+    Moments m = MomentsOf(x, places, layer.epsilon);
+    if (layer.norm == Norm::kBatch) {
+      const int64_t c = places.front() / layer.from.pixels();
+      double& mean = values_[op.Tensor(Role::kMean)][c];
+      double& variance = values_[op.Tensor(Role::kVariance)][c];
+      if (infers_) {
+        m = {mean, variance, 1 / std::sqrt(variance + layer.epsilon)};
+      } else {
+        mean += (1 - layer.momentum) * (m.mean - mean);
+        variance += (1 - layer.momentum) * (m.variance - variance);
+      }
+    }
     for (const int64_t i : places) {
       const int64_t c = i / layer.from.pixels() % layer.from.channels;
       y[i] = (x[i] - m.mean) * m.rstd * scale[c] + bias[c];
@@ -602,7 +621,7 @@ double Reference::Accuracy(const Dataset& data, const Recipe& recipe) {
       samples[i] = static_cast<uint32_t>(std::min(first + i, data.size() - 1));
     }
     StepData step = GatherStep(data, recipe, samples);
-    Forward(step.inputs, step.labels);
+    Forward(step.inputs, step.labels, true);
     for (int64_t i = 0; i < std::min(graph_.batch, data.size() - first); ++i) {
       const double* logits = values_[graph_.logits].data() + i * graph_.classes;
       correct += std::max_element(logits, logits + graph_.classes) - logits == step.labels[i];

@@ -4,6 +4,7 @@
 // Networks that are no chains, and layers without weights, as the mapper maps them, on the golden
 // machine beside the reference.
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "unit/mapped_network.h"
@@ -174,6 +175,38 @@ TEST(Normalisation, StepsTrainLikeTheReference) {
     ExpectBothFormatsTrain(graph, 21);
     if (steps > 1) ExpectBothFormatsTrain(graph, 32, Mesh(2, 1));
   }
+}
+
+// Batch normalisation of images and of vectors, in the mode that trains.
+Graph BatchNormalised(int64_t channels, int64_t classes) {
+  Net net({7, 6, 2});
+  auto norm = [&net](const std::string& x) {
+    std::vector<std::string> inputs = {x};
+    for (const char* parameter : {".scale", ".bias", ".mean", ".variance"}) {
+      inputs.push_back(x + parameter);
+      net.builder().Input(inputs.back(), {net.images().at(x).channels});
+    }
+    const std::string y = net.Same("BatchNormalization", inputs);
+    net.builder().With("training_mode", 1);
+    return y;
+  };
+  const std::string a = net.Relu(norm(net.Conv("x", channels, 3)));
+  return net.FullyConnected(net.Relu(norm(net.Conv(a, 16, 3, 2))), classes);
+}
+
+TEST(BatchNormalisation, TrainsLikeTheReference) {
+  ExpectBothFormatsTrain(BatchNormalised(12, 5), 16);
+  ExpectBothFormatsTrain(BatchNormalised(20, 5), 21);
+  ExpectBothFormatsTrain(BatchNormalised(20, 5), 16, {"array.cols=8"});
+}
+
+// Statistics over all samples, wherever they are: not those of a node.
+TEST(BatchNormalisation, OverNodes) {
+  const Mapped over_two = MapGraph(BatchNormalised(12, 5), 32, Mesh(2, 1));
+  EXPECT_THAT(over_two.program.jobs[1].data_flow,
+              testing::HasSubstr("statistics of 32 samples summed over 2 nodes"));
+  ExpectBothFormatsTrain(BatchNormalised(12, 5), 32, Mesh(2, 1));
+  ExpectBothFormatsTrain(BatchNormalised(20, 5), 44, Mesh(2, 2));
 }
 
 // A sequence [N,T,I] through layers of one kind; the last state, or all of them, to the classes.

@@ -67,7 +67,7 @@ inline int CompareGradients(const TrainingGraph& graph, Random& random) {
   const std::vector<int> decisions = Decisions(graph, reference);
   int compared = 0;
   for (size_t t = 0; t < graph.tensors.size(); ++t) {
-    if (!graph.tensors[t].is_parameter()) continue;
+    if (!graph.tensors[t].is_trained()) continue;
     for (size_t i = 0; i < before[t].size(); ++i) {
       for (double step = 1e-6;; step /= 10) {
         if (step < 1e-9) {

@@ -219,6 +219,45 @@ TEST_P(Lanes, NormalisationOfGroups) {
   }
 }
 
+TEST_P(Lanes, StatisticsOfABatch) {
+  constexpr size_t kChannels = 24;
+  constexpr uint32_t kSums = 0, kRunning = 0x8000;
+  constexpr int64_t kCount = 50;
+  constexpr float kEpsilon = 1e-3f, kMomentum = 0.9f;
+  const auto slots = static_cast<int>(kChannels) / kCols * 4 / OperandBytes();
+  std::normal_distribution<float> normal;
+  std::vector<double> sums, running;
+  for (size_t i = 0; i < 2 * kChannels; ++i) {
+    const float squares = static_cast<float>(kCount) * (2 + std::abs(normal(random_)));
+    PutWide(kSums, i, i < kChannels ? static_cast<float>(kCount) * normal(random_) / 2 : squares);
+    PutWide(kRunning, i, 1 + std::abs(normal(random_)));
+    sums.push_back(static_cast<double>(Wide(kSums, i)));
+    running.push_back(static_cast<double>(Wide(kRunning, i)));
+  }
+  RunRows(BatchStatistics(kCount, kEpsilon, kMomentum, slots, slots), kChannels / kCols,
+          {{kSums, true}, {kRunning, true}});
+  auto wide = [&](uint32_t base, size_t i) { return static_cast<double>(Wide(base, i)); };
+  const auto kept = static_cast<double>(kMomentum);
+  for (size_t i = 0; i < kChannels; ++i) {
+    const double mean = sums[i] / kCount;
+    const double variance = std::max(sums[kChannels + i] / kCount - mean * mean, 0.0);
+    const double rstd = 1 / std::sqrt(variance + static_cast<double>(kEpsilon));
+    EXPECT_NEAR(wide(kSums, i), mean, 1e-6);
+    // What the difference of two rounded squares does to a small variance.
+    EXPECT_NEAR(wide(kSums, kChannels + i), rstd, 1e-6 * (mean * mean + 4) * rstd * rstd * rstd);
+    EXPECT_NEAR(wide(kRunning, i), kept * running[i] + (1 - kept) * mean, 1e-6);
+    EXPECT_NEAR(wide(kRunning, kChannels + i),
+                kept * running[kChannels + i] + (1 - kept) * variance, 2e-6);
+  }
+  std::vector<double> before;
+  for (size_t i = 0; i < kChannels; ++i) before.push_back(wide(kRunning, kChannels + i));
+  RunRows(RunningStatistics(kEpsilon, slots), kChannels / kCols, {{kRunning, true}});
+  for (size_t i = 0; i < kChannels; ++i) {
+    const double rstd = 1 / std::sqrt(before[i] + static_cast<double>(kEpsilon));
+    EXPECT_NEAR(wide(kRunning, kChannels + i), rstd, 1e-6 * rstd);
+  }
+}
+
 // ---- element by element
 
 constexpr uint32_t kA = 0, kB = 0x8000, kOut = 0x10000;

@@ -88,5 +88,19 @@ TEST(LayerGradients, NormalisationOfSteps) {
   ExpectDefinedAndDifferentiated(b, random);
 }
 
+TEST(LayerGradients, NormalisationOfTheBatch) {
+  Random random(7, "batch");
+  OnnxBuilder b(21);
+  b.Input("x", {0, 2, 4, 3}).Drawn("w", {3, 2, 2, 2}, random).Node("Conv", "conv", {"x", "w"}, "c");
+  b.Drawn("scale", {3}, random)
+      .Drawn("bias", {3}, random)
+      .Input("mean", {3})
+      .Input("variance", {3});
+  b.Node("BatchNormalization", "norm", {"c", "scale", "bias", "mean", "variance"}, "n");
+  b.With("training_mode", 1).Node("Relu", "relu", {"n"}, "r").Node("Flatten", "flat", {"r"}, "f");
+  b.Drawn("v", {18, 3}, random).Node("MatMul", "fc", {"f", "v"}, "y").Output("y", {0, 3});
+  ExpectDefinedAndDifferentiated(b, random);
+}
+
 }  // namespace
 }  // namespace vaultrain

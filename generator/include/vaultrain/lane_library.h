@@ -50,6 +50,19 @@ Program GroupBackward(int next_slots, bool mask);
 // Sums over loop 1, the samples; channels lie in the groups. Streams: 0 two sums, 1 their sums.
 Program GroupParameterSums(int products_slots, int sums_slots, bool more);
 
+// ---- normalisation of channels over a batch; a register holds slots of channels as its groups.
+// Sums are made by GroupMoments and GroupGradientSums of each channel alone, then
+// GroupParameterSums; the rest is GroupForward, GroupGradientCentre, GroupCoefficients and
+// GroupBackward.
+
+// Of the sums of `count` values and of their squares, mean and 1 / sqrt(variance + epsilon) in
+// their place; running mean and variance r become r * momentum + new * (1 - momentum), with a
+// factor that is rounded once. Streams: 0 the sums, 1 running mean and variance.
+Program BatchStatistics(int64_t count, float epsilon, float momentum, int squares_slots,
+                        int variance_slots);
+// 1 / sqrt(variance + epsilon) in place of the variance. Stream: 0 mean and variance.
+Program RunningStatistics(float epsilon, int variance_slots);
+
 // ---- element by element; operands
 
 // Streams: 0 a, 1 b, 2 y; with relu max(a + b, 0).

@@ -51,6 +51,10 @@ std::string MakeConvolutional(const std::string& name, const std::vector<int>& s
 std::string MakeResidual(const std::string& name, const std::vector<int>& shape, int channels,
                          int groups, int classes);
 
+// ONNX of two convolutions with batch normalisation, the mean and a Gemm.
+std::string MakeBatchNormalised(const std::string& name, const std::vector<int>& shape,
+                                int channels, int classes);
+
 // ONNX of an LSTM, GRU or RNN over sequences [steps][in] and a Gemm of its last state.
 std::string MakeSequential(const std::string& name, const std::string& op, int steps, int in,
                            int hidden, int classes);

@@ -39,7 +39,11 @@
 //   kNormalise  (X - mean) / sqrt(variance + epsilon) * scale[c] + b[c], by Norm of each sample
 //               over all pixels of a group of neighbouring channels (group normalisation; one
 //               group: layer normalisation of a vector; a channel a group: instance normalisation),
-//               or over the channels of each pixel (layer normalisation of steps).
+//               over the channels of each pixel (layer normalisation of steps), or each channel
+//               over all pixels of all samples (batch normalisation). The last keeps a running mean
+//               and variance: a step makes of each running * momentum + new * (1 - momentum), the
+//               variance being that of the batch itself; when a network is not trained they stand
+//               for those of the batch.
 //   kConcat     channels of several images, one after the other.
 //   kRecurrent  a cell that goes along the pixels of a row (steps of a sequence), from zeros:
 //               LSTM  i, o, f, g = W x + b + U h', sigmoid of the first three and tanh of g,
@@ -77,8 +81,10 @@ enum class TensorKind {
   kIndex,  // of the maximum in its window: ky * kernel_w + kx
   kGradient,
   kWeight,
-  kBias,   // also of a normalisation
-  kScale,  // of a normalisation; starts at 1
+  kBias,      // also of a normalisation
+  kScale,     // of a normalisation; starts at 1
+  kMean,      // running, of a batch normalisation; starts at 0
+  kVariance,  // running; starts at 1
   kLabel,
   kLoss
 };
@@ -123,7 +129,11 @@ struct TrainingTensor {
   std::vector<float> start;  // starting weights from the file, in this layout, or empty
 
   int64_t elements() const { return rows * cols; }
+  // What the network keeps from a step to the next; all but running statistics have gradients.
   bool is_parameter() const { return format == FormatClass::kMaster; }
+  bool is_trained() const {
+    return is_parameter() && kind != TensorKind::kMean && kind != TensorKind::kVariance;
+  }
 };
 
 enum class TrainingOpKind {
@@ -146,9 +156,26 @@ enum class TrainingOpKind {
 // What an operation does with a tensor. Reads: kX, kX2 (second input of kAdd; the other one in BP
 // of kMultiply), kW and kB (UP also writes these two), kU and kD of kRecurrent, kDz of BP and UP,
 // kY of BP where a derivative is a function of it, kIndex of BP, kPart (gradients that are summed),
-// kLogits, kLabel. Writes: kY, kIndex of FF (of a maximum that has a BP), kLoss, kDz of the loss,
-// kDx.
-enum class Role { kX, kX2, kW, kB, kU, kD, kY, kIndex, kDz, kDx, kPart, kLogits, kLabel, kLoss };
+// kLogits, kLabel. kMean and kVariance: read and written by FF. Writes: kY, kIndex of FF (of a
+// maximum that has a BP), kLoss, kDz of the loss, kDx.
+enum class Role {
+  kX,
+  kX2,
+  kW,
+  kB,
+  kMean,
+  kVariance,
+  kU,
+  kD,
+  kY,
+  kIndex,
+  kDz,
+  kDx,
+  kPart,
+  kLogits,
+  kLabel,
+  kLoss
+};
 
 struct Operand {
   Role role;
@@ -183,7 +210,7 @@ enum class LayerKind {
   kConcat,
   kRecurrent
 };
-enum class Norm { kGroups, kSteps };
+enum class Norm { kGroups, kSteps, kBatch };
 enum class Function { kRelu, kLeakyRelu, kSigmoid, kTanh };
 enum class Cell { kLstm, kGru, kRnn };
 
@@ -205,6 +232,7 @@ struct TrainingLayer {
   Norm norm = Norm::kGroups;
   int64_t groups = 1;
   float epsilon = 0;
+  float momentum = 0;  // of a running mean and variance
   Cell cell = Cell::kLstm;
 
   // A matrix product of samples and weights.
@@ -226,7 +254,7 @@ struct TrainingGraph {
   int input = -1, label = -1, logits = -1, loss = -1;  // tensors
 
   int64_t MacsNeeded() const;
-  // Elements of all weights and biases.
+  // Elements of all weights and biases, not of running statistics.
   int64_t Parameters() const;
   // Of the input, if it is a sequence; else 1.
   int InputSteps() const;

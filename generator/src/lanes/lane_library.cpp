@@ -147,6 +147,37 @@ Program GroupParameterSums(int products_slots, int sums_slots, bool more) {
   return program;
 }
 
+Program BatchStatistics(int64_t count, float epsilon, float momentum, int squares_slots,
+                        int variance_slots) {
+  constexpr int kMean = 0, kVariance = 1, kShare = 2, kEpsilon = 3, kRunning = 4, kMomentum = 5;
+  constexpr int kRest = 6, kZero = 15;  // never written
+  Program program;
+  program.init.Constant(kShare, 1 / static_cast<float>(count)).Constant(kEpsilon, epsilon);
+  program.init.Constant(kMomentum, momentum).Constant(kRest, 1 - momentum);
+  Section& body = program.body;
+  body.LoadWide(kMean, 0).LoadWide(kVariance, 0, squares_slots);
+  body.Mul(kMean, kMean, kShare).Mul(kVariance, kVariance, kShare);
+  // Rounding may leave a variance below zero.
+  body.Mad(kVariance, kMean, kMean, kVariance, true).Max(kVariance, kVariance, kZero);
+  for (const int value : {kMean, kVariance}) {
+    const int offset = value == kMean ? 0 : variance_slots;
+    body.LoadWide(kRunning, 1, offset).Mul(kRunning, kRunning, kMomentum);
+    body.Mad(kRunning, value, kRest, kRunning).StoreWide(kRunning, 1, offset);
+  }
+  body.Add(kVariance, kVariance, kEpsilon).Rsqrt(kVariance, kVariance);
+  body.StoreWide(kMean, 0).StoreWide(kVariance, 0, squares_slots);
+  return program;
+}
+
+Program RunningStatistics(float epsilon, int variance_slots) {
+  constexpr int kVariance = 0, kEpsilon = 1;
+  Program program;
+  program.init.Constant(kEpsilon, epsilon);
+  program.body.LoadWide(kVariance, 0, variance_slots).Add(kVariance, kVariance, kEpsilon);
+  program.body.Rsqrt(kVariance, kVariance).StoreWide(kVariance, 0, variance_slots);
+  return program;
+}
+
 // ---- element by element
 
 Program AddTensors(bool relu) {

@@ -46,9 +46,10 @@ void Mapper::PlaceTensors() {
   layer_of_.assign(graph_.tensors.size(), -1);
   for (const TrainingOp& op : graph_.ops) {
     const bool updates = op.kind == TrainingOpKind::kLinearUpdate;
-    if (!updates && op.kind != TrainingOpKind::kNormaliseBackward) continue;
+    if (!updates && op.kind != TrainingOpKind::kNormaliseForward) continue;
     for (const Operand& operand : op.operands) {
       const bool own = operand.role == Role::kW || operand.role == Role::kB ||
+                       operand.role == Role::kMean || operand.role == Role::kVariance ||
                        (updates && operand.role == Role::kDz);
       if (own) layer_of_[operand.tensor] = op.layer;
     }
@@ -78,6 +79,8 @@ void Mapper::PlaceTensors() {
         case TensorKind::kWeight:
         case TensorKind::kBias:
         case TensorKind::kScale:
+        case TensorKind::kMean:
+        case TensorKind::kVariance:
           role = TensorRole::kWeight;
           format = ElementFormat::kFp32;
           break;
@@ -128,7 +131,7 @@ void Mapper::PlaceTensors() {
   }
   if (keep_gradients_) {
     for (size_t i = 0; i < graph_.tensors.size(); ++i) {
-      if (!graph_.tensors[i].is_parameter()) continue;
+      if (!graph_.tensors[i].is_trained()) continue;
       const ProgramTensor parameter = local_[tensor_of_[i]];
       // "fc1.W" -> "fc1.dW"
       std::string name = parameter.name;
@@ -139,6 +142,7 @@ void Mapper::PlaceTensors() {
   }
   PlaceState();
   PlaceStatistics();
+  PlaceBatchNorms();
   PlaceCells();
   ones_ =
       Allocate("ones", TensorRole::kConstant, operand, 1, std::max(local_batch_, word_elements_));
@@ -691,6 +695,7 @@ bool Mapper::TryMapOps(bool train, double budget, bool interleave,
                        std::vector<std::vector<Descriptor>>& programs) {
   resident_.clear();
   late_ = {};
+  trains_ = train;
   explains_ = train && explanation_ != nullptr;
   if (explains_) explanation_->jobs.assign(graph_.ops.size(), {});
   Scheduler scheduler(static_cast<uint32_t>(v_.scratchpad.kib * 1024), static_cast<uint32_t>(word_),

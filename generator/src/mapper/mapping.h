@@ -6,9 +6,9 @@
 //
 // mapper.cpp places tensors and maps the operations in order; tiles.cpp maps a matrix product onto
 // one node; partition.cpp maps one onto all nodes of a mesh; windows.cpp (with taps.cpp) and
-// pools.cpp map convolutions and pooling onto either, normalise.cpp, recurrent.cpp and elements.cpp
-// the other layers, optimiser.cpp the steps of optimisers that keep state, lane_jobs.cpp makes jobs
-// of lane programs, explain.cpp tells what was decided and why.
+// pools.cpp map convolutions and pooling onto either, normalise.cpp, batch_norm.cpp, recurrent.cpp
+// and elements.cpp the other layers, optimiser.cpp the steps of optimisers that keep state,
+// lane_jobs.cpp makes jobs of lane programs, explain.cpp tells what was decided and why.
 
 #ifndef VAULTRAIN_SRC_MAPPER_MAPPING_H_
 #define VAULTRAIN_SRC_MAPPER_MAPPING_H_
@@ -395,6 +395,20 @@ class Mapper {
   void AddNormaliseForward(const TrainingOp& op, int tag, double budget);
   void AddNormaliseBackward(const TrainingOp& op, int tag, double budget);
 
+  // ---- batch_norm.cpp
+
+  struct BatchNorm;
+  BatchNorm BatchNormOf(const TrainingOp& op) const;
+  void PlaceBatchNorms();
+  Load GatherStatistics(int tensor, int64_t row, const BatchNorm& n, int buffer, int tag) const;
+  lanes::Job ChannelJob(const BatchNorm& n) const;
+  Step JoinSums(const BatchNorm& n, const LoadedProgram& program, int sums, int64_t samples,
+                int totals, int tag) const;
+  int AddSumOfNodes(Task& task, const BatchNorm& n, int totals, int tag);
+  Step AtOwner(Step step) const;
+  void AddBatchNormForward(const TrainingOp& op, int tag, double budget);
+  void AddBatchNormBackward(const TrainingOp& op, int tag, double budget);
+
   // ---- recurrent.cpp
 
   // How the samples of a recurrent layer go through their steps, in FF as in BP: turns of a part of
@@ -510,6 +524,7 @@ class Mapper {
   const uint64_t vault_bytes_;
   const int64_t beat_;
   Scheduler* s_ = nullptr;  // of the stream at hand
+  bool trains_ = true;      // the stream at hand is that of a training step
   bool explains_ = false;   // of the stream at hand what is decided is written down
   Late late_;
   std::vector<LayerPlan> plan_;

@@ -66,8 +66,8 @@ Mapper::NormUnits Mapper::UnitsOf(const TrainingLayer& l) const {
 
 void Mapper::PlaceStatistics() {
   for (const TrainingOp& op : graph_.ops) {
-    if (op.kind != TrainingOpKind::kNormaliseForward) continue;
     const TrainingLayer& l = graph_.layers[op.layer];
+    if (op.kind != TrainingOpKind::kNormaliseForward || l.norm == Norm::kBatch) continue;
     Raster r = RasterFor(static_cast<size_t>(op.Tensor(Role::kX)));
     r.has_zeros = false;
     if (l.norm != Norm::kSteps) r.image = {1, 1, 0};
@@ -95,6 +95,7 @@ Load Mapper::GatherPerChannel(const std::vector<int>& parameters, int64_t channe
 void Mapper::AddNormaliseForward(const TrainingOp& op, int tag, double budget) {
   FlushLate();
   const TrainingLayer& l = graph_.layers[op.layer];
+  if (l.norm == Norm::kBatch) return AddBatchNormForward(op, tag, budget);
   const NormUnits units = UnitsOf(l);
   const int x = tensor_of_[op.Tensor(Role::kX)];
   const int y = tensor_of_[op.Tensor(Role::kY)];
@@ -196,6 +197,7 @@ void Mapper::AddNormaliseForward(const TrainingOp& op, int tag, double budget) {
 void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) {
   FlushLate();
   const TrainingLayer& l = graph_.layers[op.layer];
+  if (l.norm == Norm::kBatch) return AddBatchNormBackward(op, tag, budget);
   const NormUnits units = UnitsOf(l);
   const int x = tensor_of_[op.Tensor(Role::kX)];
   const int dz = tensor_of_[op.Tensor(Role::kDz)];

@@ -116,6 +116,7 @@ class Finder {
       case OperatorKind::kInstanceNormalization:
       case OperatorKind::kGroupNormalization:
       case OperatorKind::kLayerNormalization:
+      case OperatorKind::kBatchNormalization:
         AddNormalisation(node);
         break;
       case OperatorKind::kRnn:
@@ -158,7 +159,6 @@ class Finder {
       case OperatorKind::kDiv:
       case OperatorKind::kSplit:
       case OperatorKind::kGather:
-      case OperatorKind::kBatchNormalization:
         Refuse(node,
                "cannot be trained yet; accepted: Gemm, MatMul, Conv, pools, Add, Mul, Relu, "
                "LeakyRelu, Sigmoid, Tanh, GroupNormalization, InstanceNormalization, "
@@ -478,6 +478,18 @@ class Finder {
                ShapeText(shape), node.Int("axis"));
       }
       if (image.pixels() > 1) layer.norm = Norm::kSteps;
+    } else if (node.kind == OperatorKind::kBatchNormalization) {
+      if (node.Int("training_mode") == 0) {
+        Refuse(node, "training_mode = 0 has no statistics of the batch; accepted for training: 1");
+      }
+      if (shape[1] != image.channels || (value.channels_last && image.pixels() > 1)) {
+        Refuse(node, "of {} made of images {}; accepted: [N,C,..] with their channels",
+               ShapeText(shape), ImageText(image));
+      }
+      layer.norm = Norm::kBatch;
+      layer.momentum = node.Float("momentum");
+      layer.mean = PerChannel(node, node.inputs[3], "mean", image.channels, true);
+      layer.variance = PerChannel(node, node.inputs[4], "variance", image.channels, true);
     } else {
       layer.groups =
           node.kind == OperatorKind::kGroupNormalization ? node.Int("num_groups") : shape[1];

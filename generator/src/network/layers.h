@@ -36,6 +36,8 @@ struct Layer {
   // Its rows are [channel][tap], not [tap][channel].
   bool weight_has_channels_first = true;
   const Tensor* bias = nullptr;
+  const Tensor* mean = nullptr;  // running statistics of a batch normalisation
+  const Tensor* variance = nullptr;
   const Tensor* recurrent = nullptr;  // U of a cell
   bool relu = false;
   bool count_pad = false;
@@ -44,6 +46,7 @@ struct Layer {
   Norm norm = Norm::kGroups;
   int64_t groups = 1;
   float epsilon = 0;
+  float momentum = 0;
   Cell cell = Cell::kLstm;
 
   bool HasParameters() const { return weight != nullptr; }

@@ -103,6 +103,18 @@ class NetworkWriter {
     return *this;
   }
 
+  // In the mode that trains; "NAME.W", "NAME.b", "NAME.mean" and "NAME.variance" of each channel.
+  NetworkWriter& BatchNorm(const std::string& name) {
+    std::vector<std::string> inputs = {from_};
+    for (const char* parameter : {".W", ".b", ".mean", ".variance"}) {
+      inputs.push_back(name + parameter);
+      Declare(graph_->add_input(), inputs.back(), {shape_[0]});
+    }
+    AddNode("BatchNormalization", name, inputs, name + ".z");
+    SetInt("training_mode", 1);
+    return *this;
+  }
+
   NetworkWriter& GlobalAveragePool() {
     AddNode("GlobalAveragePool", "mean", {from_}, "mean.y");
     for (size_t i = 1; i < shape_.size(); ++i) shape_[i] = 1;
@@ -366,6 +378,15 @@ std::string CellName(std::string op) {
 }
 
 }  // namespace
+
+std::string MakeBatchNormalised(const std::string& name, const std::vector<int>& shape,
+                                int channels, int classes) {
+  NetworkWriter net(name, shape);
+  net.Conv("conv1", channels, 3, 1, 1).BatchNorm("norm1").Relu("relu1", "relu1.y");
+  net.Conv("conv2", channels, 3, 1, 1).BatchNorm("norm2").Relu("relu2", "relu2.y");
+  AddMeanAndClasses(net, classes);
+  return net.Bytes();
+}
 
 std::string MakeSequential(const std::string& name, const std::string& op, int steps, int in,
                            int hidden, int classes) {

@@ -136,6 +136,7 @@ class Differentiator {
     made.norm = layer.norm;
     made.groups = layer.groups;
     made.epsilon = layer.epsilon;
+    made.momentum = layer.momentum;
     made.cell = layer.cell;
     if (layer.kind == LayerKind::kLinear) {
       made.in = layer.window.taps() * layer.from.channels;
@@ -197,6 +198,14 @@ class Differentiator {
     if (layer.bias) {
       op.operands.push_back({Role::kB, AddParameter(made.name + ".b", TensorKind::kBias, 1,
                                                     made.to.channels, layer.bias->values)});
+    }
+    if (layer.norm == Norm::kBatch) {
+      const int64_t channels = made.to.channels;
+      op.operands.push_back({Role::kMean, AddParameter(made.name + ".mean", TensorKind::kMean, 1,
+                                                       channels, layer.mean->values)});
+      op.operands.push_back(
+          {Role::kVariance, AddParameter(made.name + ".variance", TensorKind::kVariance, 1,
+                                         channels, layer.variance->values)});
     }
     output.tensor =
         AddSamples(made.name + ".Y", TensorKind::kActivation, FormatClass::kOperand, made.to);
@@ -548,7 +557,7 @@ int64_t TrainingGraph::MacsNeeded() const {
 int64_t TrainingGraph::Parameters() const {
   int64_t parameters = 0;
   for (const TrainingTensor& tensor : tensors) {
-    if (tensor.is_parameter()) parameters += tensor.elements();
+    if (tensor.is_trained()) parameters += tensor.elements();
   }
   return parameters;
 }
@@ -580,7 +589,9 @@ std::vector<std::vector<float>> StartingParameters(const TrainingGraph& graph,
     if (tensor.kind == TensorKind::kWeight) ++layer;
     parameters[i] = tensor.start;
     if (!tensor.start.empty()) continue;
-    parameters[i].assign(tensor.elements(), tensor.kind == TensorKind::kScale ? 1.0f : 0.0f);
+    const bool is_factor =
+        tensor.kind == TensorKind::kScale || tensor.kind == TensorKind::kVariance;
+    parameters[i].assign(tensor.elements(), is_factor ? 1.0f : 0.0f);
     if (tensor.kind == TensorKind::kWeight) {
       Random random(recipe.seed, fmt::format("weights/{}", layer));
       FillHeNormal(random, tensor.cols, parameters[i]);

@@ -31,8 +31,10 @@ class Reference {
   // shows every tensor of the step, parameters already updated. Returns the mean loss of the batch.
   double Step(std::span<const float> inputs, std::span<const uint8_t> labels, double step_size);
 
-  // The same in parts: FF with the loss and its gradient; then BP and UP.
-  double Forward(std::span<const float> inputs, std::span<const uint8_t> labels);
+  // The same in parts: FF with the loss and its gradient; then BP and UP. Inference takes running
+  // statistics for those of the batch, and leaves them.
+  double Forward(std::span<const float> inputs, std::span<const uint8_t> labels,
+                 bool infer = false);
   void BackwardAndUpdate(double step_size);
 
   // Values of a tensor of the training graph, row-major; the caller may change parameters.
@@ -67,6 +69,7 @@ class Reference {
   void Mask(const TrainingOp& op);
 
   const TrainingGraph& graph_;
+  bool infers_ = false;
   OptimiserConstants of_weights_, of_biases_;
   std::vector<std::vector<double>> values_;
   // Of a recurrent layer [sample][step]: gates after their function, then the state c, or of GRU
