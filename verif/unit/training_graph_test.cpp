@@ -191,6 +191,41 @@ TEST(TrainingGraph, FindsGroupNormalisationBetweenReshapes) {
   ExpectRefused(without, {"'norm'", "groups of channels"});
 }
 
+TEST(TrainingGraph, KeepsRunningStatisticsThatHaveNoGradient) {
+  auto net = [](int64_t training_mode) {
+    OnnxBuilder b;
+    b.Input("x", {0, 6}).Counting("w", {6, 4}).Node("MatMul", "fc", {"x", "w"}, "z");
+    b.Input("scale", {4}).Input("bias", {4}).Input("mean", {4}).Counting("variance", {4});
+    b.Node("BatchNormalization", "norm", {"z", "scale", "bias", "mean", "variance"}, "y");
+    b.With("training_mode", training_mode).Output("y", {0, 4});
+    return b;
+  };
+  const TrainingGraph graph = Train(net(1));
+  EXPECT_EQ(graph.layers[1].norm, Norm::kBatch);
+  EXPECT_FLOAT_EQ(graph.layers[1].momentum, 0.9f);
+  EXPECT_EQ(graph.Parameters(), 24 + 4 + 4);
+  const auto start = StartingParameters(graph, DefaultRecipe());
+  EXPECT_EQ(start[graph.ops[1].Tensor(Role::kMean)], std::vector<float>(4, 0.0f));
+  EXPECT_EQ(start[graph.ops[1].Tensor(Role::kVariance)], (std::vector<float>{0, 1, 2, 3}));
+  ExpectRefused(net(0), {"'norm' (BatchNormalization)", "training_mode = 0", "1"});
+}
+
+// Over the last dimension of what has its channels last.
+TEST(TrainingGraph, NormalisesTheStepsOfASequence) {
+  auto net = [](int64_t axis) {
+    OnnxBuilder b;
+    b.Input("x", {0, 5, 3}).Counting("w", {3, 4}).Node("MatMul", "each", {"x", "w"}, "e");
+    b.Input("scale", axis == 1 ? std::vector<int64_t>{5, 4} : std::vector<int64_t>{4});
+    b.Input("bias", axis == 1 ? std::vector<int64_t>{5, 4} : std::vector<int64_t>{4});
+    b.Node("LayerNormalization", "norm", {"e", "scale", "bias"}, "n", {{"axis", axis}});
+    b.Counting("f", {20, 3}).Node("Flatten", "flat", {"n"}, "v");
+    b.Node("MatMul", "fc", {"v", "f"}, "y").Output("y", {0, 3});
+    return b;
+  };
+  EXPECT_EQ(Train(net(2)).layers[1].norm, Norm::kSteps);
+  ExpectRefused(net(1), {"'norm' (LayerNormalization)", "axis 1", "[N,T,C]"});
+}
+
 // ---- sequences
 
 OnnxBuilder Recurrent(const std::string& op, int64_t gates) {

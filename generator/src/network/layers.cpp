@@ -161,8 +161,9 @@ class Finder {
       case OperatorKind::kGather:
         Refuse(node,
                "cannot be trained yet; accepted: Gemm, MatMul, Conv, pools, Add, Mul, Relu, "
-               "LeakyRelu, Sigmoid, Tanh, GroupNormalization, InstanceNormalization, "
-               "LayerNormalization, RNN, LSTM, GRU, Concat, Slice, Transpose, Flatten, Reshape, "
+               "LeakyRelu, Sigmoid, Tanh, BatchNormalization, GroupNormalization, "
+               "InstanceNormalization, LayerNormalization, RNN, LSTM, GRU, Concat, Slice, "
+               "Transpose, Flatten, Reshape, "
                "Squeeze, Unsqueeze, Identity, Softmax");
     }
   }
