@@ -18,17 +18,17 @@
 
 namespace vaultrain {
 
-struct Batch {
-  std::vector<float> inputs;
-  std::vector<uint8_t> labels;
-};
-
-inline Batch DrawBatch(const TrainingGraph& graph, Random& random) {
-  Batch batch;
+inline StepData DrawBatch(const TrainingGraph& graph, Random& random) {
+  StepData batch;
   batch.inputs.resize(graph.batch * graph.features);
   for (float& value : batch.inputs) value = static_cast<float>(random.Normal());
   for (int64_t i = 0; i < graph.batch; ++i) {
     batch.labels.push_back(static_cast<uint8_t>(random.Below(graph.classes)));
+  }
+  if (graph.loss_kind == Loss::kMeanSquare) {
+    for (int64_t i = 0; i < graph.batch * graph.classes; ++i) {
+      batch.targets.push_back(static_cast<float>(random.Normal()));
+    }
   }
   return batch;
 }
@@ -53,17 +53,17 @@ inline std::vector<int> Decisions(const TrainingGraph& graph, Reference& referen
 // Steps that change a decision, where the loss has no derivative, become smaller. Returns the
 // number of parameters compared.
 inline int CompareGradients(const TrainingGraph& graph, Random& random) {
-  const Batch batch = DrawBatch(graph, random);
+  const StepData batch = DrawBatch(graph, random);
   Reference reference(graph, StartingParameters(graph, DefaultRecipe()));
   // A step of size 1 / batch changes each parameter by minus the gradient of the mean loss.
   std::vector<std::vector<double>> before;
   for (size_t t = 0; t < graph.tensors.size(); ++t) before.push_back(reference.tensor(t));
-  reference.Step(batch.inputs, batch.labels, 1.0 / static_cast<double>(graph.batch));
+  reference.Step(batch, 1.0 / static_cast<double>(graph.batch));
   std::vector<std::vector<double>> after;
   for (size_t t = 0; t < graph.tensors.size(); ++t) after.push_back(reference.tensor(t));
   for (size_t t = 0; t < graph.tensors.size(); ++t) reference.tensor(t) = before[t];
 
-  reference.Forward(batch.inputs, batch.labels);
+  reference.Forward(batch);
   const std::vector<int> decisions = Decisions(graph, reference);
   int compared = 0;
   for (size_t t = 0; t < graph.tensors.size(); ++t) {
@@ -75,10 +75,10 @@ inline int CompareGradients(const TrainingGraph& graph, Random& random) {
           break;
         }
         reference.tensor(t)[i] = before[t][i] + step;
-        const double above = reference.Forward(batch.inputs, batch.labels);
+        const double above = reference.Forward(batch);
         bool same = Decisions(graph, reference) == decisions;
         reference.tensor(t)[i] = before[t][i] - step;
-        const double below = reference.Forward(batch.inputs, batch.labels);
+        const double below = reference.Forward(batch);
         same = same && Decisions(graph, reference) == decisions;
         reference.tensor(t)[i] = before[t][i];
         if (!same) continue;

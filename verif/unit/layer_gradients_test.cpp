@@ -22,9 +22,9 @@ void ExpectDefinedAndDifferentiated(const OnnxBuilder& builder, Random& random,
   const Graph file = ParseOnnx(builder.Bytes(), "net");
   const TrainingGraph graph = Differentiate(file, 3);
   EXPECT_EQ(CompareGradients(graph, random), graph.Parameters());
-  const Batch batch = DrawBatch(graph, random);
+  const StepData batch = DrawBatch(graph, random);
   Reference reference(graph, StartingParameters(graph, DefaultRecipe()));
-  reference.Forward(batch.inputs, batch.labels);
+  reference.Forward(batch);
   Array data{file.tensors[file.input].shape, {batch.inputs.begin(), batch.inputs.end()}};
   data.shape[0] = graph.batch;
   const Array defined = Define(file, data);

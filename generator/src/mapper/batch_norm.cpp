@@ -183,9 +183,11 @@ void Mapper::AddBatchNormForward(const TrainingOp& op, int tag, double budget) {
         if (p.y + p.rows == l.from.height && p.x + p.pixels == l.from.width) {
           task.work.push_back(JoinSums(n, g > 0 ? join_more : join, sums, samples, totals, tag));
         }
-        s_->AddTask(std::move(task));
+        AddTask(std::move(task));
       });
     }
+    // Tokens for sums come in the order in which the sums were begun.
+    FlushLate();
     Task task;
     const int sum = AddSumOfNodes(task, n, totals, tag);
     const int running = s_->AddBuffer(static_cast<uint32_t>(2 * per_channel), false);
@@ -199,7 +201,7 @@ void Mapper::AddBatchNormForward(const TrainingOp& op, int tag, double budget) {
     task.work.push_back(AtOwner(Lanes(finish, ChannelJob(n), {sum, running, -1, -1}, 0b11, tag)));
     task.stores.push_back(
         AtOwner(StorePlain(statistics, kMoments, 2, 0, local_[statistics].cols, n.row, sum, tag)));
-    s_->AddTask(std::move(task));
+    AddTask(std::move(task));
     shared.push_back(GatherStatistics(statistics, kMoments, n, moments, tag));
   } else {
     Task task;
@@ -207,7 +209,7 @@ void Mapper::AddBatchNormForward(const TrainingOp& op, int tag, double budget) {
         LoadLanes(lanes::RunningStatistics(l.epsilon, n.row_slots), task.loads, tag);
     task.loads.push_back(GatherPerChannel({mean, variance}, n.channels, moments, n.row, tag));
     task.work.push_back(Lanes(finish, ChannelJob(n), {moments, -1, -1, -1}, 0b1, tag));
-    s_->AddTask(std::move(task));
+    AddTask(std::move(task));
   }
 
   shared.push_back(
@@ -230,7 +232,7 @@ void Mapper::AddBatchNormForward(const TrainingOp& op, int tag, double budget) {
     AddSampleJobs(task, apply, job, n.Samples(p.group, local_batch_), {in, in, moments, parameters},
                   {n.pitch, n.pitch, 0, 0}, 0b10, tag);
     AddPatchStores(task.stores, y, p, 0, n.channels, n.pitch, in, tag);
-    s_->AddTask(std::move(task));
+    AddTask(std::move(task));
   });
 }
 
@@ -297,10 +299,12 @@ void Mapper::AddBatchNormBackward(const TrainingOp& op, int tag, double budget) 
       if (p.y + p.rows == l.from.height && p.x + p.pixels == l.from.width) {
         task.work.push_back(JoinSums(n, g > 0 ? join_more : join, sums, samples, totals, tag));
       }
-      s_->AddTask(std::move(task));
+      AddTask(std::move(task));
     });
   }
   {
+    // Tokens for sums come in the order in which the sums were begun.
+    FlushLate();
     Task task;
     const LoadedProgram centre =
         LoadLanes(lanes::GroupGradientCentre(n.row_slots, n.row_slots), task.loads, tag);
@@ -309,7 +313,7 @@ void Mapper::AddBatchNormBackward(const TrainingOp& op, int tag, double budget) 
     const int sum = AddSumOfNodes(task, n, totals, tag);
     task.stores.push_back(AtOwner(
         StorePlain(statistics, kGradients, 2, 0, local_[statistics].cols, n.row, sum, tag)));
-    s_->AddTask(std::move(task));
+    AddTask(std::move(task));
   }
   {
     Task task;
@@ -321,7 +325,7 @@ void Mapper::AddBatchNormBackward(const TrainingOp& op, int tag, double budget) 
     lanes::Job job = ChannelJob(n);
     job.level = 1;
     task.work.push_back(Lanes(coefficients, job, {all, moments, scales, results}, 0b1000, tag));
-    s_->AddTask(std::move(task));
+    AddTask(std::move(task));
   }
   const LoadedProgram apply = load(lanes::GroupBackward(n.row_slots, op.mask));
   size_t next = 0;
@@ -339,7 +343,7 @@ void Mapper::AddBatchNormBackward(const TrainingOp& op, int tag, double budget) 
     AddSampleJobs(task, apply, job, n.Samples(p.group, local_batch_), {in.z, in.x, scales, results},
                   {n.pitch, n.pitch, 0, 0}, 0b1, tag);
     AddPatchStores(task.stores, dx, p, 0, n.channels, n.pitch, in.z, tag);
-    s_->AddTask(std::move(task));
+    AddTask(std::move(task));
   });
   for (const bool take_step : {false, true}) {
     if (!take_step && !keep_gradients_) continue;

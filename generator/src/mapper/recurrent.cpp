@@ -106,13 +106,14 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
   const int u_rows = s_->AddBuffer(static_cast<uint32_t>(outputs * u_pitch), true);
   int biases = -1;
   std::vector<Load> shared;
-  shared.push_back(GatherWeights(op.layer - 1, w, 0, outputs, w_pitch, w_rows, tag));
+  shared.push_back(
+      GatherWeights(op.layer - 1, w, 0, outputs, 0, TapWidth(linear), w_pitch, w_rows, tag));
   if (bias >= 0) {
     const int64_t pitch = OutPitch(local_[bias], outputs);
     biases = s_->AddBuffer(static_cast<uint32_t>(pitch), true);
     shared.push_back(GatherPerChannel({bias}, outputs, biases, pitch, tag));
   }
-  shared.push_back(GatherWeights(op.layer, u, 0, outputs, u_pitch, u_rows, tag));
+  shared.push_back(GatherWeights(op.layer, u, 0, outputs, 0, TapWidth(cell), u_pitch, u_rows, tag));
   int state_biases = -1;
   if (state_bias >= 0) {
     const int64_t pitch = OutPitch(local_[state_bias], outputs);
@@ -234,7 +235,7 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
           task.stores.push_back(
               StorePlain(kept, row, samples, 0, local_[kept].cols, out_pitch, s.h, tag, h_pitch));
         }
-        s_->AddTask(std::move(task));
+        AddTask(std::move(task));
       }
     }
   }
@@ -352,7 +353,7 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
           store(dsums, 0, 2 * hidden, 0);
           store(dsums, 2 * hidden, hidden, n_at);
         }
-        s_->AddTask(std::move(task));
+        AddTask(std::move(task));
       }
     }
   }

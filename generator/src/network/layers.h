@@ -48,6 +48,9 @@ struct Layer {
   float epsilon = 0;
   float momentum = 0;
   Cell cell = Cell::kLstm;
+  int64_t channel = 0;  // of kSlice: the first
+  float ratio = 0;      // of kDropout
+  bool lookup = false;  // of kLinear: the input is one-hot
 
   bool HasParameters() const { return weight != nullptr; }
 };
@@ -56,6 +59,7 @@ struct Layers {
   std::vector<Layer> layers;
   Image input;
   bool input_has_channels_last = false;
+  const Node* softmax = nullptr;  // at the end, which the loss includes
 };
 
 // Throws Error(kUnusableInput) that names the node which cannot be trained yet.

@@ -79,7 +79,7 @@ std::vector<int64_t> ShapeOf(const Graph& graph, const std::string& name) {
 
 }  // namespace
 
-OnnxExport::OnnxExport(std::string bytes, const std::string& file, int64_t batch)
+OnnxExport::OnnxExport(std::string bytes, const std::string& file, int64_t batch, Loss loss)
     : bytes_(std::move(bytes)) {
   Graph graph = ParseOnnx(bytes_, file);
   uint64_t numbers = 1;                          // 0 stands for what adds nothing
@@ -102,7 +102,7 @@ OnnxExport::OnnxExport(std::string bytes, const std::string& file, int64_t batch
     std::vector<float>& bias = graph.tensors[node.inputs[3]].values;
     std::fill(bias.begin() + static_cast<std::ptrdiff_t>(bias.size() / 2), bias.end(), 0.0f);
   }
-  const TrainingGraph trained = Differentiate(graph, batch);
+  const TrainingGraph trained = Differentiate(graph, batch, loss);
   onnx::ModelProto model = Parsed(bytes_);
   struct Claim {
     std::string parameter;
