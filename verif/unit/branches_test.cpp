@@ -5,6 +5,7 @@
 // machine beside the reference.
 
 #include <fmt/ranges.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -352,13 +353,69 @@ TEST(Normalisation, TilesOptimisersAndNodes) {
   ExpectBothFormatsTrain(graph, 16, {"array.cols=8"});
 }
 
+// Each step of a sequence over its channels, behind a cell and behind a product of steps.
+TEST(Normalisation, StepsTrainLikeTheReference) {
+  for (const int64_t steps : {1, 5, 12}) {
+    SCOPED_TRACE(steps);
+    OnnxBuilder b(21);
+    b.Input("x", {0, steps, 9}).Input("cell.w", {1, 96, 9}).Input("cell.r", {1, 96, 32});
+    b.Node("GRU", "cell", {"x", "cell.w", "cell.r"}, "cell.y",
+           {{"hidden_size", 32}, {"layout", 1}});
+    b.With("linear_before_reset", 1).Ints("to", {0, steps, 32});
+    b.Node("Reshape", "shape", {"cell.y", "to"}, "h").Input("s1", {32}).Input("b1", {32});
+    b.Node("LayerNormalization", "norm1", {"h", "s1", "b1"}, "n1", {{"axis", 2}});
+    b.Input("w", {32, 20})
+        .Node("MatMul", "each", {"n1", "w"}, "e")
+        .Input("s2", {20})
+        .Input("b2", {20});
+    b.Node("LayerNormalization", "norm2", {"e", "s2", "b2"}, "n2", {{"axis", -1}});
+    b.Node("Relu", "relu", {"n2"}, "r").Node("Flatten", "flat", {"r"}, "f");
+    b.Input("fc.w", {5, 20 * steps}).Node("Gemm", "fc", {"f", "fc.w"}, "y", {{"transB", 1}});
+    const Graph graph = ParseOnnx(b.Output("y", {0, 5}).Bytes(), "net");
+    ExpectBothFormatsTrain(graph, 21);
+    if (steps > 1) ExpectBothFormatsTrain(graph, 32, Mesh(2, 1));
+  }
+}
+
+// Batch normalisation of images and of vectors, in the mode that trains.
+Graph BatchNormalised(int64_t channels, int64_t classes) {
+  Net net({7, 6, 2});
+  auto norm = [&net](const std::string& x) {
+    std::vector<std::string> inputs = {x};
+    for (const char* parameter : {".scale", ".bias", ".mean", ".variance"}) {
+      inputs.push_back(x + parameter);
+      net.builder().Input(inputs.back(), {net.images().at(x).channels});
+    }
+    const std::string y = net.Same("BatchNormalization", inputs);
+    net.builder().With("training_mode", 1);
+    return y;
+  };
+  const std::string a = net.Relu(norm(net.Conv("x", channels, 3)));
+  return net.FullyConnected(net.Relu(norm(net.Conv(a, 16, 3, 2))), classes);
+}
+
+TEST(BatchNormalisation, TrainsLikeTheReference) {
+  ExpectBothFormatsTrain(BatchNormalised(12, 5), 16);
+  ExpectBothFormatsTrain(BatchNormalised(20, 5), 21);
+  ExpectBothFormatsTrain(BatchNormalised(20, 5), 16, {"array.cols=8"});
+}
+
+// Statistics over all samples, wherever they are: not those of a node.
+TEST(BatchNormalisation, OverNodes) {
+  const Mapped over_two = MapGraph(BatchNormalised(12, 5), 32, Mesh(2, 1));
+  EXPECT_THAT(over_two.program.jobs[1].data_flow,
+              testing::HasSubstr("statistics of 32 samples summed over 2 nodes"));
+  ExpectBothFormatsTrain(BatchNormalised(12, 5), 32, Mesh(2, 1));
+  ExpectBothFormatsTrain(BatchNormalised(20, 5), 44, Mesh(2, 2));
+}
+
 // A sequence [N,T,I] through layers of one kind; the last state, or all of them, to the classes.
 Graph Recurrent(const std::string& op, int64_t steps, int64_t in, std::vector<int64_t> hidden,
                 bool all_steps) {
   OnnxBuilder b(21);
   b.Input("x", {0, steps, in});
   std::string x = "x";
-  const int64_t gates = op == "LSTM" ? 4 : 1;
+  const int64_t gates = op == "LSTM" ? 4 : op == "GRU" ? 3 : 1;
   for (size_t i = 0; i < hidden.size(); ++i) {
     const std::string name = fmt::format("cell{}", i + 1);
     b.Input(name + ".w", {1, gates * hidden[i], in})
@@ -367,6 +424,7 @@ Graph Recurrent(const std::string& op, int64_t steps, int64_t in, std::vector<in
     const bool last = i + 1 == hidden.size() && !all_steps;
     b.Node(op, name, {x, name + ".w", name + ".r", name + ".b"}, last ? "" : name + ".y",
            {{"hidden_size", hidden[i]}, {"layout", 1}});
+    if (op == "GRU") b.With("linear_before_reset", 1);
     if (last) b.graph()->mutable_node(b.graph()->node_size() - 1)->add_output(name + ".y");
     in = hidden[i];
     b.Ints(name + ".to", last ? std::vector<int64_t>{0, in} : std::vector<int64_t>{0, steps, in});
@@ -385,7 +443,7 @@ Graph Recurrent(const std::string& op, int64_t steps, int64_t in, std::vector<in
 }
 
 TEST(Recurrence, CellsTrainLikeTheReference) {
-  for (const char* op : {"RNN", "LSTM"}) {
+  for (const char* op : {"RNN", "LSTM", "GRU"}) {
     SCOPED_TRACE(op);
     ExpectBothFormatsTrain(Recurrent(op, 5, 11, {32}, false), 16);
     ExpectBothFormatsTrain(Recurrent(op, 4, 20, {16, 48}, true), 37);
@@ -394,8 +452,11 @@ TEST(Recurrence, CellsTrainLikeTheReference) {
 }
 
 TEST(Recurrence, WideArraysAndNodes) {
-  ExpectBothFormatsTrain(Recurrent("LSTM", 6, 24, {64}, false), 32, Mesh(2, 1));
-  ExpectBothFormatsTrain(Recurrent("LSTM", 3, 24, {64}, false), 16, {"array.cols=8"});
+  for (const char* op : {"LSTM", "GRU"}) {
+    SCOPED_TRACE(op);
+    ExpectBothFormatsTrain(Recurrent(op, 6, 24, {64}, false), 32, Mesh(2, 1));
+    ExpectBothFormatsTrain(Recurrent(op, 3, 24, {64}, false), 16, {"array.cols=8"});
+  }
 }
 
 }  // namespace

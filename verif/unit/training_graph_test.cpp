@@ -247,6 +247,41 @@ TEST(TrainingGraph, FindsGroupNormalisationBetweenReshapes) {
   ExpectRefused(without, {"'norm'", "groups of channels"});
 }
 
+TEST(TrainingGraph, KeepsRunningStatisticsThatHaveNoGradient) {
+  auto net = [](int64_t training_mode) {
+    OnnxBuilder b;
+    b.Input("x", {0, 6}).Counting("w", {6, 4}).Node("MatMul", "fc", {"x", "w"}, "z");
+    b.Input("scale", {4}).Input("bias", {4}).Input("mean", {4}).Counting("variance", {4});
+    b.Node("BatchNormalization", "norm", {"z", "scale", "bias", "mean", "variance"}, "y");
+    b.With("training_mode", training_mode).Output("y", {0, 4});
+    return b;
+  };
+  const TrainingGraph graph = Train(net(1));
+  EXPECT_EQ(graph.layers[1].norm, Norm::kBatch);
+  EXPECT_FLOAT_EQ(graph.layers[1].momentum, 0.9f);
+  EXPECT_EQ(graph.Parameters(), 24 + 4 + 4);
+  const auto start = StartingParameters(graph, DefaultRecipe());
+  EXPECT_EQ(start[graph.ops[1].Tensor(Role::kMean)], std::vector<float>(4, 0.0f));
+  EXPECT_EQ(start[graph.ops[1].Tensor(Role::kVariance)], (std::vector<float>{0, 1, 2, 3}));
+  ExpectRefused(net(0), {"'norm' (BatchNormalization)", "training_mode = 0", "1"});
+}
+
+// Over the last dimension of what has its channels last.
+TEST(TrainingGraph, NormalisesTheStepsOfASequence) {
+  auto net = [](int64_t axis) {
+    OnnxBuilder b;
+    b.Input("x", {0, 5, 3}).Counting("w", {3, 4}).Node("MatMul", "each", {"x", "w"}, "e");
+    b.Input("scale", axis == 1 ? std::vector<int64_t>{5, 4} : std::vector<int64_t>{4});
+    b.Input("bias", axis == 1 ? std::vector<int64_t>{5, 4} : std::vector<int64_t>{4});
+    b.Node("LayerNormalization", "norm", {"e", "scale", "bias"}, "n", {{"axis", axis}});
+    b.Counting("f", {20, 3}).Node("Flatten", "flat", {"n"}, "v");
+    b.Node("MatMul", "fc", {"v", "f"}, "y").Output("y", {0, 3});
+    return b;
+  };
+  EXPECT_EQ(Train(net(2)).layers[1].norm, Norm::kSteps);
+  ExpectRefused(net(1), {"'norm' (LayerNormalization)", "axis 1", "[N,T,C]"});
+}
+
 // ---- sequences
 
 TEST(TrainingGraph, TakesTheLastStepAsAWindow) {
@@ -274,10 +309,40 @@ TEST(TrainingGraph, TakesTheLastStepAsAWindow) {
                                    "cell.h BP 640", "cell UP 1200", "cell.h UP 640"));
 }
 
+// The two biases of a GRU are two parameters, as the part of n that comes from the state is not
+// only added; so are the gradients of the two sums.
+TEST(TrainingGraph, KeepsBothBiasesOfAGru) {
+  OnnxBuilder b = Recurrent("GRU", 3);
+  b.With("linear_before_reset", 1).Counting("b", {1, 12});
+  b.graph()->mutable_node(0)->add_input("b");
+  b.Ints("flat", {0, 10}).Node("Reshape", "flat", {"h", "flat"}, "y");
+  b.Counting("f", {10, 3}).Node("MatMul", "fc", {"y", "f"}, "z").Output("z", {0, 3});
+  const TrainingGraph graph = Train(b, 10);
+  std::vector<std::string> ops;
+  for (const TrainingOp& op : graph.ops) {
+    if (graph.layers[op.layer].name == "fc") continue;
+    std::string text =
+        fmt::format("{} {} {}:", graph.layers[op.layer].name, PhaseName(op.phase), op.macs);
+    for (const Operand& operand : op.operands) {
+      text += " " + graph.tensors[operand.tensor].name;
+    }
+    ops.push_back(text);
+  }
+  EXPECT_THAT(ops,
+              testing::ElementsAre("cell.h FF 1380: input cell.W cell.h.W cell.b cell.h.b cell.h.Y",
+                                   "cell.h BP 480: cell.h.dZ cell.h.W cell.h.Y cell.dZ cell.h.dS",
+                                   "cell UP 900: cell.dZ input cell.W cell.b",
+                                   "cell.h UP 480: cell.h.dS cell.h.Y cell.h.W cell.h.b"));
+  EXPECT_EQ(graph.tensors[graph.ops[0].Tensor(Role::kB)].start,
+            (std::vector<float>{0, 1, 2, 3, 4, 5}));
+  EXPECT_EQ(graph.tensors[graph.ops[0].Tensor(Role::kD)].start,
+            (std::vector<float>{6, 7, 8, 9, 10, 11}));
+}
+
 TEST(TrainingGraph, RefusesSequencesItCannotTrainByNode) {
   OnnxBuilder gru = Recurrent("GRU", 3);
   gru.Ints("flat", {0, 10}).Node("Reshape", "flat", {"h", "flat"}, "y").Output("y", {0, 10});
-  ExpectRefused(gru, {"'cell' (GRU)", "cannot be trained yet", "LSTM"});
+  ExpectRefused(gru, {"'cell' (GRU)", "linear_before_reset = 0 cannot be trained yet", "1"});
 }
 
 // It is a layer only where its training mode is on.

@@ -46,9 +46,10 @@ void Mapper::PlaceTensors() {
   layer_of_.assign(graph_.tensors.size(), -1);
   for (const TrainingOp& op : graph_.ops) {
     const bool updates = op.kind == TrainingOpKind::kLinearUpdate;
-    if (!updates && op.kind != TrainingOpKind::kNormaliseBackward) continue;
+    if (!updates && op.kind != TrainingOpKind::kNormaliseForward) continue;
     for (const Operand& operand : op.operands) {
       const bool own = operand.role == Role::kW || operand.role == Role::kB ||
+                       operand.role == Role::kMean || operand.role == Role::kVariance ||
                        (updates && operand.role == Role::kDz);
       if (own) layer_of_[operand.tensor] = op.layer;
     }
@@ -78,6 +79,8 @@ void Mapper::PlaceTensors() {
         case TensorKind::kWeight:
         case TensorKind::kBias:
         case TensorKind::kScale:
+        case TensorKind::kMean:
+        case TensorKind::kVariance:
           role = TensorRole::kWeight;
           format = ElementFormat::kFp32;
           break;
@@ -127,7 +130,7 @@ void Mapper::PlaceTensors() {
   }
   if (keep_gradients_) {
     for (size_t i = 0; i < graph_.tensors.size(); ++i) {
-      if (!graph_.tensors[i].is_parameter()) continue;
+      if (!graph_.tensors[i].is_trained()) continue;
       const ProgramTensor parameter = local_[tensor_of_[i]];
       // "fc1.W" -> "fc1.dW"
       std::string name = parameter.name;
@@ -138,6 +141,7 @@ void Mapper::PlaceTensors() {
   }
   PlaceState();
   PlaceStatistics();
+  PlaceBatchNorms();
   PlaceCells();
   PlaceBundles();
   ones_ =

@@ -6,10 +6,10 @@
 //
 // mapper.cpp places tensors and maps the operations in order; tiles.cpp maps a matrix product onto
 // one node; partition.cpp maps one onto all nodes of a mesh; windows.cpp (with taps.cpp and
-// groups.cpp) and pools.cpp map convolutions and pooling onto either, normalise.cpp, recurrent.cpp,
-// elements.cpp and concat.cpp the other layers, losses.cpp the loss, optimiser.cpp the steps of
-// optimisers that keep state, lane_jobs.cpp makes jobs of lane programs, explain.cpp tells what was
-// decided and why.
+// groups.cpp) and pools.cpp map convolutions and pooling onto either, normalise.cpp,
+// batch_norm.cpp, recurrent.cpp, elements.cpp and concat.cpp the other layers, losses.cpp the loss,
+// optimiser.cpp the steps of optimisers that keep state, lane_jobs.cpp makes jobs of lane programs,
+// explain.cpp tells what was decided and why.
 
 #ifndef VAULTRAIN_SRC_MAPPER_MAPPING_H_
 #define VAULTRAIN_SRC_MAPPER_MAPPING_H_
@@ -104,6 +104,17 @@ void ForEachTile(int64_t groups, int64_t height, int64_t width, const Tile& tile
       }
     }
   }
+}
+
+// The same for a part of an image.
+template <typename Visit>
+void ForEachTile(const Patch& all, const Tile& tile, Visit visit) {
+  ForEachTile(1, all.rows, all.pixels, tile, [&](Patch p) {
+    p.group = all.group;
+    p.y += all.y;
+    p.x += all.x;
+    visit(p);
+  });
 }
 
 // Nodes that have the same part of the outputs and different parts of the batch, or the other way
@@ -428,24 +439,60 @@ class Mapper {
 
   // Channels that are normalised together, as the lanes have them.
   struct NormUnits {
-    int64_t count = 0;   // units of a sample
-    int64_t slots = 0;   // of Cols channels, of a unit
-    int width = 0;       // lanes that share a group
-    int64_t values = 0;  // of a group
+    bool of_steps = false;  // each pixel has units of its own, else they go over all pixels
+    int64_t count = 0;      // units of a sample, or of a pixel (1)
+    int64_t slots = 0;      // of Cols channels, of a unit
+    int width = 0;          // lanes that share a group
+    int64_t values = 0;     // of a group
+
+    // Of a tile: pixels that a unit goes over, and units.
+    int64_t PixelsOfUnit(int64_t pixels) const { return of_steps ? 1 : pixels; }
+    int64_t Units(int64_t pixels) const { return of_steps ? pixels : count; }
   };
   NormUnits UnitsOf(const TrainingLayer& layer) const;
   Tile NormTile(const TrainingLayer& layer, double budget, int64_t pixel) const;
+  static Patch StatisticsOf(const TrainingLayer& layer, const Patch& patch);
   void PlaceStatistics();
   Load GatherPerChannel(const std::vector<int>& parameters, int64_t channels, int buffer,
                         int64_t pitch, int tag) const;
   void AddNormaliseForward(const TrainingOp& op, int tag, double budget);
   void AddNormaliseBackward(const TrainingOp& op, int tag, double budget);
 
+  // ---- batch_norm.cpp
+
+  struct BatchNorm;
+  BatchNorm BatchNormOf(const TrainingOp& op) const;
+  void PlaceBatchNorms();
+  Load GatherStatistics(int tensor, int64_t row, const BatchNorm& n, int buffer, int tag) const;
+  lanes::Job ChannelJob(const BatchNorm& n) const;
+  Step JoinSums(const BatchNorm& n, const LoadedProgram& program, int sums, int64_t samples,
+                int totals, int tag) const;
+  int AddSumOfNodes(Task& task, const BatchNorm& n, int totals, int tag);
+  Step AtOwner(Step step) const;
+  void AddBatchNormForward(const TrainingOp& op, int tag, double budget);
+  void AddBatchNormBackward(const TrainingOp& op, int tag, double budget);
+
   // ---- recurrent.cpp
 
+  // How the samples of a recurrent layer go through their steps, in FF as in BP: turns of a part of
+  // a raster's group each.
+  struct Turns {
+    Raster raster;
+    int64_t samples = 0;   // of a turn, which go through a step at once
+    int64_t of_group = 0;  // turns
+    int64_t groups = 0;    // that take turns
+
+    // From a group on.
+    int64_t Count(int64_t first_group) const {
+      return std::min(groups, raster.groups - first_group) * of_group;
+    }
+    // The first of a turn's rows at a step.
+    int64_t Row(int64_t first_group, int64_t turn, int64_t step) const {
+      return raster.Row(first_group + turn / of_group, 0, step) + turn % of_group * samples;
+    }
+  };
   void PlaceCells();
-  int64_t SamplesInTurn(const Raster& raster) const;
-  int64_t GroupsAtOnce(int64_t weights, int64_t of_group, double budget) const;
+  Turns TurnsOf(const Raster& raster, int64_t weights, int64_t of_sample, double budget) const;
   void AddRecurrentForward(const TrainingOp& op, int tag, double budget);
   void AddRecurrentBackward(const TrainingOp& op, int tag, double budget);
 

@@ -965,7 +965,7 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
         AddTurnedLoads(task.loads, dz, to, o, padded, a, tag);
         VectorSpec vector;
         vector.aux_kind = Aux::kAdd;
-        if (from_rows > 0) {
+        if (from_rows > 0 && from_pixels > 0) {
           const int b =
               kept >= 0 ? kept : s_->AddBuffer(static_cast<uint32_t>(channels * b_pitch), one_tile);
           if (kept < 0) {
