@@ -92,7 +92,8 @@ void Mapper::AddNormaliseForward(const TrainingOp& op, int tag, double budget) {
   const int64_t wide = 4 / operand_;  // slots
   const int64_t channels = l.from.channels;
   const int64_t pitch = OutPitch(local_[y], channels);
-  const int64_t pixel = r.samples * pitch;
+  const int64_t samples = SamplesOfTurn(r, {{x, pitch}, {y, pitch}});
+  const int64_t pixel = samples * pitch;
   const int64_t unit_step = units.slots;
   const int64_t moments_pitch = OutPitch(local_[statistics], local_[statistics].cols);
   const auto second = static_cast<int>(units.count * wide);
@@ -102,7 +103,7 @@ void Mapper::AddNormaliseForward(const TrainingOp& op, int tag, double budget) {
   if (data_flow_[tag].empty()) {
     data_flow_[tag] =
         fmt::format("{} through the lanes {}; tiles of {} x {} pixels by {} samples",
-                    local_[x].name, at_once ? "once" : "twice", tile.rows, tile.pixels, r.samples);
+                    local_[x].name, at_once ? "once" : "twice", tile.rows, tile.pixels, samples);
   }
   const int parameters = s_->AddBuffer(static_cast<uint32_t>(2 * per_channel), true);
   std::vector<Load> shared;
@@ -117,12 +118,11 @@ void Mapper::AddNormaliseForward(const TrainingOp& op, int tag, double budget) {
   const LoadedProgram apply =
       load(lanes::GroupForward(second, static_cast<int>(per_channel / slot), op.relu));
 
-  for (int64_t g = 0; g < r.groups; ++g) {
-    const int moments = s_->AddBuffer(static_cast<uint32_t>(r.samples * moments_pitch), false);
+  ForEachTurn(r, samples, [&](const Samples& of) {
+    const int moments = s_->AddBuffer(static_cast<uint32_t>(samples * moments_pitch), false);
     std::vector<int> kept;  // tiles that stay for the second time
     bool begun = false;
-    ForEachTile(1, l.from.height, l.from.width, tile, [&](Patch p) {
-      p.group = g;
+    ForEachTile(of, l.from.height, l.from.width, tile, [&](const Patch& p) {
       Task task;
       task.loads = std::exchange(shared, {});
       const int in = s_->AddBuffer(static_cast<uint32_t>(p.rows * p.pixels * pixel), false);
@@ -133,7 +133,7 @@ void Mapper::AddNormaliseForward(const TrainingOp& op, int tag, double budget) {
       job.level = 2;
       job.streams[0].strides = {pitch / slot, 1, pixel / slot, unit_step};
       job.streams[1].strides = {moments_pitch / slot, 0, 0, wide};
-      AddSampleJobs(task, begun ? more : first, job, r.samples, {in, moments, -1, -1},
+      AddSampleJobs(task, begun ? more : first, job, samples, {in, moments, -1, -1},
                     {pitch, moments_pitch, 0, 0}, 0b10, tag);
       begun = true;
       if (p.y + p.rows == l.from.height && p.x + p.pixels == l.from.width) {
@@ -141,16 +141,15 @@ void Mapper::AddNormaliseForward(const TrainingOp& op, int tag, double budget) {
         statistic.bounds = {units.count, 1, 1};
         statistic.level = 3;
         statistic.streams[0].strides = {moments_pitch / slot, wide, 0, 0};
-        AddSampleJobs(task, finish, statistic, r.samples, {moments, -1, -1, -1},
+        AddSampleJobs(task, finish, statistic, samples, {moments, -1, -1, -1},
                       {moments_pitch, 0, 0, 0}, 0b1, tag);
-        task.stores.push_back(StorePlain(statistics, g * r.samples, r.samples, 0,
+        task.stores.push_back(StorePlain(statistics, of.group * r.samples + of.begin, samples, 0,
                                          local_[statistics].cols, moments_pitch, moments, tag));
       }
       AddTask(std::move(task));
     });
     size_t next = 0;
-    ForEachTile(1, l.from.height, l.from.width, tile, [&](Patch p) {
-      p.group = g;
+    ForEachTile(of, l.from.height, l.from.width, tile, [&](const Patch& p) {
       Task task;
       int in = at_once ? kept[next++] : -1;
       if (!at_once) {
@@ -164,12 +163,12 @@ void Mapper::AddNormaliseForward(const TrainingOp& op, int tag, double budget) {
       job.streams[1] = job.streams[0];
       job.streams[2].strides = {moments_pitch / slot, 0, 0, wide};
       job.streams[3].strides = {0, 0, wide, unit_step * wide};
-      AddSampleJobs(task, apply, job, r.samples, {in, in, moments, parameters},
+      AddSampleJobs(task, apply, job, samples, {in, in, moments, parameters},
                     {pitch, pitch, moments_pitch, 0}, 0b10, tag);
       AddPatchStores(task.stores, y, p, 0, channels, pitch, in, tag);
       AddTask(std::move(task));
     });
-  }
+  });
 }
 
 void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) {
@@ -189,7 +188,8 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
   const int64_t channels = l.from.channels;
   const int64_t slots = units.count * units.slots;  // of all channels
   const int64_t pitch = OutPitch(local_[dx], channels);
-  const int64_t pixel = r.samples * pitch;
+  const int64_t samples = SamplesOfTurn(r, {{x, pitch}, {dz, pitch}, {dx, pitch}});
+  const int64_t pixel = samples * pitch;
   const int64_t moments_pitch = OutPitch(local_[statistics], local_[statistics].cols);
   const auto rstd_slots = static_cast<int>(units.count * wide);
   const int64_t sums_pitch = RoundUp(2 * slots * cols * 4, std::max(kAccess, word_));
@@ -202,7 +202,7 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
   if (data_flow_[tag].empty()) {
     data_flow_[tag] = fmt::format(
         "{} and {} through the lanes {}; tiles of {} x {} pixels by {} samples", local_[dz].name,
-        local_[x].name, at_once ? "once" : "twice", tile.rows, tile.pixels, r.samples);
+        local_[x].name, at_once ? "once" : "twice", tile.rows, tile.pixels, samples);
   }
   const int scales = s_->AddBuffer(static_cast<uint32_t>(per_channel), true);
   const int parameter_sums = s_->AddBuffer(static_cast<uint32_t>(2 * of_parameters), true);
@@ -219,10 +219,10 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
   const LoadedProgram sum = load(lanes::GroupParameterSums(products, parameter_slots, false));
   const LoadedProgram sum_more = load(lanes::GroupParameterSums(products, parameter_slots, true));
 
-  for (int64_t g = 0; g < r.groups; ++g) {
-    const int moments = s_->AddBuffer(static_cast<uint32_t>(r.samples * moments_pitch), false);
-    const int sums = s_->AddBuffer(static_cast<uint32_t>(r.samples * sums_pitch), false);
-    const int results = s_->AddBuffer(static_cast<uint32_t>(r.samples * result_pitch), false);
+  ForEachTurn(r, samples, [&](const Samples& of) {
+    const int moments = s_->AddBuffer(static_cast<uint32_t>(samples * moments_pitch), false);
+    const int sums = s_->AddBuffer(static_cast<uint32_t>(samples * sums_pitch), false);
+    const int results = s_->AddBuffer(static_cast<uint32_t>(samples * result_pitch), false);
     struct Inputs {
       int z = -1, x = -1;
     };
@@ -235,8 +235,7 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
       return in;
     };
     bool begun = false;
-    ForEachTile(1, l.from.height, l.from.width, tile, [&](Patch p) {
-      p.group = g;
+    ForEachTile(of, l.from.height, l.from.width, tile, [&](const Patch& p) {
       Task task;
       task.loads = std::exchange(shared, {});
       const Inputs in = load_tile(task, p);
@@ -248,11 +247,11 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
       job.streams[1] = job.streams[0];
       job.streams[2].strides = {sums_pitch / slot, 0, wide, 0};
       const LoadedProgram& add = begun ? more : first;
-      AddSampleJobs(task, add, job, r.samples, {in.z, in.x, sums, -1},
-                    {pitch, pitch, sums_pitch, 0}, 0b100, tag);
+      AddSampleJobs(task, add, job, samples, {in.z, in.x, sums, -1}, {pitch, pitch, sums_pitch, 0},
+                    0b100, tag);
       begun = true;
       if (p.y + p.rows == l.from.height && p.x + p.pixels == l.from.width) {
-        task.loads.emplace_back(LoadPlain(statistics, g * r.samples, r.samples, 0,
+        task.loads.emplace_back(LoadPlain(statistics, of.group * r.samples + of.begin, samples, 0,
                                           local_[statistics].cols, 0, moments_pitch, false, moments,
                                           tag));
         lanes::Job of_channels;
@@ -261,29 +260,28 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
         of_channels.streams[1].strides = {moments_pitch / slot, 0, wide, 0};
         lanes::Job of_units = of_channels;
         of_channels.level = 3;
-        AddSampleJobs(task, centre, of_channels, r.samples, {sums, moments, -1, -1},
+        AddSampleJobs(task, centre, of_channels, samples, {sums, moments, -1, -1},
                       {sums_pitch, moments_pitch, 0, 0}, 0b1, tag);
         of_units.level = 1;
         of_units.streams[2].strides = {0, wide, units.slots * wide, 0};
         of_units.streams[3].strides = {result_pitch / slot, 0, wide, 0};
-        AddSampleJobs(task, coefficients, of_units, r.samples, {sums, moments, scales, results},
+        AddSampleJobs(task, coefficients, of_units, samples, {sums, moments, scales, results},
                       {sums_pitch, moments_pitch, 0, result_pitch}, 0b1000, tag);
         const int64_t together = LaneGroupsOf(slots);
         lanes::Job of_parameters_job;
         of_parameters_job.groups = static_cast<int>(together);
-        of_parameters_job.bounds = {r.samples, slots / together, 1};
+        of_parameters_job.bounds = {samples, slots / together, 1};
         of_parameters_job.level = 1;
         of_parameters_job.streams[0].strides = {wide, sums_pitch / slot, together * wide, 0};
         of_parameters_job.streams[1].strides = {wide, 0, together * wide, 0};
-        const LoadedProgram& total = g == 0 ? sum : sum_more;
+        const LoadedProgram& total = of.group + of.begin == 0 ? sum : sum_more;
         task.work.push_back(
             Lanes(total, of_parameters_job, {sums, parameter_sums, -1, -1}, 0b10, tag));
       }
       AddTask(std::move(task));
     });
     size_t next = 0;
-    ForEachTile(1, l.from.height, l.from.width, tile, [&](Patch p) {
-      p.group = g;
+    ForEachTile(of, l.from.height, l.from.width, tile, [&](const Patch& p) {
       Task task;
       const Inputs in = at_once ? kept[next++] : load_tile(task, p);
       lanes::Job job;
@@ -293,12 +291,12 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
       job.streams[1] = job.streams[0];
       job.streams[2].strides = {0, 0, wide, units.slots * wide};
       job.streams[3].strides = {result_pitch / slot, 0, 0, wide};
-      AddSampleJobs(task, apply, job, r.samples, {in.z, in.x, scales, results},
+      AddSampleJobs(task, apply, job, samples, {in.z, in.x, scales, results},
                     {pitch, pitch, 0, result_pitch}, 0b1, tag);
       AddPatchStores(task.stores, dx, p, 0, channels, pitch, in.z, tag);
       AddTask(std::move(task));
     });
-  }
+  });
   for (const bool take_step : {false, true}) {
     if (!take_step && !keep_gradients_) continue;
     AddWindowStep(bias, 0, 1, 0, channels, parameter_sums, 0, of_parameters, 0, true, take_step,
