@@ -168,23 +168,25 @@ void Mapper::AddBatchNormForward(const TrainingOp& op, int tag, double budget) {
       const int64_t samples = n.Samples(g, local_batch_);
       const int sums = s_->AddBuffer(static_cast<uint32_t>(r.samples * n.sums_pitch), false);
       bool begun = false;
-      ForEachTile(Patch{g, 0, l.from.height, 0, l.from.width}, tile, [&](const Patch& p) {
-        Task task;
-        task.loads = std::exchange(shared, {});
-        const int in = load_tile(task, p);
-        if (at_once) kept.push_back(in);
-        lanes::Job job;
-        job.bounds = {p.rows * p.pixels, 1, n.slots};
-        job.level = 2;
-        job.streams[0].strides = {n.pitch / slot, n.pixel / slot, 0, 1};
-        job.streams[1].strides = {n.sums_pitch / slot, 0, 0, n.wide};
-        AddSampleJobs(task, std::exchange(begun, true) ? more : first, job, samples,
-                      {in, sums, -1, -1}, {n.pitch, n.sums_pitch, 0, 0}, 0b10, tag);
-        if (p.y + p.rows == l.from.height && p.x + p.pixels == l.from.width) {
-          task.work.push_back(JoinSums(n, g > 0 ? join_more : join, sums, samples, totals, tag));
-        }
-        AddTask(std::move(task));
-      });
+      ForEachTile(Patch{{g, 0, r.samples}, 0, l.from.height, 0, l.from.width}, tile,
+                  [&](const Patch& p) {
+                    Task task;
+                    task.loads = std::exchange(shared, {});
+                    const int in = load_tile(task, p);
+                    if (at_once) kept.push_back(in);
+                    lanes::Job job;
+                    job.bounds = {p.rows * p.pixels, 1, n.slots};
+                    job.level = 2;
+                    job.streams[0].strides = {n.pitch / slot, n.pixel / slot, 0, 1};
+                    job.streams[1].strides = {n.sums_pitch / slot, 0, 0, n.wide};
+                    AddSampleJobs(task, std::exchange(begun, true) ? more : first, job, samples,
+                                  {in, sums, -1, -1}, {n.pitch, n.sums_pitch, 0, 0}, 0b10, tag);
+                    if (p.y + p.rows == l.from.height && p.x + p.pixels == l.from.width) {
+                      task.work.push_back(
+                          JoinSums(n, g > 0 ? join_more : join, sums, samples, totals, tag));
+                    }
+                    AddTask(std::move(task));
+                  });
     }
     // Tokens for sums come in the order in which the sums were begun.
     FlushLate();
@@ -218,7 +220,7 @@ void Mapper::AddBatchNormForward(const TrainingOp& op, int tag, double budget) {
   const LoadedProgram apply =
       load(lanes::GroupForward(n.row_slots, static_cast<int>(per_channel / slot), op.relu));
   size_t next = 0;
-  ForEachTile(r.groups, l.from.height, l.from.width, tile, [&](const Patch& p) {
+  ForEachTile(r, r.samples, l.from.height, l.from.width, tile, [&](const Patch& p) {
     Task task;
     task.loads = std::exchange(shared, {});
     const int in = at_once ? kept[next++] : load_tile(task, p);
@@ -229,8 +231,8 @@ void Mapper::AddBatchNormForward(const TrainingOp& op, int tag, double budget) {
     job.streams[1] = job.streams[0];
     job.streams[2].strides = {0, 0, n.wide, 0};
     job.streams[3].strides = {0, 0, n.wide, 0};
-    AddSampleJobs(task, apply, job, n.Samples(p.group, local_batch_), {in, in, moments, parameters},
-                  {n.pitch, n.pitch, 0, 0}, 0b10, tag);
+    AddSampleJobs(task, apply, job, n.Samples(p.of.group, local_batch_),
+                  {in, in, moments, parameters}, {n.pitch, n.pitch, 0, 0}, 0b10, tag);
     AddPatchStores(task.stores, y, p, 0, n.channels, n.pitch, in, tag);
     AddTask(std::move(task));
   });
@@ -283,24 +285,25 @@ void Mapper::AddBatchNormBackward(const TrainingOp& op, int tag, double budget) 
     const int64_t samples = n.Samples(g, local_batch_);
     const int sums = s_->AddBuffer(static_cast<uint32_t>(r.samples * n.sums_pitch), false);
     bool begun = false;
-    ForEachTile(Patch{g, 0, l.from.height, 0, l.from.width}, tile, [&](const Patch& p) {
-      Task task;
-      task.loads = std::exchange(shared, {});
-      const Inputs in = load_tile(task, p);
-      if (at_once) kept.push_back(in);
-      lanes::Job job;
-      job.bounds = {p.rows * p.pixels, n.slots, 1};
-      job.level = 1;
-      job.streams[0].strides = {n.pitch / slot, n.pixel / slot, 1, 0};
-      job.streams[1] = job.streams[0];
-      job.streams[2].strides = {n.sums_pitch / slot, 0, n.wide, 0};
-      AddSampleJobs(task, std::exchange(begun, true) ? more : first, job, samples,
-                    {in.z, in.x, sums, -1}, {n.pitch, n.pitch, n.sums_pitch, 0}, 0b100, tag);
-      if (p.y + p.rows == l.from.height && p.x + p.pixels == l.from.width) {
-        task.work.push_back(JoinSums(n, g > 0 ? join_more : join, sums, samples, totals, tag));
-      }
-      AddTask(std::move(task));
-    });
+    ForEachTile(
+        Patch{{g, 0, r.samples}, 0, l.from.height, 0, l.from.width}, tile, [&](const Patch& p) {
+          Task task;
+          task.loads = std::exchange(shared, {});
+          const Inputs in = load_tile(task, p);
+          if (at_once) kept.push_back(in);
+          lanes::Job job;
+          job.bounds = {p.rows * p.pixels, n.slots, 1};
+          job.level = 1;
+          job.streams[0].strides = {n.pitch / slot, n.pixel / slot, 1, 0};
+          job.streams[1] = job.streams[0];
+          job.streams[2].strides = {n.sums_pitch / slot, 0, n.wide, 0};
+          AddSampleJobs(task, std::exchange(begun, true) ? more : first, job, samples,
+                        {in.z, in.x, sums, -1}, {n.pitch, n.pitch, n.sums_pitch, 0}, 0b100, tag);
+          if (p.y + p.rows == l.from.height && p.x + p.pixels == l.from.width) {
+            task.work.push_back(JoinSums(n, g > 0 ? join_more : join, sums, samples, totals, tag));
+          }
+          AddTask(std::move(task));
+        });
   }
   {
     // Tokens for sums come in the order in which the sums were begun.
@@ -329,7 +332,7 @@ void Mapper::AddBatchNormBackward(const TrainingOp& op, int tag, double budget) 
   }
   const LoadedProgram apply = load(lanes::GroupBackward(n.row_slots, op.mask));
   size_t next = 0;
-  ForEachTile(r.groups, l.from.height, l.from.width, tile, [&](const Patch& p) {
+  ForEachTile(r, r.samples, l.from.height, l.from.width, tile, [&](const Patch& p) {
     Task task;
     task.loads = std::exchange(shared, {});
     const Inputs in = at_once ? kept[next++] : load_tile(task, p);
@@ -340,8 +343,8 @@ void Mapper::AddBatchNormBackward(const TrainingOp& op, int tag, double budget) 
     job.streams[1] = job.streams[0];
     job.streams[2].strides = {0, 0, n.wide, 0};
     job.streams[3].strides = {0, 0, n.wide, 0};
-    AddSampleJobs(task, apply, job, n.Samples(p.group, local_batch_), {in.z, in.x, scales, results},
-                  {n.pitch, n.pitch, 0, 0}, 0b1, tag);
+    AddSampleJobs(task, apply, job, n.Samples(p.of.group, local_batch_),
+                  {in.z, in.x, scales, results}, {n.pitch, n.pitch, 0, 0}, 0b1, tag);
     AddPatchStores(task.stores, dx, p, 0, n.channels, n.pitch, in.z, tag);
     AddTask(std::move(task));
   });

@@ -636,11 +636,12 @@ void Mapper::AddOp(const TrainingOp& op, int tag, double budget) {
   }
 }
 
-bool Mapper::TryMapOps(bool train, double budget, bool interleave,
+bool Mapper::TryMapOps(bool train, double budget, bool overlap,
                        std::vector<std::vector<Descriptor>>& programs) {
   resident_.clear();
   late_ = {};
   after_next_ = nullptr;
+  overlaps_ = overlap;
   trains_ = train;
   explains_ = train && explanation_ != nullptr;
   if (explains_) explanation_->jobs.assign(graph_.ops.size(), {});
@@ -669,7 +670,7 @@ bool Mapper::TryMapOps(bool train, double budget, bool interleave,
   }
   FlushAfterNext();
   FlushLate();
-  if (interleave) scheduler.Interleave();
+  if (overlap) scheduler.Interleave();
   auto made = scheduler.Run();
   s_ = nullptr;
   if (!made) return false;
@@ -681,10 +682,10 @@ bool Mapper::TryMapOps(bool train, double budget, bool interleave,
 std::vector<std::vector<Descriptor>> Mapper::MapOps(bool train) {
   std::vector<std::vector<Descriptor>> programs;
   // What must stay cuts the room of what streams; smaller tiles then fit where larger ones did not.
-  for (const bool interleave : {true, false}) {
+  for (const bool overlap : {true, false}) {
     for (double budget = 1.0; budget > 0.2; budget *= 0.85) {
       data_flow_.assign(graph_.ops.size(), "");
-      if (TryMapOps(train, budget, interleave, programs)) return programs;
+      if (TryMapOps(train, budget, overlap, programs)) return programs;
     }
   }
   RefuseInput(

@@ -88,33 +88,38 @@ struct Raster {
 struct Tile {
   int64_t rows = 0, pixels = 0;
 };
-struct Patch {
+// Samples of a raster's group: all, or those of a turn. Where a node has one group only, its two
+// halves take turns in images, so that the lanes work on one while the array works on the other.
+struct Samples {
   int64_t group = 0;
+  int64_t begin = 0, count = 0;
+};
+struct Patch {
+  Samples of;
   int64_t y = 0, rows = 0;
   int64_t x = 0, pixels = 0;
 };
 
-// Calls `visit` for every tile of every group's image.
+// Calls `visit` for every tile of a part of an image.
 template <typename Visit>
-void ForEachTile(int64_t groups, int64_t height, int64_t width, const Tile& tile, Visit visit) {
-  for (int64_t g = 0; g < groups; ++g) {
-    for (int64_t y = 0; y < height; y += tile.rows) {
-      for (int64_t x = 0; x < width; x += tile.pixels) {
-        visit(Patch{g, y, std::min(tile.rows, height - y), x, std::min(tile.pixels, width - x)});
-      }
+void ForEachTile(const Patch& all, const Tile& tile, Visit visit) {
+  for (int64_t y = 0; y < all.rows; y += tile.rows) {
+    for (int64_t x = 0; x < all.pixels; x += tile.pixels) {
+      visit(Patch{all.of, all.y + y, std::min(tile.rows, all.rows - y), all.x + x,
+                  std::min(tile.pixels, all.pixels - x)});
     }
   }
 }
 
-// The same for a part of an image.
+// Of the images of all samples, so many samples of a group in a turn.
 template <typename Visit>
-void ForEachTile(const Patch& all, const Tile& tile, Visit visit) {
-  ForEachTile(1, all.rows, all.pixels, tile, [&](Patch p) {
-    p.group = all.group;
-    p.y += all.y;
-    p.x += all.x;
-    visit(p);
-  });
+void ForEachTile(const Raster& raster, int64_t samples, int64_t height, int64_t width,
+                 const Tile& tile, Visit visit) {
+  for (int64_t g = 0; g < raster.groups; ++g) {
+    for (int64_t s = 0; s < raster.samples; s += samples) {
+      ForEachTile(Patch{{g, s, samples}, 0, height, 0, width}, tile, visit);
+    }
+  }
 }
 
 // Nodes that have the same part of the outputs and different parts of the batch, or the other way
@@ -321,7 +326,7 @@ class Mapper {
   void PlanLayers();
   std::string PartitionText() const;
   std::vector<std::vector<isa::Descriptor>> MapOps(bool train);
-  bool TryMapOps(bool train, double budget, bool interleave,
+  bool TryMapOps(bool train, double budget, bool overlap,
                  std::vector<std::vector<isa::Descriptor>>& programs);
   void AddOp(const TrainingOp& op, int tag, double budget);
   void AddGemm(const Gemm& gemm, double budget);
@@ -364,6 +369,17 @@ class Mapper {
                Nest nest, int tag) const;
   void AddPoolForward(const TrainingOp& op, int tag, double budget);
   void AddPoolBackward(const TrainingOp& op, int tag, double budget);
+  // Samples of a group that take a turn in images whose rows lie in buffers as they lie in memory:
+  // each of these tensors at this pitch.
+  int64_t SamplesOfTurn(const Raster& raster,
+                        const std::vector<std::pair<int, int64_t>>& pitches) const;
+  // Tiles of a turn are as large in pixels as those of all samples would be.
+  int64_t TurnsOf(int tensor, int64_t samples) const {
+    return raster_.at(tensor).samples / samples;
+  }
+  // LOAD or STORE of a turn's samples of pixels that follow each other.
+  Step MoveTurn(Engine engine, int tensor, int64_t row, int64_t pixels, const Samples& of,
+                int buffer, int64_t offset, int tag) const;
   void AddPatchLoads(std::vector<Load>& loads, int tensor, const Patch& patch, int64_t col,
                      int64_t cols, int64_t pitch, int buffer, int tag) const;
   void AddTurnedLoads(std::vector<Load>& loads, int tensor, const Patch& patch, int64_t col,
@@ -594,6 +610,7 @@ class Mapper {
   Scheduler* s_ = nullptr;  // of the stream at hand
   bool trains_ = false;     // the stream at hand is a step of training
   bool explains_ = false;   // of the stream at hand what is decided is written down
+  bool overlaps_ = true;    // tasks change places where there is room for it
   Late late_;
   // Adds tasks that wait for the task before; they come behind the next one, which does not. It
   // may end with something late, so products with late sums of their own come after it.

@@ -40,7 +40,7 @@ Tile Mapper::NormTile(const TrainingLayer& layer, double budget, int64_t pixel) 
 
 // Where the statistics of a part of the image lie in theirs.
 Patch Mapper::StatisticsOf(const TrainingLayer& layer, const Patch& patch) {
-  return layer.norm == Norm::kSteps ? patch : Patch{patch.group, 0, 1, 0, 1};
+  return layer.norm == Norm::kSteps ? patch : Patch{patch.of, 0, 1, 0, 1};
 }
 
 Mapper::NormUnits Mapper::UnitsOf(const TrainingLayer& l) const {
@@ -106,7 +106,8 @@ void Mapper::AddNormaliseForward(const TrainingOp& op, int tag, double budget) {
   const int64_t wide = 4 / operand_;  // slots
   const int64_t channels = l.from.channels;
   const int64_t pitch = OutPitch(local_[y], channels);
-  const int64_t pixel = r.samples * pitch;
+  const int64_t samples = units.of_steps ? r.samples : SamplesOfTurn(r, {{x, pitch}, {y, pitch}});
+  const int64_t pixel = samples * pitch;
   const int64_t moments_pitch = OutPitch(local_[statistics], local_[statistics].cols);
   // Slots from a unit to the next.
   const int64_t unit_step = units.of_steps ? pixel / slot : units.slots;
@@ -118,7 +119,7 @@ void Mapper::AddNormaliseForward(const TrainingOp& op, int tag, double budget) {
   if (data_flow_[tag].empty()) {
     data_flow_[tag] =
         fmt::format("{} through the lanes {}; tiles of {} x {} pixels by {} samples",
-                    local_[x].name, at_once ? "once" : "twice", tile.rows, tile.pixels, r.samples);
+                    local_[x].name, at_once ? "once" : "twice", tile.rows, tile.pixels, samples);
   }
   const int parameters = s_->AddBuffer(static_cast<uint32_t>(2 * per_channel), true);
   std::vector<Load> shared;
@@ -135,12 +136,11 @@ void Mapper::AddNormaliseForward(const TrainingOp& op, int tag, double budget) {
 
   // Pixels whose statistics are complete before any of them is normalised.
   const Tile region = units.of_steps ? tile : Tile{l.from.height, l.from.width};
-  ForEachTile(r.groups, l.from.height, l.from.width, region, [&](const Patch& all) {
+  ForEachTile(r, samples, l.from.height, l.from.width, region, [&](const Patch& all) {
     const Patch of_statistics = StatisticsOf(l, all);
-    const int moments =
-        s_->AddBuffer(static_cast<uint32_t>(of_statistics.rows * of_statistics.pixels * r.samples *
-                                            moments_pitch),
-                      false);
+    const int moments = s_->AddBuffer(
+        static_cast<uint32_t>(of_statistics.rows * of_statistics.pixels * samples * moments_pitch),
+        false);
     std::vector<int> kept;  // tiles that stay for the second time
     bool begun = false;
     ForEachTile(all, tile, [&](const Patch& p) {
@@ -155,7 +155,7 @@ void Mapper::AddNormaliseForward(const TrainingOp& op, int tag, double budget) {
       job.level = 2;
       job.streams[0].strides = {pitch / slot, 1, pixel / slot, unit_step};
       job.streams[1].strides = {moments_pitch / slot, 0, 0, moments_step};
-      AddSampleJobs(task, begun ? more : first, job, r.samples, {in, moments, -1, -1},
+      AddSampleJobs(task, begun ? more : first, job, samples, {in, moments, -1, -1},
                     {pitch, moments_pitch, 0, 0}, 0b10, tag);
       begun = true;
       if (p.y + p.rows == all.y + all.rows && p.x + p.pixels == all.x + all.pixels) {
@@ -163,7 +163,7 @@ void Mapper::AddNormaliseForward(const TrainingOp& op, int tag, double budget) {
         statistic.bounds = {units.Units(pixels), 1, 1};
         statistic.level = 3;
         statistic.streams[0].strides = {moments_pitch / slot, moments_step, 0, 0};
-        AddSampleJobs(task, finish, statistic, r.samples, {moments, -1, -1, -1},
+        AddSampleJobs(task, finish, statistic, samples, {moments, -1, -1, -1},
                       {moments_pitch, 0, 0, 0}, 0b1, tag);
         AddPatchStores(task.stores, statistics, of_statistics, 0, local_[statistics].cols,
                        moments_pitch, moments, tag);
@@ -186,7 +186,7 @@ void Mapper::AddNormaliseForward(const TrainingOp& op, int tag, double budget) {
       job.streams[1] = job.streams[0];
       job.streams[2].strides = {moments_pitch / slot, 0, 0, moments_step};
       job.streams[3].strides = {0, 0, wide, units.of_steps ? 0 : units.slots * wide};
-      AddSampleJobs(task, apply, job, r.samples, {in, in, moments, parameters},
+      AddSampleJobs(task, apply, job, samples, {in, in, moments, parameters},
                     {pitch, pitch, moments_pitch, 0}, 0b10, tag);
       AddPatchStores(task.stores, y, p, 0, channels, pitch, in, tag);
       AddTask(std::move(task));
@@ -212,7 +212,9 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
   const int64_t channels = l.from.channels;
   const int64_t slots = units.count * units.slots;  // of all channels
   const int64_t pitch = OutPitch(local_[dx], channels);
-  const int64_t pixel = r.samples * pitch;
+  const int64_t samples =
+      units.of_steps ? r.samples : SamplesOfTurn(r, {{x, pitch}, {dz, pitch}, {dx, pitch}});
+  const int64_t pixel = samples * pitch;
   const int64_t moments_pitch = OutPitch(local_[statistics], local_[statistics].cols);
   const auto rstd_slots = static_cast<int>(units.count * wide);
   const int64_t sums_pitch = RoundUp(2 * slots * cols * 4, std::max(kAccess, word_));
@@ -234,7 +236,7 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
   if (data_flow_[tag].empty()) {
     data_flow_[tag] = fmt::format(
         "{} and {} through the lanes {}; tiles of {} x {} pixels by {} samples", local_[dz].name,
-        local_[x].name, at_once ? "once" : "twice", tile.rows, tile.pixels, r.samples);
+        local_[x].name, at_once ? "once" : "twice", tile.rows, tile.pixels, samples);
   }
   const int scales = s_->AddBuffer(static_cast<uint32_t>(per_channel), true);
   const int parameter_sums = s_->AddBuffer(static_cast<uint32_t>(2 * of_parameters), true);
@@ -253,9 +255,9 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
 
   bool any = false;  // gradients of parameters
   const Tile region = units.of_steps ? tile : Tile{l.from.height, l.from.width};
-  ForEachTile(r.groups, l.from.height, l.from.width, region, [&](const Patch& all) {
+  ForEachTile(r, samples, l.from.height, l.from.width, region, [&](const Patch& all) {
     const Patch of_statistics = StatisticsOf(l, all);
-    const int64_t sets = of_statistics.rows * of_statistics.pixels * r.samples;
+    const int64_t sets = of_statistics.rows * of_statistics.pixels * samples;
     const int moments = s_->AddBuffer(static_cast<uint32_t>(sets * moments_pitch), false);
     const int sums = s_->AddBuffer(static_cast<uint32_t>(sets * sums_pitch), false);
     const int results = s_->AddBuffer(static_cast<uint32_t>(sets * result_pitch), false);
@@ -284,8 +286,8 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
       job.streams[1] = job.streams[0];
       job.streams[2].strides = {sums_pitch / slot, 0, wide, sums_step};
       const LoadedProgram& add = begun ? more : first;
-      AddSampleJobs(task, add, job, r.samples, {in.z, in.x, sums, -1},
-                    {pitch, pitch, sums_pitch, 0}, 0b100, tag);
+      AddSampleJobs(task, add, job, samples, {in.z, in.x, sums, -1}, {pitch, pitch, sums_pitch, 0},
+                    0b100, tag);
       begun = true;
       if (p.y + p.rows == all.y + all.rows && p.x + p.pixels == all.x + all.pixels) {
         AddPatchLoads(task.loads, statistics, of_statistics, 0, local_[statistics].cols,
@@ -296,12 +298,12 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
         of_channels.streams[1].strides = {moments_pitch / slot, 0, moments_step, 0};
         lanes::Job of_units = of_channels;
         of_channels.level = 3;
-        AddSampleJobs(task, centre, of_channels, r.samples, {sums, moments, -1, -1},
+        AddSampleJobs(task, centre, of_channels, samples, {sums, moments, -1, -1},
                       {sums_pitch, moments_pitch, 0, 0}, 0b1, tag);
         of_units.level = 1;
         of_units.streams[2].strides = {0, wide, scale_step, 0};
         of_units.streams[3].strides = {result_pitch / slot, 0, result_step, 0};
-        AddSampleJobs(task, coefficients, of_units, r.samples, {sums, moments, scales, results},
+        AddSampleJobs(task, coefficients, of_units, samples, {sums, moments, scales, results},
                       {sums_pitch, moments_pitch, 0, result_pitch}, 0b1000, tag);
         const int64_t together = LaneGroupsOf(slots);
         lanes::Job of_parameters_job;
@@ -327,7 +329,7 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
       job.streams[1] = job.streams[0];
       job.streams[2].strides = {0, 0, wide, scale_step};
       job.streams[3].strides = {result_pitch / slot, 0, 0, result_step};
-      AddSampleJobs(task, apply, job, r.samples, {in.z, in.x, scales, results},
+      AddSampleJobs(task, apply, job, samples, {in.z, in.x, scales, results},
                     {pitch, pitch, 0, result_pitch}, 0b1, tag);
       AddPatchStores(task.stores, dx, p, 0, channels, pitch, in.z, tag);
       AddTask(std::move(task));
