@@ -37,11 +37,13 @@ function sweep(file, content) {
   // Axes that differ from row to row name a point.
   const varied = content.axes.filter((axis) => new Set(rows.map((row) => JSON.stringify(row.axes[axis]))).size > 1);
   const groupAxes = kSweepGroups.filter((axis) => varied.includes(axis));
-  const group = (row) => groupAxes.map((axis) => row.axes[axis]).join(", ");
-  const name = (row) =>
-    varied
+  const named = (row, names) =>
+    names
+      .filter((axis) => row.axes[axis] !== null)
       .map((axis) => (axis === "network" || axis === "variant" ? row.axes[axis] : `${axis} ${row.axes[axis]}`))
-      .join(", ");
+      .join(", ") || "no other value";
+  const group = (row) => named(row, groupAxes);
+  const name = (row) => named(row, varied);
   const failed = rows.filter((row) => row.error !== null);
   const section = h(
     "section",
@@ -51,7 +53,7 @@ function sweep(file, content) {
       "p",
       {class: "lead"},
       `${rows.length} points over ${varied.join(", ")}` +
-        (failed.length > 0 ? `; ${failed.length} without a result, the table says why` : "") +
+        (failed.length > 0 ? `; ${failed.length} failed, the table says why` : "") +
         (content.objectives.length > 0
           ? `; front of ${content.objectives.map((goal) => `${inWords(goal.metric)} (${goal.direction})`).join(" and ")}`
           : "; no objectives, so no front"),
@@ -100,7 +102,8 @@ function sweepFigure(content, rows, plottable, texts) {
   const legend = h(
     "ul",
     {class: "legend"},
-    h("li", {}, h("span", {class: "swatch", style: "background: var(--bp)"}), "on the front"),
+    content.objectives.length > 0 && h("li", {}, h("span", {class: "swatch best"}), "on the front"),
+    rows.some((row) => row.error !== null) && h("li", {}, h("span", {class: "swatch failed"}), "failed"),
     groups.length > 1 &&
       groups.map((group) => {
         const item = h("li", {});
@@ -183,7 +186,7 @@ function drawSweep(svg, width, content, rows, chosen, texts, symbol) {
     .data([...rows].sort((a, b) => a.pareto - b.pareto))
     .enter()
     .append("path")
-    .attr("class", (row) => `point ${row.pareto ? "best" : ""}`)
+    .attr("class", (row) => `point ${row.error !== null ? "failed" : row.pareto ? "best" : ""}`)
     .attr("transform", (row) => `translate(${at(row)})`)
     .attr("d", (row) =>
       d3
@@ -196,7 +199,8 @@ function drawSweep(svg, width, content, rows, chosen, texts, symbol) {
     (row) =>
       `${texts.name(row)}\n${inWords(chosen.x)} ${short(row.metrics[chosen.x])}\n` +
       `${inWords(chosen.y)} ${short(row.metrics[chosen.y])}` +
-      (row.pareto ? "\non the front" : ""),
+      (row.pareto ? "\non the front" : "") +
+      (row.error !== null ? `\nfailed: ${row.error}` : ""),
   );
   nameMarks(
     plot,
@@ -214,6 +218,6 @@ function sweepTable(content, rows, names) {
     ...names.map((name) => ({name: inWords(name), value: (row) => row.metrics[name], show: short})),
   ];
   if (content.objectives.length > 0) columns.push({name: "Front", value: (row) => (row.pareto ? "yes" : "no")});
-  if (failed) columns.push({name: "Error", value: (row) => row.error, absent: "–"});
+  if (failed) columns.push({name: "Error", value: (row) => row.error, absent: "–", wide: true});
   return table(`Points of sweep ${content.sweep}`, columns, rows, (row) => (row.pareto ? "best" : null));
 }

@@ -6,7 +6,7 @@
 "use strict";
 
 // `columns`: {name, value(row): number, text or null, show(value, row): text or element, absent a
-// null's words}. A column without a text is one of numbers. `rowClass(row)` may name a class.
+// null's words, wide}. A column without a text is one of numbers. `rowClass(row)` may name a class.
 // Equal values keep the order of `rows`; nulls come last whichever way is sorted.
 function table(caption, columns, rows, rowClass = () => null) {
   const numeric = columns.map((column) => rows.every((row) => typeof column.value(row) !== "string"));
@@ -18,7 +18,7 @@ function table(caption, columns, rows, rowClass = () => null) {
       columns.map((column, c) => {
         const value = column.value(row);
         const shown = orNull(value, (v) => (column.show ? column.show(v, row) : String(v)), column.absent);
-        return h("td", {class: numeric[c] ? "number" : null}, shown);
+        return h("td", {class: numeric[c] ? "number" : column.wide ? "wide" : null}, shown);
       }),
     ),
   );

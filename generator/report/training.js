@@ -376,7 +376,7 @@ function layerTable(train) {
         show: short,
         absent: "–",
       },
-      {name: "Data flow", value: (layer) => layer.data_flow},
+      {name: "Data flow", value: (layer) => layer.data_flow, wide: true},
     ],
     train.layers,
   );
