@@ -14,10 +14,11 @@
 
 namespace vaultrain {
 
-// Tensors in the order of the program's streams; all have the rows and channels of the result,
-// which lies over the first of them.
-void Mapper::AddLaneRows(const lanes::Program& program, const std::vector<int>& streams,
-                         int result_stream, int result, int tag, double budget) {
+// Tensors in the order of the program's streams; all have the rows and channels of the result. That
+// is stream kResult, and lies over the first of them.
+void Mapper::AddLaneRows(lanes::Program program, const std::vector<int>& streams, int result,
+                         int tag, double budget) {
+  constexpr size_t kResult = 2;
   FlushLate();
   const int64_t cols = local_[result].cols;
   const int64_t pitch = OutPitch(local_[result], cols);
@@ -29,9 +30,8 @@ void Mapper::AddLaneRows(const lanes::Program& program, const std::vector<int>& 
   if (data_flow_[tag].empty()) {
     data_flow_[tag] = fmt::format("{} of {} rows at a time through the lanes", step, all);
   }
-  int words = -1;
   std::vector<Load> shared;
-  shared.push_back(LoadLaneProgram(program, &words, tag));
+  const LoadedProgram loaded = LoadLanes(std::move(program), shared, tag);
   for (int64_t row = 0; row < all; row += step) {
     const int64_t rows = std::min(step, all - row);
     Task task;
@@ -47,18 +47,14 @@ void Mapper::AddLaneRows(const lanes::Program& program, const std::vector<int>& 
       in_stream[i] = buffer;
       walk[i].used = true;
     }
-    int to = in_stream[static_cast<size_t>(result_stream)];
-    if (to < 0) {
-      to = in_stream[0];
-      in_stream[static_cast<size_t>(result_stream)] = to;
-      walk[static_cast<size_t>(result_stream)].used = true;
-    }
+    in_stream[kResult] = in_stream[0];
+    walk[kResult].used = true;
     const int64_t slot = v_.array.cols * operand_;
     for (const lanes::Job& job :
          lanes::RowJobs(rows * pitch / slot, walk, v_.array.cols, static_cast<int>(operand_))) {
-      task.work.push_back(Lanes(program, words, job, in_stream, 1u << result_stream, tag));
+      task.work.push_back(Lanes(loaded, job, in_stream, 1u << kResult, tag));
     }
-    task.stores.push_back(StorePlain(result, row, rows, 0, cols, pitch, to, tag));
+    task.stores.push_back(StorePlain(result, row, rows, 0, cols, pitch, in_stream[0], tag));
     s_->AddTask(std::move(task));
   }
 }
@@ -71,16 +67,16 @@ void Mapper::AddElementForward(const TrainingOp& op, int tag, double budget) {
     switch (l.function) {
       case Function::kRelu:
       case Function::kLeakyRelu:
-        return AddLaneRows(lanes::LeakyReluForward(l.slope), {x}, 2, y, tag, budget);
+        return AddLaneRows(lanes::LeakyReluForward(l.slope), {x}, y, tag, budget);
       case Function::kSigmoid:
-        return AddLaneRows(lanes::SigmoidForward(), {x}, 2, y, tag, budget);
+        return AddLaneRows(lanes::SigmoidForward(), {x}, y, tag, budget);
       case Function::kTanh:
-        return AddLaneRows(lanes::TanhForward(), {x}, 2, y, tag, budget);
+        return AddLaneRows(lanes::TanhForward(), {x}, y, tag, budget);
     }
   }
   const int other = tensor_of_[op.Tensor(Role::kX2)];
   AddLaneRows(l.kind == LayerKind::kAdd ? lanes::AddTensors(op.relu) : lanes::MultiplyTensors(),
-              {x, other}, 2, y, tag, budget);
+              {x, other}, y, tag, budget);
 }
 
 void Mapper::AddElementBackward(const TrainingOp& op, int tag, double budget) {
@@ -91,8 +87,8 @@ void Mapper::AddElementBackward(const TrainingOp& op, int tag, double budget) {
   const int mask = op.mask ? x : -1;
   if (l.kind == LayerKind::kMultiply) {
     const int other = tensor_of_[op.Tensor(Role::kX2)];
-    return AddLaneRows(lanes::Masked(lanes::MultiplyTensors(), op.mask), {dz, other, -1, mask}, 2,
-                       dx, tag, budget);
+    return AddLaneRows(lanes::Masked(lanes::MultiplyTensors(), op.mask), {dz, other, -1, mask}, dx,
+                       tag, budget);
   }
   const bool of_y = l.function == Function::kSigmoid || l.function == Function::kTanh;
   const int at = of_y ? tensor_of_[op.Tensor(Role::kY)] : x;
@@ -100,7 +96,7 @@ void Mapper::AddElementBackward(const TrainingOp& op, int tag, double budget) {
                                  : l.function == Function::kTanh
                                      ? lanes::TanhBackward()
                                      : lanes::LeakyReluBackward(l.slope);
-  AddLaneRows(lanes::Masked(program, op.mask), {dz, at, -1, mask}, 2, dx, tag, budget);
+  AddLaneRows(lanes::Masked(program, op.mask), {dz, at, -1, mask}, dx, tag, budget);
 }
 
 void Mapper::AddSum(const TrainingOp& op, int tag, double budget) {
@@ -110,7 +106,7 @@ void Mapper::AddSum(const TrainingOp& op, int tag, double budget) {
   const int first = tensor_of_[parts[0]];
   const int second = parts.size() > 1 ? tensor_of_[parts[1]] : -1;
   const lanes::Program sum = second < 0 ? lanes::CopyTensor() : lanes::AddTensors(false);
-  AddLaneRows(lanes::Masked(sum, op.mask), {first, second, -1, mask}, 2, dx, tag, budget);
+  AddLaneRows(lanes::Masked(sum, op.mask), {first, second, -1, mask}, dx, tag, budget);
 }
 
 // Whole accesses of memory, so that what lies beside a part stays as it is.

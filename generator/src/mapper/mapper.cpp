@@ -510,31 +510,6 @@ Step Mapper::Elements(int in, int64_t in_offset, int64_t in_pitch, int64_t rows,
 
 // ---- operations
 
-// Rows of operands as fp32 in a buffer.
-void Mapper::AddWidening(Task& task, int tensor, int64_t row, int64_t rows, int to, int64_t pitch,
-                         int tag) {
-  const int64_t cols = local_[tensor].cols;
-  const int64_t from_pitch = OutPitch(local_[tensor], cols);
-  const int from = s_->AddBuffer(static_cast<uint32_t>(rows * from_pitch), false);
-  task.loads.emplace_back(LoadPlain(tensor, row, rows, 0, cols, 0, from_pitch, false, from, tag));
-  const int64_t slot = v_.array.cols * operand_;
-  const int64_t wide = 4 / operand_;
-  const int64_t slots = CeilDiv(cols, v_.array.cols);
-  int64_t together = std::min<int64_t>(isa::kLaneGroups, slots);
-  while (slots % together != 0) --together;
-  lanes::Program program;
-  program.body.LoadOperand(0, 0).StoreWide(0, 1);
-  int words = -1;
-  task.loads.push_back(LoadLaneProgram(program, &words, tag));
-  lanes::Job job;
-  job.groups = static_cast<int>(together);
-  job.bounds = {slots / together, rows, 1};
-  job.level = 3;
-  job.streams[0].strides = {1, together, from_pitch / slot, 0};
-  job.streams[1].strides = {wide, together * wide, pitch / slot, 0};
-  task.work.push_back(Lanes(program, words, job, {from, to, -1, -1}, 0b10, tag));
-}
-
 void Mapper::AddSoftmax(const TrainingOp& op, int tag) {
   const int logits = tensor_of_[op.Tensor(Role::kLogits)];
   const int labels = tensor_of_[op.Tensor(Role::kLabel)];

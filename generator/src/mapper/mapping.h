@@ -7,8 +7,8 @@
 // mapper.cpp places tensors and maps the operations in order; tiles.cpp maps a matrix product onto
 // one node; partition.cpp maps one onto all nodes of a mesh; windows.cpp (with taps.cpp) and
 // pools.cpp map convolutions and pooling onto either, normalise.cpp, recurrent.cpp and elements.cpp
-// the other layers, optimiser.cpp the steps of optimisers that keep state,
-// explain.cpp what was decided and why.
+// the other layers, optimiser.cpp the steps of optimisers that keep state, lane_jobs.cpp makes jobs
+// of lane programs, explain.cpp tells what was decided and why.
 
 #ifndef VAULTRAIN_SRC_MAPPER_MAPPING_H_
 #define VAULTRAIN_SRC_MAPPER_MAPPING_H_
@@ -226,6 +226,19 @@ struct Piece {
   std::vector<Step> loads;
 };
 
+// A lane program and the buffer that it lies in.
+struct LoadedProgram {
+  lanes::Program program;
+  int buffer = -1;
+};
+
+// Groups of a register that walk so many slots in whole steps: the most that divide them.
+inline int64_t LaneGroupsOf(int64_t slots) {
+  int64_t groups = std::min<int64_t>(isa::kLaneGroups, slots);
+  while (slots % groups != 0) --groups;
+  return groups;
+}
+
 // What follows a tile once its sums over the mesh have come. It runs with the next tile, so that
 // the array does not wait for them.
 struct Late {
@@ -277,8 +290,6 @@ class Mapper {
                  std::vector<std::vector<isa::Descriptor>>& programs);
   void AddOp(const TrainingOp& op, int tag, double budget);
   void AddGemm(const Gemm& gemm, double budget);
-  void AddWidening(Task& task, int tensor, int64_t row, int64_t rows, int to, int64_t pitch,
-                   int tag);
   void AddSoftmax(const TrainingOp& op, int tag);
 
   // ---- windows.cpp: convolutions
@@ -306,10 +317,6 @@ class Mapper {
                Nest nest, int tag) const;
   void AddPoolForward(const TrainingOp& op, int tag, double budget);
   void AddPoolBackward(const TrainingOp& op, int tag, double budget);
-  Load LoadLaneProgram(const lanes::Program& program, int* buffer, int tag);
-  Step Lanes(const lanes::Program& program, int program_buffer, const lanes::Job& job,
-             const std::array<int, isa::kLaneStreams>& buffers, unsigned written, int tag) const;
-  lanes::Stream StreamOf(int64_t offset, int64_t pitch, int64_t step, int64_t row) const;
   void AddPatchLoads(std::vector<Load>& loads, int tensor, const Patch& patch, int64_t col,
                      int64_t cols, int64_t pitch, int buffer, int tag) const;
   void AddTurnedLoads(std::vector<Load>& loads, int tensor, const Patch& patch, int64_t col,
@@ -323,10 +330,32 @@ class Mapper {
                      int64_t sums_offset, int64_t sums_pitch, int owner, bool of_bias,
                      bool take_step, int tag);
 
+  // ---- lane_jobs.cpp
+
+  // The program in a buffer; what brings it there joins `loads`.
+  LoadedProgram LoadLanes(lanes::Program program, std::vector<Load>& loads, int tag);
+  // Bases of the job's streams count from the beginning of their buffers; `written` has a bit of
+  // each stream that the program writes.
+  Step Lanes(const LoadedProgram& loaded, const lanes::Job& job,
+             const std::array<int, isa::kLaneStreams>& buffers, unsigned written, int tag) const;
+  // The job for all samples of a raster's group, as many at a time as a register holds; of_sample:
+  // bytes from a sample to the next in each stream.
+  void AddSampleJobs(Task& task, const LoadedProgram& loaded, const lanes::Job& job,
+                     int64_t samples, const std::array<int, isa::kLaneStreams>& buffers,
+                     const std::array<int64_t, isa::kLaneStreams>& of_sample, unsigned written,
+                     int tag) const;
+  // Values of a group of samples at a pixel: loops over channels, pixels and rows of a band.
+  lanes::Stream StreamOf(int64_t offset, int64_t pitch, int64_t step, int64_t row) const;
+  // Rows of zeros in a buffer.
+  void AddZeros(int buffer, int64_t offset, int64_t pitch, int64_t rows, int64_t bytes, int tag);
+  // Rows of operands as fp32 in a buffer.
+  void AddWidening(Task& task, int tensor, int64_t row, int64_t rows, int to, int64_t pitch,
+                   int tag);
+
   // ---- elements.cpp
 
-  void AddLaneRows(const lanes::Program& program, const std::vector<int>& streams,
-                   int result_stream, int result, int tag, double budget);
+  void AddLaneRows(lanes::Program program, const std::vector<int>& streams, int result, int tag,
+                   double budget);
   void AddElementForward(const TrainingOp& op, int tag, double budget);
   void AddElementBackward(const TrainingOp& op, int tag, double budget);
   void AddSum(const TrainingOp& op, int tag, double budget);
@@ -346,10 +375,6 @@ class Mapper {
   void PlaceStatistics();
   Load GatherPerChannel(const std::vector<int>& parameters, int64_t channels, int buffer,
                         int64_t pitch, int tag) const;
-  void AddSampleJobs(Task& task, const lanes::Program& program, int words, lanes::Job job,
-                     int64_t samples, const std::array<int, isa::kLaneStreams>& buffers,
-                     const std::array<int64_t, isa::kLaneStreams>& of_sample, unsigned written,
-                     int tag) const;
   void AddNormaliseForward(const TrainingOp& op, int tag, double budget);
   void AddNormaliseBackward(const TrainingOp& op, int tag, double budget);
 
@@ -360,9 +385,6 @@ class Mapper {
   int64_t GroupsAtOnce(int64_t weights, int64_t of_group, double budget) const;
   void AddRecurrentForward(const TrainingOp& op, int tag, double budget);
   void AddRecurrentBackward(const TrainingOp& op, int tag, double budget);
-
-  // Rows of zeros in a buffer.
-  void AddZeros(int buffer, int64_t offset, int64_t pitch, int64_t rows, int64_t bytes, int tag);
 
   // ---- optimiser.cpp
 

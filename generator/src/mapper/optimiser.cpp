@@ -66,12 +66,11 @@ void Mapper::AddOptimiserStep(int parameter, int64_t row, int64_t rows, int64_t 
   const int64_t slot = lanes * operand_;
   const int64_t wide = lanes * 4 / slot;
   const int64_t all = padded / lanes;
-  int64_t groups = std::min<int64_t>(16, all);
-  while (all % groups != 0) --groups;
-  const lanes::Program program = lanes::OptimiserStep(OptimiserOf(recipe_, of_bias), kScalarStep,
-                                                      static_cast<int>(rows * pitch / slot));
-  int words = -1;
-  task.loads.push_back(LoadLaneProgram(program, &words, tag));
+  const int64_t groups = LaneGroupsOf(all);
+  const LoadedProgram program =
+      LoadLanes(lanes::OptimiserStep(OptimiserOf(recipe_, of_bias), kScalarStep,
+                                     static_cast<int>(rows * pitch / slot)),
+                task.loads, tag);
   lanes::Job job;
   job.groups = static_cast<int>(groups);
   job.bounds = {all / groups, rows, 1};
@@ -81,8 +80,7 @@ void Mapper::AddOptimiserStep(int parameter, int64_t row, int64_t rows, int64_t 
   }
   job.streams[0].base = static_cast<uint32_t>(offset);
   job.streams[0].strides[2] = sums_pitch / slot;
-  task.work.push_back(
-      at_owner(Lanes(program, words, job, {gradient, state, weights, -1}, 0b110, tag)));
+  task.work.push_back(at_owner(Lanes(program, job, {gradient, state, weights, -1}, 0b110, tag)));
   task.stores.push_back(at_owner(StorePlain(parameter, row, rows, col, cols, pitch, weights, tag)));
   for (size_t s = 0; s < states.size(); ++s) {
     task.stores.push_back(at_owner(StorePlain(states[s], row, rows, col, cols, pitch, state, tag,

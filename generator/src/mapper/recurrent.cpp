@@ -108,10 +108,9 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
   auto program_of = [&](bool first) {
     return is_lstm ? lanes::LstmForward(gate_slots, kept_slots, first) : lanes::RnnForward();
   };
-  const lanes::Program programs[2] = {program_of(false), program_of(true)};
-  int words[2] = {-1, -1};
-  shared.push_back(LoadLaneProgram(programs[1], &words[1], tag));
-  if (steps > 1) shared.push_back(LoadLaneProgram(programs[0], &words[0], tag));
+  const LoadedProgram of_first = LoadLanes(program_of(true), shared, tag);
+  LoadedProgram of_rest;
+  if (steps > 1) of_rest = LoadLanes(program_of(false), shared, tag);
 
   // Hidden values at a time, so that lanes begin while the array goes on.
   int64_t slice = hidden;
@@ -190,7 +189,7 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
           job.streams[2].strides = {h_pitch / slot, 1, 0, 0};
           job.streams[3].base = static_cast<uint32_t>(at * operand_);
           job.streams[3].strides = {kept_pitch / slot, 1, 0, 0};
-          AddSampleJobs(task, programs[t == 0], words[t == 0], job, samples,
+          AddSampleJobs(task, t == 0 ? of_first : of_rest, job, samples,
                         {sums, is_lstm ? s.state : -1, s.h, kept},
                         {sums_pitch, state_pitch, h_pitch, kept_pitch}, 0b1110, tag);
           // The lanes have one slice while the array has the next.
@@ -259,10 +258,9 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
     return is_lstm ? lanes::LstmBackward(kept_slots, rest_slots, kept_slots, first)
                    : lanes::RnnBackward(first);
   };
-  const lanes::Program programs[2] = {program_of(false), program_of(true)};
-  int words[2] = {-1, -1};
-  shared.push_back(LoadLaneProgram(programs[1], &words[1], tag));
-  if (steps > 1) shared.push_back(LoadLaneProgram(programs[0], &words[0], tag));
+  const LoadedProgram of_first = LoadLanes(program_of(true), shared, tag);
+  LoadedProgram of_rest;
+  if (steps > 1) of_rest = LoadLanes(program_of(false), shared, tag);
 
   struct Sequence {
     int state = -1, ds = -1;
@@ -310,7 +308,7 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
         job.streams[1].strides = {state_pitch / slot, wide, 0, 0};
         job.streams[2].strides = {dy_pitch / slot, 1, 0, 0};
         job.streams[3].strides = {ds_pitch / slot, 1, 0, 0};
-        AddSampleJobs(task, programs[first], words[first], job, samples,
+        AddSampleJobs(task, first ? of_first : of_rest, job, samples,
                       {kept, s.state, of_step, s.ds}, {kept_pitch, state_pitch, dy_pitch, ds_pitch},
                       0b1010, tag);
         task.stores.push_back(
