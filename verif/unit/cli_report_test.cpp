@@ -125,6 +125,12 @@ TEST_F(Report, TakesWhatTheCommandsWrite) {
                  "run/train.json"})
                 .status,
             0);
+  const json train = json::parse(ReadFile(Path("run/train.json")));
+  EXPECT_EQ(train["variant_keys"]["array.lanes"], 16);
+  EXPECT_EQ(train["macs_per_cycle"], 64);
+  // 8 bytes a cycle, less what refresh takes.
+  EXPECT_GT(train["dram_bytes_per_cycle"], 7.5);
+  EXPECT_LT(train["dram_bytes_per_cycle"], 8);
   ASSERT_EQ(Run({"list", "--json", "run/list.json"}).status, 0);
   WriteFile(Path("run/foreign.json"), "[1, 2]");
   const ProcessResult result = Run({"report", "run"});
