@@ -54,8 +54,7 @@ SynthWork MeasureStep(Variant variant, const std::string& network_name, double c
   NetworkFlags flags;
   flags.network = network_name;
   const CompiledNetwork network = CompileNetwork(variant, dram, flags);
-  TrainTest data = LoadData(std::nullopt, network.recipe.data_set, network.graph.features,
-                            network.graph.classes, network.graph.InputSteps(), network.recipe.seed);
+  TrainTest data = LoadData(std::nullopt, network.graph, network.recipe);
   data.test = {};
   std::unique_ptr<Device> device = MakeRtlDevice(variant, dram, Resources(), {});
   std::unique_ptr<Device> evaluator = MakeGoldenDevice(variant, dram);

@@ -103,7 +103,7 @@ void Mapper::AddZeros(int buffer, int64_t offset, int64_t pitch, int64_t rows, i
   job.streams[0].base = static_cast<uint32_t>(offset);
   job.streams[0].strides = {0, wide / slot, pitch / slot, 0};
   task.work.push_back(Lanes(loaded, job, {buffer, -1, -1, -1}, 0b1, tag));
-  s_->AddTask(std::move(task));
+  AddTask(std::move(task));
 }
 
 void Mapper::AddWidening(Task& task, int tensor, int64_t row, int64_t rows, int to, int64_t pitch,

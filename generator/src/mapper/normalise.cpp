@@ -146,7 +146,7 @@ void Mapper::AddNormaliseForward(const TrainingOp& op, int tag, double budget) {
         task.stores.push_back(StorePlain(statistics, g * r.samples, r.samples, 0,
                                          local_[statistics].cols, moments_pitch, moments, tag));
       }
-      s_->AddTask(std::move(task));
+      AddTask(std::move(task));
     });
     size_t next = 0;
     ForEachTile(1, l.from.height, l.from.width, tile, [&](Patch p) {
@@ -167,7 +167,7 @@ void Mapper::AddNormaliseForward(const TrainingOp& op, int tag, double budget) {
       AddSampleJobs(task, apply, job, r.samples, {in, in, moments, parameters},
                     {pitch, pitch, moments_pitch, 0}, 0b10, tag);
       AddPatchStores(task.stores, y, p, 0, channels, pitch, in, tag);
-      s_->AddTask(std::move(task));
+      AddTask(std::move(task));
     });
   }
 }
@@ -279,7 +279,7 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
         task.work.push_back(
             Lanes(total, of_parameters_job, {sums, parameter_sums, -1, -1}, 0b10, tag));
       }
-      s_->AddTask(std::move(task));
+      AddTask(std::move(task));
     });
     size_t next = 0;
     ForEachTile(1, l.from.height, l.from.width, tile, [&](Patch p) {
@@ -296,7 +296,7 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
       AddSampleJobs(task, apply, job, r.samples, {in.z, in.x, scales, results},
                     {pitch, pitch, 0, result_pitch}, 0b1, tag);
       AddPatchStores(task.stores, dx, p, 0, channels, pitch, in.z, tag);
-      s_->AddTask(std::move(task));
+      AddTask(std::move(task));
     });
   }
   for (const bool take_step : {false, true}) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// Weight updates of optimisers that keep state: a lane program over rows of the summed gradient,
+// Weight updates that keep state, decay or clip: a lane program over rows of the summed gradient,
 // the state and the parameter, at their owner.
 
 #include "mapper/mapping.h"
@@ -41,7 +41,7 @@ void Mapper::AddOptimiserStep(int parameter, int64_t row, int64_t rows, int64_t 
     Task sum;
     sum.work.push_back(Reduce(Axis::kBatch, owner, sums, sums_offset, sums_pitch, rows, padded * 4,
                               gradient, tag));
-    s_->AddTask(std::move(sum));
+    AddTask(std::move(sum));
     waits.push_back(Summed(Axis::kBatch, owner, gradient, tag));
     // While this sum is under way, the step of the one before is taken.
     FlushLate();
@@ -89,7 +89,7 @@ void Mapper::AddOptimiserStep(int parameter, int64_t row, int64_t rows, int64_t 
   if (over_mesh) {
     late_ = {std::move(task.loads), std::move(waits), std::move(task.work), std::move(task.stores)};
   } else {
-    s_->AddTask(std::move(task));
+    AddTask(std::move(task));
   }
 }
 

@@ -174,7 +174,7 @@ void Mapper::AddPoolForward(const TrainingOp& op, int tag, double budget) {
     shared.clear();
     AddPatchStores(task.stores, y, to, 0, channels, pitch, out, tag);
     if (index >= 0) AddPatchStores(task.stores, index, to, 0, channels, pitch, indices, tag);
-    s_->AddTask(std::move(task));
+    AddTask(std::move(task));
   });
 }
 
@@ -196,14 +196,9 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
   const int64_t pixel = samples * pitch;
   const WindowAxis down = RowsOf(l);
   const WindowAxis across = ColumnsOf(l);
-  const std::vector<CellRun> cell_rows = CellRuns(down);
-  const std::vector<CellRun> cell_columns = CellRuns(across);
-  if (!is_max && !l.count_pad && w.pad_top + w.pad_left + w.pad_bottom + w.pad_right > 0) {
-    RefuseInput(
-        "{}: layer {}: the mean of windows that count only pixels of the image is not trained "
-        "behind padding yet; accepted: count_include_pad = 1, or no padding",
-        graph_.file, l.name);
-  }
+  const bool counts_all = is_max || l.count_pad;
+  const std::vector<CellRun> cell_rows = CellRuns(down, counts_all);
+  const std::vector<CellRun> cell_columns = CellRuns(across, counts_all);
   const std::vector<TapPhase> row_phases = InputPhases(down);
   const std::vector<TapPhase> column_phases = InputPhases(across);
   auto pixels_of = [](const WindowAxis& axis, int64_t cell, int64_t cells) {
@@ -234,7 +229,6 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
     int64_t y = 0, x = 0;
   };
   using Taps = std::pair<int64_t, int64_t>;
-  const float share = 1.0f / static_cast<float>(w.taps());
   // Few enough windows keep their values in registers; else they are loaded for each pixel.
   auto windows_of = [](const std::vector<CellRun>& runs) {
     std::set<int64_t> all;
@@ -257,22 +251,44 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
     std::map<Taps, int> windows;
     std::map<float, int> taps;  // numbers of taps in registers, as far as there are some
     int free = kFirstWindow + 2 * static_cast<int>(window_registers);
-    if (!is_max) program.init.Constant(kScale, share);
+    // Of a mean: what windows divide by. Where that is the same for all, sums are divided.
+    auto count_of = [](const Pixel& p, int64_t j, int64_t i) {
+      return p.row->counts[j] * p.column->counts[i];
+    };
+    std::set<int64_t> counts;
+    for (const Pixel& p : pixels) {
+      for (int64_t j = 0; j < p.row->taps; ++j) {
+        for (int64_t i = 0; i < p.column->taps; ++i) counts.insert(count_of(p, j, i));
+      }
+    }
+    const bool divides_sums = !is_max && counts.size() == 1;
+    const bool divides_windows = !is_max && counts.size() > 1;
+    // Words that a window takes at most.
+    const size_t of_mean = divides_windows ? (cached ? 5 : 4) : 2;
+    const size_t of_window = !is_max ? of_mean : cached ? 5 : 6;
+    auto share = [](int64_t count) { return 1.0f / static_cast<float>(count); };
+    if (divides_sums) program.init.Constant(kScale, share(*counts.begin()));
     for (*end = begin; *end < pixels.size(); ++*end) {
       const Pixel& p = pixels[*end];
-      std::vector<std::pair<Taps, float>> seen_by;
+      struct Seen {
+        Taps at;
+        float tap;
+        int64_t count;
+      };
+      std::vector<Seen> seen_by;
       for (int64_t j = 0; j < p.row->taps; ++j) {
         for (int64_t i = 0; i < p.column->taps; ++i) {
           const int64_t ky = p.row->tap + j * p.row->tap_step;
           const int64_t kx = p.column->tap + i * p.column->tap_step;
           seen_by.push_back(
               {{p.row->window - j * p.row->back, p.column->window - i * p.column->back},
-               IndexOf(ky * w.kernel_w + kx)});
+               IndexOf(ky * w.kernel_w + kx),
+               count_of(p, j, i)});
         }
       }
-      const size_t cost = (cached ? 3 : 6) * seen_by.size() + (cached ? 2 * seen_by.size() : 0) + 4;
-      if (program.Words().size() + cost > kProgramWords) break;
-      auto load_window = [&](const Taps& at) {
+      if (program.Words().size() + of_window * seen_by.size() + 4 > kProgramWords) break;
+      auto load_window = [&](const Seen& seen) {
+        const Taps& at = seen.at;
         const auto [found, is_new] = windows.try_emplace(
             at, kFirstWindow + (cached ? 2 * static_cast<int>(windows.size()) : 0));
         if (!is_new) return found->second;
@@ -280,12 +296,17 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
             ((at.first - first.first) * z_row + (at.second - first.second) * pixel) / slot);
         if (is_max) body.LoadOperand(found->second, 0, offset);
         body.LoadOperand(found->second + 1, 1, offset);
+        if (divides_windows) {
+          body.Constant(kScale, share(seen.count));
+          if (cached) body.Mul(found->second + 1, found->second + 1, kScale);
+        }
         return found->second;
       };
       int sum = kZero;
-      for (const auto& [at, tap] : seen_by) {
+      for (const Seen& seen : seen_by) {
         if (!cached) windows.clear();
-        const int reg = load_window(at);
+        const int reg = load_window(seen);
+        const float tap = seen.tap;
         int value = reg + 1;
         if (is_max) {
           if (taps.count(tap) == 0 && free < kZero) {
@@ -298,7 +319,10 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
           value = sum == kZero ? kSum : kValue;
           body.Sel(value, kTest, reg + 1, kZero);
         }
-        if (sum != kZero) {
+        if (divides_windows && !cached) {
+          body.Mad(kSum, value, kScale, sum);
+          sum = kSum;
+        } else if (sum != kZero) {
           body.Add(kSum, sum, value);
           sum = kSum;
         } else if (!cached && value != kSum) {
@@ -308,7 +332,7 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
           sum = value;
         }
       }
-      if (!is_max && sum != kZero) {
+      if (divides_sums && sum != kZero) {
         body.Mul(kSum, sum, kScale);
         sum = kSum;
       }
@@ -323,7 +347,7 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
       RefuseInput(
           "{}: layer {}: more windows see a pixel than a lane program can hold; accepted: "
           "up to {}",
-          graph_.file, l.name, (kZero - kFirstWindow) / 2);
+          graph_.file, l.name, (kProgramWords - 6) / of_window);
     }
     return program;
   };
@@ -390,7 +414,7 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
       }
     }
     AddPatchStores(task.stores, dx, to, 0, channels, pitch, out, tag);
-    s_->AddTask(std::move(task));
+    AddTask(std::move(task));
   };
   ForEachTile(raster_.at(dz).groups, CeilDiv(down.size, down.stride),
               CeilDiv(across.size, across.stride), tile, visit);

@@ -96,13 +96,14 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
   const int u_rows = s_->AddBuffer(static_cast<uint32_t>(outputs * u_pitch), true);
   int biases = -1;
   std::vector<Load> shared;
-  shared.push_back(GatherWeights(op.layer - 1, w, 0, outputs, w_pitch, w_rows, tag));
+  shared.push_back(
+      GatherWeights(op.layer - 1, w, 0, outputs, 0, TapWidth(linear), w_pitch, w_rows, tag));
   if (bias >= 0) {
     const int64_t pitch = OutPitch(local_[bias], outputs);
     biases = s_->AddBuffer(static_cast<uint32_t>(pitch), true);
     shared.push_back(GatherPerChannel({bias}, outputs, biases, pitch, tag));
   }
-  shared.push_back(GatherWeights(op.layer, u, 0, outputs, u_pitch, u_rows, tag));
+  shared.push_back(GatherWeights(op.layer, u, 0, outputs, 0, TapWidth(cell), u_pitch, u_rows, tag));
   const auto gate_slots = static_cast<int>(hidden / cols * wide);
   const auto kept_slots = static_cast<int>(hidden / cols);
   auto program_of = [&](bool first) {
@@ -207,7 +208,7 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
           task.stores.push_back(StorePlain(kept_tensor, row_of(i, t), samples, 0,
                                            local_[kept_tensor].cols, kept_pitch, kept, tag));
         }
-        s_->AddTask(std::move(task));
+        AddTask(std::move(task));
       }
     }
   }
@@ -313,7 +314,7 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
                       0b1010, tag);
         task.stores.push_back(
             StorePlain(dsums, row_of(i, t), samples, 0, outputs, ds_pitch, s.ds, tag));
-        s_->AddTask(std::move(task));
+        AddTask(std::move(task));
       }
     }
   }
