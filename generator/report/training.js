@@ -304,7 +304,8 @@ function lossFigure(train) {
   const note =
     (span > 1 ? `Mean over ${span} steps, and each step. ` : "Each step. ") +
     (lost > 0 ? `${lost} of ${train.loss.length} steps have no finite loss.` : "");
-  if (points.length === 0) return absent("No step has a finite loss, so there is no curve.");
+  if (points.length === 0) return absent("No step has a finite loss, so there is no loss curve.");
+  if (points.length === 1) return absent(`One step, loss ${short(points[0].loss)}: no loss curve.`);
   return figure(
     "Loss",
     note,
@@ -312,7 +313,7 @@ function lossFigure(train) {
     (svg, width) => {
       const margin = {top: 26, right: 16, bottom: 44, left: 48};
       const inner = {width: width - margin.left - margin.right, height: Math.min(400, Math.max(270, width * 0.62))};
-      const x = d3.scaleLinear([1, Math.max(2, points[points.length - 1].step)], [0, inner.width]);
+      const x = d3.scaleLinear([points[0].step, points[points.length - 1].step], [0, inner.width]);
       const y = d3
         .scaleLinear(
           [
