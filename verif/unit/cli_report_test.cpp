@@ -270,6 +270,25 @@ TEST_F(Report, SaysWhatIsAbsent) {
   EXPECT_THAT(text, Not(ContainsRegex("NaN|undefined|null")));
 }
 
+TEST_F(Report, ShowsWhatFailed) {
+  json train = TrainCase();
+  train["bit_exact"] = false;
+  train["first_mismatch"] = {{"tensor", "fc.Y"},
+                             {"index", 7},
+                             {"step", 1},
+                             {"cycle", 1234},
+                             {"rtl", 0.5},
+                             {"golden", 0.25},
+                             {"repeat", "vaultrain train nano net --steps 1"}};
+  Put("train.json", train);
+  Put("synth.json", SynthCase());
+  const json answer = Browse(Page(), "answer.text = document.body.innerText");
+  const std::string text = answer["text"];
+  EXPECT_THAT(text, HasSubstr("tensor fc.Y, element 7, by cycle 1234: RTL 0.5, golden 0.25"));
+  EXPECT_THAT(text, HasSubstr("vaultrain train nano net --steps 1"));
+  EXPECT_THAT(text, HasSubstr("NOT met at 10 ns"));
+}
+
 TEST_F(Report, NamesInFilesStayText) {
   json train = TrainCase();
   const std::string name = "</script><script>document.title='taken'</script><!-- {{data}} &amp;";
