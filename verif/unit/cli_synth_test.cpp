@@ -85,12 +85,15 @@ TEST_F(CliSynth, ReportHoldsTheKeysOfTheContractAndAddsUp) {
   const nlohmann::json json = nlohmann::json::parse(ReadFile(Out("s.json")));
   std::vector<std::string> keys;
   for (const auto& [key, value] : json.items()) keys.push_back(key);
-  EXPECT_THAT(keys,
-              UnorderedElementsAre("schema", "tool_version", "library", "clock_ns", "slack_ns",
-                                   "area_um2", "ge", "ge_per_lane", "power_w", "gflops_per_watt",
-                                   "blocks", "worst_path", "memories", "remarks"));
+  EXPECT_THAT(keys, UnorderedElementsAre("schema", "tool_version", "variant", "variant_keys",
+                                         "network", "library", "clock_ns", "slack_ns", "area_um2",
+                                         "ge", "ge_per_lane", "power_w", "gflops_per_watt",
+                                         "blocks", "worst_path", "memories", "remarks"));
   EXPECT_EQ(json["schema"], "vaultrain.synth/1");
   EXPECT_EQ(json["tool_version"], ToolVersion());
+  EXPECT_EQ(json["variant"], "nano");
+  EXPECT_EQ(json["variant_keys"]["array.acc_depth"], 32);
+  EXPECT_TRUE(json["network"].is_null());
   EXPECT_EQ(json["clock_ns"], 30);
   EXPECT_TRUE(json["gflops_per_watt"]["pe_array"].is_null());
   EXPECT_TRUE(json["gflops_per_watt"]["module"].is_null());
@@ -114,6 +117,8 @@ TEST_F(CliSynth, ReportHoldsTheKeysOfTheContractAndAddsUp) {
   const nlohmann::json& array = json["blocks"][0];
   EXPECT_EQ(array["name"], "PE array");
   EXPECT_NEAR(json["ge_per_lane"], array["ge"].get<double>() / 8, 1e-6 * um2);
+  result = Run({"report", ".", "--out", "page.html"});
+  EXPECT_EQ(result.out, "page.html: s.json\n") << result.err;
   EXPECT_TRUE(fs::exists(Out("gates") + "/whole.sta.rpt"));
   EXPECT_TRUE(fs::exists(Out("gates") + "/report.json"));
 }

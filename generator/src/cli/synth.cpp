@@ -142,7 +142,11 @@ int RunSynth(const SynthOptions& options) {
         options.network, report.clock_ns, flow.activity));
   }
   Print(variant, report);
-  WriteJson(options.json, "synth", ToJson(report));
+  Json json = {{"variant", variant.name},
+               {"variant_keys", VariantKeysJson(variant)},
+               {"network", options.network.empty() ? Json() : Json(options.network)}};
+  json.update(ToJson(report));
+  WriteJson(options.json, "synth", json);
   if (folder) folder->Commit();
   if (report.slack_ns >= 0) return 0;
   fmt::print("TIMING NOT MET by {:.3f} ns at {} ns\n", -report.slack_ns, report.clock_ns);

@@ -20,7 +20,9 @@ ResourcePaths ResourcesUnder(const fs::path& root) {
           root / "constraints",
           root / "harness",
           root / "synth",
-          root / "include"};
+          root / "include",
+          root / "report",
+          root / "d3"};
 }
 
 const ResourcePaths& Resources() {
