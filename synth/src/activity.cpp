@@ -61,9 +61,8 @@ Activity Replay(GateSim& sim, const SignalLog& log, const SynthStep& step,
       sim.TakeAccesses();
     }
     const bool counted = cycle >= step.begin;
-    const bool unit_delay =
-        counted && unit_delay_every > 0 &&
-        (cycle - step.begin) % static_cast<uint64_t>(unit_delay_every) == 0;
+    const bool unit_delay = counted && unit_delay_every > 0 &&
+                            (cycle - step.begin) % static_cast<uint64_t>(unit_delay_every) == 0;
     const uint64_t glitches = sim.Settle(unit_delay);
     if (unit_delay) {
       const auto count = static_cast<double>(glitches);

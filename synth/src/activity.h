@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// Replays what a simulation of the RTL showed at the border of a block in the netlist of that block.
+// Replays what a simulation of the RTL showed at the border of a block in the netlist of that
+// block.
 
 #ifndef VAULTRAIN_SRC_ACTIVITY_H_
 #define VAULTRAIN_SRC_ACTIVITY_H_

@@ -333,8 +333,7 @@ void GateSim::Edge() {
   ++edges_;
   for (const uint32_t gate : gates_) {
     const Node& node = nodes_[gate];
-    passes_[gate] =
-        (node.table >> node.state & 1) && (node.gate == kNone || passes_[node.gate]);
+    passes_[gate] = (node.table >> node.state & 1) && (node.gate == kNone || passes_[node.gate]);
     clocks_[gate] += passes_[gate];
   }
   for (Memory& memory : memories_) Access(memory);
@@ -379,8 +378,8 @@ std::vector<CellToggles> GateSim::TakeToggles() {
         count.silent_glitches += glitches_[net] * of_unit;
       }
       count.clocks = static_cast<double>(own.kind == CellModel::Kind::kClockGate ? clocks_[node]
-                                         : own.gate == kNone                      ? edges_
-                                                                : clocks_[own.gate]);
+                                         : own.gate == kNone                     ? edges_
+                                                             : clocks_[own.gate]);
     }
   }
   std::fill(toggles_.begin(), toggles_.end(), 0);

@@ -122,9 +122,9 @@ class GateSim {
   std::vector<Port> inputs_, outputs_;
   std::unordered_map<std::string, std::string> alias_;  // net to the net that drives it
   std::unordered_map<std::string, uint32_t> net_of_;
-  std::vector<uint32_t> gates_;   // clock gates, those nearer to the clock first
-  std::vector<uint8_t> passes_;   // by node, at this edge
-  std::vector<uint8_t> value_;  // by net
+  std::vector<uint32_t> gates_;  // clock gates, those nearer to the clock first
+  std::vector<uint8_t> passes_;  // by node, at this edge
+  std::vector<uint8_t> value_;   // by net
   std::vector<uint32_t> load_begin_;
   std::vector<Load> loads_;
   std::vector<uint32_t> toggles_, glitches_, now_;  // by net; now_: of this Settle

@@ -131,15 +131,18 @@ Netlist ParseNetlist(std::string_view text) {
     return bits;
   };
   NetlistCell* cell = nullptr;
+  bool in_header = false;
   size_t at = 0;
   while (at < text.size()) {
     const size_t end = std::min(text.find('\n', at), text.size());
     std::string_view line = Trim(text.substr(at, end - at));
     at = end + 1;
-    if (line.empty() || line.starts_with("/*") || line.starts_with("module ") ||
-        line == "endmodule") {
+    // The header may be folded; its ports are declared behind it.
+    if (in_header || line.starts_with("module ")) {
+      in_header = !line.ends_with(";");
       continue;
     }
+    if (line.empty() || line.starts_with("/*") || line == "endmodule") continue;
     if (cell != nullptr) {
       if (line == ");") {
         cell = nullptr;
@@ -175,9 +178,8 @@ Netlist ParseNetlist(std::string_view text) {
     } else {
       const size_t gap = line.find(' ');
       if (gap == line.npos || line.back() != '(') Unreadable(line);
-      netlist.cells.push_back({Plain(line.substr(0, gap)),
-                               Plain(Trim(line.substr(gap, line.size() - gap - 1))),
-                               {}});
+      netlist.cells.push_back(
+          {Plain(line.substr(0, gap)), Plain(Trim(line.substr(gap, line.size() - gap - 1))), {}});
       cell = &netlist.cells.back();
     }
   }

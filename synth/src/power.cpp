@@ -37,12 +37,13 @@ std::vector<double> Complex(const LibertyGroup& group, std::string_view name) {
   return {};
 }
 
-// Place of x between two entries of an axis, clamped: index of the lower one and share of the upper.
+// Place of x between two entries of an axis, clamped: index of the lower one and share of the
+// upper.
 std::pair<size_t, double> Place(const std::vector<double>& axis, double x) {
   if (axis.size() < 2 || x <= axis.front()) return {0, 0};
   if (x >= axis.back()) return {axis.size() - 2, 1};
-  const auto upper = static_cast<size_t>(std::upper_bound(axis.begin(), axis.end(), x) -
-                                         axis.begin());
+  const auto upper =
+      static_cast<size_t>(std::upper_bound(axis.begin(), axis.end(), x) - axis.begin());
   return {upper - 1, (x - axis[upper - 1]) / (axis[upper] - axis[upper - 1])};
 }
 
@@ -169,9 +170,9 @@ class EnergyReader {
       const TypePower& type = Type(cell.type);
       for (const NetlistPort& pin : cell.pins) {
         auto known = type.pins.find(pin.name);
-        const double farad =
-            type.pins.empty() ? setup.output_load_pf * 1e-12
-                              : (known == type.pins.end() ? 0 : known->second.farad);
+        const double farad = type.pins.empty()
+                                 ? setup.output_load_pf * 1e-12
+                                 : (known == type.pins.end() ? 0 : known->second.farad);
         for (const std::string& bit : pin.bits) load_[Root(bit)] += farad;
       }
     }

@@ -5,10 +5,10 @@
 // make of it.
 //
 // A toggle of an output costs half of C V^2 of what it drives and the internal energy of its
-// transition: the mean of rise and fall, over the related pins and conditions that tied inputs leave
-// possible. An input that toggles while the outputs stay costs its hidden energy. Slews are
-// OpenSTA's, but at clock pins, which stand for a tree, one figure of the technology; loads are pins
-// and the budget of an output, without wires.
+// transition: the mean of rise and fall, over the related pins and conditions that tied inputs
+// leave possible. An input that toggles while the outputs stay costs its hidden energy. Slews are
+// OpenSTA's, but at clock pins, which stand for a tree, one figure of the technology; loads are
+// pins and the budget of an output, without wires.
 
 #ifndef VAULTRAIN_SRC_POWER_H_
 #define VAULTRAIN_SRC_POWER_H_

@@ -75,9 +75,12 @@ nlohmann::json ToJson(const SynthReport& report) {
     contributors.push_back({{"name", part.name}, {"pj_per_mac", part.pj_per_mac}});
   }
   if (report.dram) {
-    dram = {{"per_bit", report.dram->per_bit},       {"per_bit_stack", report.dram->per_bit_stack},
-            {"by_command", report.dram->by_command}, {"activate", report.dram->activate},
-            {"access", report.dram->access},         {"refresh", report.dram->refresh},
+    dram = {{"per_bit", report.dram->per_bit},
+            {"per_bit_stack", report.dram->per_bit_stack},
+            {"by_command", report.dram->by_command},
+            {"activate", report.dram->activate},
+            {"access", report.dram->access},
+            {"refresh", report.dram->refresh},
             {"io", report.dram->io}};
   }
   // False: every output of every netlist was the RTL's in every cycle; null: not simulated.
@@ -90,8 +93,7 @@ nlohmann::json ToJson(const SynthReport& report) {
           {"ge", report.ge},
           {"ge_per_lane", number(report.ge_per_lane)},
           {"power_w", report.power_w},
-          {"gflops_per_watt",
-           boundaries(report.gflops_per_watt)},
+          {"gflops_per_watt", boundaries(report.gflops_per_watt)},
           {"gflops_per_watt_glitches", boundaries(report.gflops_per_watt_glitches)},
           {"gflops_per_watt_stack", number(report.gflops_per_watt_stack)},
           {"activity", report.phases.empty() ? "default" : "simulated"},

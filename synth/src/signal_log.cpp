@@ -14,7 +14,8 @@ size_t FlagBytes(size_t signals) { return (signals + 7) / 8; }
 }  // namespace
 
 SignalLog::SignalLog(const std::vector<int>& widths) : begin_{0}, widths_(widths) {
-  for (const int width : widths) begin_.push_back(begin_.back() + static_cast<size_t>(width + 7) / 8);
+  for (const int width : widths)
+    begin_.push_back(begin_.back() + static_cast<size_t>(width + 7) / 8);
   last_.assign(begin_.back(), 0);
 }
 

@@ -56,7 +56,7 @@ struct Part {
   // Of one instance.
   Netlist netlist;
   std::vector<CellEnergy> cells;
-  std::unique_ptr<GateSim> sim;  // absent: at the default activity
+  std::unique_ptr<GateSim> sim;     // absent: at the default activity
   std::vector<SynthEnergy> energy;  // by phase; of one cycle where no step was simulated
   double glitch_error = 0;
 };
@@ -325,8 +325,8 @@ void Flow::Map(Part& part) {
 
 // Energies of the cells, and the simulator if there is a step to simulate.
 void Flow::ReadEnergies(Part& part) {
-  const StaResult timing = TimeNetlist(setup_, {part.mapped.netlist},
-                                       MemoryLibraries(part.memories), part.module, Sta(false), true);
+  const StaResult timing = TimeNetlist(
+      setup_, {part.mapped.netlist}, MemoryLibraries(part.memories), part.module, Sta(false), true);
   std::unordered_map<std::string, double> slews;
   std::istringstream lines(timing.slews);
   std::string pin;
@@ -416,8 +416,8 @@ void Flow::MeasureEnergy() {
         const double seconds = phase.cycles * clock_ns_ * 1e-9;
         SynthEnergy energy = EnergyOf(part.cells, phase.toggles, seconds);
         for (const auto& [shape, accesses] : phase.accesses) {
-          energy.memory += SramEnergy(shape, tech_.sram, static_cast<double>(accesses.reads),
-                                      accesses.writes);
+          energy.memory +=
+              SramEnergy(shape, tech_.sram, static_cast<double>(accesses.reads), accesses.writes);
           energy.leakage += SramLeakage(shape, tech_.sram) * seconds;
         }
         part.energy.push_back(energy);

@@ -35,7 +35,7 @@ struct StaSetup {
 struct StaResult {
   std::optional<double> slack_ns;  // nothing: no constrained path
   std::string from, to;            // of the worst path
-  std::string slews;  // a line each pin: "instance/pin rise fall", in ns
+  std::string slews;               // a line each pin: "instance/pin rise fall", in ns
   std::string script, log;
 };
 

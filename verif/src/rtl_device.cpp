@@ -72,9 +72,9 @@ class RtlDevice : public Device {
     device_ = create_(&dram_.timing, &dram_.geometry, 0);
     if (options_.probes != nullptr) {
       for (RtlProbe& probe : *options_.probes) {
-        Check(probe_(device_, VerilatorScope(probe.scope).c_str(), probe.port.c_str(),
-                     &probe.value),
-              "probe");
+        Check(
+            probe_(device_, VerilatorScope(probe.scope).c_str(), probe.port.c_str(), &probe.value),
+            "probe");
       }
       observe_(
           device_, [](void* self) { static_cast<RtlDevice*>(self)->options_.observe(); }, this);

@@ -122,8 +122,8 @@ TEST_F(CliSynth, ReportHoldsTheKeysOfTheContractAndAddsUp) {
 
 // The blocks' netlists run a training step with the bits of the RTL, and its toggles are the power.
 TEST_F(CliSynth, NetworkGivesPowerByPhaseAndBoundary) {
-  ProcessResult result =
-      SynthSmall({"--clock-ns", "30", "--network", "tiny", "--batch", "2", "--json", Out("p.json")});
+  ProcessResult result = SynthSmall(
+      {"--clock-ns", "30", "--network", "tiny", "--batch", "2", "--json", Out("p.json")});
   ASSERT_EQ(result.status, 0) << result.out << result.err;
   const nlohmann::json json = nlohmann::json::parse(ReadFile(Out("p.json")));
   EXPECT_EQ(json["activity"], "simulated");

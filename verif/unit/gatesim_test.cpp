@@ -129,7 +129,8 @@ TEST_F(GateSimTest, GlitchesOfSampledCyclesStandForAll) {
 
 TEST_F(GateSimTest, GatedFlipFlopHoldsAndItsClockIsCounted) {
   GateSim sim = Make(R"(
-module gated(clk_i, en_i, d_i, q_o, free_o);
+module gated(clk_i, en_i, d_i,
+q_o, free_o);
   input clk_i;
   input en_i;
   input d_i;
@@ -237,8 +238,7 @@ endmodule
 )");
     FAIL() << "no error";
   } catch (const Error& error) {
-    EXPECT_STREQ(error.what(),
-                 "cell u_latch of type LATCH is no gate, flip-flop or clock gate");
+    EXPECT_STREQ(error.what(), "cell u_latch of type LATCH is no gate, flip-flop or clock gate");
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include "vaultrain/synth.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <zlib.h>
 
@@ -99,50 +100,64 @@ TEST_F(Synth, AreaOfTwoFlopsAndANandIsTheSumOfTheirCells) {
   EXPECT_LT(report.power_w, 1e-3);
 }
 
-// One flip-flop, NAND and inverter whose energies do not depend on slew or load, at 1 V.
-constexpr const char* kPlainCells = R"lib(
-library (plain) {
-  time_unit : "1ns"; voltage_unit : "1V"; current_unit : "1mA"; leakage_power_unit : "1nW";
-  pulling_resistance_unit : "1kohm"; capacitive_load_unit (1, pf); nom_voltage : 1.0;
-  cell (INV) { area : 0.5; cell_leakage_power : 1;
-    pin (A) { direction : input; capacitance : 0.002; }
-    pin (Y) { direction : output; function : "!A"; timing () { related_pin : "A";
-      cell_rise (scalar) { values ("0.1"); } cell_fall (scalar) { values ("0.1"); }
-      rise_transition (scalar) { values ("0.1"); } fall_transition (scalar) { values ("0.1"); } } } }
-  cell (NAND2) { area : 0.798; cell_leakage_power : 2;
-    pin (A) { direction : input; capacitance : 0.003;
-      internal_power () { rise_power (scalar) { values ("0.0002"); } fall_power (scalar) { values ("0.0004"); } } }
-    pin (B) { direction : input; capacitance : 0.003;
-      internal_power () { rise_power (scalar) { values ("0.0002"); } fall_power (scalar) { values ("0.0004"); } } }
-    pin (Y) { direction : output; function : "!(A & B)";
-      internal_power () { related_pin : "A";
-        rise_power (scalar) { values ("0.006"); } fall_power (scalar) { values ("0.002"); } }
-      internal_power () { related_pin : "B";
-        rise_power (scalar) { values ("0.006"); } fall_power (scalar) { values ("0.002"); } }
-      timing () { related_pin : "A B";
-        cell_rise (scalar) { values ("0.1"); } cell_fall (scalar) { values ("0.1"); }
-        rise_transition (scalar) { values ("0.1"); } fall_transition (scalar) { values ("0.1"); } } } }
-  cell (DFF) { area : 4; cell_leakage_power : 5;
-    ff (IQ, IQN) { clocked_on : "CK"; next_state : "D"; }
-    pin (CK) { direction : input; clock : true; capacitance : 0.004;
-      internal_power () { rise_power (scalar) { values ("0.01"); } fall_power (scalar) { values ("0.02"); } } }
-    pin (D) { direction : input; capacitance : 0.005;
-      internal_power () { rise_power (scalar) { values ("0.001"); } fall_power (scalar) { values ("0.003"); } }
-      timing () { related_pin : "CK"; timing_type : setup_rising;
-        rise_constraint (scalar) { values ("0.1"); } fall_constraint (scalar) { values ("0.1"); } } }
-    pin (Q) { direction : output; function : "IQ";
-      internal_power () { related_pin : "CK";
-        rise_power (scalar) { values ("0.03"); } fall_power (scalar) { values ("0.05"); } }
-      timing () { related_pin : "CK"; timing_type : rising_edge;
-        cell_rise (scalar) { values ("0.1"); } cell_fall (scalar) { values ("0.1"); }
-        rise_transition (scalar) { values ("0.1"); } fall_transition (scalar) { values ("0.1"); } } } }
+// A flip-flop, NAND, inverter and buffer whose energies do not depend on slew or load, at 1 V.
+std::string PlainCells() {
+  const auto table = [](const std::string& name, const char* value) {
+    return fmt::format("{0} (flat) {{ values (\"{1}, {1}\", \"{1}, {1}\"); }} ", name, value);
+  };
+  const auto power = [&](const char* related, const char* rise, const char* fall) {
+    return fmt::format("internal_power () {{ {}{}{}}} ", related, table("rise_power", rise),
+                       table("fall_power", fall));
+  };
+  const std::string delay = table("cell_rise", "0.1") + table("cell_fall", "0.1") +
+                            table("rise_transition", "0.1") + table("fall_transition", "0.1");
+  const auto arc = [&](const std::string& kind) {
+    return fmt::format("timing () {{ {}{}}} ", kind, delay);
+  };
+  const auto gate = [&](const char* name, double area, const char* function) {
+    return fmt::format(
+        "cell ({}) {{ area : {}; cell_leakage_power : 1; pin (A) {{ direction : input; capacitance "
+        ": 0.002; }} pin (Y) {{ direction : output; function : \"{}\"; {}}} }}\n",
+        name, area, function, arc("related_pin : \"A\"; "));
+  };
+  const std::string input =
+      "direction : input; capacitance : 0.003; " + power("", "0.0002", "0.0004");
+  std::string text =
+      "library (plain) {\n time_unit : \"1ns\"; voltage_unit : \"1V\"; current_unit : \"1mA\";\n"
+      " leakage_power_unit : \"1nW\"; pulling_resistance_unit : \"1kohm\";\n"
+      " capacitive_load_unit (1, pf); nom_voltage : 1.0;\n"
+      " input_threshold_pct_rise : 50; input_threshold_pct_fall : 50;\n"
+      " output_threshold_pct_rise : 50; output_threshold_pct_fall : 50;\n"
+      " slew_lower_threshold_pct_rise : 20; slew_lower_threshold_pct_fall : 20;\n"
+      " slew_upper_threshold_pct_rise : 80; slew_upper_threshold_pct_fall : 80;\n"
+      " lu_table_template (flat) { variable_1 : input_net_transition; variable_2 : "
+      "total_output_net_capacitance; index_1 (\"0.01, 1\"); index_2 (\"0.001, 1\"); }\n"
+      " power_lut_template (flat) { variable_1 : input_transition_time; variable_2 : "
+      "total_output_net_capacitance; index_1 (\"0.01, 1\"); index_2 (\"0.001, 1\"); }\n";
+  text += gate("INV", 0.5, "!A") + gate("BUF", 0.9, "A");
+  text += fmt::format(
+      "cell (NAND2) {{ area : 0.798; cell_leakage_power : 2; pin (A) {{ {0}}} pin (B) {{ {0}}}\n"
+      "pin (Y) {{ direction : output; function : \"!(A & B)\"; {1}{2}{3}{4}}} }}\n",
+      input, power("related_pin : \"A\"; ", "0.006", "0.002"),
+      power("related_pin : \"B\"; ", "0.006", "0.002"), arc("related_pin : \"A\"; "),
+      arc("related_pin : \"B\"; "));
+  text += fmt::format(
+      "cell (DFF) {{ area : 4; cell_leakage_power : 5; ff (IQ, IQN) {{ clocked_on : \"CK\"; "
+      "next_state : \"D\"; }}\n"
+      "pin (CK) {{ direction : input; clock : true; capacitance : 0.004; {0}}}\n"
+      "pin (D) {{ direction : input; capacitance : 0.005; {1}timing () {{ related_pin : \"CK\"; "
+      "timing_type : setup_rising; {2}{3}}} }}\n"
+      "pin (Q) {{ direction : output; function : \"IQ\"; {4}{5}}} }}\n}}\n",
+      power("", "0.01", "0.02"), power("", "0.001", "0.003"), table("rise_constraint", "0.1"),
+      table("fall_constraint", "0.1"), power("related_pin : \"CK\"; ", "0.03", "0.05"),
+      arc("related_pin : \"CK\"; timing_type : rising_edge; "));
+  return text;
 }
-)lib";
 
 // A step of vt_tiny in two phases, whose input goes 1, 1, 0, 0 and so on behind ten cycles at 0.
 // With `wrong` its output is said to differ once.
-SynthStep TinyStep(const std::vector<std::vector<SynthProbe>>& groups,
-                   std::vector<SignalLog>& logs, bool wrong) {
+SynthStep TinyStep(const std::vector<std::vector<SynthProbe>>& groups, std::vector<SignalLog>& logs,
+                   bool wrong) {
   EXPECT_EQ(groups.size(), 1u);
   std::vector<int> widths;
   for (const SynthProbe& probe : groups[0]) widths.push_back(probe.width);
@@ -170,7 +185,7 @@ SynthStep TinyStep(const std::vector<std::vector<SynthProbe>>& groups,
 
 TEST_F(Synth, EnergyOfKnownTogglesIsWhatThePencilSays) {
   SynthOptions options = Design(kTwoFlops, "vt_tiny");
-  options.liberty = {Write("plain.lib", kPlainCells)};
+  options.liberty = {Write("plain.lib", PlainCells())};
   options.clock_ns = 2;
   options.simulate = [](double, const auto& groups, std::vector<SignalLog>& logs) {
     return TinyStep(groups, logs, false);
@@ -224,11 +239,10 @@ TEST_F(Synth, ReportHoldsTheKeysOfTheContract) {
   options.pe_array = "vt_tiny";
   options.lanes_per_pe_array = 2;
   nlohmann::json json = ToJson(Synthesize(options));
-  for (const char* key :
-       {"library", "clock_ns", "slack_ns", "area_um2", "ge", "ge_per_lane", "power_w",
-        "gflops_per_watt", "blocks", "worst_path", "memories", "remarks",
-        "gflops_per_watt_glitches", "gflops_per_watt_stack", "activity", "phases", "pj_per_mac",
-        "dram_j", "netlist_mismatch"}) {
+  for (const char* key : {"library", "clock_ns", "slack_ns", "area_um2", "ge", "ge_per_lane",
+                          "power_w", "gflops_per_watt", "blocks", "worst_path", "memories",
+                          "remarks", "gflops_per_watt_glitches", "gflops_per_watt_stack",
+                          "activity", "phases", "pj_per_mac", "dram_j", "netlist_mismatch"}) {
     EXPECT_TRUE(json.contains(key)) << key;
   }
   EXPECT_EQ(json.size(), 19u);

@@ -83,8 +83,8 @@ SynthStep SimulateStep(Variant variant, const SynthOptions& options, double cloc
   const VaultDram dram = LoadVaultDram(variant, Resources());
   const CompiledNetwork network = CompileNetwork(variant, dram, Flags(options));
   const TrainTest data =
-      LoadData(std::nullopt, network.recipe.data_set, network.graph.features,
-               network.graph.classes, network.graph.InputSteps(), network.recipe.seed);
+      LoadData(std::nullopt, network.recipe.data_set, network.graph.features, network.graph.classes,
+               network.graph.InputSteps(), network.recipe.seed);
 
   // One probe a port, whichever groups want it.
   std::vector<RtlProbe> probes;
@@ -185,15 +185,16 @@ void PrintEnergy(const SynthReport& report) {
                *report.gflops_per_watt_stack);
   }
   if (report.dram) {
-    fmt::print("DRAM mJ a step     {:.4f} per bit of the dies, {:.4f} by commands (activate {:.4f}, "
-               "access {:.4f}, I/O {:.4f}, refresh {:.4f}), {:.4f} per bit of the stack\n",
-               report.dram->per_bit * 1e3, report.dram->by_command * 1e3,
-               report.dram->activate * 1e3, report.dram->access * 1e3, report.dram->io * 1e3,
-               report.dram->refresh * 1e3, report.dram->per_bit_stack * 1e3);
+    fmt::print(
+        "DRAM mJ a step     {:.4f} per bit of the dies, {:.4f} by commands (activate {:.4f}, "
+        "access {:.4f}, I/O {:.4f}, refresh {:.4f}), {:.4f} per bit of the stack\n",
+        report.dram->per_bit * 1e3, report.dram->by_command * 1e3, report.dram->activate * 1e3,
+        report.dram->access * 1e3, report.dram->io * 1e3, report.dram->refresh * 1e3,
+        report.dram->per_bit_stack * 1e3);
   }
-  fmt::print("netlists           {}\n\n",
-             report.netlist_mismatch.empty() ? "the bits of the RTL in every cycle of the step"
-                                             : "DIFFER FROM THE RTL: " + report.netlist_mismatch);
+  fmt::print("netlists           {}\n\n", report.netlist_mismatch.empty()
+                                              ? "the bits of the RTL in every cycle of the step"
+                                              : "DIFFER FROM THE RTL: " + report.netlist_mismatch);
 }
 
 void Print(const Variant& variant, const SynthReport& report) {

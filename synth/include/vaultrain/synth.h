@@ -54,7 +54,7 @@ struct SynthTraffic {
   double dram_bits = 0;       // read and written
   double activated_bits = 0;  // bits of a page times activates
   double refreshes = 0;       // commands
-  double rows = 0;  // of a vault, over all banks
+  double rows = 0;            // of a vault, over all banks
   double page_bits = 0;
   double link_bits = 0;  // bits of a flit times flits
 };
@@ -106,7 +106,7 @@ struct SynthBlockReport {
   double area_um2 = 0;
   double ge = 0;
   std::optional<double> slack_ns;  // null: no register, so no path
-  double power_w = 0;  // mean of the step, glitches excluded
+  double power_w = 0;              // mean of the step, glitches excluded
   // Of a step, by phase in the order of SynthReport::phases; empty: at the default activity.
   std::vector<SynthEnergy> energy;
   double glitch_error = 0;  // standard error of the glitches' energy, as a share of it
@@ -152,9 +152,9 @@ struct SynthReport {
   double area_um2 = 0;
   double ge = 0;
   std::optional<double> ge_per_lane;
-  double power_w = 0;  // of all logic: of the step, or at SynthOptions::activity
-  GflopsPerWatt gflops_per_watt;           // glitches excluded, DRAM by bits of the dies
-  GflopsPerWatt gflops_per_watt_glitches;  // glitches included
+  double power_w = 0;             // of all logic: of the step, or at SynthOptions::activity
+  GflopsPerWatt gflops_per_watt;  // glitches excluded, DRAM by bits of the dies
+  GflopsPerWatt gflops_per_watt_glitches;       // glitches included
   std::optional<double> gflops_per_watt_stack;  // module, DRAM by bits of the whole stack
   std::vector<SynthPhase> phases;               // of the step
   std::vector<SynthContributor> contributors;
