@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
+#include <numeric>
 
 #include "golden/variant_config.h"
 #include "kernels/lane_cases.h"
@@ -426,7 +427,7 @@ void LaneLibrary(Builder& b, Random& random) {
   const lanes::Program element_wise[] = {lanes::AddTensors(true),        lanes::MultiplyTensors(),
                                          lanes::LeakyReluBackward(0.1f), lanes::SigmoidForward(),
                                          lanes::TanhForward(),           lanes::SigmoidBackward(),
-                                         lanes::LeakyReluForward(0.01f), lanes::Dropout(0.3f, 2)};
+                                         lanes::LeakyReluForward(0.01f), lanes::DivideTensors()};
   for (const lanes::Program& program : element_wise) {
     run_rows(program, {{at_p}, {at_q}, {at_r}},
              {extent(false, at_p, b.RowBytes(p)), extent(false, at_q, b.RowBytes(q)),
@@ -440,10 +441,14 @@ void LaneLibrary(Builder& b, Random& random) {
   const int w = b.AddTensor("w", ElementFormat::kFp32, 1, groups * cols);
   for (int tensor : {g, w}) b.FillNormal(tensor);
   const uint32_t at_g = b.LoadWhole(g), at_m = b.LoadWhole(mean), at_w = b.LoadWhole(w);
+  run_rows(lanes::Dropout(0.3f, 2), {{at_p}, {at_g, true}, {at_r}},
+           {extent(false, at_p, b.RowBytes(p)), extent(false, at_g, b.RowBytes(g)),
+            extent(true, at_r, b.RowBytes(r))});
+  b.StoreWhole(r, at_r);
   using enum vaultrain::Optimiser;
   for (const auto optimiser : {kSgd, kMomentum, kNesterov, kAdam}) {
     const auto q_slots = static_cast<int>(groups * wide);
-    run_rows(lanes::OptimiserStep({optimiser, 0.001, 0.9, 0.9, 0.999, 1e-8}, 1, q_slots),
+    run_rows(lanes::OptimiserStep({optimiser, 0.001, 0.9, 0.9, 0.999, 1e-8, 0.5}, 1, q_slots),
              {{at_g, true}, {at_m, true}, {at_w, true}},
              {extent(false, at_g, b.RowBytes(g)), extent(true, at_m, b.RowBytes(mean)),
               extent(true, at_w, b.RowBytes(w))});
@@ -496,10 +501,12 @@ bool TrainTwoSteps(const KernelSetup& setup, const std::string& onnx, const std:
                    Recipe recipe, const MapOptions& options, Random& random, KernelResult& result) {
   const int64_t batch = recipe.batch;
   recipe.seed = setup.seed;
-  const TrainingGraph graph = Differentiate(ParseOnnx(onnx, "net"), batch);
+  const TrainingGraph graph = Differentiate(ParseOnnx(onnx, "net"), batch, LossOf(recipe));
   KernelProgram p;
   p.program = MapNetwork(setup.variant, setup.dram, graph, recipe, "", options);
-  p.scalars = {{kScalarStep, -0.1f / static_cast<float>(batch)}, {kScalarOne, 1.0f}};
+  p.scalars = {{kScalarStep, -0.1f / static_cast<float>(batch)},
+               {kScalarOne, 1.0f},
+               {kScalarMask, random.OneToTwo()}};
   p.macs = p.program.macs_needed;
   // The second step starts from what the golden model holds after the first.
   const std::unique_ptr<Device> golden = MakeGoldenDevice(setup.variant, setup.dram);
@@ -509,7 +516,12 @@ bool TrainTwoSteps(const KernelSetup& setup, const std::string& onnx, const std:
   golden->SetSeed(p.seed);
   for (int step = 0; step < 2; ++step) {
     std::vector<float> inputs(static_cast<size_t>(batch * graph.features));
-    for (float& x : inputs) x = static_cast<float>(random.Normal());
+    if (graph.one_hot) {
+      const auto places = static_cast<size_t>(graph.features / graph.InputSteps());
+      for (size_t i = 0; i < inputs.size(); i += places) inputs[i + random.Below(places)] = 1;
+    } else {
+      for (float& x : inputs) x = static_cast<float>(random.Normal());
+    }
     std::vector<uint8_t> labels(static_cast<size_t>(batch));
     for (uint8_t& l : labels) {
       l = static_cast<uint8_t>(random.Below(static_cast<uint64_t>(graph.classes)));
@@ -578,15 +590,23 @@ KernelResult TrainConvolutions(const KernelSetup& setup) {
       convs.push_back({draw(2, 20), kernel, draw(1, 2), draw(0, kernel - 1)});
     }
     if (convs[0].stride == 1) convs[0].pool = 2;
+    // Groups as they come, or as many as there are channels.
+    if (random.Below(2) == 0) {
+      if (random.Below(2) == 0) convs[1].out = convs[0].out * draw(1, 2);
+      convs[1].groups = std::gcd(convs[0].out, convs[1].out);
+    }
     const int classes = draw(2, std::min(17, setup.variant.vector.softmax_classes));
     Recipe recipe = DefaultRecipe();
     recipe.batch = Draw(random, 1, 18) * setup.variant.vaults;
     constexpr const char* kOptimisers[] = {"sgd", "momentum", "nesterov", "adam"};
     recipe.optimiser = kOptimisers[random.Below(std::size(kOptimisers))];
     recipe.weight_decay = random.Below(2) == 0 ? 0 : 0.01;
+    recipe.clip_value = random.Below(2) == 0 ? 0 : 0.02;
+    if (random.Below(2) == 0) recipe.loss = "mse";
     std::string name = fmt::format("{}", fmt::join(shape, "x"));
     for (const ConvShape& c : convs) {
-      name += fmt::format(" conv {} k{} s{} p{} pool {}", c.out, c.kernel, c.stride, c.pad, c.pool);
+      name += fmt::format(" conv {} k{} s{} p{} pool {} groups {}", c.out, c.kernel, c.stride,
+                          c.pad, c.pool, c.groups);
     }
     name += fmt::format(" {}", recipe.optimiser);
     if (!TrainTwoSteps(setup, MakeConvolutional("net", shape, convs, {classes}), name, recipe, {},
@@ -597,7 +617,7 @@ KernelResult TrainConvolutions(const KernelSetup& setup) {
   return result;
 }
 
-// Normalised convolutions with a way around one, and cells.
+// Normalised convolutions with a way around one, parts with differences and quotients, and cells.
 KernelResult TrainLayers(const KernelSetup& setup) {
   KernelResult result;
   const Variant& v = setup.variant;
@@ -618,12 +638,26 @@ KernelResult TrainLayers(const KernelSetup& setup) {
             recipe, {}, random, result)) {
       break;
     }
+    // Parts of whole accesses of memory.
+    const int part = static_cast<int>(isa::kAccessBytes * 8 / v.OperandBits()) * draw(1, 2);
+    if (!TrainTwoSteps(setup, MakeGated("net", shape, part, classes),
+                       fmt::format("{} gated {}", fmt::join(shape, "x"), part), recipe, {}, random,
+                       result)) {
+      break;
+    }
     const int steps = draw(1, 4);
     const int in = draw(1, 40);
     const int hidden = std::max(v.WordElements(), v.array.cols) * draw(1, 2);
     if (!TrainTwoSteps(setup, MakeSequential("net", steps, in, hidden, classes),
                        fmt::format("{} steps of {} lstm {}", steps, in, hidden), recipe, {}, random,
                        result)) {
+      break;
+    }
+    const int vocabulary = draw(2, 70);
+    if (!TrainTwoSteps(
+            setup, MakeTokens("net", steps, vocabulary, in, hidden, classes),
+            fmt::format("{} steps of {} classes as {} lstm {}", steps, vocabulary, in, hidden),
+            recipe, {}, random, result)) {
       break;
     }
   }

@@ -3,6 +3,8 @@
 
 #include "vaultrain/reference.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -46,6 +48,16 @@ void GatherPatch(const TrainingLayer& layer, const double* sample, int64_t to_pi
   });
 }
 
+// Calls visit(first, count) for the runs of a patch that an output sees: the channels of its group.
+template <typename Visit>
+void ForSeen(const TrainingLayer& layer, int64_t output, Visit visit) {
+  const int64_t channels = layer.from.channels / layer.groups;
+  if (layer.groups == 1) return visit(0, layer.in);
+  for (int64_t tap = 0; tap < layer.window.taps(); ++tap) {
+    visit(tap * layer.from.channels + output / layer.out * channels, channels);
+  }
+}
+
 // Adds a patch to where it came from.
 void ScatterPatch(const TrainingLayer& layer, const std::vector<double>& patch, int64_t to_pixel,
                   double* sample) {
@@ -74,6 +86,7 @@ void AddScaled(double factor, const double* x, double* y, int64_t n) {
 Reference::Reference(const TrainingGraph& graph, const std::vector<std::vector<float>>& parameters,
                      const Recipe& recipe)
     : graph_(graph),
+      seed_(recipe.seed),
       of_weights_(OptimiserOf(recipe, false)),
       of_biases_(OptimiserOf(recipe, true)) {
   for (size_t i = 0; i < graph.tensors.size(); ++i) {
@@ -83,22 +96,40 @@ Reference::Reference(const TrainingGraph& graph, const std::vector<std::vector<f
       state.emplace_back(graph.tensors[i].is_parameter() ? values_[i].size() : 0, 0.0);
     }
   }
+  DrawMasks(0);
 }
 
-double Reference::Step(std::span<const float> inputs, std::span<const uint8_t> labels,
-                       double step_size) {
-  double loss = Forward(inputs, labels);
+void Reference::DrawMasks(int64_t step) {
+  for (size_t l = 0; l < graph_.layers.size(); ++l) {
+    const TrainingLayer& layer = graph_.layers[l];
+    if (layer.kind != LayerKind::kDropout) continue;
+    Random random(seed_, fmt::format("dropout/{}/{}", layer.name, step));
+    std::vector<bool>& kept = masks_[static_cast<int>(l)];
+    kept.clear();
+    for (int64_t i = 0; i < graph_.batch * layer.to.features(); ++i) {
+      kept.push_back(random.Uniform() >= static_cast<double>(layer.ratio));
+    }
+  }
+}
+
+double Reference::Step(const StepData& data, double step_size) {
+  double loss = Forward(data);
   BackwardAndUpdate(step_size);
   return loss;
 }
 
-double Reference::Forward(std::span<const float> inputs, std::span<const uint8_t> labels) {
+double Reference::Forward(const StepData& data) {
   std::vector<double>& x = values_[graph_.input];
   for (size_t i = 0; i < x.size(); ++i) {
     const auto value = static_cast<int64_t>(i) % graph_.features;
-    x[i] = inputs[i - static_cast<size_t>(value - graph_.InputPlace(value))];
+    x[i] = data.inputs[i - static_cast<size_t>(value - graph_.InputPlace(value))];
   }
-  std::copy(labels.begin(), labels.end(), values_[graph_.label].begin());
+  if (graph_.loss_kind == Loss::kSoftmaxCrossEntropy) {
+    std::copy(data.labels.begin(), data.labels.end(), values_[graph_.label].begin());
+  } else {
+    const std::vector<float> targets = TargetsOf(data, graph_.classes);
+    std::copy(targets.begin(), targets.end(), values_[graph_.label].begin());
+  }
   for (const TrainingOp& op : graph_.ops) {
     if (op.phase == Phase::kFeedForward) Run(op, 0);
   }
@@ -129,6 +160,8 @@ void Reference::Run(const TrainingOp& op, double step_size) {
       return RunCopy(op);
     case TrainingOpKind::kSoftmaxCrossEntropy:
       return RunLoss(op);
+    case TrainingOpKind::kMeanSquare:
+      return RunMeanSquare(op);
     case TrainingOpKind::kLinearBackward:
       return RunBackward(op);
     case TrainingOpKind::kPoolBackward:
@@ -157,10 +190,14 @@ void Reference::RunForward(const TrainingOp& op) {
   for (int64_t i = 0; i < graph_.batch; ++i) {
     for (int64_t pixel = 0; pixel < pixels; ++pixel) {
       GatherPatch(layer, x + i * layer.from.features(), pixel, patch);
-      for (int64_t o = 0; o < layer.out; ++o) {
-        const double sum =
-            Dot(patch.data(), w + o * layer.in, layer.in) + (bias < 0 ? 0.0 : values_[bias][o]);
-        y[(i * layer.out + o) * pixels + pixel] = op.relu ? std::max(sum, 0.0) : sum;
+      for (int64_t o = 0; o < layer.to.channels; ++o) {
+        const double* row = w + o % layer.out * layer.in;
+        double sum = 0;
+        ForSeen(layer, o, [&](int64_t first, int64_t count) {
+          sum += Dot(patch.data() + first, row + first, count);
+        });
+        sum += bias < 0 ? 0.0 : values_[bias][o];
+        y[(i * layer.to.channels + o) * pixels + pixel] = op.relu ? std::max(sum, 0.0) : sum;
       }
     }
   }
@@ -211,6 +248,20 @@ void Reference::RunLoss(const TrainingOp& op) {
   }
 }
 
+void Reference::RunMeanSquare(const TrainingOp& op) {
+  const std::vector<double>& y = values_[op.Tensor(Role::kLogits)];
+  const std::vector<double>& target = values_[op.Tensor(Role::kLabel)];
+  std::vector<double>& dz = values_[op.Tensor(Role::kDz)];
+  std::vector<double>& loss = values_[op.Tensor(Role::kLoss)];
+  const auto outputs = static_cast<double>(graph_.classes);
+  std::fill(loss.begin(), loss.end(), 0.0);
+  for (size_t i = 0; i < y.size(); ++i) {
+    const double difference = y[i] - target[i];
+    dz[i] = 2 * difference / outputs;
+    loss[i / graph_.classes] += difference * difference / outputs;
+  }
+}
+
 void Reference::RunBackward(const TrainingOp& op) {
   const TrainingLayer& layer = graph_.layers[op.layer];
   const double* dz = values_[op.Tensor(Role::kDz)].data();
@@ -222,9 +273,12 @@ void Reference::RunBackward(const TrainingOp& op) {
   for (int64_t i = 0; i < graph_.batch; ++i) {
     for (int64_t pixel = 0; pixel < pixels; ++pixel) {
       patch.assign(layer.in, 0.0);
-      for (int64_t o = 0; o < layer.out; ++o) {
-        AddScaled(dz[(i * layer.out + o) * pixels + pixel], w + o * layer.in, patch.data(),
-                  layer.in);
+      for (int64_t o = 0; o < layer.to.channels; ++o) {
+        const double* row = w + o % layer.out * layer.in;
+        const double factor = dz[(i * layer.to.channels + o) * pixels + pixel];
+        ForSeen(layer, o, [&](int64_t first, int64_t count) {
+          AddScaled(factor, row + first, patch.data() + first, count);
+        });
       }
       ScatterPatch(layer, patch, pixel, dx.data() + i * layer.from.features());
     }
@@ -295,18 +349,38 @@ double Derivative(const TrainingLayer& layer, double x, double y) {
 
 }  // namespace
 
+double Reference::KeptScale(int layer, size_t value) const {
+  const auto ratio = static_cast<double>(graph_.layers[layer].ratio);
+  return masks_.at(layer)[value] ? 1 / (1 - ratio) : 0.0;
+}
+
 void Reference::RunElements(const TrainingOp& op) {
   const TrainingLayer& layer = graph_.layers[op.layer];
   const std::vector<double>& x = values_[op.Tensor(Role::kX)];
   std::vector<double>& y = values_[op.Tensor(Role::kY)];
   const int other = op.Tensor(Role::kX2);
   for (size_t i = 0; i < y.size(); ++i) {
-    if (layer.kind == LayerKind::kActivation) {
-      y[i] = Apply(layer, x[i]);
-    } else {
-      y[i] = layer.kind == LayerKind::kAdd ? x[i] + values_[other][i] : x[i] * values_[other][i];
-      if (op.relu) y[i] = std::max(y[i], 0.0);
+    switch (layer.kind) {
+      case LayerKind::kAdd:
+        y[i] = x[i] + values_[other][i];
+        break;
+      case LayerKind::kSubtract:
+        y[i] = x[i] - values_[other][i];
+        break;
+      case LayerKind::kMultiply:
+        y[i] = x[i] * values_[other][i];
+        break;
+      case LayerKind::kDivide:
+        y[i] = x[i] / values_[other][i];
+        break;
+      case LayerKind::kDropout:
+        y[i] = trains_ ? x[i] * KeptScale(op.layer, i) : x[i];
+        break;
+      default:
+        y[i] = Apply(layer, x[i]);
+        break;
     }
+    if (op.relu) y[i] = std::max(y[i], 0.0);
   }
 }
 
@@ -315,10 +389,26 @@ void Reference::RunElementsBackward(const TrainingOp& op) {
   const std::vector<double>& dz = values_[op.Tensor(Role::kDz)];
   std::vector<double>& dx = values_[op.Tensor(Role::kDx)];
   const std::vector<double>& x = values_[op.Tensor(Role::kX)];
+  const int other = op.Tensor(Role::kX2);
+  const int y = op.Tensor(Role::kY);
   for (size_t i = 0; i < dx.size(); ++i) {
-    dx[i] = dz[i] * (layer.kind == LayerKind::kMultiply
-                         ? values_[op.Tensor(Role::kX2)][i]
-                         : Derivative(layer, x[i], values_[op.Tensor(Role::kY)][i]));
+    switch (layer.kind) {
+      case LayerKind::kSubtract:  // by what is taken off
+        dx[i] = -dz[i];
+        break;
+      case LayerKind::kMultiply:
+        dx[i] = dz[i] * values_[other][i];
+        break;
+      case LayerKind::kDivide:
+        dx[i] = y < 0 ? dz[i] / values_[other][i] : -dz[i] * values_[y][i] / x[i];
+        break;
+      case LayerKind::kDropout:
+        dx[i] = dz[i] * KeptScale(op.layer, i);
+        break;
+      default:
+        dx[i] = dz[i] * Derivative(layer, x[i], values_[y][i]);
+        break;
+    }
   }
   Mask(op);
 }
@@ -336,13 +426,16 @@ void Reference::RunCopy(const TrainingOp& op) {
   const bool forward = op.phase == Phase::kFeedForward;
   const int from = op.Tensor(forward ? Role::kX : Role::kDz);
   const int to = op.Tensor(forward ? Role::kY : Role::kDx);
-  const Image& part = graph_.tensors[forward ? from : to].image;
-  const int64_t whole = graph_.tensors[forward ? to : from].cols;
+  const bool into = graph_.tensors[from].cols < graph_.tensors[to].cols;
+  const Image& part = graph_.tensors[into ? from : to].image;
+  const int64_t whole = graph_.tensors[into ? to : from].cols;
+  const bool alone = graph_.layers[op.layer].kind == LayerKind::kSlice;
+  if (into && alone) std::fill(values_[to].begin(), values_[to].end(), 0.0);
   for (int64_t i = 0; i < graph_.batch; ++i) {
     const int64_t at = i * whole + op.channel * part.pixels();
-    const double* source = values_[from].data() + (forward ? i * part.features() : at);
+    const double* source = values_[from].data() + (into ? i * part.features() : at);
     std::copy(source, source + part.features(),
-              values_[to].data() + (forward ? at : i * part.features()));
+              values_[to].data() + (into ? at : i * part.features()));
   }
 }
 
@@ -503,13 +596,16 @@ void Reference::RunUpdate(const TrainingOp& op, double step_size) {
   const double* dz = values_[op.Tensor(Role::kDz)].data();
   const double* x = values_[op.Tensor(Role::kX)].data();
   const int64_t pixels = layer.to.pixels();
-  std::vector<double> patch, dw(layer.out * layer.in), db(layer.out);
+  std::vector<double> patch, dw(layer.out * layer.in), db(layer.to.channels);
   for (int64_t i = 0; i < graph_.batch; ++i) {
     for (int64_t pixel = 0; pixel < pixels; ++pixel) {
       GatherPatch(layer, x + i * layer.from.features(), pixel, patch);
-      for (int64_t o = 0; o < layer.out; ++o) {
-        const double factor = dz[(i * layer.out + o) * pixels + pixel];
-        AddScaled(factor, patch.data(), dw.data() + o * layer.in, layer.in);
+      for (int64_t o = 0; o < layer.to.channels; ++o) {
+        double* row = dw.data() + o % layer.out * layer.in;
+        const double factor = dz[(i * layer.to.channels + o) * pixels + pixel];
+        ForSeen(layer, o, [&](int64_t first, int64_t count) {
+          AddScaled(factor, patch.data() + first, row + first, count);
+        });
         db[o] += factor;
       }
     }
@@ -525,7 +621,8 @@ void Reference::Optimise(int tensor, const std::vector<double>& gradient, double
   std::vector<double>& second = state_[1][tensor];
   for (size_t i = 0; i < gradient.size(); ++i) {
     double& w = values_[tensor][i];
-    const double u = gradient[i] + c.decay * w;
+    const double g = c.clip > 0 ? std::clamp(gradient[i], -c.clip, c.clip) : gradient[i];
+    const double u = g + c.decay * w;
     switch (c.optimiser) {
       case Optimiser::kSgd:
         w -= step_size * u;
@@ -549,18 +646,20 @@ void Reference::Optimise(int tensor, const std::vector<double>& gradient, double
 
 double Reference::Accuracy(const Dataset& data, const Recipe& recipe) {
   int64_t correct = 0;
+  trains_ = false;
   for (int64_t first = 0; first < data.size(); first += graph_.batch) {
     std::vector<uint32_t> samples(graph_.batch);
     for (int64_t i = 0; i < graph_.batch; ++i) {
       samples[i] = static_cast<uint32_t>(std::min(first + i, data.size() - 1));
     }
     StepData step = GatherStep(data, recipe, samples);
-    Forward(step.inputs, step.labels);
+    Forward(step);
     for (int64_t i = 0; i < std::min(graph_.batch, data.size() - first); ++i) {
       const double* logits = values_[graph_.logits].data() + i * graph_.classes;
       correct += std::max_element(logits, logits + graph_.classes) - logits == step.labels[i];
     }
   }
+  trains_ = true;
   return static_cast<double>(correct) / static_cast<double>(data.size());
 }
 
@@ -573,9 +672,10 @@ ReferenceRun TrainReference(const TrainingGraph& graph, const Recipe& recipe,
   int64_t steps = StepCount(recipe, data.train.size());
   for (int64_t step = 0; step < steps; ++step) {
     StepData batch = GatherStep(data.train, recipe, order.Batch(step));
-    run.loss.push_back(reference.Step(batch.inputs, batch.labels, StepSize(recipe, step, steps)));
+    reference.DrawMasks(step);
+    run.loss.push_back(reference.Step(batch, StepSize(recipe, step, steps)));
   }
-  run.test_accuracy = reference.Accuracy(data.test, recipe);
+  if (data.test.has_classes()) run.test_accuracy = reference.Accuracy(data.test, recipe);
   return run;
 }
 

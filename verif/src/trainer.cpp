@@ -85,15 +85,23 @@ void LoadState(const Program& program, const Checkpoint& state, Device& device) 
 
 }  // namespace
 
-uint32_t RoundingSeed(const Recipe& recipe, int64_t step) {
-  return static_cast<uint32_t>(Random(recipe.seed, fmt::format("rounding/{}", step)).Next());
+void SetStep(Device& device, const Recipe& recipe, int64_t step, float step_size) {
+  device.SetScalar(kScalarStep, -step_size);
+  device.SetScalar(kScalarOne, 1.0f);
+  device.SetSeed(
+      static_cast<uint32_t>(Random(recipe.seed, fmt::format("rounding/{}", step)).Next()));
+  device.SetScalar(kScalarMask, Random(recipe.seed, fmt::format("dropout/{}", step)).OneToTwo());
 }
 
 std::vector<ProgramSegment> BatchSegments(const Program& program, const StepData& data) {
   std::vector<ProgramSegment> segments =
       Scatter(TensorOf(program, TensorRole::kInput), data.inputs);
-  const std::vector<float> labels(data.labels.begin(), data.labels.end());
-  for (ProgramSegment& segment : Scatter(TensorOf(program, TensorRole::kLabel), labels)) {
+  const WholeTensor label = TensorOf(program, TensorRole::kLabel);
+  const bool by_class = label.parts[0]->format == ElementFormat::kU16;
+  const std::vector<float> labels = by_class
+                                        ? std::vector<float>(data.labels.begin(), data.labels.end())
+                                        : TargetsOf(data, label.cols);
+  for (ProgramSegment& segment : Scatter(label, labels)) {
     segments.push_back(std::move(segment));
   }
   return segments;
@@ -138,9 +146,7 @@ TrainReport Train(const Program& program, const Recipe& recipe, const TrainTest&
     const StepData batch = GatherStep(data.train, recipe, order.Batch(static_cast<uint64_t>(step)));
     for (Device* device : devices) {
       WriteBatch(program, batch, *device);
-      device->SetScalar(kScalarStep, -StepSize(recipe, step, steps));
-      device->SetScalar(kScalarOne, 1.0f);
-      device->SetSeed(RoundingSeed(recipe, step));
+      SetStep(*device, recipe, step, StepSize(recipe, step, steps));
     }
     const auto begin = std::chrono::steady_clock::now();
     report.last = engine.Run(train);
@@ -173,7 +179,7 @@ TrainReport Train(const Program& program, const Recipe& recipe, const TrainTest&
     }
   }
   report.bit_exact = compared != nullptr;
-  if (data.test.size() > 0) {
+  if (data.test.size() > 0 && data.test.has_classes()) {
     evaluator.Load(program.image);
     for (const ProgramTensor& tensor : program.tensors) {
       if (tensor.role == TensorRole::kWeight) {

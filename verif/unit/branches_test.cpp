@@ -6,8 +6,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "unit/mapped_network.h"
 #include "unit/onnx_builder.h"
+#include "vaultrain/networks.h"
 
 namespace vaultrain {
 namespace {
@@ -108,6 +111,162 @@ TEST(Branches, ActivationsAndProducts) {
   const Graph graph = net.FullyConnected(net.Relu(net.Same("Mul", {gate, value})), 5);
   ExpectBothFormatsTrain(graph, 20);
   ExpectBothFormatsTrain(graph, 32, Mesh(2, 1));
+}
+
+TEST(Branches, DifferencesAndQuotients) {
+  Net net({6, 5, 2});
+  const std::string x = net.Relu(net.Conv("x", 12, 3));
+  const std::string a = net.Conv(x, 10, 3), b = net.Conv(x, 10, 1);
+  const std::string difference = net.Relu(net.Same("Sub", {a, net.Relu(b)}));
+  // 0.27 to 0.73, so that rounding errors do not grow.
+  const std::string divisor = net.Same("Sigmoid", {net.Same("Tanh", {net.Conv(x, 10, 3)})});
+  const std::string quotient = net.Same("Div", {net.Same("Tanh", {difference}), divisor});
+  const Graph graph = net.FullyConnected(quotient, 5);
+  ExpectBothFormatsTrain(graph, 20);
+  ExpectBothFormatsTrain(graph, 32, Mesh(2, 1));
+}
+
+// Classes of steps as rows of a table, into an LSTM; those of tinyshakespeare, and one more than a
+// word.
+TEST(Embedding, TrainsLikeTheReference) {
+  ExpectBothFormatsTrain(ParseOnnx(MakeTokens("net", 5, 65, 24, 32, 5), "net"), 16);
+  ExpectBothFormatsTrain(ParseOnnx(MakeTokens("net", 3, 17, 20, 16, 5), "net"), 37);
+  ExpectBothFormatsTrain(ParseOnnx(MakeTokens("net", 4, 65, 24, 32, 5), "net"), 32, Mesh(2, 1));
+}
+
+// The product with a one is the row itself, rounded to an operand once.
+TEST(Embedding, GivesTheRowsOfTheTable) {
+  const Mapped s = MapGraph(ParseOnnx(MakeTokens("net", 4, 65, 24, 32, 5), "net"), 16, {});
+  const std::unique_ptr<Device> device = MakeGoldenDevice(s.variant, s.dram);
+  device->Load(s.program.image);
+  StepData batch;
+  batch.inputs.resize(16 * 4 * 65);
+  batch.labels.assign(16, 0);
+  Random random(7, "embedding");
+  std::vector<size_t> tokens;
+  for (size_t i = 0; i < 16 * 4; ++i) {
+    tokens.push_back(random.Below(65));
+    batch.inputs[i * 65 + tokens.back()] = 1;
+  }
+  for (const ProgramSegment& segment : BatchSegments(s.program, batch)) {
+    device->Write(segment.address, segment.bytes);
+  }
+  SetStep(*device, s.recipe, 0, 0.1f);
+  ASSERT_EQ(device->Run(s.program.Stream("infer")).error, isa::ErrorCode::kNone);
+  const std::vector<float> table = Gather(TensorOf(s.program, "embed.W"), *device);  // [24][65]
+  const std::vector<float> y = Gather(TensorOf(s.program, "embed.Y"), *device);      // [16][24][4]
+  ProgramTensor operand;
+  operand.format = ElementFormat::kBf16;
+  operand.rows = 1;
+  operand.cols = 1;
+  operand.pitch_bytes = isa::kAccessBytes;
+  for (size_t i = 0; i < y.size(); ++i) {
+    const size_t sample = i / 96, value = i / 4 % 24, step = i % 4;
+    const float row = table[value * 65 + tokens[sample * 4 + step]];
+    const std::vector<float> one = {row};
+    EXPECT_EQ(y[i], DecodeTensor(operand, EncodeTensor(operand, one))[0]) << i;
+  }
+}
+
+// x -> conv -> Relu -> Dropout -> conv -> Dropout -> fc.
+Graph WithDropouts() {
+  Net net({6, 5, 2});
+  net.builder().Scalar("ratio", 0.25f).BoolScalar("on", true);
+  auto dropped = [&](const std::string& x) { return net.Same("Dropout", {x, "ratio", "on"}); };
+  const std::string x = dropped(net.Relu(net.Conv("x", 12, 3)));
+  return net.FullyConnected(dropped(net.Conv(x, 20, 3)), 5);
+}
+
+TEST(Dropout, TrainsLikeTheReference) {
+  ExpectBothFormatsTrain(WithDropouts(), 20);
+  ExpectBothFormatsTrain(WithDropouts(), 64, Mesh(2, 1));
+  // Tiles of the lanes that differ from those of what is around them.
+  ExpectBothFormatsTrain(WithDropouts(), 64, {"scratchpad.kib=64"});
+}
+
+// Values that a dropout keeps in one step after the other, by layer.
+std::vector<std::vector<bool>> MasksOf(const Mapped& s, int steps) {
+  const std::unique_ptr<Device> device = MakeGoldenDevice(s.variant, s.dram);
+  device->Load(s.program.image);
+  std::vector<std::vector<bool>> masks;
+  for (int step = 0; step < steps; ++step) {
+    Random random(7, "dropout");
+    StepData batch;
+    batch.inputs.resize(static_cast<size_t>(s.graph.batch * s.graph.features));
+    for (float& x : batch.inputs) x = static_cast<float>(random.Normal());
+    batch.labels.assign(static_cast<size_t>(s.graph.batch), 0);
+    for (const ProgramSegment& segment : BatchSegments(s.program, batch)) {
+      device->Write(segment.address, segment.bytes);
+    }
+    SetStep(*device, s.recipe, step, 0.0f);
+    EXPECT_EQ(device->Run(s.program.Stream("train")).error, isa::ErrorCode::kNone);
+    for (const TrainingOp& op : s.graph.ops) {
+      if (op.kind == TrainingOpKind::kElementForward) masks.push_back(MaskOf(s, op, *device));
+    }
+  }
+  return masks;
+}
+
+double Share(const std::vector<bool>& values) {
+  return static_cast<double>(std::count(values.begin(), values.end(), true)) /
+         static_cast<double>(values.size());
+}
+
+double Equal(const std::vector<bool>& a, const std::vector<bool>& b) {
+  std::vector<bool> equal;
+  for (size_t i = 0; i < a.size(); ++i) equal.push_back(a[i] == b[i]);
+  return Share(equal);
+}
+
+// Of the second one, whose input is never zero: 64 samples of 600 values. Two draws agree in
+// 0.75^2 + 0.25^2 of them.
+TEST(Dropout, DrawsOtherValuesEachTimeAndTheSameAgain) {
+  for (const std::vector<std::string>& nodes : {std::vector<std::string>{}, Mesh(2, 1)}) {
+    const Mapped s = MapGraph(WithDropouts(), 64, nodes);
+    const std::vector<std::vector<bool>> masks = MasksOf(s, 3);
+    ASSERT_EQ(masks.size(), 6u);
+    EXPECT_EQ(MasksOf(s, 3), masks);
+    for (const size_t step : {1, 3, 5}) EXPECT_NEAR(Share(masks[step]), 0.75, 0.01);
+    EXPECT_NEAR(Equal(masks[1], masks[3]), 0.625, 0.015);
+    EXPECT_NEAR(Equal(masks[3], masks[5]), 0.625, 0.015);
+    // Samples on other nodes, or of other jobs.
+    const auto half = static_cast<std::ptrdiff_t>(masks[1].size() / 2);
+    const std::vector<bool> first(masks[1].begin(), masks[1].begin() + half);
+    const std::vector<bool> second(masks[1].begin() + half, masks[1].end());
+    EXPECT_NEAR(Equal(first, second), 0.625, 0.02);
+  }
+}
+
+// Channels in parts, one of which nothing takes, and one that is ragged; some also as a slice.
+TEST(Branches, Splits) {
+  Net net({6, 5, 2});
+  const std::string x = net.Relu(net.Conv("x", 116, 3));
+  OnnxBuilder& b = net.builder();
+  b.Ints("sizes", {64, 32, 20}).Node("Split", "split", {x, "sizes"}, "a", {{"axis", 1}});
+  b.AlsoGives("").AlsoGives("c");
+  b.Ints("from", {32}).Ints("to", {64}).Ints("axis", {1});
+  b.Node("Slice", "slice", {"a", "from", "to", "axis"}, "d");
+  net.images()["a"] = {6, 5, 64};
+  net.images()["c"] = {6, 5, 20};
+  net.images()["d"] = {6, 5, 32};
+  const std::string sum = net.Same("Add", {net.Conv("a", 12, 3), net.Conv("c", 12, 3)});
+  const Graph graph = net.FullyConnected(net.Relu(net.Same("Sub", {sum, net.Conv("d", 12, 1)})), 5);
+  ExpectBothFormatsTrain(graph, 16);
+  ExpectBothFormatsTrain(graph, 34, Mesh(2, 1));
+}
+
+// Rows of the image, each for a window of its own.
+TEST(Branches, SplitPixels) {
+  Net net({6, 5, 2});
+  const std::string x = net.Relu(net.Conv("x", 24, 3));
+  OnnxBuilder& b = net.builder();
+  b.Ints("sizes", {4, 2}).Node("Split", "split", {x, "sizes"}, "top", {{"axis", 2}});
+  b.AlsoGives("bottom").Node("Flatten", "f1", {"top"}, "u").Node("Flatten", "f2", {"bottom"}, "v");
+  b.Input("w1", {5, 480}).Input("w2", {5, 240});
+  b.Node("Gemm", "fc1", {"u", "w1"}, "y1", {{"transB", 1}});
+  b.Node("Gemm", "fc2", {"v", "w2"}, "y2", {{"transB", 1}});
+  b.Node("Sub", "sub", {"y1", "y2"}, "y").Output("y", {0, 5});
+  ExpectBothFormatsTrain(ParseOnnx(b.Bytes(), "net"), 16);
 }
 
 TEST(Branches, Concatenations) {

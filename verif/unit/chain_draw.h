@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include <numeric>
 #include <optional>
 #include <string>
 #include <vector>
@@ -102,7 +103,8 @@ class ChainDraw {
       Int("count_include_pad", Between(0, 1));
     } else {
       const int64_t out = Between(1, 4);
-      std::vector<int64_t> shape = {out, channels_};
+      const int64_t groups = Between(0, 1) ? std::gcd(channels_, out) : 1;
+      std::vector<int64_t> shape = {out, channels_ / groups};
       shape.insert(shape.end(), kernel.begin(), kernel.end());
       const std::string w = fmt::format("w{}", layers_), bias = fmt::format("b{}", layers_);
       b_.Drawn(w, shape, random_);
@@ -114,6 +116,7 @@ class ChainDraw {
         b_.Drawn(bias, {out}, random_);
         Step("Conv", {w, bias});
       }
+      if (groups > 1) Int("group", groups);
     }
     if (Between(0, 1)) List("strides", Each(1, 3, rank_));
     if (kind < 4 && Between(0, 2) == 0) List("dilations", Each(1, 2, rank_));

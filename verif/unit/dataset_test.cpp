@@ -7,11 +7,13 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 
 #include "vaultrain/digest.h"
 #include "vaultrain/error.h"
+#include "vaultrain/training_graph.h"
 
 namespace vaultrain {
 namespace {
@@ -300,6 +302,68 @@ TEST_F(NpyTest, ReadsImagesOfAnyShape) {
   EXPECT_THAT(data.train.labels, testing::ElementsAre(3, 1));
   EXPECT_EQ(data.test.features(), 12);
   EXPECT_EQ(data.test.labels[0], 2);
+}
+
+TEST_F(NpyTest, ReadsTargetsInsteadOfLabels) {
+  fs::remove(dir_ / "train-labels.npy");
+  fs::remove(dir_ / "test-labels.npy");
+  const float train[] = {1.5f, -2, 0.25f, 4};
+  const double test[] = {3, 1e-3};
+  auto bytes = [](const auto& values) {
+    return std::string(reinterpret_cast<const char*>(values), sizeof(values));
+  };
+  Write("train-targets.npy", Npy("<f4", "2, 2", bytes(train)));
+  Write("test-targets.npy", Npy("<f8", "1, 2", bytes(test)));
+  const TrainTest data = LoadData(dir_, "digits", 12, 2);
+  EXPECT_FALSE(data.train.has_classes());
+  EXPECT_EQ(data.train.size(), 2);
+  EXPECT_THAT(data.train.targets, testing::ElementsAre(1.5f, -2.0f, 0.25f, 4.0f));
+  EXPECT_THAT(data.test.targets, testing::ElementsAre(3.0f, 1e-3f));
+  const StepData step = GatherStep(data.train, DefaultRecipe(), std::vector<uint32_t>{1, 0});
+  EXPECT_THAT(step.targets, testing::ElementsAre(0.25f, 4.0f, 1.5f, -2.0f));
+  EXPECT_TRUE(step.labels.empty());
+  EXPECT_EQ(TargetsOf(step, 2), step.targets);
+  const Digest digest = DatasetDigest(data.train);
+  Dataset other = data.train;
+  other.targets[3] = 5;
+  EXPECT_NE(DatasetDigest(other), digest);
+
+  const float nan[] = {1, 2, std::nanf(""), 4};
+  ExpectRefused("train-targets.npy", Npy("<f4", "2, 2", bytes(nan)),
+                {"train-targets.npy: a target of sample 1 is nan"});
+  ExpectRefused("train-targets.npy", Npy("<f4", "4,", bytes(train)),
+                {"4 targets for the 2 images"});
+  ExpectRefused("train-targets.npy", Npy("<f4", "2, 2", bytes(train)),
+                {"2 targets of a sample", "10 outputs"});
+  Write("train-labels.npy", Npy("|u1", "2,", "ab"));
+  ExpectRefused("test-labels.npy", "", {"train-labels.npy and train-targets.npy"});
+}
+
+TEST_F(NpyTest, TargetsNeedALossThatTakesThem) {
+  fs::remove(dir_ / "train-labels.npy");
+  const float values[] = {1, 2, 3};
+  const std::string bytes(reinterpret_cast<const char*>(values), sizeof(values));
+  Write("train-targets.npy", Npy("<f4", "2,", bytes.substr(0, 8)));
+  Write("test-targets.npy", Npy("<f4", "1,", bytes.substr(0, 4)));
+  const Recipe recipe = DefaultRecipe();
+  TrainingGraph graph;
+  graph.features = 12;
+  graph.classes = 1;
+  graph.tensors.resize(1);
+  graph.input = 0;
+  graph.loss_kind = Loss::kMeanSquare;
+  EXPECT_EQ(LoadData(dir_, graph, recipe).train.outputs, 1);
+  graph.loss_kind = Loss::kSoftmaxCrossEntropy;
+  try {
+    LoadData(dir_, graph, recipe);
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("accepted: loss = \"mse\", or labels"));
+  }
+}
+
+TEST(Targets, OfAClassAreOneAndZeros) {
+  EXPECT_THAT(TargetsOf({{}, {2, 0}, {}}, 3), testing::ElementsAre(0, 0, 1, 1, 0, 0));
 }
 
 TEST_F(NpyTest, RefusesWhatItCannotTake) {

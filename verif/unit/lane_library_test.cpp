@@ -236,7 +236,34 @@ TEST_P(Lanes, SumsAndProducts) {
   for (size_t i = 0; i < kCount; ++i) ExpectOperand(kOut, i, std::max(a[i] + b[i], 0.0));
   RunRows(MultiplyTensors(), kGroups, rows);
   for (size_t i = 0; i < kCount; ++i) ExpectOperand(kOut, i, a[i] * b[i]);
+  RunRows(SubtractTensors(false), kGroups, rows);
+  for (size_t i = 0; i < kCount; ++i) ExpectOperand(kOut, i, a[i] - b[i]);
+  RunRows(SubtractTensors(true), kGroups, rows);
+  for (size_t i = 0; i < kCount; ++i) ExpectOperand(kOut, i, std::max(a[i] - b[i], 0.0));
+  RunRows(NegateTensor(), kGroups, {{kA}, {0, false, false}, {kOut}});
+  for (size_t i = 0; i < kCount; ++i) ExpectOperand(kOut, i, -a[i]);
   EXPECT_EQ(Operand(kOut, kCount), 77) << "behind the end";
+}
+
+// Of 1 / b, that times a, and that again times y: 2^-22.5 and two roundings of 2^-24.
+TEST_P(Lanes, Quotients) {
+  const std::vector<double> a = PutRandom(kA, kCount);
+  const std::vector<double> b = PutRandom(kB, kCount);
+  RunRows(DivideTensors(), kGroups, {{kA}, {kB}, {kOut}});
+  std::vector<double> y(kCount);
+  for (size_t i = 0; i < kCount; ++i) {
+    const double exact = a[i] / b[i];
+    ExpectOperand(kOut, i, exact, std::abs(exact) * std::exp2(-22.0));
+    y[i] = static_cast<double>(Operand(kOut, i));
+  }
+  constexpr uint32_t kY = kOut, kTo = 0x18000;
+  for (const bool mask : {false, true}) {
+    RunRows(DivisorBackward(mask), kGroups, {{kA}, {kB}, {kTo}, {kY}});
+    for (size_t i = 0; i < kCount; ++i) {
+      const double exact = mask && b[i] <= 0 ? 0 : -a[i] * y[i] / b[i];
+      ExpectOperand(kTo, i, exact, std::abs(exact) * std::exp2(-21.8));
+    }
+  }
 }
 
 TEST_P(Lanes, LeakyRelu) {
@@ -254,7 +281,10 @@ TEST_P(Lanes, DropoutKeepsTheSameElementsForTheGradient) {
   const Program dropout = Dropout(0.25f, 5);
   const std::vector<double> x = PutRandom(kA, kCount);
   const std::vector<double> dy = PutRandom(kB, kCount);
-  RunRows(dropout, kGroups, {{kA}, {0, false, false}, {kOut}});
+  constexpr uint32_t kSeeds = 0x18000;
+  for (size_t i = 0; i < kCount; ++i)
+    PutWide(kSeeds, i, 1 + std::ldexp(static_cast<float>(i), -20));
+  RunRows(dropout, kGroups, {{kA}, {kSeeds, true}, {kOut}});
   std::vector<bool> kept;
   int count = 0;
   for (size_t i = 0; i < kCount; ++i) {
@@ -263,13 +293,62 @@ TEST_P(Lanes, DropoutKeepsTheSameElementsForTheGradient) {
     if (kept[i]) ExpectOperand(kOut, i, x[i] / 0.75);
   }
   EXPECT_NEAR(count, 0.75 * kCount, 40);
-  RunRows(dropout, kGroups, {{kB}, {0, false, false}, {kOut}});
+  RunRows(dropout, kGroups, {{kB}, {kSeeds, true}, {kOut}});
   for (size_t i = 0; i < kCount; ++i) EXPECT_EQ(Operand(kOut, i) != 0, kept[i]);
+  auto expect_others = [&] {
+    RunRows(dropout, kGroups, {{kB}, {kSeeds, true}, {kOut}});
+    int same = 0;
+    for (size_t i = 0; i < kCount; ++i) same += (Operand(kOut, i) != 0) == kept[i];
+    EXPECT_LT(same, 0.75 * kCount) << "another seed";
+  };
   scalars_[5] = std::bit_cast<uint32_t>(13.0f);
-  RunRows(dropout, kGroups, {{kB}, {0, false, false}, {kOut}});
-  int same = 0;
-  for (size_t i = 0; i < kCount; ++i) same += (Operand(kOut, i) != 0) == kept[i];
-  EXPECT_LT(same, 0.75 * kCount) << "another seed";
+  expect_others();
+  scalars_[5] = std::bit_cast<uint32_t>(12.0f);
+  for (size_t i = 0; i < kCount; ++i)
+    PutWide(kSeeds, i, 1.5f + std::ldexp(static_cast<float>(i), -20));
+  expect_others();
+}
+
+TEST_P(Lanes, MeanSquareWithinItsBounds) {
+  constexpr uint32_t kY = 0, kTarget = 0x8000, kDz = 0x10000, kLoss = 0x18000;
+  const double ulp = std::ldexp(1.0, -24);
+  for (const int values : {1, 4, 10, 39}) {
+    const int slots = (values + kCols - 1) / kCols;
+    const int dz_slots = slots + 2;
+    // What lies behind the values does not count.
+    for (size_t i = 0; i < 16u * slots * kCols; ++i) {
+      PutWide(kY, i, std::normal_distribution<float>()(random_));
+      PutWide(kTarget, i, std::normal_distribution<float>()(random_));
+    }
+    for (size_t i = 0; i < 16u * dz_slots * kCols; ++i) PutOperand(kDz, i, 77);
+    Job job;
+    job.groups = 16;
+    job.bounds = {slots, 1, 1};
+    job.level = 1;
+    const int wide = 4 / OperandBytes();
+    job.streams[0] = {kY, {slots * wide, wide, 0, 0}};
+    job.streams[1] = {kTarget, {slots * wide, wide, 0, 0}};
+    job.streams[2] = {kDz, {dz_slots, 1, 0, 0}};
+    job.streams[3] = {kLoss, {wide, 0, 0, 0}};
+    Run(MeanSquare(values, kCols, dz_slots), job);
+    for (size_t sample = 0; sample < 16; ++sample) {
+      double sum = 0;
+      for (int i = 0; i < dz_slots * kCols; ++i) {
+        const size_t place = sample * slots * kCols + i;
+        double want = 0;
+        if (i < values) {
+          const auto difference =
+              static_cast<double>(Wide(kY, place)) - static_cast<double>(Wide(kTarget, place));
+          want = 2 * difference / values;
+          sum += difference * difference;
+        }
+        ExpectOperand(kDz, sample * dz_slots * kCols + i, want, 3 * ulp * std::abs(want));
+      }
+      const double loss = sum / values;
+      EXPECT_NEAR(static_cast<double>(Wide(kLoss, sample * kCols)), loss,
+                  (values + 4) * ulp * loss);
+    }
+  }
 }
 
 TEST_P(Lanes, SigmoidAndTanhWithinTheirBounds) {
@@ -459,6 +538,7 @@ class Optimisers : public Lanes {
 
   void Compare(const OptimiserConstants& c, double step, size_t i, double g, double w, double v,
                double q) {
+    g = c.clip > 0 ? std::clamp(g, -c.clip, c.clip) : g;
     const double u = g + c.decay * w;
     const double terms = std::abs(g) + std::abs(c.decay * w);
     double next = 0, second = 0, change = 0;
@@ -503,6 +583,11 @@ INSTANTIATE_TEST_SUITE_P(Formats, Optimisers, testing::Values(2, 4),
 TEST_P(Optimisers, SgdWithinItsBound) {
   Train({Optimiser::kSgd, 0, 0, 0, 0, 0});
   Train({Optimiser::kSgd, 0.16, 0, 0, 0, 0});
+}
+
+TEST_P(Optimisers, ClippedWithinTheirBound) {
+  Train({Optimiser::kSgd, 0, 0, 0, 0, 0, 0.25});
+  Train({Optimiser::kAdam, 0.16, 0, 0.9, 0.999, 1e-6, 0.25});
 }
 
 TEST_P(Optimisers, MomentumWithinItsBound) {

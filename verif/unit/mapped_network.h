@@ -46,7 +46,7 @@ inline Mapped MapGraph(const Graph& network, int batch, const std::vector<std::s
   if (recipe.optimiser == "sgd") s.recipe.learning_rate = 0.1;
   s.recipe.schedule = "constant";
   s.recipe.batch = batch;
-  s.graph = Differentiate(network, batch);
+  s.graph = Differentiate(network, batch, LossOf(recipe));
   s.program = MapNetwork(s.variant, s.dram, s.graph, s.recipe, "net", options);
   return s;
 }
@@ -59,6 +59,51 @@ inline std::vector<std::string> Mesh(int x, int y, std::vector<std::string> more
   return more;
 }
 
+// Inputs and labels of a step: normal values, or one of each place set where the network takes
+// classes. A mean square takes classes in every other step.
+inline StepData DrawStep(const Mapped& s, int step, Random& random) {
+  StepData batch;
+  const bool by_targets = s.graph.loss_kind == Loss::kMeanSquare && step % 2 == 0;
+  batch.inputs.resize(static_cast<size_t>(s.graph.batch * s.graph.features));
+  const auto places = static_cast<size_t>(s.graph.features / s.graph.InputSteps());
+  for (size_t i = 0; i < batch.inputs.size(); ++i) {
+    batch.inputs[i] = s.graph.one_hot ? 0 : static_cast<float>(random.Normal());
+  }
+  for (size_t i = 0; s.graph.one_hot && i < batch.inputs.size(); i += places) {
+    batch.inputs[i + random.Below(places)] = 1;
+  }
+  for (int64_t i = 0; i < s.graph.batch; ++i) {
+    batch.labels.push_back(random.Below(s.graph.classes));
+  }
+  for (int64_t i = 0; by_targets && i < s.graph.batch * s.graph.classes; ++i) {
+    batch.targets.push_back(static_cast<float>(random.Normal()));
+  }
+  return batch;
+}
+
+inline void TrainStep(const Mapped& s, const StepData& batch, int step, float step_size,
+                      Device& device) {
+  for (const ProgramSegment& segment : BatchSegments(s.program, batch)) {
+    device.Write(segment.address, segment.bytes);
+  }
+  SetStep(device, s.recipe, step, step_size);
+  const RunReport run = device.Run(s.program.Stream("train"));
+  ASSERT_EQ(run.error, isa::ErrorCode::kNone)
+      << "node " << run.error_node << " at descriptor " << run.error_index << ": "
+      << isa::ToText(s.program.Stream("train").nodes[run.error_node].descriptors[run.error_index]);
+}
+
+// Of a dropout, which values are kept: where it took something, it gave something.
+inline std::vector<bool> MaskOf(const Mapped& s, const TrainingOp& op, Device& device) {
+  auto values = [&](Role role) {
+    return Gather(TensorOf(s.program, s.graph.tensors[op.Tensor(role)].name), device);
+  };
+  const std::vector<float> x = values(Role::kX), y = values(Role::kY);
+  std::vector<bool> kept;
+  for (size_t i = 0; i < x.size(); ++i) kept.push_back(y[i] != 0 || x[i] == 0);
+  return kept;
+}
+
 // Trains a few steps on the golden machine beside the double-precision reference and compares every
 // tensor; slack is for tensors that are nothing but rounding errors.
 inline void ExpectTrainsLikeReference(const Mapped& s, int steps, double tolerance,
@@ -67,27 +112,19 @@ inline void ExpectTrainsLikeReference(const Mapped& s, int steps, double toleran
   device->Load(s.program.image);
   Reference reference(s.graph, StartingParameters(s.graph, s.recipe), s.recipe);
   Random random(7, "mapper");
+  // A mean square takes classes in every other step.
   for (int step = 0; step < steps; ++step) {
-    StepData batch;
-    batch.inputs.resize(static_cast<size_t>(s.graph.batch * s.graph.features));
-    for (float& x : batch.inputs) x = static_cast<float>(random.Normal());
-    for (int64_t i = 0; i < s.graph.batch; ++i) {
-      batch.labels.push_back(random.Below(s.graph.classes));
-    }
+    const StepData batch = DrawStep(s, step, random);
     const float step_size = StepSize(s.recipe, step, steps);
-
-    for (const ProgramSegment& segment : BatchSegments(s.program, batch)) {
-      device->Write(segment.address, segment.bytes);
+    TrainStep(s, batch, step, step_size, *device);
+    if (testing::Test::HasFatalFailure()) return;
+    // Which values are left out is the hardware's affair.
+    for (const TrainingOp& op : s.graph.ops) {
+      if (op.phase != Phase::kFeedForward) continue;
+      if (s.graph.layers[op.layer].kind != LayerKind::kDropout) continue;
+      reference.SetMask(op.layer, MaskOf(s, op, *device));
     }
-    device->SetScalar(kScalarStep, -step_size);
-    device->SetScalar(kScalarOne, 1.0f);
-    device->SetSeed(RoundingSeed(s.recipe, step));
-    const RunReport run = device->Run(s.program.Stream("train"));
-    ASSERT_EQ(run.error, isa::ErrorCode::kNone)
-        << "node " << run.error_node << " at descriptor " << run.error_index << ": "
-        << isa::ToText(
-               s.program.Stream("train").nodes[run.error_node].descriptors[run.error_index]);
-    reference.Step(batch.inputs, batch.labels, step_size);
+    reference.Step(batch, step_size);
 
     for (size_t t = 0; t < s.graph.tensors.size(); ++t) {
       const TrainingTensor& tensor = s.graph.tensors[t];

@@ -403,7 +403,17 @@ Outcome RunCase(const Case& c) {
     return outcome;
   }
   Reference reference(training, StartingParameters(training, DefaultRecipe()));
-  reference.Forward(Floats(x), std::vector<uint8_t>(batch, 0));
+  StepData step{Floats(x), std::vector<uint8_t>(batch, 0), {}};
+  if (training.one_hot) {
+    const size_t classes = training.features * batch / step.inputs.size();
+    std::vector<float> ones(step.inputs.size() * classes);
+    for (size_t i = 0; i < step.inputs.size(); ++i) {
+      const auto place = static_cast<int64_t>(step.inputs[i]);
+      ones[(i + (place < 0 ? 1 : 0)) * classes + place] = 1;
+    }
+    step.inputs = std::move(ones);
+  }
+  reference.Forward(step);
   std::vector<float> shown;
   for (int64_t i = 0; i < batch; ++i) {
     for (int64_t place : ShownPlaces(features)) shown.push_back(wanted[i * features + place]);

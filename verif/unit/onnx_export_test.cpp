@@ -92,8 +92,7 @@ void ExpectComesBack(const std::string& bytes, const std::string& variant_name, 
   Side trained = side(bytes);
   for (int step = 0; step < 3; ++step) {
     write_batch(trained, draw(trained.graph));
-    trained.device->SetScalar(kScalarStep, -StepSize(recipe, step, 3));
-    trained.device->SetScalar(kScalarOne, 1.0f);
+    SetStep(*trained.device, recipe, step, StepSize(recipe, step, 3));
     ASSERT_EQ(trained.device->Run(trained.program.Stream("train")).error, isa::ErrorCode::kNone);
   }
   const auto parameters = TrainedParameters(trained.program, *trained.device);

@@ -66,6 +66,7 @@ TEST(Recipe, RefusesByLineKeyAndRange) {
   ExpectRefused("learning_rate = nan\n", {"learning_rate", "accepted"});
   ExpectRefused("learning_rate = -1.0\n", {"learning_rate", "accepted"});
   ExpectRefused("optimiser = \"adagrad\"\n", {"'adagrad'", "sgd, momentum, nesterov, adam"});
+  ExpectRefused("clip_norm = 1.0\n", {"unknown key 'clip_norm'", "clip_value"});
   ExpectRefused("momentum = 1.0\n", {"momentum", "0 to 0.999999"});
   ExpectRefused("beta1 = 1\n", {"beta1", "0 to 0.999999"});
   ExpectRefused("beta2 = -0.1\n", {"beta2", "0 to 0.999999"});
@@ -95,13 +96,17 @@ TEST(Recipe, OptimisersHaveTheirStatesAndConstants) {
       {"adam", Optimiser::kAdam, 2}};
   for (const auto& [name, optimiser, states] : cases) {
     SCOPED_TRACE(name);
-    const Recipe recipe = ParseRecipe(
-        "optimiser = \"" + name + "\"\nbatch = 16\nweight_decay = 0.25\nepsilon = 0.5\n", "r");
+    const Recipe recipe = ParseRecipe("optimiser = \"" + name +
+                                          "\"\nbatch = 16\nweight_decay = 0.25\nepsilon = 0.5\n"
+                                          "clip_value = 2\n",
+                                      "r");
     EXPECT_EQ(StateTensors(recipe), states);
     const OptimiserConstants weights = OptimiserOf(recipe, false);
     EXPECT_EQ(weights.optimiser, optimiser);
     EXPECT_EQ(weights.decay, 4);
     EXPECT_EQ(weights.epsilon, 8);
+    EXPECT_EQ(weights.clip, 32);
+    EXPECT_EQ(OptimiserOf(recipe, true).clip, 32);
     EXPECT_EQ(weights.momentum, 0.9);
     EXPECT_EQ(weights.beta1, 0.9);
     EXPECT_EQ(weights.beta2, 0.999);

@@ -30,17 +30,17 @@ ReferenceRun TrainShipped(const std::string& name, const std::optional<fs::path>
                         LoadData(data_directory, recipe.data_set, graph.features, graph.classes));
 }
 
-struct Batch {
-  std::vector<float> inputs;
-  std::vector<uint8_t> labels;
-};
-
-Batch DrawBatch(const TrainingGraph& graph, Random& random) {
-  Batch batch;
+StepData DrawBatch(const TrainingGraph& graph, Random& random) {
+  StepData batch;
   batch.inputs.resize(graph.batch * graph.features);
   for (float& value : batch.inputs) value = static_cast<float>(random.Normal());
   for (int64_t i = 0; i < graph.batch; ++i) {
     batch.labels.push_back(static_cast<uint8_t>(random.Below(graph.classes)));
+  }
+  if (graph.loss_kind == Loss::kMeanSquare) {
+    for (int64_t i = 0; i < graph.batch * graph.classes; ++i) {
+      batch.targets.push_back(static_cast<float>(random.Normal()));
+    }
   }
   return batch;
 }
@@ -65,17 +65,17 @@ std::vector<int> Decisions(const TrainingGraph& graph, Reference& reference) {
 // Steps that change a decision, where the loss has no derivative, become smaller. Returns the
 // number of parameters compared.
 int CompareGradients(const TrainingGraph& graph, Random& random) {
-  const Batch batch = DrawBatch(graph, random);
+  const StepData batch = DrawBatch(graph, random);
   Reference reference(graph, StartingParameters(graph, DefaultRecipe()));
   // A step of size 1 / batch changes each parameter by minus the gradient of the mean loss.
   std::vector<std::vector<double>> before;
   for (size_t t = 0; t < graph.tensors.size(); ++t) before.push_back(reference.tensor(t));
-  reference.Step(batch.inputs, batch.labels, 1.0 / static_cast<double>(graph.batch));
+  reference.Step(batch, 1.0 / static_cast<double>(graph.batch));
   std::vector<std::vector<double>> after;
   for (size_t t = 0; t < graph.tensors.size(); ++t) after.push_back(reference.tensor(t));
   for (size_t t = 0; t < graph.tensors.size(); ++t) reference.tensor(t) = before[t];
 
-  reference.Forward(batch.inputs, batch.labels);
+  reference.Forward(batch);
   const std::vector<int> decisions = Decisions(graph, reference);
   int compared = 0;
   for (size_t t = 0; t < graph.tensors.size(); ++t) {
@@ -87,10 +87,10 @@ int CompareGradients(const TrainingGraph& graph, Random& random) {
           break;
         }
         reference.tensor(t)[i] = before[t][i] + step;
-        const double above = reference.Forward(batch.inputs, batch.labels);
+        const double above = reference.Forward(batch);
         bool same = Decisions(graph, reference) == decisions;
         reference.tensor(t)[i] = before[t][i] - step;
-        const double below = reference.Forward(batch.inputs, batch.labels);
+        const double below = reference.Forward(batch);
         same = same && Decisions(graph, reference) == decisions;
         reference.tensor(t)[i] = before[t][i];
         if (!same) continue;
@@ -122,6 +122,115 @@ TEST(Reference, GradientsOfDrawnChainsAreTheCentralDifferencesOfTheLoss) {
   }
 }
 
+// Parts of channels and of pixels, one of them left out, a difference and a quotient.
+OnnxBuilder Joined(Random& random) {
+  OnnxBuilder b;
+  b.Input("x", {0, 2, 4, 3}).Drawn("w", {7, 2, 3, 3}, random).Drawn("b", {7}, random);
+  b.Node("Conv", "conv", {"x", "w", "b"}, "c").WithInts("pads", {1, 1, 1, 1});
+  b.Ints("sizes", {2, 2, 1, 2}).Node("Split", "split", {"c", "sizes"}, "s1", {{"axis", 1}});
+  b.AlsoGives("s2").AlsoGives("").AlsoGives("s4").Node("Relu", "relu", {"s2"}, "r");
+  b.Node("Sub", "sub", {"s1", "r"}, "d").Node("Relu", "relu2", {"d"}, "e");
+  b.Node("Sigmoid", "gate", {"s4"}, "g").Node("Div", "div", {"e", "g"}, "q");
+  b.Node("Div", "again", {"g", "g"}, "one").Node("Sub", "less", {"q", "one"}, "l");
+  b.Ints("rows", {1, 3}).Node("Split", "lines", {"l", "rows"}, "l1", {{"axis", 2}});
+  b.AlsoGives("l2").Node("Flatten", "f1", {"l1"}, "u").Node("Flatten", "f2", {"l2"}, "v");
+  b.Drawn("w1", {6, 3}, random).Drawn("w2", {18, 3}, random);
+  b.Node("MatMul", "fc1", {"u", "w1"}, "y1").Node("MatMul", "fc2", {"v", "w2"}, "y2");
+  b.Node("Sub", "end", {"y1", "y2"}, "y").Output("y", {0, 3});
+  return b;
+}
+
+TEST(Reference, GradientsOfPartsDifferencesAndQuotientsAreTheCentralDifferences) {
+  Random random(1, "joined");
+  const TrainingGraph graph = Differentiate(ParseOnnx(Joined(random).Bytes(), "net"), 3);
+  EXPECT_EQ(CompareGradients(graph, random), graph.Parameters());
+}
+
+TEST(Reference, GradientsOfTheMeanSquareAreTheCentralDifferences) {
+  Random random(1, "mean square");
+  for (const std::vector<int>& widths : {std::vector<int>{7, 6, 4}, {5, 1}}) {
+    const Graph file = ParseOnnx(MakeFullyConnected("net", widths), "net");
+    const TrainingGraph graph = Differentiate(file, 5, Loss::kMeanSquare);
+    EXPECT_EQ(CompareGradients(graph, random), graph.Parameters());
+  }
+}
+
+TEST(Reference, AMeanSquareTakesTargetsOrClasses) {
+  const Graph file = ParseOnnx(MakeFullyConnected("net", {1, 2}), "net");
+  const TrainingGraph graph = Differentiate(file, 1, Loss::kMeanSquare);
+  Reference reference(graph, std::vector<std::vector<float>>(graph.tensors.size()));
+  reference.tensor(graph.ops[0].Tensor(Role::kB)) = {3, 5};
+  EXPECT_EQ(reference.Forward({{1}, {}, {2, 7}}), (1 + 4) / 2.0);
+  EXPECT_EQ(reference.tensor(graph.ops[1].Tensor(Role::kDz)), (std::vector<double>{1, -2}));
+  EXPECT_EQ(reference.Forward({{1}, {1}, {}}), (9 + 16) / 2.0);
+}
+
+TEST(Reference, GradientsThroughADropoutAreTheCentralDifferences) {
+  Random random(1, "dropout");
+  OnnxBuilder b;
+  b.Input("x", {0, 6}).Drawn("w1", {6, 8}, random).Drawn("w2", {8, 3}, random);
+  b.Scalar("ratio", 0.4f).BoolScalar("on", true);
+  b.Node("MatMul", "fc1", {"x", "w1"}, "z").Node("Relu", "relu", {"z"}, "r");
+  b.Node("Dropout", "drop", {"r", "ratio", "on"}, "d").Node("MatMul", "fc2", {"d", "w2"}, "y");
+  b.Output("y", {0, 3});
+  const TrainingGraph graph = Differentiate(ParseOnnx(b.Bytes(), "net"), 5);
+  EXPECT_EQ(CompareGradients(graph, random), graph.Parameters());
+}
+
+// Tokens as ones, and as ONNX takes them.
+TEST(Reference, AnEmbeddingLooksRowsUp) {
+  Random random(1, "embedding");
+  OnnxBuilder b;
+  b.Input("x", {0, 3}).Drawn("table", {5, 4}, random).Drawn("w", {12, 3}, random);
+  b.graph()->mutable_input(0)->mutable_type()->mutable_tensor_type()->set_elem_type(
+      onnx::TensorProto::INT64);
+  b.Node("Gather", "embed", {"table", "x"}, "e").Node("Tanh", "tanh", {"e"}, "t");
+  b.Ints("flat", {0, 12}).Node("Reshape", "flat", {"t", "flat"}, "v");
+  b.Node("MatMul", "fc", {"v", "w"}, "y").Output("y", {0, 3});
+  const Graph file = ParseOnnx(b.Bytes(), "net");
+  const TrainingGraph graph = Differentiate(file, 6);
+  EXPECT_TRUE(graph.one_hot);
+  EXPECT_EQ(graph.features, 15);
+  EXPECT_EQ(graph.InputSteps(), 3);
+  EXPECT_EQ(graph.MacsNeeded(), 3 * 6 * 12 * 3) << "none of the lookup";
+  EXPECT_EQ(CompareGradients(graph, random), graph.Parameters());
+  StepData batch;
+  batch.inputs.resize(6 * 15);
+  batch.labels.assign(6, 0);
+  Array tokens{{6, 3}, {}};
+  for (size_t i = 0; i < 6 * 3; ++i) {
+    tokens.values.push_back(static_cast<double>(random.Below(5)));
+    batch.inputs[i * 5 + static_cast<size_t>(tokens.values.back())] = 1;
+  }
+  Reference reference(graph, StartingParameters(graph, DefaultRecipe()));
+  reference.Forward(batch);
+  const Array defined = Define(file, tokens);
+  const std::vector<double>& logits = reference.tensor(graph.logits);
+  ASSERT_EQ(defined.values.size(), logits.size());
+  for (size_t j = 0; j < logits.size(); ++j) EXPECT_NEAR(logits[j], defined.values[j], 1e-12);
+}
+
+// Against the second definition of the operators.
+void ExpectGivesWhatOnnxDefines(const Graph& file, const TrainingGraph& graph, Random& random) {
+  const StepData batch = DrawBatch(graph, random);
+  Reference reference(graph, StartingParameters(graph, DefaultRecipe()));
+  reference.Forward(batch);
+  Array data{file.tensors[file.input].shape, {batch.inputs.begin(), batch.inputs.end()}};
+  data.shape[0] = graph.batch;
+  const Array defined = Define(file, data);
+  const std::vector<double>& logits = reference.tensor(graph.logits);
+  ASSERT_EQ(defined.values.size(), logits.size());
+  for (size_t j = 0; j < logits.size(); ++j) {
+    ASSERT_NEAR(logits[j], defined.values[j], 1e-12 * (1 + std::abs(logits[j]))) << j;
+  }
+}
+
+TEST(Reference, PartsDifferencesAndQuotientsAreWhatOnnxDefines) {
+  Random random(2, "joined");
+  const Graph file = ParseOnnx(Joined(random).Bytes(), "net");
+  ExpectGivesWhatOnnxDefines(file, Differentiate(file, 3), random);
+}
+
 TEST(Reference, DrawnChainsGiveWhatOnnxDefines) {
   const uint64_t seed = 2;
   for (int i = 0; i < 500; ++i) {
@@ -130,17 +239,7 @@ TEST(Reference, DrawnChainsGiveWhatOnnxDefines) {
     const Graph file = draw.Draw();
     const TrainingGraph graph = Differentiate(file, 3);
     SCOPED_TRACE(fmt::format("seed {} chain {}: {}", seed, i, draw.text()));
-    const Batch batch = DrawBatch(graph, random);
-    Reference reference(graph, StartingParameters(graph, DefaultRecipe()));
-    reference.Forward(batch.inputs, batch.labels);
-    Array data{file.tensors[file.input].shape, {batch.inputs.begin(), batch.inputs.end()}};
-    data.shape[0] = graph.batch;
-    const Array defined = Define(file, data);
-    const std::vector<double>& logits = reference.tensor(graph.logits);
-    ASSERT_EQ(defined.values.size(), logits.size());
-    for (size_t j = 0; j < logits.size(); ++j) {
-      ASSERT_NEAR(logits[j], defined.values[j], 1e-12 * (1 + std::abs(logits[j]))) << j;
-    }
+    ASSERT_NO_FATAL_FAILURE(ExpectGivesWhatOnnxDefines(file, graph, random));
   }
 }
 
@@ -157,14 +256,14 @@ TEST(Reference, AMaximumIsTheFirstOfEqualsAndNaNStays) {
   const int index = graph.ops[1].Tensor(Role::kIndex);
   const std::vector<uint8_t> label = {0};
 
-  reference.Step(std::vector<float>{1, 3, 2, 3, 3, 0, -5, -5, -5, -5, -5, -5}, label, 0);
+  reference.Step({{1, 3, 2, 3, 3, 0, -5, -5, -5, -5, -5, -5}, label, {}}, 0);
   EXPECT_EQ(reference.tensor(index), (std::vector<double>{1, 0}));
   const std::vector<double>& dx = reference.tensor(graph.ops[3].Tensor(Role::kDx));
   for (size_t i = 0; i < dx.size(); ++i) EXPECT_EQ(dx[i] != 0, i == 1 || i == 6) << i;
 
   const float nan = std::nanf("");
   reference.tensor(graph.ops[0].Tensor(Role::kW)) = {1, 0, 0, 1};
-  reference.Forward(std::vector<float>{1, 3, nan, 4, nan, 0, 0, 0, 0, 0, 0, 7}, label);
+  reference.Forward({{1, 3, nan, 4, nan, 0, 0, 0, 0, 0, 0, 7}, label, {}});
   // NaN times 0 is NaN, so that both channels have it.
   EXPECT_EQ(reference.tensor(index), (std::vector<double>{1, 0}));
   for (double y : reference.tensor(graph.logits)) EXPECT_TRUE(std::isnan(y));
@@ -173,8 +272,7 @@ TEST(Reference, AMaximumIsTheFirstOfEqualsAndNaNStays) {
 TEST(Reference, AnUntrainedUniformOutputLosesTheLogarithmOfTheClasses) {
   TrainingGraph graph = Differentiate(ParseOnnx(MakeFullyConnected("net", {3, 8}), "net"), 2);
   Reference reference(graph, std::vector<std::vector<float>>(graph.tensors.size()));
-  EXPECT_NEAR(reference.Forward(std::vector<float>(6, 1.0f), std::vector<uint8_t>{0, 5}),
-              std::log(8.0), 1e-12);
+  EXPECT_NEAR(reference.Forward({std::vector<float>(6, 1.0f), {0, 5}, {}}), std::log(8.0), 1e-12);
 }
 
 // Two samples, 1 and 3 of class 0, and weights that leave the classes equal: gradients are -2 and 2
@@ -183,11 +281,11 @@ TEST(Reference, AnUntrainedUniformOutputLosesTheLogarithmOfTheClasses) {
 class OptimiserByHand : public testing::Test {
  protected:
   void ExpectSteps(const std::string& optimiser, const std::vector<std::vector<double>>& weights,
-                   const std::vector<std::vector<double>>& biases) {
+                   const std::vector<std::vector<double>>& biases, const std::string& more = "") {
     const Recipe recipe = ParseRecipe(
         "optimiser = \"" + optimiser + "\"\nschedule = \"constant\"\nlearning_rate = 0.25\n" +
             "batch = 2\nweight_decay = 0.25\nmomentum = 0.5\nbeta1 = 0.5\nbeta2 = 0.75\n" +
-            "epsilon = 0.25\n",
+            "epsilon = 0.25\n" + more,
         "by hand");
     const TrainingGraph graph =
         Differentiate(ParseOnnx(MakeFullyConnected("net", {1, 2}), "net"), recipe.batch);
@@ -198,7 +296,7 @@ class OptimiserByHand : public testing::Test {
     for (size_t step = 0; step < weights.size(); ++step) {
       w = {1, 1};
       b = {0, 0};
-      reference.Step(std::vector<float>{1, 3}, std::vector<uint8_t>{0, 0},
+      reference.Step({{1, 3}, {0, 0}, {}},
                      static_cast<double>(StepSize(recipe, static_cast<int64_t>(step), 10)));
       for (size_t j = 0; j < 2; ++j) {
         EXPECT_NEAR(w[j], weights[step][j], 1e-7) << "weight " << j << ", step " << step;
@@ -212,6 +310,12 @@ class OptimiserByHand : public testing::Test {
 TEST_F(OptimiserByHand, Sgd) {
   const std::vector<double> w = {1 + 1.5 / 8, 1 - 2.5 / 8}, b = {1.0 / 8, -1.0 / 8};
   ExpectSteps("sgd", {w, w}, {b, b});
+}
+
+// Gradients of +-2 are cut to 0.75 * 2 = 1.5, those by the biases stay; then comes the decay.
+TEST_F(OptimiserByHand, SgdClipped) {
+  const std::vector<double> w = {1 + 1.0 / 8, 1 - 2.0 / 8}, b = {1.0 / 8, -1.0 / 8};
+  ExpectSteps("sgd", {w, w}, {b, b}, "clip_value = 0.75\n");
 }
 
 // v is u, 1.5 u, 1.75 u.

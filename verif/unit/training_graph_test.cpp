@@ -229,11 +229,22 @@ TEST(TrainingGraph, RefusesSequencesItCannotTrainByNode) {
   OnnxBuilder gru = Recurrent("GRU", 3);
   gru.Ints("flat", {0, 10}).Node("Reshape", "flat", {"h", "flat"}, "y").Output("y", {0, 10});
   ExpectRefused(gru, {"'cell' (GRU)", "cannot be trained yet", "LSTM"});
-  OnnxBuilder dropout;
-  dropout.Input("x", {0, 4}).Counting("w", {4, 3}).Node("MatMul", "fc", {"x", "w"}, "z");
-  dropout.Scalar("ratio", 0.5f).BoolScalar("mode", true);
-  dropout.Node("Dropout", "drop", {"z", "ratio", "mode"}, "y").Output("y", {0, 3});
-  ExpectRefused(dropout, {"'drop'", "ratio 0.5"});
+}
+
+// It is a layer only where its training mode is on.
+TEST(TrainingGraph, LeavesValuesOutInTrainingMode) {
+  for (const bool mode : {false, true}) {
+    OnnxBuilder b;
+    b.Input("x", {0, 4}).Counting("w", {4, 3}).Node("MatMul", "fc", {"x", "w"}, "z");
+    b.Scalar("ratio", 0.5f).BoolScalar("mode", mode);
+    b.Node("Dropout", "drop", {"z", "ratio", "mode"}, "y").Output("y", {0, 3});
+    const TrainingGraph graph = Train(b);
+    ASSERT_EQ(graph.layers.size(), mode ? 2u : 1u);
+    if (mode) {
+      EXPECT_EQ(graph.layers[1].kind, LayerKind::kDropout);
+      EXPECT_EQ(graph.layers[1].ratio, 0.5f);
+    }
+  }
 }
 
 // ---- images
@@ -312,6 +323,22 @@ TEST(TrainingGraph, BringsWeightsOfImagesIntoTheOrderOfTaps) {
   EXPECT_EQ(fc[((3 * 2 + 1) * 2 + 0) * 3 + 2], 3 * 12 + 2 * 4 + 1 * 2 + 0);
 }
 
+// A row holds all channels, each with the weight to the output of that place in its own group.
+TEST(TrainingGraph, HasARowForEachOutputOfAGroup) {
+  OnnxBuilder b;
+  b.Input("x", {0, 6, 3, 2}).Counting("w", {9, 2, 3, 2});
+  b.Node("Conv", "conv", {"x", "w"}, "y", {{"group", 3}}).Output("y", {0, 9, 1, 1});
+  const TrainingGraph graph = Train(b);
+  const TrainingTensor& w = graph.tensors[graph.ops[0].Tensor(Role::kW)];
+  EXPECT_EQ(w.rows, 3);
+  EXPECT_EQ(w.cols, 3 * 2 * 6);
+  EXPECT_EQ(w.fan_in, 3 * 2 * 2);
+  // Of tap (2, 1) the weight from channel 4 to the second output of its group, output 7.
+  EXPECT_EQ(w.start[w.cols + (2 * 2 + 1) * 6 + 4], ((7 * 2 + 0) * 3 + 2) * 2 + 1);
+  EXPECT_EQ(graph.ops[0].macs, graph.batch * 9 * 2 * 6);
+  EXPECT_FALSE(graph.layers[0].IsFlat());
+}
+
 TEST(TrainingGraph, TakesAnImageAsFlatWhereNoWindowSlides) {
   OnnxBuilder b;
   b.Input("x", {0, 1, 28, 28}).Counting("w", {784, 10}).Node("Flatten", "flat", {"x"}, "f");
@@ -383,10 +410,6 @@ TEST(TrainingGraph, RefusesImagesItCannotTrainByNode) {
     b.graph()->add_output()->set_name(b.graph()->node(b.graph()->node_size() - 1).output(0));
     return b;
   };
-  OnnxBuilder grouped;
-  grouped.Input("x", {0, 4, 6, 6}).Counting("w", {4, 2, 6, 6});
-  grouped.Node("Conv", "conv", {"x", "w"}, "c", {{"group", 2}}).Output("c", {0, 4, 1, 1});
-  ExpectRefused(grouped, {"'conv' (Conv)", "group = 2 cannot be trained yet"});
   ExpectRefused(after([](OnnxBuilder& b) {
                   b.Counting("k", {4, 1, 1}).Node("Mul", "scale", {"c", "k"}, "y");
                 }),

@@ -22,7 +22,13 @@ struct Conv {
   bool relu = true;
   std::string op = "Conv";  // MaxPool and AveragePool keep the channels
   bool count_pad = false;
+  int64_t groups = 1;
 };
+
+Conv Grouped(int64_t groups, Conv conv) {
+  conv.groups = groups;
+  return conv;
+}
 
 Conv Pool(const std::string& op, std::vector<int64_t> kernel, std::vector<int64_t> strides,
           std::vector<int64_t> pads = {0, 0, 0, 0}, bool count_pad = false) {
@@ -50,7 +56,7 @@ Graph ConvNet(const Image& image, const std::vector<Conv>& convs, const std::vec
     const int64_t channels = is_conv ? c.channels : at.channels;
     std::vector<std::string> inputs = {x};
     if (is_conv) {
-      b.Input(name + ".w", {channels, at.channels, c.kernel[0], c.kernel[1]});
+      b.Input(name + ".w", {channels, at.channels / c.groups, c.kernel[0], c.kernel[1]});
       inputs.push_back(name + ".w");
     }
     if (c.bias) {
@@ -63,6 +69,7 @@ Graph ConvNet(const Image& image, const std::vector<Conv>& convs, const std::vec
     AddInts(node, "strides", c.strides);
     AddInts(node, "pads", c.pads);
     if (c.op != "AveragePool") AddInts(node, "dilations", c.dilations);
+    if (c.groups > 1) b.With("group", c.groups);
     if (c.count_pad) {
       onnx::AttributeProto* attribute = node->add_attribute();
       attribute->set_name("count_include_pad");
@@ -216,6 +223,81 @@ TEST(Optimisers, OverSeveralNodes) {
                         Mesh(2, 2));
 }
 
+// Depthwise, then as many to 1 x 1 as there are channels: the bundles of nano have 16 groups.
+TEST(Groups, DepthwiseTrainsLikeTheReference) {
+  ExpectBothFormatsTrain(ConvNet({9, 7, 3},
+                                 {{24, {3, 3}, {1, 1}, {1, 1, 1, 1}},
+                                  Grouped(24, {24, {3, 3}, {2, 1}, {1, 1, 1, 0}}),
+                                  {40, {1, 1}},
+                                  Grouped(40, {80, {2, 3}, {1, 1}, {0, 0, 0, 0}, {1, 2}, false})},
+                                 {10}),
+                         16, {});
+}
+
+// Groups of whole words, of parts of words, and of neither; the last bundle may have fewer.
+TEST(Groups, OfEverySizeTrainLikeTheReference) {
+  const Conv first = {96, {3, 3}, {2, 2}, {1, 1, 1, 1}};
+  const Image image = {9, 8, 2};
+  for (const auto& [groups, outputs] :
+       std::vector<std::pair<int64_t, int64_t>>{{2, 64}, {3, 96}, {6, 48}, {12, 36}, {32, 160}}) {
+    SCOPED_TRACE(fmt::format("{} groups, {} outputs", groups, outputs));
+    ExpectBothFormatsTrain(
+        ConvNet(image, {first, Grouped(groups, {outputs, {3, 3}, {1, 1}, {1, 1, 1, 1}})}, {7}), 16,
+        {});
+  }
+  ExpectBothFormatsTrain(
+      ConvNet({5, 6, 6}, {Grouped(3, {51, {2, 2}}), Grouped(17, {34, {3, 3}})}, {7}), 11, {});
+}
+
+TEST(Groups, OfLinesOfPointsAndOfWholeImages) {
+  ExpectBothFormatsTrain(ConvNet({1, 40, 6},
+                                 {Grouped(2, {24, {1, 7}, {1, 2}, {0, 3, 0, 3}}),
+                                  Grouped(24, {24, {1, 3}, {1, 1}, {0, 0, 0, 4}, {1, 2}}),
+                                  Grouped(4, {16, {1, 1}, {1, 3}})},
+                                 {4}),
+                         64, {});
+  ExpectBothFormatsTrain(ConvNet({5, 4, 3}, {{20, {2, 2}}, Grouped(10, {30, {4, 3}})}, {6}), 48,
+                         {});
+}
+
+// The scratchpad then holds some bundles at a time, or a part of one.
+TEST(Groups, ThatDoNotFitAtOnce) {
+  const Conv first = {192, {3, 3}, {2, 2}, {1, 1, 1, 1}};
+  for (const int64_t groups : {2, 4, 12, 192}) {
+    SCOPED_TRACE(groups);
+    const Graph net =
+        ConvNet({8, 7, 2}, {first, Grouped(groups, {192, {3, 3}, {1, 1}, {1, 1, 1, 1}})}, {6});
+    ExpectTrainsLikeReference(MapGraph(net, 16, {"scratchpad.kib=128"}), 1, 0.12);
+    ExpectTrainsLikeReference(
+        MapGraph(net, 16, {"scratchpad.kib=256", "operand_format=fp32", "array.lanes=8"}), 1, 2e-5);
+  }
+}
+
+TEST(Groups, OverSeveralNodesAndWithOptimisers) {
+  const Graph net = ConvNet({9, 7, 3},
+                            {{32, {3, 3}, {2, 2}, {1, 1, 1, 1}},
+                             Grouped(32, {32, {3, 3}, {1, 1}, {1, 1, 1, 1}}),
+                             Grouped(2, {64, {3, 3}})},
+                            {10});
+  ExpectBothFormatsTrain(net, 32, Mesh(2, 1));
+  ExpectBothFormatsTrain(net, 32, Mesh(2, 2), {.partition = Partition::kHybrid});
+  ExpectBothFormatsTrain(net, 16, {"array.cols=8"});
+  ExpectOptimisersTrain(net, 16, {});
+  ExpectOptimisersTrain(net, 32, Mesh(2, 1));
+}
+
+TEST(Optimisers, CutGradients) {
+  Recipe recipe = DefaultRecipe();
+  recipe.clip_value = 0.01;
+  for (const std::vector<std::string>& nodes : {std::vector<std::string>{}, Mesh(2, 1)}) {
+    std::vector<std::string> wide = nodes;
+    wide.insert(wide.end(), {"operand_format=fp32", "array.lanes=8"});
+    const Graph net = ConvNet({9, 7, 3}, kTwo, {20, 10});
+    ExpectTrainsLikeReference(MapGraph(net, 32, wide, {}, recipe), 3, 1e-4);
+    ExpectTrainsLikeReference(MapGraph(net, 32, nodes, {}, recipe), 2, 0.25, 1e-3);
+  }
+}
+
 const Conv kFirst = {8, {3, 3}, {1, 1}, {1, 1, 1, 1}};
 
 TEST(Pools, LikeTheReference) {
@@ -255,6 +337,26 @@ TEST(Pools, EdgesSeeWhatLiesInTheImage) {
                          16, {});
 }
 
+// Each window divides by what it sees of the image.
+TEST(Pools, MeansOfWhatLiesInTheImage) {
+  ExpectBothFormatsTrain(ConvNet({9, 8, 2},
+                                 {kFirst,
+                                  Pool("AveragePool", {3, 3}, {1, 1}, {1, 1, 1, 1}),
+                                  {20, {2, 2}},
+                                  Pool("AveragePool", {3, 3}, {2, 2}, {1, 0, 1, 2})},
+                                 {7}),
+                         16, {});
+  ExpectBothFormatsTrain(ConvNet({9, 11, 2},
+                                 {kFirst,
+                                  Pool("AveragePool", {4, 5}, {3, 2}, {2, 3, 1, 4}),
+                                  {20, {2, 2}},
+                                  Pool("AveragePool", {2, 3}, {2, 3}, {1, 2, 0, 0})},
+                                 {7}),
+                         11, {});
+  ExpectBothFormatsTrain(
+      ConvNet({7, 6, 2}, {kFirst, Pool("AveragePool", {5, 5}, {1, 1}, {2, 2, 2, 2})}, {7}), 16, {});
+}
+
 TEST(Pools, WholeImagesAndSeveralNodes) {
   const Graph net =
       ConvNet({20, 18, 2},
@@ -268,6 +370,35 @@ TEST(Windows, KeptGradients) {
       MapGraph(ConvNet({9, 7, 3}, kTwo, {10}), 16, Mesh(2, 1), {.keep_gradients = true});
   ExpectTrainsLikeReference(s, 1, 0.12);
   EXPECT_EQ(TensorOf(s.program, "conv2.dW").cols, 9 * 8);
+}
+
+// Where the sums of a layer come slice by slice, steps of one are late when the gradients of the
+// next are stored; each node waits for its sums in the order in which they were begun. The velocity
+// of the first step is the gradient.
+TEST(Windows, KeptGradientsBesideStepsOfAnOptimiser) {
+  Recipe recipe = DefaultRecipe();
+  recipe.optimiser = "momentum";
+  recipe.learning_rate = 0.05;
+  const Graph net = ConvNet({9, 7, 3}, {{64, {3, 3}}, {96, {3, 3}, {2, 2}}}, {10});
+  for (const int nodes : {1, 2}) {
+    SCOPED_TRACE(nodes);
+    const Mapped s = MapGraph(net, 16 * nodes, Mesh(nodes, 1, {"scratchpad.kib=128"}),
+                              {.keep_gradients = true}, recipe);
+    ExpectTrainsLikeReference(s, 1, 0.12);
+    const std::unique_ptr<Device> device = MakeGoldenDevice(s.variant, s.dram);
+    device->Load(s.program.image);
+    Random random(8, "kept");
+    TrainStep(s, DrawStep(s, 0, random), 0, 0.05F, *device);
+    for (const char* layer : {"conv1", "conv2", "fc1"}) {
+      for (const char* parameter : {"W", "b"}) {
+        const std::vector<float> kept =
+            Gather(TensorOf(s.program, fmt::format("{}.d{}", layer, parameter)), *device);
+        EXPECT_EQ(kept,
+                  Gather(TensorOf(s.program, fmt::format("{}.m{}", layer, parameter)), *device))
+            << layer << "." << parameter;
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -24,9 +24,15 @@ struct Dataset {
   int channels = 1;
   int rows = 0, cols = 0;
   std::vector<uint8_t> pixels;  // sample after sample, [channel][row][column], 0 dark to 255 light
-  std::vector<uint8_t> labels;  // class of each sample
+  bool one_hot = false;         // pixels are 0 or 255, for 0 and 1 without mean and deviation
+  std::vector<uint8_t> labels;  // class of each sample; or, instead,
+  int outputs = 0;
+  std::vector<float> targets;  // so many values of each sample
 
-  int64_t size() const { return static_cast<int64_t>(labels.size()); }
+  bool has_classes() const { return outputs == 0; }
+  int64_t size() const {
+    return static_cast<int64_t>(has_classes() ? labels.size() : targets.size() / outputs);
+  }
   int64_t features() const { return int64_t{channels} * rows * cols; }
   std::span<const uint8_t> image(int64_t sample) const {
     return std::span(pixels).subspan(sample * features(), features());
@@ -37,7 +43,7 @@ struct TrainTest {
   Dataset train, test;
 };
 
-// Of shape, images and labels.
+// Of shape, images and labels or targets.
 Digest DatasetDigest(const Dataset& data);
 
 // ---- IDX, the format of MNIST: big-endian header, then bytes; plain or gzip
@@ -64,7 +70,8 @@ bool HasNpy(const std::filesystem::path& directory);
 
 // Reads {train,test}-{images,labels}.npy, each with or without .gz: images of uint8, [n][features],
 // [n][rows][columns] or [n][channels][rows][columns]; labels [n] of uint8, int32 or int64, 0 to
-// 255. Throws Error(kUnusableInput) as ReadIdx does.
+// 255, or, without labels, {train,test}-targets.npy: [n] or [n][outputs] of float32 or float64.
+// Throws Error(kUnusableInput) as ReadIdx does.
 TrainTest ReadNpy(const std::filesystem::path& directory);
 
 // ---- digits that we draw
@@ -152,16 +159,28 @@ TrainTest LoadData(const std::optional<std::filesystem::path>& data_directory,
                    const std::string& data_set, int64_t features, int64_t classes, int steps = 1,
                    uint64_t seed = 1);
 
-// A sample as the network takes it: (pixel / 255 - mean) / deviation in double, rounded to float.
+struct TrainingGraph;
+
+// The same for a training graph; throws if its loss takes classes and the data have none, or if it
+// takes classes of steps and the data are images.
+TrainTest LoadData(const std::optional<std::filesystem::path>& data_directory,
+                   const TrainingGraph& graph, const Recipe& recipe);
+
+// A sample as the network takes it: (pixel / 255 - mean) / deviation in double, rounded to float;
+// of one-hot data pixel / 255.
 void NormaliseSample(const Dataset& data, int64_t sample, const Recipe& recipe,
                      std::span<float> out);
 
-// Inputs [batch][features] and labels of one step, as every engine takes them.
+// Inputs [batch][features] and labels or targets of one step, as every engine takes them.
 struct StepData {
   std::vector<float> inputs;
   std::vector<uint8_t> labels;
+  std::vector<float> targets;  // [batch][outputs], of data without classes
 };
 StepData GatherStep(const Dataset& data, const Recipe& recipe, std::span<const uint32_t> samples);
+
+// What a mean square takes: the targets, or of each class 1 for it and 0 for the others.
+std::vector<float> TargetsOf(const StepData& step, int64_t outputs);
 
 }  // namespace vaultrain
 

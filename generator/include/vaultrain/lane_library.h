@@ -54,7 +54,15 @@ Program GroupParameterSums(int products_slots, int sums_slots, bool more);
 
 // Streams: 0 a, 1 b, 2 y; with relu max(a + b, 0).
 Program AddTensors(bool relu);
+Program SubtractTensors(bool relu);
 Program MultiplyTensors();
+// Within 2^-22.4 of a / b before it is rounded.
+Program DivideTensors();
+// The gradient of y = a / b by b; 0 where b is not above 0 if mask is set. Streams: 0 dy, 1 b,
+// 2 db, 3 y.
+Program DivisorBackward(bool mask);
+// Streams: 0 x, 2 y.
+Program NegateTensor();
 Program CopyTensor();
 
 // The same, but results are 0 where what stream 3 gives is not above 0. Of programs that have
@@ -67,7 +75,8 @@ Program LeakyReluForward(float slope);
 Program LeakyReluBackward(float slope);
 
 // y = x / (1 - rate), or 0 with probability `rate`; the same again for the gradient, with the same
-// seed and the same job. Streams: 0 x, 2 y.
+// seeds and the same job. The generator of a lane starts from the sum of the scalar register and
+// what stream 1 has for the lane: bits of an fp32 number. Streams: 0 x, 1 a wide value, 2 y.
 Program Dropout(float rate, int seed_scalar);
 
 // Streams: 0 x, 2 y. Errors against the exact value: README of rtl_templates/lanes.
@@ -101,6 +110,14 @@ Program RnnBackward(bool first);
 // by at most 10 * 2^-24 of the magnitudes that it sums, the change of w by 24 * 2^-24; in adam,
 // where decay cancels the gradient, by more, as its root then is.
 Program OptimiserStep(const OptimiserConstants& constants, int step_scalar, int q_slots = 0);
+
+// ---- losses
+
+// Of a sample, its values over loop 1: dz = 2 (y - t) / values, and the loss, the mean of (y -
+// t)^2, in every lane; `dz_slots` slots of dz, zeros behind the values. Streams: 0 y and 1 t, wide,
+// 2 dz, 3 loss, wide. The gradient is off by 3 * 2^-24 of its size before it is rounded to an
+// operand, the loss by (values + 4) * 2^-24.
+Program MeanSquare(int values, int cols, int dz_slots);
 
 // ---- parts of programs
 

@@ -21,6 +21,7 @@ namespace vaultrain {
 // Scalar registers that the host sets for a program.
 inline constexpr int kScalarStep = 0;  // -(learning rate / batch), changes from step to step
 inline constexpr int kScalarOne = 1;   // 1.0, scale of the loss gradient
+inline constexpr int kScalarMask = 2;  // 1 to 2, changes from step to step: seed of dropout
 
 // How the nodes of a module share the work of a step.
 enum class Partition {

@@ -41,7 +41,7 @@ std::string MakeFullyConnected(const std::string& name, const std::vector<int>& 
 // of windows side by side, then of Gemm as above. shape: of a sample, [channels][height][width];
 // widths: hidden layers, classes.
 struct ConvShape {
-  int out = 1, kernel = 1, stride = 1, pad = 0, pool = 1;
+  int out = 1, kernel = 1, stride = 1, pad = 0, pool = 1, groups = 1;
 };
 std::string MakeConvolutional(const std::string& name, const std::vector<int>& shape,
                               const std::vector<ConvShape>& convs, const std::vector<int>& widths);
@@ -51,8 +51,16 @@ std::string MakeConvolutional(const std::string& name, const std::vector<int>& s
 std::string MakeResidual(const std::string& name, const std::vector<int>& shape, int channels,
                          int groups, int classes);
 
+// ONNX of a convolution of 3 x 3 whose output is split in three, a, b and c of so many channels
+// each: max(a - tanh b, 0) / sigmoid c with a quarter left out, the mean of all pixels and a Gemm.
+std::string MakeGated(const std::string& name, const std::vector<int>& shape, int channels,
+                      int classes);
+
 // ONNX of an LSTM over sequences [steps][in] and a Gemm of its last state.
 std::string MakeSequential(const std::string& name, int steps, int in, int hidden, int classes);
+// The same of classes [steps] (INT64), each of which is a row of a table [vocabulary][values].
+std::string MakeTokens(const std::string& name, int steps, int vocabulary, int values, int hidden,
+                       int classes);
 
 }  // namespace vaultrain
 

@@ -12,13 +12,16 @@
 #include <string>
 #include <vector>
 
+#include "vaultrain/training_graph.h"
+
 namespace vaultrain {
 
 class OnnxExport {
  public:
   // Of an ONNX file that Differentiate takes at this batch; file is for messages. Throws
   // Error(kUnusableInput) if two layers have their parameters from one initialiser.
-  OnnxExport(std::string bytes, const std::string& file, int64_t batch);
+  OnnxExport(std::string bytes, const std::string& file, int64_t batch,
+             Loss loss = Loss::kSoftmaxCrossEntropy);
 
   // The file with new values: of each parameter of the training graph by its name ("fc1.W"), in the
   // training graph's layout. A parameter that was a graph input alone gets an initialiser. Throws

@@ -33,6 +33,8 @@ class Random {
   // Mean 0, variance 1, within -6 .. 6: the sum of twelve uniform 32-bit integers (Irwin-Hall), six
   // words of the stream, high half and low half of each; minus its mean, times 2^-32, exact.
   double Normal();
+  // Uniform in [1, 2): the top 23 bits of Next are the fraction.
+  float OneToTwo();
 
  private:
   std::array<uint64_t, 4> state_;

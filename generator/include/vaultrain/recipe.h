@@ -24,13 +24,14 @@ inline constexpr int64_t kMaxBatch = 65536;
 
 struct Recipe {
   std::string data_set;        // "digits", "cifar", "text": from --data, or made without
-  std::string loss;            // "softmax-cross-entropy"
+  std::string loss;            // "softmax-cross-entropy", "mse"
   std::string optimiser;       // "sgd", "momentum", "nesterov", "adam"
   std::string initialisation;  // "he-normal"
   std::string schedule;        // "constant", "linear"
   double learning_rate;
   double learning_rate_end;  // linear: reached one step after the last
   double momentum;           // "momentum", "nesterov"
+  double clip_value;         // 0: none
   double weight_decay;
   double beta1, beta2, epsilon;  // "adam"
   int64_t batch;                 // samples
@@ -90,7 +91,8 @@ double LearningRate(const Recipe& recipe, int64_t step, int64_t steps);
 // ---- the optimiser
 //
 // What UP does to a parameter w, with g the gradient by w of the loss summed over the batch of B
-// samples, d = weight_decay * B for weights and 0 for biases, and s = -StepSize:
+// samples, each value brought into +-clip_value * B if clip_value is above 0, d = weight_decay * B
+// for weights and 0 for biases, and s = -StepSize:
 //
 //   sgd       w += s * (g + d w)
 //   momentum  v = momentum * v + g + d w;  w += s * v
@@ -108,6 +110,7 @@ struct OptimiserConstants {
   double momentum = 0;
   double beta1 = 0, beta2 = 0;
   double epsilon = 0;  // epsilon * B
+  double clip = 0;     // clip_value * B; 0: none
 };
 
 // Of weights, or of biases.

@@ -9,6 +9,9 @@
 //   FF  Y  = f(X), then max(Y, 0) where relu is set
 //       loss[i] = -log softmax(logits[i])[label[i]]         per sample
 //       dZ = softmax(logits) - onehot(label)                per sample, not divided by the batch
+//   or, for the mean square, of the n outputs and targets of a sample
+//       loss[i] = sum of (Y[i] - target[i])^2 / n
+//       dZ = 2 (Y - target) / n
 //   BP  dX = gradient by X of sum(dZ * Y), then 0 where X <= 0 if mask is set
 //   UP  gradients of the layer's parameters, and from these the parameters and their state by the
 //       optimiser of recipe.h; sgd without decay is W -= step_size * dW
@@ -23,23 +26,27 @@
 //
 // Layers:
 //
-//   kLinear     Y[o][y][x] = b[o] + sum over ky, kx, c of W[o][ky][kx][c] *
-//               X[c][y * stride + ky * dilation - pad][x * ..], X being zero outside. A fully
-//               connected layer is one of images of 1 x 1 or, behind an image, one whose kernel is
-//               the image; one of each step of a sequence is one of pixels. Padding may be
-//               negative: pixels that no window sees.
+//   kLinear     Y[o][y][x] = b[o] + sum over ky, kx, c of W[j][ky][kx][c] *
+//               X[c][y * stride + ky * dilation - pad][x * ..], X being zero outside. Channels and
+//               outputs come in as many groups; c are those of the group of o, which is its j-th
+//               output. A fully connected layer is one of images of 1 x 1 or, behind an image, one
+//               whose kernel is the image; one of each step of a sequence is one of pixels. Padding
+//               may be negative: pixels that no window sees.
 //   kMaxPool,   the maximum or the mean of each window of each channel. BP gives dZ to where the
 //   kAveragePool maximum was (the first in the order ky, kx) or to the whole window in equal parts;
 //               where windows overlap, the parts add up. Taps outside the image take no part,
 //               except that with count_pad a mean divides by all taps. The maximum of a window that
 //               holds a NaN is NaN, its index that of the largest value before the first NaN, or of
 //               the first tap. Every window sees at least one pixel of the image.
-//   kAdd, kMultiply   of two images, value by value.
+//   kAdd, kSubtract, kMultiply, kDivide   of two images, value by value.
 //   kActivation  `function` of each value; leaky ReLU and its derivative take X > 0.
+//   kDropout    X / (1 - ratio), or 0 where the mask of the step says so: each value with a chance
+//               of `ratio`, and the same ones in BP. Without training it does nothing.
 //   kNormalise  (X - mean) / sqrt(variance + epsilon) * scale[c] + b[c], of each sample over all
 //               pixels of a group of neighbouring channels (group normalisation; one group: layer
 //               normalisation of a vector; a channel a group: instance normalisation).
 //   kConcat     channels of several images, one after the other.
+//   kSlice      channels of an image that follow each other.
 //   kRecurrent  a cell that goes along the pixels of a row (steps of a sequence), from zeros:
 //               LSTM  i, o, f, g = W x + b + U h', sigmoid of the first three and tanh of g,
 //                     c = f c' + i g, h = o tanh c; rows of W, U, b in this order (ONNX's iofc)
@@ -62,6 +69,11 @@ namespace vaultrain {
 
 struct Recipe;
 
+enum class Loss { kSoftmaxCrossEntropy, kMeanSquare };
+
+// That of the recipe.
+Loss LossOf(const Recipe& recipe);
+
 enum class Phase { kFeedForward, kBackPropagation, kWeightUpdate };
 
 // "FF", "BP", "UP".
@@ -75,7 +87,7 @@ enum class TensorKind {
   kWeight,
   kBias,   // also of a normalisation
   kScale,  // of a normalisation; starts at 1
-  kLabel,
+  kLabel,  // or targets
   kLoss
 };
 
@@ -103,11 +115,11 @@ enum class FormatClass {
   kOperand,  // narrow: inputs, activations, gradients
   kMaster,   // fp32: weights and biases; FF and BP read a narrow copy of weights
   kLabel,    // class, or index in a window: an integer below 65536
-  kLoss,     // fp32
+  kLoss,     // fp32; targets, too
 };
 
 // A matrix, row-major. Rows are samples and columns their values [channel][y][x], except weights
-// ([out][ky][kx][c]) and biases ([1][out]).
+// ([j][ky][kx][c], j of the outputs of c's group) and biases ([1][out]).
 struct TrainingTensor {
   // Unique: "fc1.W", "fc1.b", "fc1.Y", "fc1.dZ", "pool1.I", "input", "label", "loss".
   std::string name;
@@ -117,6 +129,7 @@ struct TrainingTensor {
   int64_t cols = 0;
   Image image;               // of a sample; where rows are samples
   std::vector<float> start;  // starting weights from the file, in this layout, or empty
+  int64_t fan_in = 0;        // of a weight: values that an output sees
 
   int64_t elements() const { return rows * cols; }
   bool is_parameter() const { return format == FormatClass::kMaster; }
@@ -125,11 +138,14 @@ struct TrainingTensor {
 enum class TrainingOpKind {
   kLinearForward,
   kPoolForward,
-  kElementForward,  // kAdd, kMultiply, kActivation
+  kElementForward,  // kAdd, kSubtract, kMultiply, kDivide, kActivation, kDropout
   kNormaliseForward,
   kRecurrentForward,
-  kCopy,  // FF: X becomes part of Y; BP: a part of dZ becomes dX
+  // FF: X becomes part of Y; BP: a part of dZ becomes dX. Of kSlice the other way round; what no
+  // part of dX comes from is 0.
+  kCopy,
   kSoftmaxCrossEntropy,
+  kMeanSquare,
   kLinearBackward,
   kPoolBackward,
   kElementBackward,
@@ -139,10 +155,11 @@ enum class TrainingOpKind {
   kLinearUpdate
 };
 
-// What an operation does with a tensor. Reads: kX, kX2 (second input of kAdd; the other one in BP
-// of kMultiply), kW and kB (UP also writes these two), kU of kRecurrent, kDz of BP and UP, kY of BP
-// where a derivative is a function of it, kIndex of BP, kPart (gradients that are summed), kLogits,
-// kLabel. Writes: kY, kIndex of FF (of a maximum that has a BP), kLoss, kDz of the loss, kDx.
+// What an operation does with a tensor. Reads: kX, kX2 (second input of two; the other one in BP,
+// of a product or quotient), kW and kB (UP also writes these two), kU of kRecurrent, kDz of BP and
+// UP, kY of BP where a derivative is a function of it, kIndex of BP, kPart (gradients that are
+// summed), kLogits, kLabel. Writes: kY, kIndex of FF (of a maximum that has a BP), kLoss, kDz of
+// the loss, kDx.
 enum class Role { kX, kX2, kW, kB, kU, kY, kIndex, kDz, kDx, kPart, kLogits, kLabel, kLoss };
 
 struct Operand {
@@ -165,6 +182,9 @@ struct TrainingOp {
   // The first tensor in a role, or -1 (kB of a layer without bias).
   int Tensor(Role role) const;
   std::vector<int> Tensors(Role role) const;
+  bool IsLoss() const {
+    return kind == TrainingOpKind::kSoftmaxCrossEntropy || kind == TrainingOpKind::kMeanSquare;
+  }
 };
 
 enum class LayerKind {
@@ -172,10 +192,14 @@ enum class LayerKind {
   kMaxPool,
   kAveragePool,
   kAdd,
+  kSubtract,
   kMultiply,
+  kDivide,
   kActivation,
+  kDropout,
   kNormalise,
   kConcat,
+  kSlice,
   kRecurrent
 };
 enum class Function { kRelu, kLeakyRelu, kSigmoid, kTanh };
@@ -189,20 +213,22 @@ struct TrainingLayer {
   LayerKind kind = LayerKind::kLinear;
   Image from, to;  // of kConcat: `to` alone; of kRecurrent: h, and its sums
   Window window;
-  // Of a weight matrix: values behind an output, and outputs of a pixel; else 0.
+  // Columns and rows of a weight matrix: values of a window, and outputs of a pixel and group;
+  // else 0.
   int64_t in = 0, out = 0;
   bool relu = false;
   bool bias = false;
   bool count_pad = false;  // a mean counts the zeros around the image
   Function function = Function::kRelu;
   float slope = 0;  // of a leaky ReLU
+  float ratio = 0;  // of kDropout: what is left out
   int64_t groups = 1;
   float epsilon = 0;
   Cell cell = Cell::kLstm;
 
   // A matrix product of samples and weights.
   bool IsFlat() const {
-    return kind == LayerKind::kLinear && window.taps() == 1 && from.pixels() == 1 &&
+    return kind == LayerKind::kLinear && groups == 1 && window.taps() == 1 && from.pixels() == 1 &&
            to.pixels() == 1;
   }
 };
@@ -211,11 +237,15 @@ struct TrainingGraph {
   std::string file;  // for messages
   int64_t batch = 0;
   int64_t features = 0;  // of a sample
-  int64_t classes = 0;
+  int64_t classes = 0;   // or outputs
+  Loss loss_kind = Loss::kSoftmaxCrossEntropy;
   std::vector<TrainingLayer> layers;  // input first
   std::vector<TrainingTensor> tensors;
   std::vector<TrainingOp> ops;  // an order in which every tensor is made before its use
   bool sequence = false;        // the file has a sample's values as [pixel][channel]
+  // The file has a sample as classes of steps, of which the host makes one-hot values; the first
+  // layer looks rows of its weights up. That is no product of the network: its MACs are 0.
+  bool one_hot = false;
   int input = -1, label = -1, logits = -1, loss = -1;  // tensors
 
   int64_t MacsNeeded() const;
@@ -228,7 +258,8 @@ struct TrainingGraph {
 };
 
 // Throws Error(kUnusableInput) that names the node which cannot be trained yet.
-TrainingGraph Differentiate(const Graph& graph, int64_t batch);
+TrainingGraph Differentiate(const Graph& graph, int64_t batch,
+                            Loss loss = Loss::kSoftmaxCrossEntropy);
 
 // Starting weights, one vector per tensor (empty for those that are no parameters): the file's
 // where it has them, else He-normal weights (random.h, one stream per layer) and zero biases.

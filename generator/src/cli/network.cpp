@@ -32,7 +32,7 @@ CompiledNetwork CompileNetwork(const Variant& variant, const VaultDram& dram,
   override_key("steps", "--steps", flags.steps);
   override_key("epochs", "--epochs", flags.epochs);
   override_key("seed", "--seed", flags.seed);
-  result.graph = Differentiate(ReadOnnx(file), result.recipe.batch);
+  result.graph = Differentiate(ReadOnnx(file), result.recipe.batch, LossOf(result.recipe));
   result.program = MapNetwork(variant, dram, result.graph, result.recipe, result.name,
                               {flags.keep_gradients, flags.partition, flags.explanation});
   return result;
@@ -40,9 +40,7 @@ CompiledNetwork CompileNetwork(const Variant& variant, const VaultDram& dram,
 
 void AddFirstBatch(CompiledNetwork& network) {
   Program& program = network.program;
-  const TrainTest data =
-      LoadData(std::nullopt, network.recipe.data_set, network.graph.features, network.graph.classes,
-               network.graph.InputSteps(), network.recipe.seed);
+  const TrainTest data = LoadData(std::nullopt, network.graph, network.recipe);
   DataOrder order(static_cast<uint32_t>(data.train.size()), static_cast<uint32_t>(program.batch),
                   network.recipe.seed);
   const StepData batch = GatherStep(data.train, network.recipe, order.Batch(0));

@@ -82,9 +82,7 @@ SynthStep SimulateStep(Variant variant, const SynthOptions& options, double cloc
   variant.clock_ps = static_cast<int>(std::lround(clock_ns * 1000));
   const VaultDram dram = LoadVaultDram(variant, Resources());
   const CompiledNetwork network = CompileNetwork(variant, dram, Flags(options));
-  const TrainTest data =
-      LoadData(std::nullopt, network.recipe.data_set, network.graph.features, network.graph.classes,
-               network.graph.InputSteps(), network.recipe.seed);
+  const TrainTest data = LoadData(std::nullopt, network.graph, network.recipe);
 
   // One probe a port, whichever groups want it.
   std::vector<RtlProbe> probes;
@@ -118,9 +116,7 @@ SynthStep SimulateStep(Variant variant, const SynthOptions& options, double cloc
   const StepData batch = GatherStep(data.train, network.recipe, order.Batch(0));
   device->Load(network.program.image);
   device->Load(BatchSegments(network.program, batch));
-  device->SetScalar(kScalarStep, -StepSize(network.recipe, 0, 1));
-  device->SetScalar(kScalarOne, 1.0f);
-  device->SetSeed(RoundingSeed(network.recipe, 0));
+  SetStep(*device, network.recipe, 0, StepSize(network.recipe, 0, 1));
   SynthStep step;
   step.begin = cycles;
   const RunReport run = device->Run(network.program.Stream("train"));

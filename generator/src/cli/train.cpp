@@ -89,16 +89,15 @@ int RunTrain(const TrainOptions& options) {
   const Program& program = network.program;
   std::optional<std::filesystem::path> folder;
   if (!options.data.empty()) folder = options.data;
-  const TrainTest data =
-      LoadData(folder, network.recipe.data_set, network.graph.features, network.graph.classes,
-               network.graph.InputSteps(), network.recipe.seed);
+  const TrainTest data = LoadData(folder, network.graph, network.recipe);
   const int64_t steps = StepCount(network.recipe, data.train.size());
 
   if (!options.checkpoint.empty()) CheckWritable(options.checkpoint);
   std::optional<OnnxExport> exported;
   if (!options.out.empty()) {
     CheckWritable(options.out);
-    exported.emplace(ReadFile(network.file), network.file.string(), network.recipe.batch);
+    exported.emplace(ReadFile(network.file), network.file.string(), network.recipe.batch,
+                     network.graph.loss_kind);
   }
   TrainingIdentity identity;
   std::optional<Checkpoint> resumed;

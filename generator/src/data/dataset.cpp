@@ -9,6 +9,7 @@
 
 #include "data/byte_file.h"
 #include "vaultrain/error.h"
+#include "vaultrain/training_graph.h"
 
 namespace vaultrain {
 namespace {
@@ -156,6 +157,13 @@ TrainTest LoadData(const std::optional<fs::path>& data_directory, const std::str
                   part->channels > 1 ? fmt::format("{}x", part->channels) : "", part->rows,
                   part->cols, part->features(), features);
     }
+    if (!part->has_classes()) {
+      if (part->outputs != classes) {
+        RefuseInput("{}: {} targets of a sample; the network has {} outputs", part->source,
+                    part->outputs, classes);
+      }
+      continue;
+    }
     int largest = *std::max_element(part->labels.begin(), part->labels.end());
     if (largest >= classes) {
       RefuseInput("{}: label {} in the label file; the network accepts 0 to {}", part->source,
@@ -165,17 +173,42 @@ TrainTest LoadData(const std::optional<fs::path>& data_directory, const std::str
   return data;
 }
 
+TrainTest LoadData(const std::optional<fs::path>& data_directory, const TrainingGraph& graph,
+                   const Recipe& recipe) {
+  if (graph.one_hot && recipe.data_set != "text") {
+    RefuseInput("{}: takes classes of steps, and data_set = \"{}\"; accepted: \"text\"", graph.file,
+                recipe.data_set);
+  }
+  TrainTest data = LoadData(data_directory, recipe.data_set, graph.features, graph.classes,
+                            graph.InputSteps(), recipe.seed);
+  data.train.one_hot = data.test.one_hot = graph.one_hot;
+  if (graph.loss_kind == Loss::kSoftmaxCrossEntropy && !data.train.has_classes()) {
+    RefuseInput("{}: targets, and loss = \"{}\"; accepted: loss = \"mse\", or labels",
+                data.train.source, recipe.loss);
+  }
+  return data;
+}
+
 Digest DatasetDigest(const Dataset& data) {
   auto sha = [](const std::vector<uint8_t>& bytes) {
     return ToHex(Sha256({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
   };
-  return Sha256(fmt::format("{} {} {} {} {}", data.channels, data.rows, data.cols, sha(data.pixels),
-                            sha(data.labels)));
+  std::string text = fmt::format("{} {} {} {} {}", data.channels, data.rows, data.cols,
+                                 sha(data.pixels), sha(data.labels));
+  if (!data.has_classes()) {
+    const auto* bytes = reinterpret_cast<const uint8_t*>(data.targets.data());
+    text += fmt::format(" {} {}", data.outputs, sha({bytes, bytes + data.targets.size() * 4}));
+  }
+  return Sha256(text);
 }
 
 void NormaliseSample(const Dataset& data, int64_t sample, const Recipe& recipe,
                      std::span<float> out) {
   std::span<const uint8_t> image = data.image(sample);
+  if (data.one_hot) {
+    for (size_t i = 0; i < image.size(); ++i) out[i] = image[i] == 0 ? 0.0f : 1.0f;
+    return;
+  }
   for (size_t i = 0; i < image.size(); ++i) {
     out[i] = static_cast<float>((image[i] / 255.0 - recipe.input_mean) / recipe.input_deviation);
   }
@@ -187,9 +220,23 @@ StepData GatherStep(const Dataset& data, const Recipe& recipe, std::span<const u
   for (size_t i = 0; i < samples.size(); ++i) {
     NormaliseSample(data, samples[i], recipe,
                     std::span(step.inputs).subspan(i * data.features(), data.features()));
-    step.labels.push_back(data.labels[samples[i]]);
+    if (data.has_classes()) {
+      step.labels.push_back(data.labels[samples[i]]);
+    } else {
+      const auto row = data.targets.begin() + int64_t{samples[i]} * data.outputs;
+      step.targets.insert(step.targets.end(), row, row + data.outputs);
+    }
   }
   return step;
+}
+
+std::vector<float> TargetsOf(const StepData& step, int64_t outputs) {
+  if (!step.targets.empty()) return step.targets;
+  std::vector<float> targets(step.labels.size() * static_cast<size_t>(outputs));
+  for (size_t i = 0; i < step.labels.size(); ++i) {
+    targets[i * static_cast<size_t>(outputs) + step.labels[i]] = 1;
+  }
+  return targets;
 }
 
 }  // namespace vaultrain

@@ -7,6 +7,8 @@
 
 #include <array>
 #include <charconv>
+#include <cmath>
+#include <cstring>
 
 #include "data/byte_file.h"
 #include "vaultrain/dataset.h"
@@ -21,7 +23,7 @@ constexpr uint32_t kMaxHeader = 4096;
 constexpr int64_t kMaxDim = 10'000'000;
 
 struct NpyArray {
-  std::string type;  // "|u1", "<i4", "<i8"
+  std::string type;  // "|u1", "<i4", "<f8", in quotes
   std::vector<int64_t> shape;
   std::vector<uint8_t> bytes;
 };
@@ -116,27 +118,56 @@ class NpyFile {
   ByteFile file_;
 };
 
-Dataset ReadNpyPair(const fs::path& images_file, const fs::path& labels_file) {
+void ReadLabels(const NpyArray& labels, const fs::path& file, Dataset& data) {
+  const size_t size = labels.bytes.size() / static_cast<size_t>(labels.shape[0]);
+  for (size_t at = 0; at < labels.bytes.size(); at += size) {
+    for (size_t byte = 1; byte < size; ++byte) {
+      if (labels.bytes[at + byte] == 0) continue;
+      RefuseInput("{}: label {} is not within 0 to 255", file.string(), at / size);
+    }
+    data.labels.push_back(labels.bytes[at]);
+  }
+}
+
+void ReadTargets(const NpyArray& targets, const fs::path& file, Dataset& data) {
+  data.outputs = targets.shape.size() > 1 ? static_cast<int>(targets.shape[1]) : 1;
+  const bool wide = targets.type == "'<f8'";
+  for (size_t at = 0; at < targets.bytes.size(); at += wide ? 8 : 4) {
+    float value = 0;
+    if (wide) {
+      double number = 0;
+      std::memcpy(&number, targets.bytes.data() + at, sizeof(number));
+      value = static_cast<float>(number);
+    } else {
+      std::memcpy(&value, targets.bytes.data() + at, sizeof(value));
+    }
+    if (!std::isfinite(value)) {
+      RefuseInput("{}: a target of sample {} is {}; accepted: finite numbers", file.string(),
+                  data.targets.size() / static_cast<size_t>(data.outputs), value);
+    }
+    data.targets.push_back(value);
+  }
+}
+
+Dataset ReadNpyPair(const fs::path& images_file, const fs::path& labels_file, bool has_labels) {
   NpyArray images = NpyFile(images_file).Read({"|u1"}, 2, 4);
-  const NpyArray labels = NpyFile(labels_file).Read({"|u1", "<i4", "<i8"}, 1, 1);
+  const NpyArray labels = has_labels ? NpyFile(labels_file).Read({"|u1", "<i4", "<i8"}, 1, 1)
+                                     : NpyFile(labels_file).Read({"<f4", "<f8"}, 1, 2);
   Dataset data;
   data.source = images_file.string();
   const std::vector<int64_t>& shape = images.shape;
   if (shape[0] != labels.shape[0]) {
-    RefuseInput("{}: {} labels for the {} images of {}; accepted: as many", labels_file.string(),
-                labels.shape[0], shape[0], images_file.string());
+    RefuseInput("{}: {} {} for the {} images of {}; accepted: as many", labels_file.string(),
+                labels.shape[0], has_labels ? "labels" : "targets", shape[0], images_file.string());
   }
   data.channels = shape.size() == 4 ? static_cast<int>(shape[1]) : 1;
   data.rows = shape.size() > 2 ? static_cast<int>(shape[shape.size() - 2]) : 1;
   data.cols = static_cast<int>(shape.back());
   data.pixels = std::move(images.bytes);
-  const size_t size = labels.bytes.size() / static_cast<size_t>(shape[0]);
-  for (size_t at = 0; at < labels.bytes.size(); at += size) {
-    for (size_t byte = 1; byte < size; ++byte) {
-      if (labels.bytes[at + byte] == 0) continue;
-      RefuseInput("{}: label {} is not within 0 to 255", labels_file.string(), at / size);
-    }
-    data.labels.push_back(labels.bytes[at]);
+  if (has_labels) {
+    ReadLabels(labels, labels_file, data);
+  } else {
+    ReadTargets(labels, labels_file, data);
   }
   return data;
 }
@@ -149,9 +180,18 @@ bool HasNpy(const fs::path& directory) {
 }
 
 TrainTest ReadNpy(const fs::path& directory) {
+  const bool has_targets =
+      fs::exists(directory / "train-targets.npy") || fs::exists(directory / "train-targets.npy.gz");
+  const bool has_labels =
+      fs::exists(directory / "train-labels.npy") || fs::exists(directory / "train-labels.npy.gz");
+  if (has_targets && has_labels) {
+    RefuseInput("{}: train-labels.npy and train-targets.npy; accepted: one of them",
+                directory.string());
+  }
+  const std::string second = has_targets ? "-targets.npy" : "-labels.npy";
   auto read = [&](const std::string& part) {
     const fs::path images = FindPlainOrGzip(directory, part + "-images.npy");
-    return ReadNpyPair(images, FindPlainOrGzip(directory, part + "-labels.npy"));
+    return ReadNpyPair(images, FindPlainOrGzip(directory, part + second), !has_targets);
   };
   return {read("train"), read("test")};
 }

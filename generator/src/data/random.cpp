@@ -60,6 +60,10 @@ double Random::Normal() {
   return static_cast<double>(twice - (int64_t{12} << 32)) * 0x1p-33;
 }
 
+float Random::OneToTwo() {
+  return std::bit_cast<float>(static_cast<uint32_t>(0x3F800000 | Next() >> 41));
+}
+
 void FillHeNormal(Random& random, int64_t fan_in, std::span<float> values) {
   double deviation = std::sqrt(2.0 / static_cast<double>(fan_in));
   for (float& value : values) value = static_cast<float>(random.Normal() * deviation);

@@ -158,6 +158,36 @@ Program AddTensors(bool relu) {
   return program;
 }
 
+Program SubtractTensors(bool relu) {
+  Program program;
+  program.body.LoadOperand(0, 0).LoadOperand(1, 1).Sub(0, 0, 1);
+  if (relu) program.body.Max(0, 0, 2);
+  program.body.StoreOperand(0, 2);
+  return program;
+}
+
+Program DivideTensors() {
+  Program program;
+  program.body.LoadOperand(0, 0).LoadOperand(1, 1).Recip(1, 1).Mul(0, 0, 1).StoreOperand(0, 2);
+  return program;
+}
+
+Program DivisorBackward(bool mask) {
+  constexpr int kDy = 0, kB = 1, kY = 2, kReciprocal = 3, kZero = 4;  // zero is never written
+  Program program;
+  program.body.LoadOperand(kDy, 0).LoadOperand(kB, 1).LoadOperand(kY, 3);
+  program.body.Recip(kReciprocal, kB).Mul(kDy, kDy, kReciprocal).Mul(kDy, kDy, kY, true);
+  if (mask) program.body.Sel(kDy, kB, kDy, kZero);
+  program.body.StoreOperand(kDy, 2);
+  return program;
+}
+
+Program NegateTensor() {
+  Program program;
+  program.body.LoadOperand(0, 0).Neg(0, 0).StoreOperand(0, 2);
+  return program;
+}
+
 Program MultiplyTensors() {
   Program program;
   program.body.LoadOperand(0, 0).LoadOperand(1, 1).Mul(0, 0, 1).StoreOperand(0, 2);
@@ -197,7 +227,8 @@ Program LeakyReluBackward(float slope) {
 Program Dropout(float rate, int seed_scalar) {
   constexpr int kX = 0, kRate = 1, kScale = 2, kKeep = 3;
   Program program;
-  program.init.Scalar(kRate, seed_scalar).Seed(kRate).Constant(kRate, rate);
+  program.init.Scalar(kRate, seed_scalar).LoadWide(kKeep, 1).Add(kRate, kRate, kKeep).Seed(kRate);
+  program.init.Constant(kRate, rate);
   program.init.Constant(kScale, 1 / (1 - rate));
   program.body.LoadOperand(kX, 0).Rnd(kKeep).Ge(kKeep, kKeep, kRate);
   program.body.Mul(kX, kX, kScale).Mul(kX, kX, kKeep).StoreOperand(kX, 2);
@@ -318,6 +349,7 @@ Program RnnBackward(bool first) {
 Program OptimiserStep(const OptimiserConstants& constants, int step_scalar, int q_slots) {
   constexpr int kU = 0, kW = 1, kV = 2, kQ = 3, kRoot = 4, kStep = 5, kDecay = 6, kMomentum = 7;
   constexpr int kBeta1 = 8, kRest1 = 9, kBeta2 = 10, kRest2 = 11, kEpsilon = 12, kZero = 13;
+  constexpr int kMost = 14, kLeast = 15;
   Program program;
   Section& init = program.init;
   Section& body = program.body;
@@ -326,6 +358,11 @@ Program OptimiserStep(const OptimiserConstants& constants, int step_scalar, int 
   };
   init.Scalar(kStep, step_scalar);
   body.LoadWide(kU, 0).LoadWide(kW, 2);
+  if (constants.clip != 0) {
+    constant(kMost, constants.clip);
+    constant(kLeast, -constants.clip);
+    body.Min(kU, kU, kMost).Max(kU, kU, kLeast);
+  }
   if (constants.decay != 0) {
     constant(kDecay, constants.decay);
     body.Mad(kU, kW, kDecay, kU);
@@ -358,6 +395,35 @@ Program OptimiserStep(const OptimiserConstants& constants, int step_scalar, int 
       break;
   }
   body.StoreWide(kW, 2);
+  return program;
+}
+
+// ---- losses
+
+Program MeanSquare(int values, int cols, int dz_slots) {
+  constexpr int kY = 0, kTarget = 1, kSum = 2, kPlace = 3, kValues = 4, kInside = 5, kCols = 6;
+  constexpr int kScale = 7, kShare = 8, kScratch = 9, kZero = 10;  // zero is never written
+  const auto count = static_cast<double>(values);
+  const bool ragged = values % cols != 0;
+  Program program;
+  Section& init = program.init;
+  Section& body = program.body;
+  init.Constant(kSum, 0).Constant(kScale, static_cast<float>(2 / count));
+  init.Constant(kShare, static_cast<float>(1 / count));
+  if (ragged) {
+    // Where the lane is in the sample.
+    init.Iota(kPlace).Move(kPlace, kPlace, LaneMode::kRotate, 0, GroupMode::kFixed, 0);
+    init.Constant(kValues, static_cast<float>(values)).Constant(kCols, static_cast<float>(cols));
+  }
+  for (int slot = (values + cols - 1) / cols; slot < dz_slots; ++slot) {
+    init.StoreOperand(kZero, 2, slot);
+  }
+  body.LoadWide(kY, 0).LoadWide(kTarget, 1).Sub(kY, kY, kTarget);
+  if (ragged) {
+    body.Gt(kInside, kValues, kPlace).Sel(kY, kInside, kY, kZero).Add(kPlace, kPlace, kCols);
+  }
+  body.Mad(kSum, kY, kY, kSum).Mul(kY, kY, kScale).StoreOperand(kY, 2);
+  program.final.SumLanes(kSum, kSum, kScratch, cols).Mul(kSum, kSum, kShare).StoreWide(kSum, 3);
   return program;
 }
 

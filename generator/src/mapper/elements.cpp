@@ -6,18 +6,22 @@
 
 #include <fmt/format.h>
 
+#include <cstring>
 #include <utility>
 
 #include "mapper/mapping.h"
 #include "vaultrain/error.h"
 #include "vaultrain/lane_library.h"
+#include "vaultrain/random.h"
 
 namespace vaultrain {
 
-// Tensors in the order of the program's streams; all have the rows and channels of the result,
-// which lies over the first of them.
-void Mapper::AddLaneRows(const lanes::Program& program, const std::vector<int>& streams,
-                         int result_stream, int result, int tag, double budget) {
+// Tensors in the order of the program's streams; all have the rows and channels of the result. That
+// is stream kResult, and lies over the first of them.
+void Mapper::AddLaneRows(lanes::Program program, const std::vector<int>& streams, int result,
+                         int tag, double budget, int random_layer) {
+  constexpr size_t kSeeds = 1, kResult = 2;
+  constexpr int64_t kJobsOfTile = 2;  // RowJobs makes at most
   FlushLate();
   const int64_t cols = local_[result].cols;
   const int64_t pitch = OutPitch(local_[result], cols);
@@ -29,9 +33,10 @@ void Mapper::AddLaneRows(const lanes::Program& program, const std::vector<int>& 
   if (data_flow_[tag].empty()) {
     data_flow_[tag] = fmt::format("{} of {} rows at a time through the lanes", step, all);
   }
-  int words = -1;
   std::vector<Load> shared;
-  shared.push_back(LoadLaneProgram(program, &words, tag));
+  const LoadedProgram loaded = LoadLanes(std::move(program), shared, tag);
+  const int seeds = random_layer < 0 ? -1 : SeedsOf(random_layer, parts * kJobsOfTile);
+  const int64_t seed_pitch = RoundUp(v_.array.cols * 4, std::max(kAccess, word_));
   for (int64_t row = 0; row < all; row += step) {
     const int64_t rows = std::min(step, all - row);
     Task task;
@@ -47,20 +52,49 @@ void Mapper::AddLaneRows(const lanes::Program& program, const std::vector<int>& 
       in_stream[i] = buffer;
       walk[i].used = true;
     }
-    int to = in_stream[static_cast<size_t>(result_stream)];
-    if (to < 0) {
-      to = in_stream[0];
-      in_stream[static_cast<size_t>(result_stream)] = to;
-      walk[static_cast<size_t>(result_stream)].used = true;
+    in_stream[kResult] = in_stream[0];
+    walk[kResult].used = true;
+    if (seeds >= 0) {
+      in_stream[kSeeds] = s_->AddBuffer(static_cast<uint32_t>(kJobsOfTile * seed_pitch), false);
+      task.loads.emplace_back(LoadPlain(seeds, row / step * kJobsOfTile, kJobsOfTile, 0,
+                                        v_.array.cols, 0, seed_pitch, false, in_stream[kSeeds],
+                                        tag));
     }
     const int64_t slot = v_.array.cols * operand_;
-    for (const lanes::Job& job :
+    int64_t seed = 0;
+    for (lanes::Job& job :
          lanes::RowJobs(rows * pitch / slot, walk, v_.array.cols, static_cast<int>(operand_))) {
-      task.work.push_back(Lanes(program, words, job, in_stream, 1u << result_stream, tag));
+      job.streams[kSeeds].base += static_cast<uint32_t>(seeds >= 0 ? seed_pitch * seed++ : 0);
+      task.work.push_back(Lanes(loaded, job, in_stream, 1u << kResult, tag));
     }
-    task.stores.push_back(StorePlain(result, row, rows, 0, cols, pitch, to, tag));
-    s_->AddTask(std::move(task));
+    task.stores.push_back(StorePlain(result, row, rows, 0, cols, pitch, in_stream[0], tag));
+    AddTask(std::move(task));
   }
+}
+
+// Numbers from 1 to 2, of the lanes of each job; parts of the batch have their own. The tensor gets
+// its place at its first use.
+int Mapper::SeedsOf(int layer, int64_t jobs) {
+  const auto [found, is_new] = seeds_.try_emplace({layer, jobs}, -1);
+  if (!is_new) return found->second;
+  const std::string name = fmt::format("{}.seeds.{}", graph_.layers[layer].name, jobs);
+  found->second = Allocate(name, TensorRole::kConstant, ElementFormat::kFp32, jobs, v_.array.cols);
+  const ProgramTensor& seeds = local_[found->second];
+  for (size_t node = 0; node < grid_.places.size(); ++node) {
+    Random random(recipe_.seed, fmt::format("dropout/{}/{}", graph_.layers[layer].name,
+                                            grid_.places[node].batch_part));
+    ProgramSegment segment;
+    segment.address = seeds.address + node * vault_bytes_;
+    segment.bytes.resize(static_cast<size_t>(jobs * seeds.pitch_bytes));
+    for (int64_t job = 0; job < jobs; ++job) {
+      for (int lane = 0; lane < v_.array.cols; ++lane) {
+        const float seed = random.OneToTwo();
+        std::memcpy(segment.bytes.data() + job * seeds.pitch_bytes + 4 * lane, &seed, sizeof(seed));
+      }
+    }
+    program_.image.push_back(std::move(segment));
+  }
+  return found->second;
 }
 
 void Mapper::AddElementForward(const TrainingOp& op, int tag, double budget) {
@@ -71,16 +105,25 @@ void Mapper::AddElementForward(const TrainingOp& op, int tag, double budget) {
     switch (l.function) {
       case Function::kRelu:
       case Function::kLeakyRelu:
-        return AddLaneRows(lanes::LeakyReluForward(l.slope), {x}, 2, y, tag, budget);
+        return AddLaneRows(lanes::LeakyReluForward(l.slope), {x}, y, tag, budget);
       case Function::kSigmoid:
-        return AddLaneRows(lanes::SigmoidForward(), {x}, 2, y, tag, budget);
+        return AddLaneRows(lanes::SigmoidForward(), {x}, y, tag, budget);
       case Function::kTanh:
-        return AddLaneRows(lanes::TanhForward(), {x}, 2, y, tag, budget);
+        return AddLaneRows(lanes::TanhForward(), {x}, y, tag, budget);
     }
   }
+  if (l.kind == LayerKind::kDropout) {
+    if (!trains_) return AddLaneRows(lanes::CopyTensor(), {x}, y, tag, budget);
+    // As many streams as in BP, so that the tiles, and with them the masks, are the same.
+    return AddLaneRows(lanes::Dropout(l.ratio, kScalarMask), {x, -1, -1, -1}, y, tag, budget,
+                       op.layer);
+  }
   const int other = tensor_of_[op.Tensor(Role::kX2)];
-  AddLaneRows(l.kind == LayerKind::kAdd ? lanes::AddTensors(op.relu) : lanes::MultiplyTensors(),
-              {x, other}, 2, y, tag, budget);
+  const lanes::Program program = l.kind == LayerKind::kAdd        ? lanes::AddTensors(op.relu)
+                                 : l.kind == LayerKind::kSubtract ? lanes::SubtractTensors(op.relu)
+                                 : l.kind == LayerKind::kDivide   ? lanes::DivideTensors()
+                                                                  : lanes::MultiplyTensors();
+  AddLaneRows(program, {x, other}, y, tag, budget);
 }
 
 void Mapper::AddElementBackward(const TrainingOp& op, int tag, double budget) {
@@ -89,10 +132,23 @@ void Mapper::AddElementBackward(const TrainingOp& op, int tag, double budget) {
   const int dx = tensor_of_[op.Tensor(Role::kDx)];
   const int x = tensor_of_[op.Tensor(Role::kX)];
   const int mask = op.mask ? x : -1;
-  if (l.kind == LayerKind::kMultiply) {
+  if (l.kind == LayerKind::kSubtract) {
+    return AddLaneRows(lanes::Masked(lanes::NegateTensor(), op.mask), {dz, -1, -1, mask}, dx, tag,
+                       budget);
+  }
+  if (l.kind == LayerKind::kDropout) {
+    return AddLaneRows(lanes::Masked(lanes::Dropout(l.ratio, kScalarMask), op.mask),
+                       {dz, -1, -1, mask}, dx, tag, budget, op.layer);
+  }
+  if (l.kind == LayerKind::kDivide && op.Tensor(Role::kY) >= 0) {
+    return AddLaneRows(lanes::DivisorBackward(op.mask),
+                       {dz, x, -1, tensor_of_[op.Tensor(Role::kY)]}, dx, tag, budget);
+  }
+  if (l.kind == LayerKind::kMultiply || l.kind == LayerKind::kDivide) {
     const int other = tensor_of_[op.Tensor(Role::kX2)];
-    return AddLaneRows(lanes::Masked(lanes::MultiplyTensors(), op.mask), {dz, other, -1, mask}, 2,
-                       dx, tag, budget);
+    const lanes::Program program =
+        l.kind == LayerKind::kMultiply ? lanes::MultiplyTensors() : lanes::DivideTensors();
+    return AddLaneRows(lanes::Masked(program, op.mask), {dz, other, -1, mask}, dx, tag, budget);
   }
   const bool of_y = l.function == Function::kSigmoid || l.function == Function::kTanh;
   const int at = of_y ? tensor_of_[op.Tensor(Role::kY)] : x;
@@ -100,7 +156,7 @@ void Mapper::AddElementBackward(const TrainingOp& op, int tag, double budget) {
                                  : l.function == Function::kTanh
                                      ? lanes::TanhBackward()
                                      : lanes::LeakyReluBackward(l.slope);
-  AddLaneRows(lanes::Masked(program, op.mask), {dz, at, -1, mask}, 2, dx, tag, budget);
+  AddLaneRows(lanes::Masked(program, op.mask), {dz, at, -1, mask}, dx, tag, budget);
 }
 
 void Mapper::AddSum(const TrainingOp& op, int tag, double budget) {
@@ -110,7 +166,7 @@ void Mapper::AddSum(const TrainingOp& op, int tag, double budget) {
   const int first = tensor_of_[parts[0]];
   const int second = parts.size() > 1 ? tensor_of_[parts[1]] : -1;
   const lanes::Program sum = second < 0 ? lanes::CopyTensor() : lanes::AddTensors(false);
-  AddLaneRows(lanes::Masked(sum, op.mask), {first, second, -1, mask}, 2, dx, tag, budget);
+  AddLaneRows(lanes::Masked(sum, op.mask), {first, second, -1, mask}, dx, tag, budget);
 }
 
 // Whole accesses of memory, so that what lies beside a part stays as it is.
@@ -119,13 +175,15 @@ void Mapper::AddCopy(const TrainingOp& op, int tag, double budget) {
   const bool forward = op.phase == Phase::kFeedForward;
   const int from = tensor_of_[op.Tensor(forward ? Role::kX : Role::kDz)];
   const int to = tensor_of_[op.Tensor(forward ? Role::kY : Role::kDx)];
-  const int64_t channels = local_[forward ? from : to].cols;
-  const int64_t whole = local_[forward ? to : from].cols;
+  const int64_t channels = std::min(local_[from].cols, local_[to].cols);
+  const int64_t whole = std::max(local_[from].cols, local_[to].cols);
+  const int64_t begin_from = local_[from].cols > channels ? op.channel : 0;
+  const int64_t begin_to = op.channel - begin_from;
   const int64_t unit = kAccess / operand_;
   if (op.channel % unit != 0 || (channels % unit != 0 && op.channel + channels != whole)) {
     RefuseInput(
         "{}: layer {}: channels {} to {} of {} are not whole accesses of memory; accepted for "
-        "Concat: parts of a multiple of {} channels",
+        "Concat, Split and Slice: parts of a multiple of {} channels",
         graph_.file, graph_.layers[op.layer].name, op.channel, op.channel + channels, whole, unit);
   }
   const int64_t all = raster_.at(from).Rows();
@@ -136,11 +194,10 @@ void Mapper::AddCopy(const TrainingOp& op, int tag, double budget) {
     const int64_t rows = std::min(step, all - row);
     const int buffer = s_->AddBuffer(static_cast<uint32_t>(rows * pitch), false);
     Task task;
-    task.loads.emplace_back(LoadPlain(from, row, rows, forward ? 0 : op.channel, channels, 0, pitch,
-                                      false, buffer, tag));
-    task.stores.push_back(
-        StorePlain(to, row, rows, forward ? op.channel : 0, channels, pitch, buffer, tag));
-    s_->AddTask(std::move(task));
+    task.loads.emplace_back(
+        LoadPlain(from, row, rows, begin_from, channels, 0, pitch, false, buffer, tag));
+    task.stores.push_back(StorePlain(to, row, rows, begin_to, channels, pitch, buffer, tag));
+    AddTask(std::move(task));
   }
 }
 

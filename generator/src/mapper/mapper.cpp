@@ -83,7 +83,7 @@ void Mapper::PlaceTensors() {
           break;
         case TensorKind::kLabel:
           role = TensorRole::kLabel;
-          format = ElementFormat::kU16;
+          format = IsRow(t) ? ElementFormat::kU16 : ElementFormat::kFp32;
           break;
         case TensorKind::kLoss:
           role = TensorRole::kLoss;
@@ -95,8 +95,7 @@ void Mapper::PlaceTensors() {
         // The lanes store operands.
         if (graph_.layers.back().kind == LayerKind::kLinear) format = ElementFormat::kFp32;
       }
-      // Labels and losses are read and written as one row.
-      const bool row = role == TensorRole::kLabel || role == TensorRole::kLoss;
+      const bool row = IsRow(t);
       int64_t rows = t.rows;
       int64_t cols = t.cols;
       if (row) {
@@ -107,7 +106,7 @@ void Mapper::PlaceTensors() {
         cols = t.kind == TensorKind::kGradient && layer_of_[i] >= 0 ? plan_[layer_of_[i]].slice
                                                                     : t.cols;
       } else if (t.kind != TensorKind::kWeight) {
-        cols = plan_[layer_of_[i]].slice;
+        if (plan_[layer_of_[i]].split) cols = plan_[layer_of_[i]].slice;
       } else {
         const LayerPlan& plan = plan_[layer_of_[i]];
         rows = std::min(plan.slice, CeilDiv(plan.Blocks(), grid_.batch.parts) * plan.block);
@@ -140,6 +139,7 @@ void Mapper::PlaceTensors() {
   PlaceState();
   PlaceStatistics();
   PlaceCells();
+  PlaceBundles();
   ones_ =
       Allocate("ones", TensorRole::kConstant, operand, 1, std::max(local_batch_, word_elements_));
 }
@@ -184,7 +184,7 @@ void Mapper::Expand() {
       }
       const TrainingTensor& tensor = graph_.tensors[found->second];
       const bool of_samples = !tensor.is_parameter();
-      if (local.role == TensorRole::kLabel || local.role == TensorRole::kLoss) {
+      if (IsRow(tensor)) {
         add(local, node, 0, 1, 0, local.cols, samples);
         continue;
       }
@@ -232,6 +232,15 @@ void Mapper::Expand() {
   }
 }
 
+// The operand 1.
+void Mapper::PutOne(const ProgramTensor& t, uint8_t* at) const {
+  uint32_t one = std::bit_cast<uint32_t>(1.0f);
+  if (t.format == ElementFormat::kFx16) one = uint32_t{1} << (16 + t.fraction_bits);
+  if (t.format == ElementFormat::kFp16) one = 0x3C000000;
+  for (int64_t b = 0; b < operand_; ++b)
+    at[b] = static_cast<uint8_t>(one >> (8 * (4 - operand_ + b)));
+}
+
 // The starting parameters and constants as the vaults hold them.
 void Mapper::Fill(const std::vector<std::vector<float>>& start) {
   std::map<std::string, size_t> parameters;
@@ -264,14 +273,7 @@ void Mapper::Fill(const std::vector<std::vector<float>>& start) {
       segment.bytes.resize(static_cast<size_t>(part.rows * part.pitch_bytes));
     } else if (part.role == TensorRole::kConstant) {
       segment.bytes.resize(static_cast<size_t>(part.pitch_bytes));
-      uint32_t one = std::bit_cast<uint32_t>(1.0f);
-      if (part.format == ElementFormat::kFx16) one = uint32_t{1} << (16 + part.fraction_bits);
-      if (part.format == ElementFormat::kFp16) one = 0x3C000000;
-      for (int64_t c = 0; c < part.cols; ++c) {
-        for (int64_t b = 0; b < operand_; ++b) {
-          segment.bytes[c * operand_ + b] = static_cast<uint8_t>(one >> (8 * (4 - operand_ + b)));
-        }
-      }
+      for (int64_t c = 0; c < part.cols; ++c) PutOne(part, segment.bytes.data() + c * operand_);
     } else {
       continue;
     }
@@ -510,91 +512,6 @@ Step Mapper::Elements(int in, int64_t in_offset, int64_t in_pitch, int64_t rows,
 
 // ---- operations
 
-// Rows of operands as fp32 in a buffer.
-void Mapper::AddWidening(Task& task, int tensor, int64_t row, int64_t rows, int to, int64_t pitch,
-                         int tag) {
-  const int64_t cols = local_[tensor].cols;
-  const int64_t from_pitch = OutPitch(local_[tensor], cols);
-  const int from = s_->AddBuffer(static_cast<uint32_t>(rows * from_pitch), false);
-  task.loads.emplace_back(LoadPlain(tensor, row, rows, 0, cols, 0, from_pitch, false, from, tag));
-  const int64_t slot = v_.array.cols * operand_;
-  const int64_t wide = 4 / operand_;
-  const int64_t slots = CeilDiv(cols, v_.array.cols);
-  int64_t together = std::min<int64_t>(isa::kLaneGroups, slots);
-  while (slots % together != 0) --together;
-  lanes::Program program;
-  program.body.LoadOperand(0, 0).StoreWide(0, 1);
-  int words = -1;
-  task.loads.push_back(LoadLaneProgram(program, &words, tag));
-  lanes::Job job;
-  job.groups = static_cast<int>(together);
-  job.bounds = {slots / together, rows, 1};
-  job.level = 3;
-  job.streams[0].strides = {1, together, from_pitch / slot, 0};
-  job.streams[1].strides = {wide, together * wide, pitch / slot, 0};
-  task.work.push_back(Lanes(program, words, job, {from, to, -1, -1}, 0b10, tag));
-}
-
-void Mapper::AddSoftmax(const TrainingOp& op, int tag) {
-  const int logits = tensor_of_[op.Tensor(Role::kLogits)];
-  const int labels = tensor_of_[op.Tensor(Role::kLabel)];
-  const int loss = tensor_of_[op.Tensor(Role::kLoss)];
-  const int gradient = tensor_of_[op.Tensor(Role::kDz)];
-  const int64_t classes = local_[logits].cols;
-  const int64_t stored_pitch = OutPitch(local_[logits], classes);
-  const bool narrow = BytesOf(local_[logits]) < 4;
-  const int64_t logits_pitch = RoundUp(classes * 4, std::max(kAccess, word_));
-  const int64_t gradient_pitch = OutPitch(local_[gradient], classes);
-  // Chunks of samples that fit, in whole accesses of labels.
-  const int64_t sample_bytes = logits_pitch + gradient_pitch + 8;
-  const int64_t step = kAccess / 2;
-  const int64_t most =
-      std::max<int64_t>(step, v_.scratchpad.kib * 1024 / 4 / sample_bytes / step * step);
-  for (int64_t row = 0; row < local_batch_; row += most) {
-    const int64_t rows = std::min(most, local_batch_ - row);
-    Task task;
-    const auto kept = resident_.find(logits);
-    const bool is_kept = kept != resident_.end();
-    const int in =
-        is_kept ? kept->second : s_->AddBuffer(static_cast<uint32_t>(rows * logits_pitch), false);
-    const int64_t in_offset = is_kept ? row * logits_pitch : 0;
-    const int label_pitch = static_cast<int>(RoundUp(RoundUp(rows * 2, kAccess), word_));
-    const int label = s_->AddBuffer(static_cast<uint32_t>(label_pitch), false);
-    const int grad = s_->AddBuffer(static_cast<uint32_t>(rows * gradient_pitch), false);
-    const int64_t loss_pitch = RoundUp(RoundUp(rows * 4, kAccess), word_);
-    const int losses = s_->AddBuffer(static_cast<uint32_t>(loss_pitch), false);
-    if (narrow) {
-      AddWidening(task, logits, row, rows, in, logits_pitch, tag);
-    } else if (!is_kept) {
-      task.loads.push_back(
-          LoadPlain(logits, row, rows, 0, classes, 0, stored_pitch, false, in, tag));
-    }
-    if (rows == local_batch_ && IsSmall(local_[gradient])) resident_[gradient] = grad;
-    task.loads.push_back(LoadPlain(labels, 0, 1, row, rows, 0, label_pitch, false, label, tag));
-    Step work;
-    work.engine = Engine::kVector;
-    work.buffers = {{in, false}, {label, false}, {grad, true}, {losses, true}};
-    work.make = [=, this](const Place&) {
-      Descriptor d(Opcode::kSoftmax);
-      d.Set(FieldId::kTag, tag);
-      d.Set(FieldId::kSRows, rows);
-      d.Set(FieldId::kClasses, classes);
-      d.Set(FieldId::kLogitsAddr, s_->AddressOf(in) + in_offset);
-      d.Set(FieldId::kLogitsPitch, logits_pitch);
-      d.Set(FieldId::kLabelsAddr, s_->AddressOf(label));
-      d.Set(FieldId::kGradAddr, s_->AddressOf(grad));
-      d.Set(FieldId::kGradPitch, gradient_pitch);
-      d.Set(FieldId::kLossAddr, s_->AddressOf(losses));
-      d.Set(FieldId::kSScalar, kScalarOne);
-      return d;
-    };
-    task.work.push_back(std::move(work));
-    task.stores.push_back(StorePlain(gradient, row, rows, 0, classes, gradient_pitch, grad, tag));
-    task.stores.push_back(StorePlain(loss, 0, 1, row, rows, loss_pitch, losses, tag));
-    s_->AddTask(std::move(task));
-  }
-}
-
 // Bytes that a descriptor moves belong to the job that it is tagged with.
 void Mapper::CountBytes(const Descriptor& d) {
   ProgramJob& job = program_.jobs[d.Get(FieldId::kTag)];
@@ -617,6 +534,8 @@ void Mapper::AddOp(const TrainingOp& op, int tag, double budget) {
   switch (op.kind) {
     case TrainingOpKind::kSoftmaxCrossEntropy:
       return AddSoftmax(op, tag);
+    case TrainingOpKind::kMeanSquare:
+      return AddMeanSquare(op, tag);
     case TrainingOpKind::kPoolForward:
       return AddPoolForward(op, tag, budget);
     case TrainingOpKind::kPoolBackward:
@@ -649,6 +568,7 @@ void Mapper::AddOp(const TrainingOp& op, int tag, double budget) {
     if (op.kind == TrainingOpKind::kLinearBackward) return AddWindowBackward(op, tag, budget);
     return AddWindowUpdate(op, tag, budget);
   }
+  FlushAfterNext();
   if (grid_.places.size() > 1) {
     if (op.kind == TrainingOpKind::kLinearForward) return AddForward(op, tag, budget);
     if (op.kind == TrainingOpKind::kLinearBackward) return AddBackward(op, tag, budget);
@@ -716,6 +636,8 @@ bool Mapper::TryMapOps(bool train, double budget, bool interleave,
                        std::vector<std::vector<Descriptor>>& programs) {
   resident_.clear();
   late_ = {};
+  after_next_ = nullptr;
+  trains_ = train;
   explains_ = train && explanation_ != nullptr;
   if (explains_) explanation_->jobs.assign(graph_.ops.size(), {});
   Scheduler scheduler(static_cast<uint32_t>(v_.scratchpad.kib * 1024), static_cast<uint32_t>(word_),
@@ -736,11 +658,12 @@ bool Mapper::TryMapOps(bool train, double budget, bool interleave,
     for (size_t i = 0; i < graph_.ops.size(); ++i) {
       const TrainingOp& op = graph_.ops[i];
       if (!train && op.phase != Phase::kFeedForward) continue;
-      if (!train && op.kind == TrainingOpKind::kSoftmaxCrossEntropy) continue;
+      if (!train && op.IsLoss()) continue;
       const bool second = updates_last && op.kind == TrainingOpKind::kLinearUpdate;
       if (second == updates) AddOp(op, static_cast<int>(i), budget);
     }
   }
+  FlushAfterNext();
   FlushLate();
   if (interleave) scheduler.Interleave();
   auto made = scheduler.Run();
@@ -767,7 +690,8 @@ std::vector<std::vector<Descriptor>> Mapper::MapOps(bool train) {
 }
 
 Program Mapper::Map(const std::string& network) {
-  if (graph_.classes > v_.vector.softmax_classes) {
+  const bool by_class = graph_.loss_kind == Loss::kSoftmaxCrossEntropy;
+  if (by_class && graph_.classes > v_.vector.softmax_classes) {
     RefuseInput("{}: {} classes; variant {} has vector.softmax_classes = {}", graph_.file,
                 graph_.classes, v_.name, v_.vector.softmax_classes);
   }
@@ -791,8 +715,7 @@ Program Mapper::Map(const std::string& network) {
     const TrainingOp& op = graph_.ops[i];
     ProgramJob job;
     job.tag = static_cast<int>(i);
-    job.layer =
-        op.kind == TrainingOpKind::kSoftmaxCrossEntropy ? "loss" : graph_.layers[op.layer].name;
+    job.layer = op.IsLoss() ? "loss" : graph_.layers[op.layer].name;
     job.phase = std::string(PhaseName(op.phase));
     job.macs = static_cast<uint64_t>(op.macs);
     program_.jobs.push_back(std::move(job));
@@ -830,10 +753,12 @@ Program Mapper::Map(const std::string& network) {
     }
   }
 
+  // Of a sample; one-hot values stand for one each.
+  const int64_t taken = graph_.one_hot ? graph_.InputSteps() : graph_.features;
   // Bytes of the bound: inputs and labels once, parameters as the definition counts them;
   // activations stay on chip where the largest layer's fit.
-  uint64_t bytes =
-      static_cast<uint64_t>(graph_.batch * graph_.features * operand_ + graph_.batch * 2);
+  uint64_t bytes = static_cast<uint64_t>(graph_.batch * taken * operand_ +
+                                         graph_.batch * (by_class ? 2 : 4 * graph_.classes));
   for (const TrainingOp& op : graph_.ops) {
     if (op.kind == TrainingOpKind::kLinearUpdate) {
       const TrainingLayer& layer = graph_.layers[op.layer];

@@ -5,10 +5,11 @@
 // How a training graph becomes descriptors: what the parts of the mapper share.
 //
 // mapper.cpp places tensors and maps the operations in order; tiles.cpp maps a matrix product onto
-// one node; partition.cpp maps one onto all nodes of a mesh; windows.cpp (with taps.cpp) and
-// pools.cpp map convolutions and pooling onto either, normalise.cpp, recurrent.cpp and elements.cpp
-// the other layers, optimiser.cpp the steps of optimisers that keep state,
-// explain.cpp what was decided and why.
+// one node; partition.cpp maps one onto all nodes of a mesh; windows.cpp (with taps.cpp and
+// groups.cpp) and pools.cpp map convolutions and pooling onto either, normalise.cpp, recurrent.cpp
+// and elements.cpp the other layers, losses.cpp the loss, optimiser.cpp the steps of optimisers
+// that keep state, lane_jobs.cpp makes jobs of lane programs, explain.cpp tells what was decided
+// and why.
 
 #ifndef VAULTRAIN_SRC_MAPPER_MAPPING_H_
 #define VAULTRAIN_SRC_MAPPER_MAPPING_H_
@@ -73,7 +74,7 @@ struct Raster {
   int64_t samples = 0;  // of a group
   int64_t groups = 0;
   // Some of it is read, but not written: samples that fill up a group, gradients of pixels that no
-  // window sees.
+  // window sees and of channels that a slice leaves out.
   bool has_zeros = false;
 
   int64_t Rows() const { return groups * image.pixels() * samples; }
@@ -160,6 +161,28 @@ struct LayerPlan {
   int64_t RowsOf(int64_t b) const { return std::min(block, slice - b * block); }
 };
 
+// Groups of a convolution go through the array in bundles of neighbours, each a product of its own.
+// A bundle of several groups has weights for all its channels and outputs, zero from one group to
+// another; the last may have fewer groups.
+struct Bundles {
+  int64_t count = 1;
+  int64_t groups = 1;                 // of a bundle
+  int64_t channels = 0, outputs = 0;  // of a bundle
+};
+
+// Neighbouring bundles of which so many channels, or outputs, are worked on.
+struct BundleRun {
+  int64_t bundle = 0, bundles = 0;
+  int64_t first = 0, count = 0;  // of the layer's channels or outputs; of each bundle
+};
+
+// The runs in [first, first + count), which lies in one bundle or begins with one; `of_bundle`
+// channels or outputs make a bundle.
+std::vector<BundleRun> BundleRuns(int64_t first, int64_t count, int64_t of_bundle);
+
+// ", 4 bundles of 16 groups", for what is told of a mapping; nothing of a layer without groups.
+std::string BundleText(const TrainingLayer& layer, const Bundles& bundles);
+
 // One job of the array: rows of A against rows of B, bytes from the beginning of the buffers. The
 // rows of A come in groups.
 struct ComputeSpec {
@@ -226,6 +249,19 @@ struct Piece {
   std::vector<Step> loads;
 };
 
+// A lane program and the buffer that it lies in.
+struct LoadedProgram {
+  lanes::Program program;
+  int buffer = -1;
+};
+
+// Groups of a register that walk so many slots in whole steps: the most that divide them.
+inline int64_t LaneGroupsOf(int64_t slots) {
+  int64_t groups = std::min<int64_t>(isa::kLaneGroups, slots);
+  while (slots % groups != 0) --groups;
+  return groups;
+}
+
 // What follows a tile once its sums over the mesh have come. It runs with the next tile, so that
 // the array does not wait for them.
 struct Late {
@@ -270,6 +306,7 @@ class Mapper {
   int Allocate(std::string name, TensorRole role, ElementFormat format, int64_t rows, int64_t cols);
   void Expand();
   void Fill(const std::vector<std::vector<float>>& start);
+  void PutOne(const ProgramTensor& of, uint8_t* at) const;
   void PlanLayers();
   std::string PartitionText() const;
   std::vector<std::vector<isa::Descriptor>> MapOps(bool train);
@@ -277,9 +314,18 @@ class Mapper {
                  std::vector<std::vector<isa::Descriptor>>& programs);
   void AddOp(const TrainingOp& op, int tag, double budget);
   void AddGemm(const Gemm& gemm, double budget);
-  void AddWidening(Task& task, int tensor, int64_t row, int64_t rows, int to, int64_t pitch,
-                   int tag);
+  // Labels and losses of cross-entropy are read and written as one row.
+  bool IsRow(const TrainingTensor& t) const {
+    return graph_.loss_kind == Loss::kSoftmaxCrossEntropy &&
+           (t.kind == TensorKind::kLabel || t.kind == TensorKind::kLoss);
+  }
+
+  // ---- losses.cpp
+
+  int LoadOutputs(Task& task, int outputs, int64_t row, int64_t rows, int64_t pitch,
+                  int64_t* offset, int tag);
   void AddSoftmax(const TrainingOp& op, int tag);
+  void AddMeanSquare(const TrainingOp& op, int tag);
 
   // ---- windows.cpp: convolutions
 
@@ -297,8 +343,9 @@ class Mapper {
   void AddWindowForward(const TrainingOp& op, int tag, double budget);
   void AddWindowBackward(const TrainingOp& op, int tag, double budget);
   void AddWindowUpdate(const TrainingOp& op, int tag, double budget);
-  Load GatherWeights(int layer, int w, int64_t row, int64_t rows, int64_t pitch, int buffer,
-                     int tag) const;
+  // Rows of weights; of every tap `width` columns from `channel` on, or all if it is TapWidth.
+  Load GatherWeights(int layer, int w, int64_t row, int64_t rows, int64_t channel, int64_t width,
+                     int64_t pitch, int buffer, int tag) const;
   Load GatherTransposed(int layer, int w, int64_t channel, int64_t channels, int64_t ky,
                         int64_t tap_rows, int64_t pitch, int buffer, int tag) const;
   // COMPUTE and VECTOR of a nest, or several pairs of them where it has too many loops.
@@ -306,10 +353,6 @@ class Mapper {
                Nest nest, int tag) const;
   void AddPoolForward(const TrainingOp& op, int tag, double budget);
   void AddPoolBackward(const TrainingOp& op, int tag, double budget);
-  Load LoadLaneProgram(const lanes::Program& program, int* buffer, int tag);
-  Step Lanes(const lanes::Program& program, int program_buffer, const lanes::Job& job,
-             const std::array<int, isa::kLaneStreams>& buffers, unsigned written, int tag) const;
-  lanes::Stream StreamOf(int64_t offset, int64_t pitch, int64_t step, int64_t row) const;
   void AddPatchLoads(std::vector<Load>& loads, int tensor, const Patch& patch, int64_t col,
                      int64_t cols, int64_t pitch, int buffer, int tag) const;
   void AddTurnedLoads(std::vector<Load>& loads, int tensor, const Patch& patch, int64_t col,
@@ -323,10 +366,50 @@ class Mapper {
                      int64_t sums_offset, int64_t sums_pitch, int owner, bool of_bias,
                      bool take_step, int tag);
 
+  // ---- groups.cpp
+
+  // As FF and BP take them: whole words of channels and of outputs.
+  Bundles BundlesOf(const TrainingLayer& layer) const;
+  // As UP takes them: whole tiles of channels.
+  Bundles UpdateBundlesOf(const TrainingLayer& layer) const;
+  // The weights that FF and BP take: those of bundles, where they have several groups.
+  int WindowWeights(const TrainingOp& op) const;
+  // How the rows of these lie on the nodes.
+  LayerPlan WindowPlan(int layer) const;
+  void PlaceBundles();
+  int PlaceBundleMask(const TrainingLayer& layer, const Bundles& bundles);
+  void AddBundles(const TrainingOp& op, int tag, double budget);
+  int AddFolding(const TrainingLayer& layer, const Bundles& bundles, int sums, int64_t pitch,
+                 int64_t channel, int64_t width, int64_t taps, int tag);
+
+  // ---- lane_jobs.cpp
+
+  // The program in a buffer; what brings it there joins `loads`.
+  LoadedProgram LoadLanes(lanes::Program program, std::vector<Load>& loads, int tag);
+  // Bases of the job's streams count from the beginning of their buffers; `written` has a bit of
+  // each stream that the program writes.
+  Step Lanes(const LoadedProgram& loaded, const lanes::Job& job,
+             const std::array<int, isa::kLaneStreams>& buffers, unsigned written, int tag) const;
+  // The job for all samples of a raster's group, as many at a time as a register holds; of_sample:
+  // bytes from a sample to the next in each stream.
+  void AddSampleJobs(Task& task, const LoadedProgram& loaded, const lanes::Job& job,
+                     int64_t samples, const std::array<int, isa::kLaneStreams>& buffers,
+                     const std::array<int64_t, isa::kLaneStreams>& of_sample, unsigned written,
+                     int tag) const;
+  // Values of a group of samples at a pixel: loops over channels, pixels and rows of a band.
+  lanes::Stream StreamOf(int64_t offset, int64_t pitch, int64_t step, int64_t row) const;
+  // Rows of zeros in a buffer.
+  void AddZeros(int buffer, int64_t offset, int64_t pitch, int64_t rows, int64_t bytes, int tag);
+  // Rows of operands as fp32 in a buffer.
+  void AddWidening(Task& task, int tensor, int64_t row, int64_t rows, int to, int64_t pitch,
+                   int tag);
+
   // ---- elements.cpp
 
-  void AddLaneRows(const lanes::Program& program, const std::vector<int>& streams,
-                   int result_stream, int result, int tag, double budget);
+  // With a random layer its seeds are stream 1.
+  void AddLaneRows(lanes::Program program, const std::vector<int>& streams, int result, int tag,
+                   double budget, int random_layer = -1);
+  int SeedsOf(int layer, int64_t jobs);
   void AddElementForward(const TrainingOp& op, int tag, double budget);
   void AddElementBackward(const TrainingOp& op, int tag, double budget);
   void AddSum(const TrainingOp& op, int tag, double budget);
@@ -346,10 +429,6 @@ class Mapper {
   void PlaceStatistics();
   Load GatherPerChannel(const std::vector<int>& parameters, int64_t channels, int buffer,
                         int64_t pitch, int tag) const;
-  void AddSampleJobs(Task& task, const lanes::Program& program, int words, lanes::Job job,
-                     int64_t samples, const std::array<int, isa::kLaneStreams>& buffers,
-                     const std::array<int64_t, isa::kLaneStreams>& of_sample, unsigned written,
-                     int tag) const;
   void AddNormaliseForward(const TrainingOp& op, int tag, double budget);
   void AddNormaliseBackward(const TrainingOp& op, int tag, double budget);
 
@@ -361,12 +440,11 @@ class Mapper {
   void AddRecurrentForward(const TrainingOp& op, int tag, double budget);
   void AddRecurrentBackward(const TrainingOp& op, int tag, double budget);
 
-  // Rows of zeros in a buffer.
-  void AddZeros(int buffer, int64_t offset, int64_t pitch, int64_t rows, int64_t bytes, int tag);
-
   // ---- optimiser.cpp
 
-  bool HasOptimiserStep() const { return StateTensors(recipe_) > 0 || recipe_.weight_decay > 0; }
+  bool HasOptimiserStep() const {
+    return StateTensors(recipe_) > 0 || recipe_.weight_decay > 0 || recipe_.clip_value > 0;
+  }
   void PlaceState();
   void AddOptimiserStep(int parameter, int64_t row, int64_t rows, int64_t col, int64_t cols,
                         int sums, int64_t sums_offset, int64_t sums_pitch, int owner, bool of_bias,
@@ -400,6 +478,9 @@ class Mapper {
   void AddTile(std::vector<Load> loads, std::vector<Step> before, Step compute, Step vector,
                std::vector<Step> sends, std::vector<Step> stores);
   void FlushLate();
+  // What is in after_next_ comes behind this one.
+  void AddTask(Task task);
+  void FlushAfterNext();
   // Sums a product over the batch axis into rows of a parameter at their owner: the step that it
   // takes (parameter + scale * sum), or the sum itself.
   void AddToParameter(int parameter, int64_t row, int64_t col, int64_t cols, int owner,
@@ -455,8 +536,12 @@ class Mapper {
   const uint64_t vault_bytes_;
   const int64_t beat_;
   Scheduler* s_ = nullptr;  // of the stream at hand
+  bool trains_ = false;     // the stream at hand is a step of training
   bool explains_ = false;   // of the stream at hand what is decided is written down
   Late late_;
+  // Adds tasks that wait for the task before; they come behind the next one, which does not. It
+  // may end with something late, so products with late sums of their own come after it.
+  std::function<void()> after_next_;
   std::vector<LayerPlan> plan_;
   // Tensors as a node has them, at the same address in every vault.
   std::vector<ProgramTensor> local_;
@@ -468,12 +553,15 @@ class Mapper {
   std::map<int, std::vector<int>> state_of_;  // parameter -> what the optimiser keeps
   std::map<int, int> statistics_of_;          // normalisation (layer) -> what FF found
   std::map<int, int> cells_of_;               // recurrent layer -> what BP needs of its cells
+  std::map<int, int> bundles_of_;             // layer of groups -> weights of its bundles
+  std::map<std::array<int64_t, 3>, int> bundle_masks_;  // channels, of a group, groups of a bundle
   int ones_ = -1;
   std::vector<std::string> data_flow_;  // per tag, filled while tiling
   // Small results that a later operation takes from the scratchpad, in the layout of a plain load:
   // tensor -> buffer.
   std::map<int, int> resident_;
   std::map<std::vector<uint32_t>, int> lane_programs_;  // words -> tensor
+  std::map<std::pair<int, int64_t>, int> seeds_;        // dropout (layer) and jobs -> tensor
 };
 
 }  // namespace vaultrain

@@ -109,17 +109,13 @@ void Mapper::AddNormaliseForward(const TrainingOp& op, int tag, double budget) {
   shared.push_back(
       GatherPerChannel({tensor_of_[op.Tensor(Role::kW)], tensor_of_[op.Tensor(Role::kB)]}, channels,
                        parameters, per_channel, tag));
-  const lanes::Program first = lanes::GroupMoments(second, false);
-  const lanes::Program more = lanes::GroupMoments(second, true);
-  const lanes::Program finish =
-      lanes::GroupStatistics(units.values, l.epsilon, units.width, static_cast<int>(cols), second);
-  const lanes::Program apply =
-      lanes::GroupForward(second, static_cast<int>(per_channel / slot), op.relu);
-  int first_words = -1, more_words = -1, finish_words = -1, apply_words = -1;
-  shared.push_back(LoadLaneProgram(first, &first_words, tag));
-  shared.push_back(LoadLaneProgram(more, &more_words, tag));
-  shared.push_back(LoadLaneProgram(finish, &finish_words, tag));
-  shared.push_back(LoadLaneProgram(apply, &apply_words, tag));
+  auto load = [&](lanes::Program program) { return LoadLanes(std::move(program), shared, tag); };
+  const LoadedProgram first = load(lanes::GroupMoments(second, false));
+  const LoadedProgram more = load(lanes::GroupMoments(second, true));
+  const LoadedProgram finish = load(
+      lanes::GroupStatistics(units.values, l.epsilon, units.width, static_cast<int>(cols), second));
+  const LoadedProgram apply =
+      load(lanes::GroupForward(second, static_cast<int>(per_channel / slot), op.relu));
 
   for (int64_t g = 0; g < r.groups; ++g) {
     const int moments = s_->AddBuffer(static_cast<uint32_t>(r.samples * moments_pitch), false);
@@ -137,20 +133,20 @@ void Mapper::AddNormaliseForward(const TrainingOp& op, int tag, double budget) {
       job.level = 2;
       job.streams[0].strides = {pitch / slot, 1, pixel / slot, unit_step};
       job.streams[1].strides = {moments_pitch / slot, 0, 0, wide};
-      AddSampleJobs(task, begun ? more : first, begun ? more_words : first_words, job, r.samples,
-                    {in, moments, -1, -1}, {pitch, moments_pitch, 0, 0}, 0b10, tag);
+      AddSampleJobs(task, begun ? more : first, job, r.samples, {in, moments, -1, -1},
+                    {pitch, moments_pitch, 0, 0}, 0b10, tag);
       begun = true;
       if (p.y + p.rows == l.from.height && p.x + p.pixels == l.from.width) {
         lanes::Job statistic;
         statistic.bounds = {units.count, 1, 1};
         statistic.level = 3;
         statistic.streams[0].strides = {moments_pitch / slot, wide, 0, 0};
-        AddSampleJobs(task, finish, finish_words, statistic, r.samples, {moments, -1, -1, -1},
+        AddSampleJobs(task, finish, statistic, r.samples, {moments, -1, -1, -1},
                       {moments_pitch, 0, 0, 0}, 0b1, tag);
         task.stores.push_back(StorePlain(statistics, g * r.samples, r.samples, 0,
                                          local_[statistics].cols, moments_pitch, moments, tag));
       }
-      s_->AddTask(std::move(task));
+      AddTask(std::move(task));
     });
     size_t next = 0;
     ForEachTile(1, l.from.height, l.from.width, tile, [&](Patch p) {
@@ -168,27 +164,11 @@ void Mapper::AddNormaliseForward(const TrainingOp& op, int tag, double budget) {
       job.streams[1] = job.streams[0];
       job.streams[2].strides = {moments_pitch / slot, 0, 0, wide};
       job.streams[3].strides = {0, 0, wide, unit_step * wide};
-      AddSampleJobs(task, apply, apply_words, job, r.samples, {in, in, moments, parameters},
+      AddSampleJobs(task, apply, job, r.samples, {in, in, moments, parameters},
                     {pitch, pitch, moments_pitch, 0}, 0b10, tag);
       AddPatchStores(task.stores, y, p, 0, channels, pitch, in, tag);
-      s_->AddTask(std::move(task));
+      AddTask(std::move(task));
     });
-  }
-}
-
-// The samples of a raster's group, as many at a time as a register holds.
-void Mapper::AddSampleJobs(Task& task, const lanes::Program& program, int words, lanes::Job job,
-                           int64_t samples, const std::array<int, isa::kLaneStreams>& buffers,
-                           const std::array<int64_t, isa::kLaneStreams>& of_sample,
-                           unsigned written, int tag) const {
-  const int64_t step = std::min<int64_t>(samples, isa::kLaneGroups);
-  for (int64_t at = 0; at < samples; at += step) {
-    lanes::Job part = job;
-    part.groups = static_cast<int>(step);
-    for (int i = 0; i < isa::kLaneStreams; ++i) {
-      if (buffers[i] >= 0) part.streams[i].base += static_cast<uint32_t>(at * of_sample[i]);
-    }
-    task.work.push_back(Lanes(program, words, part, buffers, written, tag));
   }
 }
 
@@ -228,24 +208,16 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
   const int parameter_sums = s_->AddBuffer(static_cast<uint32_t>(2 * of_parameters), true);
   std::vector<Load> shared;
   shared.push_back(GatherPerChannel({scale}, channels, scales, per_channel, tag));
-  struct Loaded {
-    lanes::Program program;
-    int words = -1;
-  };
-  auto load = [&](lanes::Program program) {
-    Loaded loaded{std::move(program), -1};
-    shared.push_back(LoadLaneProgram(loaded.program, &loaded.words, tag));
-    return loaded;
-  };
-  const Loaded first = load(lanes::GroupGradientSums(products, false));
-  const Loaded more = load(lanes::GroupGradientSums(products, true));
-  const Loaded centre = load(lanes::GroupGradientCentre(products, rstd_slots));
-  const Loaded coefficients = load(lanes::GroupCoefficients(
+  auto load = [&](lanes::Program program) { return LoadLanes(std::move(program), shared, tag); };
+  const LoadedProgram first = load(lanes::GroupGradientSums(products, false));
+  const LoadedProgram more = load(lanes::GroupGradientSums(products, true));
+  const LoadedProgram centre = load(lanes::GroupGradientCentre(products, rstd_slots));
+  const LoadedProgram coefficients = load(lanes::GroupCoefficients(
       units.values, units.width, static_cast<int>(cols), products, rstd_slots, rstd_slots));
-  const Loaded apply = load(lanes::GroupBackward(rstd_slots, op.mask));
+  const LoadedProgram apply = load(lanes::GroupBackward(rstd_slots, op.mask));
   const auto parameter_slots = static_cast<int>(of_parameters / slot);
-  const Loaded sum = load(lanes::GroupParameterSums(products, parameter_slots, false));
-  const Loaded sum_more = load(lanes::GroupParameterSums(products, parameter_slots, true));
+  const LoadedProgram sum = load(lanes::GroupParameterSums(products, parameter_slots, false));
+  const LoadedProgram sum_more = load(lanes::GroupParameterSums(products, parameter_slots, true));
 
   for (int64_t g = 0; g < r.groups; ++g) {
     const int moments = s_->AddBuffer(static_cast<uint32_t>(r.samples * moments_pitch), false);
@@ -275,8 +247,8 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
       job.streams[0].strides = {pitch / slot, pixel / slot, 1, 0};
       job.streams[1] = job.streams[0];
       job.streams[2].strides = {sums_pitch / slot, 0, wide, 0};
-      const Loaded& add = begun ? more : first;
-      AddSampleJobs(task, add.program, add.words, job, r.samples, {in.z, in.x, sums, -1},
+      const LoadedProgram& add = begun ? more : first;
+      AddSampleJobs(task, add, job, r.samples, {in.z, in.x, sums, -1},
                     {pitch, pitch, sums_pitch, 0}, 0b100, tag);
       begun = true;
       if (p.y + p.rows == l.from.height && p.x + p.pixels == l.from.width) {
@@ -289,27 +261,25 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
         of_channels.streams[1].strides = {moments_pitch / slot, 0, wide, 0};
         lanes::Job of_units = of_channels;
         of_channels.level = 3;
-        AddSampleJobs(task, centre.program, centre.words, of_channels, r.samples,
-                      {sums, moments, -1, -1}, {sums_pitch, moments_pitch, 0, 0}, 0b1, tag);
+        AddSampleJobs(task, centre, of_channels, r.samples, {sums, moments, -1, -1},
+                      {sums_pitch, moments_pitch, 0, 0}, 0b1, tag);
         of_units.level = 1;
         of_units.streams[2].strides = {0, wide, units.slots * wide, 0};
         of_units.streams[3].strides = {result_pitch / slot, 0, wide, 0};
-        AddSampleJobs(task, coefficients.program, coefficients.words, of_units, r.samples,
-                      {sums, moments, scales, results},
+        AddSampleJobs(task, coefficients, of_units, r.samples, {sums, moments, scales, results},
                       {sums_pitch, moments_pitch, 0, result_pitch}, 0b1000, tag);
-        int64_t together = std::min<int64_t>(isa::kLaneGroups, slots);
-        while (slots % together != 0) --together;
+        const int64_t together = LaneGroupsOf(slots);
         lanes::Job of_parameters_job;
         of_parameters_job.groups = static_cast<int>(together);
         of_parameters_job.bounds = {r.samples, slots / together, 1};
         of_parameters_job.level = 1;
         of_parameters_job.streams[0].strides = {wide, sums_pitch / slot, together * wide, 0};
         of_parameters_job.streams[1].strides = {wide, 0, together * wide, 0};
-        const Loaded& total = g == 0 ? sum : sum_more;
-        task.work.push_back(Lanes(total.program, total.words, of_parameters_job,
-                                  {sums, parameter_sums, -1, -1}, 0b10, tag));
+        const LoadedProgram& total = g == 0 ? sum : sum_more;
+        task.work.push_back(
+            Lanes(total, of_parameters_job, {sums, parameter_sums, -1, -1}, 0b10, tag));
       }
-      s_->AddTask(std::move(task));
+      AddTask(std::move(task));
     });
     size_t next = 0;
     ForEachTile(1, l.from.height, l.from.width, tile, [&](Patch p) {
@@ -323,10 +293,10 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
       job.streams[1] = job.streams[0];
       job.streams[2].strides = {0, 0, wide, units.slots * wide};
       job.streams[3].strides = {result_pitch / slot, 0, 0, wide};
-      AddSampleJobs(task, apply.program, apply.words, job, r.samples, {in.z, in.x, scales, results},
+      AddSampleJobs(task, apply, job, r.samples, {in.z, in.x, scales, results},
                     {pitch, pitch, 0, result_pitch}, 0b1, tag);
       AddPatchStores(task.stores, dx, p, 0, channels, pitch, in.z, tag);
-      s_->AddTask(std::move(task));
+      AddTask(std::move(task));
     });
   }
   for (const bool take_step : {false, true}) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// Weight updates of optimisers that keep state: a lane program over rows of the summed gradient,
+// Weight updates that keep state, decay or clip: a lane program over rows of the summed gradient,
 // the state and the parameter, at their owner.
 
 #include "mapper/mapping.h"
@@ -41,7 +41,7 @@ void Mapper::AddOptimiserStep(int parameter, int64_t row, int64_t rows, int64_t 
     Task sum;
     sum.work.push_back(Reduce(Axis::kBatch, owner, sums, sums_offset, sums_pitch, rows, padded * 4,
                               gradient, tag));
-    s_->AddTask(std::move(sum));
+    AddTask(std::move(sum));
     waits.push_back(Summed(Axis::kBatch, owner, gradient, tag));
     // While this sum is under way, the step of the one before is taken.
     FlushLate();
@@ -66,12 +66,11 @@ void Mapper::AddOptimiserStep(int parameter, int64_t row, int64_t rows, int64_t 
   const int64_t slot = lanes * operand_;
   const int64_t wide = lanes * 4 / slot;
   const int64_t all = padded / lanes;
-  int64_t groups = std::min<int64_t>(16, all);
-  while (all % groups != 0) --groups;
-  const lanes::Program program = lanes::OptimiserStep(OptimiserOf(recipe_, of_bias), kScalarStep,
-                                                      static_cast<int>(rows * pitch / slot));
-  int words = -1;
-  task.loads.push_back(LoadLaneProgram(program, &words, tag));
+  const int64_t groups = LaneGroupsOf(all);
+  const LoadedProgram program =
+      LoadLanes(lanes::OptimiserStep(OptimiserOf(recipe_, of_bias), kScalarStep,
+                                     static_cast<int>(rows * pitch / slot)),
+                task.loads, tag);
   lanes::Job job;
   job.groups = static_cast<int>(groups);
   job.bounds = {all / groups, rows, 1};
@@ -81,8 +80,7 @@ void Mapper::AddOptimiserStep(int parameter, int64_t row, int64_t rows, int64_t 
   }
   job.streams[0].base = static_cast<uint32_t>(offset);
   job.streams[0].strides[2] = sums_pitch / slot;
-  task.work.push_back(
-      at_owner(Lanes(program, words, job, {gradient, state, weights, -1}, 0b110, tag)));
+  task.work.push_back(at_owner(Lanes(program, job, {gradient, state, weights, -1}, 0b110, tag)));
   task.stores.push_back(at_owner(StorePlain(parameter, row, rows, col, cols, pitch, weights, tag)));
   for (size_t s = 0; s < states.size(); ++s) {
     task.stores.push_back(at_owner(StorePlain(states[s], row, rows, col, cols, pitch, state, tag,
@@ -91,7 +89,7 @@ void Mapper::AddOptimiserStep(int parameter, int64_t row, int64_t rows, int64_t 
   if (over_mesh) {
     late_ = {std::move(task.loads), std::move(waits), std::move(task.work), std::move(task.stores)};
   } else {
-    s_->AddTask(std::move(task));
+    AddTask(std::move(task));
   }
 }
 

@@ -198,7 +198,8 @@ void Mapper::PlanLayers() {
     LayerPlan plan;
     plan.split = may_split && (plan_.empty() || plan_.back().split) && layer.IsFlat() &&
                  !HasOptimiserStep() && Splits(layer.out, grid_.outputs.parts);
-    plan.slice = plan.split ? layer.out / grid_.outputs.parts : layer.to.channels;
+    plan.slice = layer.kind == LayerKind::kLinear ? layer.out : layer.to.channels;
+    if (plan.split) plan.slice /= grid_.outputs.parts;
     plan.tile = plan.slice;
     plan.block = plan.slice;
     if (grid_.places.size() > 1) {
@@ -213,6 +214,10 @@ void Mapper::PlanLayers() {
       const int64_t parts = grid_.batch.parts;
       if (plan.tile % (parts * least) == 0 && plan.slice % plan.tile == 0) {
         plan.block = plan.tile / parts;
+      }
+      // Those of bundles are made at one place.
+      if (layer.kind == LayerKind::kLinear && BundlesOf(layer).groups > 1) {
+        plan.block = plan.tile = plan.slice;
       }
     }
     plan_.push_back(plan);
@@ -396,7 +401,16 @@ void Mapper::AddTile(std::vector<Load> loads, std::vector<Step> before, Step com
   append(task.work, sends);
   append(task.stores, late_.stores);
   append(task.stores, stores);
+  AddTask(std::move(task));
+}
+
+void Mapper::AddTask(Task task) {
   s_->AddTask(std::move(task));
+  FlushAfterNext();
+}
+
+void Mapper::FlushAfterNext() {
+  if (const auto add = std::exchange(after_next_, nullptr)) add();
 }
 
 void Mapper::FlushLate() {

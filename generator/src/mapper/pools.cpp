@@ -22,9 +22,6 @@
 
 namespace vaultrain {
 
-using isa::Descriptor;
-using isa::FieldId;
-
 namespace {
 
 // Of a lane program: what LANES can hold, and what a section of it can.
@@ -38,68 +35,6 @@ constexpr int kFirstTap = 5;     // FF of a maximum: numbers of its taps
 constexpr int kZero = 15;        // never written
 
 }  // namespace
-
-// ---- lane programs
-
-// The program in memory, placed at its first use.
-Load Mapper::LoadLaneProgram(const lanes::Program& program, int* buffer, int tag) {
-  const std::vector<uint32_t> words = program.Words();
-  auto found = lane_programs_.find(words);
-  if (found == lane_programs_.end()) {
-    const int tensor =
-        Allocate(fmt::format("lanes.{}", lane_programs_.size()), TensorRole::kConstant,
-                 ElementFormat::kFp32, 1, static_cast<int64_t>(words.size()));
-    for (size_t node = 0; node < grid_.places.size(); ++node) {
-      ProgramSegment segment;
-      segment.address = local_[tensor].address + node * vault_bytes_;
-      for (const uint32_t word : words) {
-        for (int b = 0; b < 4; ++b) segment.bytes.push_back(static_cast<uint8_t>(word >> 8 * b));
-      }
-      program_.image.push_back(std::move(segment));
-    }
-    found = lane_programs_.emplace(words, tensor).first;
-  }
-  const int64_t pitch = RoundUp(local_[found->second].pitch_bytes, word_);
-  *buffer = s_->AddBuffer(static_cast<uint32_t>(pitch), true);
-  return LoadPlain(found->second, 0, 1, 0, static_cast<int64_t>(words.size()), 0, pitch, false,
-                   *buffer, tag);
-}
-
-// The bases of the job's streams count from the beginning of their buffers.
-Step Mapper::Lanes(const lanes::Program& program, int program_buffer, const lanes::Job& job,
-                   const std::array<int, isa::kLaneStreams>& buffers, unsigned written,
-                   int tag) const {
-  Step step;
-  step.engine = Engine::kLanes;
-  step.cycles = job.groups * static_cast<int64_t>(program.body.words().size());
-  for (const int64_t bound : job.bounds) step.cycles *= bound;
-  step.buffers = {{program_buffer, false}};
-  for (int i = 0; i < isa::kLaneStreams; ++i) {
-    if (buffers[i] >= 0) step.buffers.push_back({buffers[i], (written >> i & 1) != 0});
-  }
-  step.make = [=, this](const Place&) {
-    lanes::Job placed = job;
-    for (int i = 0; i < isa::kLaneStreams; ++i) {
-      if (buffers[i] >= 0) placed.streams[i].base += s_->AddressOf(buffers[i]);
-    }
-    Descriptor d = lanes::MakeDescriptor(
-        program, static_cast<uint32_t>(s_->AddressOf(program_buffer) / word_), placed);
-    d.Set(FieldId::kTag, tag);
-    return d;
-  };
-  return step;
-}
-
-// Values of a group of samples at a pixel: loops over channels, pixels and rows of a band.
-lanes::Stream Mapper::StreamOf(int64_t offset, int64_t pitch, int64_t step, int64_t row) const {
-  const int64_t slot = v_.array.cols * operand_;
-  lanes::Stream stream;
-  stream.base = static_cast<uint32_t>(offset);
-  stream.strides = {pitch / slot, 1, step / slot, row / slot};
-  return stream;
-}
-
-// ---- feed-forward
 
 void Mapper::AddPoolForward(const TrainingOp& op, int tag, double budget) {
   FlushLate();
@@ -129,9 +64,8 @@ void Mapper::AddPoolForward(const TrainingOp& op, int tag, double budget) {
 
   // The program of windows that see these taps. Beyond what unrolls, the taps of a mean are loops.
   struct Variant {
-    lanes::Program program;
+    LoadedProgram loaded;
     bool loops = false;
-    int buffer = -1;
   };
   // By the taps and the length of a row of X.
   std::map<std::array<int64_t, 5>, Variant> programs;
@@ -140,12 +74,13 @@ void Mapper::AddPoolForward(const TrainingOp& op, int tag, double budget) {
     auto [found, is_new] = programs.try_emplace({cy.tap, cy.taps, cx.tap, cx.taps, x_row});
     Variant& made = found->second;
     if (!is_new) return made;
+    lanes::Program program;
     const int64_t taps = cy.taps * cx.taps;
     const float share = 1.0f / static_cast<float>(l.count_pad ? w.taps() : taps);
     auto offset = [&](int64_t ky, int64_t kx) {
       return static_cast<int>((ky * w.dilation_h * x_row + kx * w.dilation_w * pixel) / slot);
     };
-    lanes::Section& body = made.program.body;
+    lanes::Section& body = program.body;
     if (is_max) {
       for (int64_t t = 0; t < taps; ++t) {
         const int64_t ky = t / cx.taps;
@@ -156,7 +91,7 @@ void Mapper::AddPoolForward(const TrainingOp& op, int tag, double budget) {
           // Numbers of taps stand in registers as far as there are some.
           const bool kept = kFirstTap + t < kZero;
           const int tap = kept ? static_cast<int>(kFirstTap + t) : kTap;
-          (kept ? made.program.init : body).Constant(tap, number);
+          (kept ? program.init : body).Constant(tap, number);
           if (t > 0) {
             body.Gt(kTest, kValue, kBest);
             body.Sel(kIndexOf, kTest, tap, t == 1 ? kFirstTap : kIndexOf);
@@ -168,11 +103,11 @@ void Mapper::AddPoolForward(const TrainingOp& op, int tag, double budget) {
       if (index >= 0) body.StoreOperand(taps > 1 ? kIndexOf : kFirstTap, 2);
     } else {
       made.loops = static_cast<size_t>(2 * taps + 4) > kSectionWords;
-      made.program.init.Constant(kScale, share);
+      program.init.Constant(kScale, share);
       if (made.loops) {
-        made.program.init.Copy(kSum, kZero);
+        program.init.Copy(kSum, kZero);
         body.LoadOperand(kValue, 0).Add(kSum, kSum, kValue);
-        made.program.final.Mul(kSum, kSum, kScale).StoreOperand(kSum, 1);
+        program.final.Mul(kSum, kSum, kScale).StoreOperand(kSum, 1);
       } else {
         for (int64_t t = 0; t < taps; ++t) {
           body.LoadOperand(t == 0 ? kSum : kValue, 0, offset(t / cx.taps, t % cx.taps));
@@ -181,11 +116,11 @@ void Mapper::AddPoolForward(const TrainingOp& op, int tag, double budget) {
         body.Mul(kSum, kSum, kScale).StoreOperand(kSum, 1);
       }
     }
-    if (made.program.Words().size() > kProgramWords) {
+    if (program.Words().size() > kProgramWords) {
       RefuseInput("{}: layer {}: a maximum of {} taps is not supported; accepted: up to {}",
                   graph_.file, l.name, taps, index < 0 ? 42 : 25);
     }
-    shared.push_back(LoadLaneProgram(made.program, &made.buffer, tag));
+    made.loaded = LoadLanes(std::move(program), shared, tag);
     return made;
   };
 
@@ -229,7 +164,7 @@ void Mapper::AddPoolForward(const TrainingOp& op, int tag, double budget) {
               job.streams[1].strides = {pitch / slot, 0, 0, 1};
             }
             if (index >= 0) job.streams[2] = job.streams[1];
-            AddSampleJobs(task, made.program, made.buffer, job, samples, {in, out, indices, -1},
+            AddSampleJobs(task, made.loaded, job, samples, {in, out, indices, -1},
                           {pitch, pitch, pitch, 0}, 0b110, tag);
           }
         }
@@ -239,7 +174,7 @@ void Mapper::AddPoolForward(const TrainingOp& op, int tag, double budget) {
     shared.clear();
     AddPatchStores(task.stores, y, to, 0, channels, pitch, out, tag);
     if (index >= 0) AddPatchStores(task.stores, index, to, 0, channels, pitch, indices, tag);
-    s_->AddTask(std::move(task));
+    AddTask(std::move(task));
   });
 }
 
@@ -261,14 +196,9 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
   const int64_t pixel = samples * pitch;
   const WindowAxis down = RowsOf(l);
   const WindowAxis across = ColumnsOf(l);
-  const std::vector<CellRun> cell_rows = CellRuns(down);
-  const std::vector<CellRun> cell_columns = CellRuns(across);
-  if (!is_max && !l.count_pad && w.pad_top + w.pad_left + w.pad_bottom + w.pad_right > 0) {
-    RefuseInput(
-        "{}: layer {}: the mean of windows that count only pixels of the image is not trained "
-        "behind padding yet; accepted: count_include_pad = 1, or no padding",
-        graph_.file, l.name);
-  }
+  const bool counts_all = is_max || l.count_pad;
+  const std::vector<CellRun> cell_rows = CellRuns(down, counts_all);
+  const std::vector<CellRun> cell_columns = CellRuns(across, counts_all);
   const std::vector<TapPhase> row_phases = InputPhases(down);
   const std::vector<TapPhase> column_phases = InputPhases(across);
   auto pixels_of = [](const WindowAxis& axis, int64_t cell, int64_t cells) {
@@ -299,7 +229,6 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
     int64_t y = 0, x = 0;
   };
   using Taps = std::pair<int64_t, int64_t>;
-  const float share = 1.0f / static_cast<float>(w.taps());
   // Few enough windows keep their values in registers; else they are loaded for each pixel.
   auto windows_of = [](const std::vector<CellRun>& runs) {
     std::set<int64_t> all;
@@ -322,22 +251,44 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
     std::map<Taps, int> windows;
     std::map<float, int> taps;  // numbers of taps in registers, as far as there are some
     int free = kFirstWindow + 2 * static_cast<int>(window_registers);
-    if (!is_max) program.init.Constant(kScale, share);
+    // Of a mean: what windows divide by. Where that is the same for all, sums are divided.
+    auto count_of = [](const Pixel& p, int64_t j, int64_t i) {
+      return p.row->counts[j] * p.column->counts[i];
+    };
+    std::set<int64_t> counts;
+    for (const Pixel& p : pixels) {
+      for (int64_t j = 0; j < p.row->taps; ++j) {
+        for (int64_t i = 0; i < p.column->taps; ++i) counts.insert(count_of(p, j, i));
+      }
+    }
+    const bool divides_sums = !is_max && counts.size() == 1;
+    const bool divides_windows = !is_max && counts.size() > 1;
+    // Words that a window takes at most.
+    const size_t of_mean = divides_windows ? (cached ? 5 : 4) : 2;
+    const size_t of_window = !is_max ? of_mean : cached ? 5 : 6;
+    auto share = [](int64_t count) { return 1.0f / static_cast<float>(count); };
+    if (divides_sums) program.init.Constant(kScale, share(*counts.begin()));
     for (*end = begin; *end < pixels.size(); ++*end) {
       const Pixel& p = pixels[*end];
-      std::vector<std::pair<Taps, float>> seen_by;
+      struct Seen {
+        Taps at;
+        float tap;
+        int64_t count;
+      };
+      std::vector<Seen> seen_by;
       for (int64_t j = 0; j < p.row->taps; ++j) {
         for (int64_t i = 0; i < p.column->taps; ++i) {
           const int64_t ky = p.row->tap + j * p.row->tap_step;
           const int64_t kx = p.column->tap + i * p.column->tap_step;
           seen_by.push_back(
               {{p.row->window - j * p.row->back, p.column->window - i * p.column->back},
-               IndexOf(ky * w.kernel_w + kx)});
+               IndexOf(ky * w.kernel_w + kx),
+               count_of(p, j, i)});
         }
       }
-      const size_t cost = (cached ? 3 : 6) * seen_by.size() + (cached ? 2 * seen_by.size() : 0) + 4;
-      if (program.Words().size() + cost > kProgramWords) break;
-      auto load_window = [&](const Taps& at) {
+      if (program.Words().size() + of_window * seen_by.size() + 4 > kProgramWords) break;
+      auto load_window = [&](const Seen& seen) {
+        const Taps& at = seen.at;
         const auto [found, is_new] = windows.try_emplace(
             at, kFirstWindow + (cached ? 2 * static_cast<int>(windows.size()) : 0));
         if (!is_new) return found->second;
@@ -345,12 +296,17 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
             ((at.first - first.first) * z_row + (at.second - first.second) * pixel) / slot);
         if (is_max) body.LoadOperand(found->second, 0, offset);
         body.LoadOperand(found->second + 1, 1, offset);
+        if (divides_windows) {
+          body.Constant(kScale, share(seen.count));
+          if (cached) body.Mul(found->second + 1, found->second + 1, kScale);
+        }
         return found->second;
       };
       int sum = kZero;
-      for (const auto& [at, tap] : seen_by) {
+      for (const Seen& seen : seen_by) {
         if (!cached) windows.clear();
-        const int reg = load_window(at);
+        const int reg = load_window(seen);
+        const float tap = seen.tap;
         int value = reg + 1;
         if (is_max) {
           if (taps.count(tap) == 0 && free < kZero) {
@@ -363,7 +319,10 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
           value = sum == kZero ? kSum : kValue;
           body.Sel(value, kTest, reg + 1, kZero);
         }
-        if (sum != kZero) {
+        if (divides_windows && !cached) {
+          body.Mad(kSum, value, kScale, sum);
+          sum = kSum;
+        } else if (sum != kZero) {
           body.Add(kSum, sum, value);
           sum = kSum;
         } else if (!cached && value != kSum) {
@@ -373,7 +332,7 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
           sum = value;
         }
       }
-      if (!is_max && sum != kZero) {
+      if (divides_sums && sum != kZero) {
         body.Mul(kSum, sum, kScale);
         sum = kSum;
       }
@@ -388,7 +347,7 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
       RefuseInput(
           "{}: layer {}: more windows see a pixel than a lane program can hold; accepted: "
           "up to {}",
-          graph_.file, l.name, (kZero - kFirstWindow) / 2);
+          graph_.file, l.name, (kProgramWords - 6) / of_window);
     }
     return program;
   };
@@ -400,7 +359,7 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
     }
     return first == std::numeric_limits<int64_t>::max() ? 0 : first;
   };
-  std::map<std::vector<uint32_t>, int> buffers;
+  std::map<std::vector<uint32_t>, LoadedProgram> loaded;
   auto visit = [&](const Patch& cells) {
     const Patch to = {cells.group, cells.y * down.stride, pixels_of(down, cells.y, cells.rows),
                       cells.x * across.stride, pixels_of(across, cells.x, cells.pixels)};
@@ -433,9 +392,9 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
           }
         }
         for (size_t begin = 0, end = 0; begin < pixels.size(); begin = end) {
-          const lanes::Program program = make(pixels, first, z_row, x_row, begin, &end);
-          auto [found, is_new] = buffers.try_emplace(program.Words(), -1);
-          if (is_new) task.loads.push_back(LoadLaneProgram(program, &found->second, tag));
+          lanes::Program program = make(pixels, first, z_row, x_row, begin, &end);
+          auto [found, is_new] = loaded.try_emplace(program.Words());
+          if (is_new) found->second = LoadLanes(std::move(program), task.loads, tag);
           lanes::Job job;
           job.bounds = {KWords(channels) * word_ / slot, rx.count, ry.count};
           job.level = 3;
@@ -449,35 +408,16 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
               (ry.begin - cells.y) * w.stride_h * x_row + (rx.begin - cells.x) * w.stride_w * pixel,
               pitch, w.stride_w * pixel, w.stride_h * x_row);
           job.streams[3] = job.streams[2];
-          AddSampleJobs(task, program, found->second, job, samples, {indices, gradient, mask, out},
+          AddSampleJobs(task, found->second, job, samples, {indices, gradient, mask, out},
                         {pitch, pitch, pitch, pitch}, 0b1000, tag);
         }
       }
     }
     AddPatchStores(task.stores, dx, to, 0, channels, pitch, out, tag);
-    s_->AddTask(std::move(task));
+    AddTask(std::move(task));
   };
   ForEachTile(raster_.at(dz).groups, CeilDiv(down.size, down.stride),
               CeilDiv(across.size, across.stride), tile, visit);
-}
-
-// ---- zeros
-
-void Mapper::AddZeros(int buffer, int64_t offset, int64_t pitch, int64_t rows, int64_t bytes,
-                      int tag) {
-  lanes::Program program;
-  program.body.StoreWide(kZero, 0);
-  const int64_t slot = v_.array.cols * operand_;
-  const int64_t wide = v_.array.cols * 4;
-  Task task;
-  int words = -1;
-  task.loads.push_back(LoadLaneProgram(program, &words, tag));
-  lanes::Job job;
-  job.bounds = {bytes / wide, rows, 1};
-  job.streams[0].base = static_cast<uint32_t>(offset);
-  job.streams[0].strides = {0, wide / slot, pitch / slot, 0};
-  task.work.push_back(Lanes(program, words, job, {buffer, -1, -1, -1}, 0b1, tag));
-  s_->AddTask(std::move(task));
 }
 
 }  // namespace vaultrain

@@ -96,22 +96,22 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
   const int u_rows = s_->AddBuffer(static_cast<uint32_t>(outputs * u_pitch), true);
   int biases = -1;
   std::vector<Load> shared;
-  shared.push_back(GatherWeights(op.layer - 1, w, 0, outputs, w_pitch, w_rows, tag));
+  shared.push_back(
+      GatherWeights(op.layer - 1, w, 0, outputs, 0, TapWidth(linear), w_pitch, w_rows, tag));
   if (bias >= 0) {
     const int64_t pitch = OutPitch(local_[bias], outputs);
     biases = s_->AddBuffer(static_cast<uint32_t>(pitch), true);
     shared.push_back(GatherPerChannel({bias}, outputs, biases, pitch, tag));
   }
-  shared.push_back(GatherWeights(op.layer, u, 0, outputs, u_pitch, u_rows, tag));
+  shared.push_back(GatherWeights(op.layer, u, 0, outputs, 0, TapWidth(cell), u_pitch, u_rows, tag));
   const auto gate_slots = static_cast<int>(hidden / cols * wide);
   const auto kept_slots = static_cast<int>(hidden / cols);
   auto program_of = [&](bool first) {
     return is_lstm ? lanes::LstmForward(gate_slots, kept_slots, first) : lanes::RnnForward();
   };
-  const lanes::Program programs[2] = {program_of(false), program_of(true)};
-  int words[2] = {-1, -1};
-  shared.push_back(LoadLaneProgram(programs[1], &words[1], tag));
-  if (steps > 1) shared.push_back(LoadLaneProgram(programs[0], &words[0], tag));
+  const LoadedProgram of_first = LoadLanes(program_of(true), shared, tag);
+  LoadedProgram of_rest;
+  if (steps > 1) of_rest = LoadLanes(program_of(false), shared, tag);
 
   // Hidden values at a time, so that lanes begin while the array goes on.
   int64_t slice = hidden;
@@ -190,7 +190,7 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
           job.streams[2].strides = {h_pitch / slot, 1, 0, 0};
           job.streams[3].base = static_cast<uint32_t>(at * operand_);
           job.streams[3].strides = {kept_pitch / slot, 1, 0, 0};
-          AddSampleJobs(task, programs[t == 0], words[t == 0], job, samples,
+          AddSampleJobs(task, t == 0 ? of_first : of_rest, job, samples,
                         {sums, is_lstm ? s.state : -1, s.h, kept},
                         {sums_pitch, state_pitch, h_pitch, kept_pitch}, 0b1110, tag);
           // The lanes have one slice while the array has the next.
@@ -208,7 +208,7 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
           task.stores.push_back(StorePlain(kept_tensor, row_of(i, t), samples, 0,
                                            local_[kept_tensor].cols, kept_pitch, kept, tag));
         }
-        s_->AddTask(std::move(task));
+        AddTask(std::move(task));
       }
     }
   }
@@ -259,10 +259,9 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
     return is_lstm ? lanes::LstmBackward(kept_slots, rest_slots, kept_slots, first)
                    : lanes::RnnBackward(first);
   };
-  const lanes::Program programs[2] = {program_of(false), program_of(true)};
-  int words[2] = {-1, -1};
-  shared.push_back(LoadLaneProgram(programs[1], &words[1], tag));
-  if (steps > 1) shared.push_back(LoadLaneProgram(programs[0], &words[0], tag));
+  const LoadedProgram of_first = LoadLanes(program_of(true), shared, tag);
+  LoadedProgram of_rest;
+  if (steps > 1) of_rest = LoadLanes(program_of(false), shared, tag);
 
   struct Sequence {
     int state = -1, ds = -1;
@@ -310,12 +309,12 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
         job.streams[1].strides = {state_pitch / slot, wide, 0, 0};
         job.streams[2].strides = {dy_pitch / slot, 1, 0, 0};
         job.streams[3].strides = {ds_pitch / slot, 1, 0, 0};
-        AddSampleJobs(task, programs[first], words[first], job, samples,
+        AddSampleJobs(task, first ? of_first : of_rest, job, samples,
                       {kept, s.state, of_step, s.ds}, {kept_pitch, state_pitch, dy_pitch, ds_pitch},
                       0b1010, tag);
         task.stores.push_back(
             StorePlain(dsums, row_of(i, t), samples, 0, outputs, ds_pitch, s.ds, tag));
-        s_->AddTask(std::move(task));
+        AddTask(std::move(task));
       }
     }
   }

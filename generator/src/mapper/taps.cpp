@@ -142,7 +142,12 @@ CellRun CellRun::Within(int64_t from, int64_t cells) const {
   return part;
 }
 
-std::vector<CellRun> CellRuns(const WindowAxis& axis) {
+std::vector<CellRun> CellRuns(const WindowAxis& axis, bool counts_all) {
+  std::vector<int64_t> counts;
+  for (const TapRun& run : OutputRuns(axis)) {
+    counts.insert(counts.end(), static_cast<size_t>(run.count),
+                  counts_all ? axis.kernel : run.taps);
+  }
   std::vector<CellRun> runs;
   const std::vector<TapPhase> phases = InputPhases(axis);
   for (int64_t cell = 0; cell * axis.stride < axis.size; ++cell) {
@@ -152,8 +157,12 @@ std::vector<CellRun> CellRuns(const WindowAxis& axis) {
       if (phase.at >= static_cast<int64_t>(inputs.size())) continue;
       for (const TapRun& run : phase.runs) {
         if (run.Within(cell, 1).count == 0 || run.taps == 0) continue;
-        inputs[phase.at] = {phase.tap + run.tap * phase.tap_step, phase.tap_step, run.taps,
-                            phase.from - run.tap * phase.back, phase.back};
+        CellRun::Input& input = inputs[phase.at];
+        input = {phase.tap + run.tap * phase.tap_step, phase.tap_step, run.taps,
+                 phase.from - run.tap * phase.back,    phase.back,     {}};
+        for (int64_t j = 0; j < run.taps; ++j) {
+          input.counts.push_back(counts[input.window + cell - j * input.back]);
+        }
       }
     }
     if (!runs.empty() && runs.back().inputs == inputs) {

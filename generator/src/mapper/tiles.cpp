@@ -302,7 +302,7 @@ void Mapper::AddGemm(const Gemm& g, double budget) {
         task.stores.push_back(StorePlain(g.out, out_rows.begin, out_rows.count, out_cols.begin,
                                          out_cols.count, out_pitch, c, g.tag));
       }
-      s_->AddTask(std::move(task));
+      AddTask(std::move(task));
     }
   }
 }

@@ -10,6 +10,7 @@
 //   BP  dX[pixel][c]       = dZ[pixel - tap][o] W[o][tap][c]       depth: outputs, taps of a phase
 //   UP  dW[o][tap][c]     += dZ[pixel][o] X[pixel + tap][c]        depth: samples, pixels
 //
+// Groups go through the array in bundles (groups.cpp), each with its own channels and outputs.
 // Pixels at an edge see fewer taps: each run of pixels that see the same ones has its own jobs, so
 // that no zeros around an image are stored, loaded or multiplied. BP of a stride goes phase by
 // phase: pixels that are equal modulo the stride see the same taps. UP takes both operands
@@ -22,6 +23,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 #include <set>
 
 #include "mapper/mapping.h"
@@ -80,14 +82,48 @@ struct Cut {
 };
 
 // Chunks begin on accesses of memory and keep their B for all bands; where even the least of them
-// is too long, its parts come anew for each band.
-Cut CutColumns(int64_t columns, int64_t pitch, int64_t room, int64_t least) {
+// is too long, its parts come anew for each band. Either are whole bundles or lie in one.
+Cut CutColumns(int64_t columns, int64_t of_bundle, int64_t pitch, int64_t room, int64_t least) {
   constexpr int64_t kStep = isa::kAccessBytes / 2;
+  const int64_t bundles = std::lcm(of_bundle, kStep);
   Cut cut{columns, 0};
-  while (cut.chunk > kStep && cut.chunk * pitch > room) cut.chunk = RoundUp(cut.chunk / 2, kStep);
+  while (cut.chunk > bundles && cut.chunk * pitch > room) {
+    cut.chunk = RoundUp(cut.chunk / 2, bundles);
+  }
+  const bool divides = cut.chunk <= of_bundle;
+  while (divides && cut.chunk > kStep && cut.chunk * pitch > room) {
+    cut.chunk = RoundUp(cut.chunk / 2, kStep);
+  }
   cut.part = cut.chunk;
+  while (cut.part > of_bundle && cut.part * pitch > room) {
+    cut.part = RoundUp(cut.part / 2, of_bundle);
+  }
   while (cut.part > least && cut.part * pitch > room) cut.part = RoundUp(cut.part / 2, least);
   return cut;
+}
+
+// Columns from `at` on that are worked on at once, `most` of them or less.
+int64_t Next(int64_t at, int64_t most, int64_t end, int64_t of_bundle) {
+  const int64_t in_bundle = most < of_bundle ? of_bundle - at % of_bundle : most;
+  return std::min({most, end - at, in_bundle});
+}
+
+// What bundles see of the other side of a layer, of which `seen` belong to a bundle: whole
+// accesses.
+struct Span {
+  int64_t begin = 0, count = 0;
+};
+
+Span SeenBy(int64_t first, int64_t count, int64_t of_bundle, int64_t seen, int64_t all) {
+  constexpr int64_t kStep = isa::kAccessBytes / 2;
+  const int64_t begin = first / of_bundle * seen / kStep * kStep;
+  return {begin, std::min(all, CeilDiv(first + count, of_bundle) * seen) - begin};
+}
+
+// The most that so many columns see.
+int64_t MostSeen(int64_t count, int64_t of_bundle, int64_t seen, int64_t all) {
+  constexpr int64_t kStep = isa::kAccessBytes / 2;
+  return std::min(all, CeilDiv(count, of_bundle) * seen + kStep - std::gcd(seen, kStep));
 }
 
 // The loops of COMPUTE, which knows nothing of results, and those of VECTOR, which knows only them.
@@ -126,8 +162,8 @@ bool Mapper::UnfoldsInput() const {
     uses += op.phase == Phase::kFeedForward &&
             (op.Tensor(Role::kX) == graph_.input || op.Tensor(Role::kX2) == graph_.input);
   }
-  return uses == 1 && l.kind == LayerKind::kLinear && !l.IsFlat() && l.to.pixels() > 1 &&
-         4 * l.window.taps() * KWords(l.from.channels) > 5 * KWords(l.in);
+  return uses == 1 && l.kind == LayerKind::kLinear && l.groups == 1 && !l.IsFlat() &&
+         l.to.pixels() > 1 && 4 * l.window.taps() * KWords(l.from.channels) > 5 * KWords(l.in);
 }
 
 // Where the values of an image of the input come from in a sample; empty: as they are.
@@ -177,10 +213,12 @@ Raster Mapper::RasterFor(size_t graph_tensor) const {
   r.groups = CeilDiv(local_batch_, r.samples);
   r.has_zeros = local_batch_ % r.samples != 0;
   for (const TrainingOp& op : graph_.ops) {
-    if (op.kind != TrainingOpKind::kLinearBackward || !IsWindowed(op) ||
-        op.Tensor(Role::kDx) != static_cast<int>(graph_tensor)) {
-      continue;
+    if (op.Tensor(Role::kDx) != static_cast<int>(graph_tensor)) continue;
+    if (op.kind == TrainingOpKind::kCopy) {
+      const TrainingLayer& l = graph_.layers[op.layer];
+      r.has_zeros = r.has_zeros || (l.kind == LayerKind::kSlice && !(l.from == l.to));
     }
+    if (op.kind != TrainingOpKind::kLinearBackward || !IsWindowed(op)) continue;
     const TrainingLayer l = Mapped(op.layer);
     r.has_zeros = r.has_zeros || !AllSeen(InputPhases(RowsOf(l)), RowsOf(l)) ||
                   !AllSeen(InputPhases(ColumnsOf(l)), ColumnsOf(l));
@@ -191,9 +229,12 @@ Raster Mapper::RasterFor(size_t graph_tensor) const {
 // ---- weights
 
 // Rows of the weights, and rows of zeros up to a whole tile of the array.
-Load Mapper::GatherWeights(int layer, int w, int64_t row, int64_t rows, int64_t pitch, int buffer,
-                           int tag) const {
-  const LayerPlan& plan = plan_[layer];
+Load Mapper::GatherWeights(int layer, int w, int64_t row, int64_t rows, int64_t channel,
+                           int64_t width, int64_t pitch, int buffer, int tag) const {
+  const TrainingLayer l = Mapped(layer);
+  const LayerPlan plan = WindowPlan(layer);
+  const bool whole = width == TapWidth(l);
+  const int64_t loads = whole ? 1 : l.window.taps();
   const int parts = grid_.batch.parts;
   std::vector<Piece> pieces;
   for (int64_t at = row; at < row + rows;) {
@@ -201,29 +242,32 @@ Load Mapper::GatherWeights(int layer, int w, int64_t row, int64_t rows, int64_t 
     const int64_t count = std::min(row + rows, (b + 1) * plan.block) - at;
     const int64_t pad = at + count == row + rows ? RoundUp(rows, v_.array.cols) - rows : 0;
     Piece piece{static_cast<int>(b % parts), (at - row) * pitch, count + pad, pitch, {}};
-    piece.loads.push_back(LoadPlain(w, b / parts * plan.block + at % plan.block, count, 0,
-                                    local_[w].cols, pad, pitch, Converts(local_[w]), buffer, tag,
-                                    piece.offset));
+    for (int64_t tap = 0; tap < loads; ++tap) {
+      piece.loads.push_back(LoadPlain(w, b / parts * plan.block + at % plan.block, count,
+                                      tap * TapWidth(l) + channel, whole ? local_[w].cols : width,
+                                      pad, pitch, Converts(local_[w]), buffer, tag,
+                                      piece.offset + tap * width * operand_));
+    }
     pieces.push_back(std::move(piece));
     at += count;
   }
   return Gather(Axis::kBatch, buffer, pitch, std::move(pieces), tag);
 }
 
-// Rows are channels, each with some rows of taps of all outputs: [channel][ky][kx][o].
+// Rows are channels, each with some rows of taps of all outputs of a bundle: [channel][ky][kx][o].
 Load Mapper::GatherTransposed(int layer, int w, int64_t channel, int64_t channels, int64_t ky,
                               int64_t tap_rows, int64_t pitch, int buffer, int tag) const {
   const TrainingLayer l = Mapped(layer);
-  const LayerPlan& plan = plan_[layer];
+  const LayerPlan plan = WindowPlan(layer);
   const int parts = grid_.batch.parts;
   std::vector<Piece> pieces;
   for (int64_t b = 0; b < plan.Blocks(); ++b) {
     const int64_t pad =
-        b + 1 == plan.Blocks() ? KWords(l.to.channels) * word_elements_ - l.to.channels : 0;
+        b + 1 == plan.Blocks() ? KWords(plan.slice) * word_elements_ - plan.slice : 0;
     const int64_t first = ky * l.window.kernel_w;
     for (int64_t tap = first; tap < first + tap_rows * l.window.kernel_w; ++tap) {
       Piece piece{static_cast<int>(b % parts),
-                  (tap - first) * KWords(l.to.channels) * word_ + b * plan.block * operand_,
+                  (tap - first) * KWords(plan.slice) * word_ + b * plan.block * operand_,
                   channels,
                   (plan.RowsOf(b) + pad) * operand_,
                   {}};
@@ -442,8 +486,10 @@ Tile Mapper::FitTile(int64_t rows, int64_t pixels, int64_t room,
 void Mapper::AddWindowForward(const TrainingOp& op, int tag, double budget) {
   const TrainingLayer l = Mapped(op.layer);
   const Window& w = l.window;
+  const Bundles bundles = BundlesOf(l);
+  if (bundles.groups > 1) AddBundles(op, tag, budget);
   const int x = tensor_of_[op.Tensor(Role::kX)];
-  const int weights = tensor_of_[op.Tensor(Role::kW)];
+  const int weights = WindowWeights(op);
   const int y = tensor_of_[op.Tensor(Role::kY)];
   const int bias = op.Tensor(Role::kB) < 0 ? -1 : tensor_of_[op.Tensor(Role::kB)];
   const ProgramTensor& out = local_[y];
@@ -452,15 +498,23 @@ void Mapper::AddWindowForward(const TrainingOp& op, int tag, double budget) {
   const int64_t cols = v_.array.cols;
   const int64_t groups = raster_.at(x).groups;
   const int64_t samples = raster_.at(x).samples;
-  const int64_t a_pitch = OperandPitch({x, false}, l.from.channels);
-  const int64_t a_pixel = samples * a_pitch;
-  const int64_t b_pitch = OperandPitch({weights, false}, local_[weights].cols);
+  // Of an output the weights of its bundle's channels.
+  auto width_of = [&](int64_t bundle, int64_t count) {
+    const int64_t behind = TapWidth(l) - bundle * bundles.channels;
+    return bundle + count == bundles.count ? behind : count * bundles.channels;
+  };
+  auto pitch_of = [&](int64_t width) { return RoundUp(w.taps() * width * operand_, word_); };
+  const int64_t of_output = pitch_of(width_of(0, 1));
 
-  const Cut cut = CutColumns(l.to.channels, b_pitch, Scratchpad(budget) / 3, cols);
+  const Cut cut =
+      CutColumns(l.to.channels, bundles.outputs, of_output, Scratchpad(budget) / 3, cols);
+  const int64_t a_pitch = OperandPitch(
+      {x, false}, MostSeen(cut.chunk, bundles.outputs, bundles.channels, l.from.channels));
+  const int64_t a_pixel = samples * a_pitch;
   const int64_t out_pitch = OutPitch(out, cut.chunk);
   const int64_t out_pixel = samples * out_pitch;
   const Tile tile =
-      FitTile(l.to.height, l.to.width, Scratchpad(budget) - RoundUp(cut.part, cols) * b_pitch,
+      FitTile(l.to.height, l.to.width, Scratchpad(budget) - RoundUp(cut.part, cols) * of_output,
               [&](const Tile& t) {
                 return down.MostSeen(t.rows) * across.MostSeen(t.pixels) * a_pixel +
                        t.rows * t.pixels * out_pixel;
@@ -470,11 +524,13 @@ void Mapper::AddWindowForward(const TrainingOp& op, int tag, double budget) {
     data_flow_[tag] = fmt::format(
         "{} stationary in the array, windows of {} streamed; tiles of {} x {} pixels by {} "
         "samples, "
-        "{} outputs",
-        local_[weights].name, local_[x].name, tile.rows, tile.pixels, samples, cut.chunk);
+        "{} outputs{}",
+        local_[weights].name, local_[x].name, tile.rows, tile.pixels, samples, cut.chunk,
+        BundleText(l, bundles));
   }
-  for (int64_t n = 0; n < l.to.channels; n += cut.chunk) {
-    const int64_t count = std::min(cut.chunk, l.to.channels - n);
+  for (int64_t n = 0, count = 0; n < l.to.channels; n += count) {
+    count = Next(n, cut.chunk, l.to.channels, bundles.outputs);
+    const Span seen = SeenBy(n, count, bundles.outputs, bundles.channels, l.from.channels);
     const int64_t bias_pitch = RoundUp(RoundUp(count * 4, kAccess), word_);
     const int biases = bias < 0 ? -1 : s_->AddBuffer(static_cast<uint32_t>(bias_pitch), true);
     std::vector<Load> shared;
@@ -491,28 +547,34 @@ void Mapper::AddWindowForward(const TrainingOp& op, int tag, double budget) {
       const int64_t out_row = to.pixels * out_pixel;
       const int a = s_->AddBuffer(static_cast<uint32_t>(from_rows * a_row), false);
       const int results = s_->AddBuffer(static_cast<uint32_t>(to.rows * out_row), false);
-      AddPatchLoads(shared, x, {to.group, from_y, from_rows, from_x, from_pixels}, 0,
-                    l.from.channels, a_pitch, a, tag);
-      for (int64_t part = 0; part < count; part += cut.part) {
-        const int64_t outputs = std::min(cut.part, count - part);
+      AddPatchLoads(shared, x, {to.group, from_y, from_rows, from_x, from_pixels}, seen.begin,
+                    seen.count, a_pitch, a, tag);
+      for (int64_t part = 0, outputs = 0; part < count; part += outputs) {
+        outputs = Next(n + part, cut.part, n + count, bundles.outputs);
         const bool last = part + outputs == count;
+        // Rows of B are outputs of a bundle, each with the channels of all bundles of the part.
+        const std::vector<BundleRun> runs = BundleRuns(n + part, outputs, bundles.outputs);
+        const int64_t bundle = runs.front().bundle;
+        const int64_t in_part = runs.back().bundle + runs.back().bundles - bundle;
+        const int64_t b_rows = in_part > 1 ? bundles.outputs : outputs;
+        const int64_t width = width_of(bundle, in_part);
+        const int64_t b_pitch = pitch_of(width);
         Task task;
         task.loads = std::exchange(shared, {});
         if (b < 0 || outputs < count) {
-          b = s_->AddBuffer(static_cast<uint32_t>(RoundUp(outputs, cols) * b_pitch),
+          b = s_->AddBuffer(static_cast<uint32_t>(RoundUp(b_rows, cols) * b_pitch),
                             outputs == count);
-          task.loads.push_back(
-              GatherWeights(op.layer, weights, n + part, outputs, b_pitch, b, tag));
+          task.loads.push_back(GatherWeights(op.layer, weights, (n + part) % bundles.outputs,
+                                             b_rows, bundle * bundles.channels, width, b_pitch, b,
+                                             tag));
         }
         VectorSpec vector;
         vector.out = results;
         vector.out_bytes = BytesOf(out);
         vector.relu = op.relu;
-        vector.tail = last && n + count == l.to.channels;
         if (bias >= 0) {
           vector.aux = biases;
           vector.aux_kind = Aux::kAdd;
-          vector.aux_offset = part * 4;
         }
         for (const TapRun& all_rows : OutputRuns(down)) {
           const TapRun ry = all_rows.Within(to.y, to.rows);
@@ -523,33 +585,44 @@ void Mapper::AddWindowForward(const TrainingOp& op, int tag, double budget) {
               const int64_t of_set = PixelsOfSet(rx.count, samples, v_.AccHalfDepth());
               const int64_t sets = rx.count / of_set;
               const int64_t step = w.stride_w * a_pixel;
-              Nest nest;
-              nest.rows = {{together, a_pitch, 0, out_pitch, 0}, {of_set, step, 0, out_pixel, 0}};
-              nest.depth = {{KWords(l.from.channels), word_, word_},
-                            {rx.taps, w.dilation_w * a_pixel, TapWidth(l) * operand_},
-                            {ry.taps, w.dilation_h * a_row, w.kernel_w * TapWidth(l) * operand_}};
-              nest.sets = {
-                  {CeilDiv(outputs, cols), 0, cols * b_pitch, cols * vector.out_bytes, cols * 4},
-                  {samples / together, together * a_pitch, 0, together * out_pitch, 0},
-                  {sets, of_set * step, 0, of_set * out_pixel, 0},
-                  {ry.count, w.stride_h * a_row, 0, out_row, 0}};
-              ComputeSpec product;
-              product.a = a;
-              product.b = b;
-              product.a_offset =
-                  (ry.begin * w.stride_h + ry.tap * w.dilation_h - w.pad_top - from_y) * a_row +
-                  (rx.begin * w.stride_w + rx.tap * w.dilation_w - w.pad_left - from_x) * a_pixel;
-              product.b_offset = (ry.tap * w.kernel_w + rx.tap) * TapWidth(l) * operand_;
-              product.b_pitch = b_pitch;
-              vector.out_offset = (ry.begin - to.y) * out_row + (rx.begin - to.x) * out_pixel +
-                                  part * vector.out_bytes;
-              AddJobs(task.work, product, vector, nest, tag);
+              for (const BundleRun& run : runs) {
+                const int64_t channel = run.bundle * bundles.channels;
+                const int64_t channels = std::min(bundles.channels, l.from.channels - channel);
+                Nest nest;
+                nest.rows = {{together, a_pitch, 0, out_pitch, 0}, {of_set, step, 0, out_pixel, 0}};
+                nest.depth = {{KWords(channels), word_, word_},
+                              {rx.taps, w.dilation_w * a_pixel, width * operand_},
+                              {ry.taps, w.dilation_h * a_row, w.kernel_w * width * operand_}};
+                nest.sets = {{CeilDiv(run.count, cols), 0, cols * b_pitch, cols * vector.out_bytes,
+                              cols * 4},
+                             {run.bundles, bundles.channels * operand_, bundles.channels * operand_,
+                              bundles.outputs * vector.out_bytes, bundles.outputs * 4},
+                             {samples / together, together * a_pitch, 0, together * out_pitch, 0},
+                             {sets, of_set * step, 0, of_set * out_pixel, 0},
+                             {ry.count, w.stride_h * a_row, 0, out_row, 0}};
+                ComputeSpec product;
+                product.a = a;
+                product.b = b;
+                product.a_offset =
+                    (ry.begin * w.stride_h + ry.tap * w.dilation_h - w.pad_top - from_y) * a_row +
+                    (rx.begin * w.stride_w + rx.tap * w.dilation_w - w.pad_left - from_x) *
+                        a_pixel +
+                    (channel - seen.begin) * operand_;
+                product.b_offset = (ry.tap * w.kernel_w + rx.tap) * width * operand_ +
+                                   (run.bundle - bundle) * bundles.channels * operand_;
+                product.b_pitch = b_pitch;
+                vector.out_offset = (ry.begin - to.y) * out_row + (rx.begin - to.x) * out_pixel +
+                                    (run.first - n) * vector.out_bytes;
+                vector.aux_offset = bias < 0 ? 0 : (run.first - n) * 4;
+                vector.tail = last && n + count == l.to.channels && &run == &runs.back();
+                AddJobs(task.work, product, vector, nest, tag);
+              }
               rx = rx.Within(rx.begin + sets * of_set, rx.count - sets * of_set);
             }
           }
         }
         if (last) AddPatchStores(task.stores, y, to, n, count, out_pitch, results, tag);
-        s_->AddTask(std::move(task));
+        AddTask(std::move(task));
       }
     });
   }
@@ -560,8 +633,9 @@ void Mapper::AddWindowForward(const TrainingOp& op, int tag, double budget) {
 void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
   const TrainingLayer l = Mapped(op.layer);
   const Window& w = l.window;
+  const Bundles bundles = BundlesOf(l);
   const int dz = tensor_of_[op.Tensor(Role::kDz)];
-  const int weights = tensor_of_[op.Tensor(Role::kW)];
+  const int weights = WindowWeights(op);
   const int x = tensor_of_[op.Tensor(Role::kX)];
   const int dx = tensor_of_[op.Tensor(Role::kDx)];
   const ProgramTensor& out = local_[dx];
@@ -572,9 +646,7 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
   const int64_t cols = v_.array.cols;
   const int64_t groups = raster_.at(dz).groups;
   const int64_t samples = raster_.at(dz).samples;
-  const int64_t a_pitch = OperandPitch({dz, false}, l.to.channels);
-  const int64_t a_pixel = samples * a_pitch;
-  const int64_t k_words = KWords(l.to.channels);
+  const int64_t k_words = KWords(bundles.outputs);
   // Behind a single row of outputs each row of dX sees one row of taps; where all of them are too
   // long, they come one by one.
   const int64_t least = std::max(cols, kAccess / 4);
@@ -584,7 +656,11 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
   // Pixels that no window sees have no gradient; their zeros are in memory from the beginning.
   const bool all_seen = AllSeen(row_phases, down) && AllSeen(column_phases, across);
 
-  const Cut cut = CutColumns(l.from.channels, b_pitch, Scratchpad(budget) / 3, least);
+  const Cut cut =
+      CutColumns(l.from.channels, bundles.channels, b_pitch, Scratchpad(budget) / 3, least);
+  const int64_t a_pitch = OperandPitch(
+      {dz, false}, MostSeen(cut.chunk, bundles.channels, bundles.outputs, l.to.channels));
+  const int64_t a_pixel = samples * a_pitch;
   const int64_t out_pitch = OutPitch(out, cut.chunk);
   const int64_t out_pixel = samples * out_pitch;
   const int64_t mask_pitch = OutPitch(local_[x], cut.chunk);
@@ -600,12 +676,13 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
   if (data_flow_[tag].empty()) {
     data_flow_[tag] = fmt::format(
         "{} transposed stationary in the array, windows of {} streamed in {} phases; tiles of {} x "
-        "{} pixels by {} samples, {} channels",
+        "{} pixels by {} samples, {} channels{}",
         local_[weights].name, local_[dz].name, row_phases.size() * column_phases.size(), tile.rows,
-        tile.pixels, samples, cut.chunk);
+        tile.pixels, samples, cut.chunk, BundleText(l, bundles));
   }
-  for (int64_t c = 0; c < l.from.channels; c += cut.chunk) {
-    const int64_t count = std::min(cut.chunk, l.from.channels - c);
+  for (int64_t c = 0, count = 0; c < l.from.channels; c += count) {
+    count = Next(c, cut.chunk, l.from.channels, bundles.channels);
+    const Span seen = SeenBy(c, count, bundles.channels, bundles.outputs, l.to.channels);
     int b = -1;
     ForEachTile(groups, down.size, across.size, tile, [&](const Patch& to) {
       const auto [z_y, z_rows] = WindowsOf(row_phases, down, to.y, to.rows);
@@ -619,12 +696,13 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
       const int mask =
           op.mask ? s_->AddBuffer(static_cast<uint32_t>(to.rows * mask_row), false) : -1;
       std::vector<Load> shared;
-      AddPatchLoads(shared, dz, {to.group, z_y, z_rows, z_x, z_pixels}, 0, l.to.channels, a_pitch,
-                    a, tag);
+      AddPatchLoads(shared, dz, {to.group, z_y, z_rows, z_x, z_pixels}, seen.begin, seen.count,
+                    a_pitch, a, tag);
       if (op.mask) AddPatchLoads(shared, x, to, c, count, mask_pitch, mask, tag);
       if (!all_seen) AddPatchLoads(shared, dx, to, c, count, out_pitch, results, tag);
-      for (int64_t part = 0; part < count; part += cut.part) {
-        const int64_t channels = std::min(cut.part, count - part);
+      for (int64_t part = 0, channels = 0; part < count; part += channels) {
+        channels = Next(c + part, cut.part, c + count, bundles.channels);
+        const std::vector<BundleRun> runs = BundleRuns(c + part, channels, bundles.channels);
         const int64_t padded = RoundUp(channels, cols);
         const bool last = part + channels == count;
         Task task;
@@ -641,7 +719,6 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
         VectorSpec vector;
         vector.out = results;
         vector.out_bytes = BytesOf(out);
-        vector.tail = last && c + count == l.from.channels;
         vector.aux = mask;
         vector.aux_kind = Aux::kMask;
         // Runs of the phases in the tile: first pixels and windows in it.
@@ -658,32 +735,43 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
                   const int64_t sets = rx.count / of_set;
                   const int64_t out_step = w.stride_w * out_pixel;
                   const int64_t mask_step = w.stride_w * mask_pixel;
-                  Nest nest;
-                  nest.rows = {{together, a_pitch, 0, out_pitch, mask_pitch},
-                               {of_set, a_pixel, 0, out_step, mask_step}};
-                  nest.depth = {{k_words, word_, word_},
-                                {rx.taps, -px.back * a_pixel, px.tap_step * k_words * word_},
-                                {ry.taps, -py.back * a_row, py.tap_step * tap_row}};
-                  nest.sets = {
-                      {padded / cols, 0, cols * b_pitch, cols * vector.out_bytes, cols * operand_},
-                      {samples / together, together * a_pitch, 0, together * out_pitch,
-                       together * mask_pitch},
-                      {sets, of_set * a_pixel, 0, of_set * out_step, of_set * mask_step},
-                      {ry.count, a_row, 0, w.stride_h * out_row, w.stride_h * mask_row}};
-                  ComputeSpec product;
-                  product.a = a;
-                  product.b = b;
-                  product.a_offset = (py.from + ry.begin - ry.tap * py.back - z_y) * a_row +
-                                     (px.from + rx.begin - rx.tap * px.back - z_x) * a_pixel;
-                  product.b_offset = (py.tap + ry.tap * py.tap_step - ky) * tap_row +
-                                     (px.tap + rx.tap * px.tap_step) * k_words * word_;
-                  product.b_pitch = b_pitch;
-                  const int64_t pixel_y = py.at + ry.begin * w.stride_h - to.y;
-                  const int64_t pixel_x = px.at + rx.begin * w.stride_w - to.x;
-                  vector.out_offset =
-                      pixel_y * out_row + pixel_x * out_pixel + part * vector.out_bytes;
-                  vector.aux_offset = pixel_y * mask_row + pixel_x * mask_pixel + part * operand_;
-                  AddJobs(task.work, product, vector, nest, tag);
+                  for (const BundleRun& run : runs) {
+                    const int64_t output = run.bundle * bundles.outputs;
+                    const int64_t outputs = std::min(bundles.outputs, l.to.channels - output);
+                    Nest nest;
+                    nest.rows = {{together, a_pitch, 0, out_pitch, mask_pitch},
+                                 {of_set, a_pixel, 0, out_step, mask_step}};
+                    nest.depth = {{KWords(outputs), word_, word_},
+                                  {rx.taps, -px.back * a_pixel, px.tap_step * k_words * word_},
+                                  {ry.taps, -py.back * a_row, py.tap_step * tap_row}};
+                    nest.sets = {
+                        {CeilDiv(run.count, cols), 0, cols * b_pitch, cols * vector.out_bytes,
+                         cols * operand_},
+                        {run.bundles, bundles.outputs * operand_, bundles.channels * b_pitch,
+                         bundles.channels * vector.out_bytes, bundles.channels * operand_},
+                        {samples / together, together * a_pitch, 0, together * out_pitch,
+                         together * mask_pitch},
+                        {sets, of_set * a_pixel, 0, of_set * out_step, of_set * mask_step},
+                        {ry.count, a_row, 0, w.stride_h * out_row, w.stride_h * mask_row}};
+                    ComputeSpec product;
+                    product.a = a;
+                    product.b = b;
+                    product.a_offset = (py.from + ry.begin - ry.tap * py.back - z_y) * a_row +
+                                       (px.from + rx.begin - rx.tap * px.back - z_x) * a_pixel +
+                                       (output - seen.begin) * operand_;
+                    product.b_offset = (py.tap + ry.tap * py.tap_step - ky) * tap_row +
+                                       (px.tap + rx.tap * px.tap_step) * k_words * word_ +
+                                       (run.first - c - part) * b_pitch;
+                    product.b_pitch = b_pitch;
+                    const int64_t pixel_y = py.at + ry.begin * w.stride_h - to.y;
+                    const int64_t pixel_x = px.at + rx.begin * w.stride_w - to.x;
+                    vector.out_offset = pixel_y * out_row + pixel_x * out_pixel +
+                                        (run.first - c) * vector.out_bytes;
+                    vector.aux_offset =
+                        pixel_y * mask_row + pixel_x * mask_pixel + (run.first - c) * operand_;
+                    vector.tail = last && c + count == l.from.channels && &run == &runs.back();
+                    AddJobs(task.work, product, vector, nest, tag);
+                  }
                   rx = rx.Within(rx.begin + sets * of_set, rx.count - sets * of_set);
                 }
               }
@@ -691,7 +779,7 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
           }
         }
         if (last) AddPatchStores(task.stores, dx, to, c, count, out_pitch, results, tag);
-        s_->AddTask(std::move(task));
+        AddTask(std::move(task));
       }
     });
   }
@@ -736,13 +824,13 @@ void Mapper::AddWindowStep(int parameter, int64_t row, int64_t rows, int64_t col
   const int target = take_step ? parameter : gradient_of_.at(parameter);
   task.stores.push_back(
       Only(Axis::kBatch, owner, StorePlain(target, row, rows, col, cols, pitch, sum, tag)));
-  s_->AddTask(std::move(task));
+  AddTask(std::move(task));
 }
 
 void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
   const TrainingLayer l = Mapped(op.layer);
-  const Window& w = l.window;
-  const LayerPlan& plan = plan_[op.layer];
+  const Window w = l.window;
+  const LayerPlan plan = plan_[op.layer];
   const int dz = tensor_of_[op.Tensor(Role::kDz)];
   const int weights = tensor_of_[op.Tensor(Role::kW)];
   const int x = tensor_of_[op.Tensor(Role::kX)];
@@ -752,26 +840,41 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
   const int64_t cols = v_.array.cols;
   const int64_t groups = raster_.at(dz).groups;
   const int64_t pixel = raster_.at(dz).samples * operand_;  // of one channel, a word
-  const int64_t tap_bytes = TapWidth(l) * 4;
-  const int64_t channels = KWords(l.from.channels) * word_elements_;
+  const int64_t all_channels = KWords(l.from.channels) * word_elements_;
+  const Bundles bundles = UpdateBundlesOf(l);
+  const bool folds = bundles.groups > 1;
 
-  // Sums of a slice of outputs and of some rows of taps stay in the scratchpad while all samples
-  // go by.
+  // Sums of some bundles, a slice of their outputs and some rows of taps stay in the scratchpad
+  // while all samples go by.
   constexpr int64_t kStep = isa::kAccessBytes / 2;
-  int64_t slice = std::min(l.to.channels, std::max<int64_t>(kStep, v_.AccHalfDepth()));
+  const int64_t whole_bundles =
+      std::lcm(kStep / std::gcd(kStep, bundles.channels), kStep / std::gcd(kStep, bundles.outputs));
+  int64_t most_bundles = bundles.count;
+  int64_t slice = bundles.outputs;
+  if (!folds) slice = std::min(slice, std::max<int64_t>(kStep, v_.AccHalfDepth()));
   int64_t tap_rows = w.kernel_h;
-  auto sums_pitch = [&] {
-    return RoundUp(tap_rows * w.kernel_w * tap_bytes, std::max(kAccess, word_));
+  auto width_of = [&](int64_t first, int64_t count) {
+    const int64_t behind = TapWidth(l) - first * bundles.channels;
+    return first + count == bundles.count ? behind : count * bundles.channels;
   };
-  while (slice * sums_pitch() > Scratchpad(budget) / 4 && (slice > kStep || tap_rows > 1)) {
-    if (slice > kStep) {
+  auto sums_pitch = [&] {
+    return RoundUp(tap_rows * w.kernel_w * width_of(0, most_bundles) * 4, std::max(kAccess, word_));
+  };
+  while (slice * sums_pitch() > Scratchpad(budget) / 4) {
+    if (most_bundles > whole_bundles) {
+      most_bundles = RoundUp(CeilDiv(most_bundles, 2), whole_bundles);
+    } else if (slice > kStep && !folds) {
       slice = RoundUp(slice / 2, kStep);
-    } else {
+    } else if (tap_rows > 1) {
       tap_rows = CeilDiv(tap_rows, 2);
+    } else {
+      break;
     }
   }
-  if (slice < l.to.channels) slice = slice / kStep * kStep;
+  if (slice < bundles.outputs) slice = slice / kStep * kStep;
   const int64_t pitch = sums_pitch();
+  const int64_t most_outputs = most_bundles > 1 ? most_bundles * bundles.outputs : slice;
+  const int64_t most_channels = std::min(width_of(0, most_bundles), all_channels);
   auto some_taps = [&](int64_t ky, int64_t taps) {
     WindowAxis some = down;
     some.kernel = taps;
@@ -779,35 +882,71 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
     return some;
   };
   const Tile tile =
-      FitTile(l.to.height, l.to.width, Scratchpad(budget) - slice * pitch, [&](const Tile& t) {
-        return (t.rows * t.pixels * RoundUp(slice, cols) +
-                some_taps(0, tap_rows).MostSeen(t.rows) * across.MostSeen(t.pixels) * channels) *
-               pixel;
-      });
+      FitTile(l.to.height, l.to.width, Scratchpad(budget) - (folds ? 2 : 1) * slice * pitch,
+              [&](const Tile& t) {
+                return (t.rows * t.pixels * RoundUp(most_outputs, cols) +
+                        some_taps(0, tap_rows).MostSeen(t.rows) * across.MostSeen(t.pixels) *
+                            most_channels) *
+                       pixel;
+              });
   if (data_flow_[tag].empty()) {
     data_flow_[tag] = fmt::format(
         "windows of {} transposed stationary in the array, {} transposed streamed; tiles of {} x "
         "{} "
-        "pixels, {} outputs by {} rows of taps summed in the scratchpad",
-        local_[x].name, local_[dz].name, tile.rows, tile.pixels, slice, tap_rows);
+        "pixels, {} outputs by {} rows of taps summed in the scratchpad{}",
+        local_[x].name, local_[dz].name, tile.rows, tile.pixels, slice, tap_rows,
+        BundleText(l, bundles));
   }
   auto in_place = [](Loop loop) {
     loop.aux = loop.out;
     return loop;
   };
-  for (int64_t o = 0; o < l.to.channels; o += slice) {
-    const int64_t outputs = std::min(slice, l.to.channels - o);
+  // Where a node's windows are one tile, all slices have the same.
+  const bool one_tile = groups == 1 && tile.rows == l.to.height && tile.pixels == l.to.width &&
+                        tap_rows == w.kernel_h && most_bundles == bundles.count;
+  int kept = -1;
+  struct Slice {
+    int64_t bundle, bundles;
+    int64_t row, rows;  // of the outputs of each bundle
+  };
+  std::vector<Slice> slices;
+  for (int64_t bundle = 0; bundle < bundles.count; bundle += most_bundles) {
+    for (int64_t row = 0; row < bundles.outputs; row += slice) {
+      slices.push_back({bundle, std::min(most_bundles, bundles.count - bundle), row,
+                        std::min(slice, bundles.outputs - row)});
+    }
+  }
+  for (const Slice& of : slices) {
+    // Outputs that are loaded; of several bundles all of them.
+    const int64_t o = of.bundle * bundles.outputs + (of.bundles > 1 ? 0 : of.row);
+    const int64_t outputs =
+        std::min(of.bundles > 1 ? of.bundles * bundles.outputs : of.rows, l.to.channels - o);
+    const int64_t first_row = of.bundles > 1 ? of.row : 0;
     // As many at a time as there are accumulators; what fills up the last set is not used.
-    const int64_t together = std::min<int64_t>(outputs, v_.AccHalfDepth());
-    const int64_t row_sets = CeilDiv(outputs, together);
+    const int64_t row_sets = CeilDiv(of.rows, std::min<int64_t>(of.rows, v_.AccHalfDepth()));
+    const int64_t sum_rows = row_sets * std::min<int64_t>(of.rows, v_.AccHalfDepth());
     const int64_t padded = RoundUp(outputs, cols);
-    const int64_t a_rows = std::max(padded, row_sets * together);
+    const int64_t a_rows =
+        std::max(padded, (of.bundles - 1) * bundles.outputs + first_row + sum_rows);
+    // The last bundle goes on to the end of the word, and may have fewer groups.
+    const int64_t channel = of.bundle * bundles.channels;
+    const int64_t width = width_of(of.bundle, of.bundles);
+    const int64_t tap_bytes = width * 4;
+    const int64_t channels = std::min(width, all_channels - channel);
+    std::vector<BundleRun> runs = {{of.bundle, of.bundles, channel, bundles.channels}};
+    if (of.bundle + of.bundles == bundles.count) {
+      const int64_t before = (of.bundles - 1) * bundles.channels;
+      runs = {{bundles.count - 1, 1, channel + before, channels - before}};
+      if (before > 0) {
+        runs.insert(runs.begin(), {of.bundle, of.bundles - 1, channel, bundles.channels});
+      }
+    }
     for (int64_t ky = 0; ky < w.kernel_h; ky += tap_rows) {
       const int64_t taps_y = std::min(tap_rows, w.kernel_h - ky);
       const std::vector<TapSpan> row_spans = TapSpans(down, ky, taps_y);
       const std::vector<TapSpan> column_spans = TapSpans(across, 0, w.kernel_w);
-      const bool with_bias = bias >= 0 && ky == 0;
-      const int sums = s_->AddBuffer(static_cast<uint32_t>(row_sets * together * pitch), true);
+      const bool with_bias = bias >= 0 && ky == 0 && first_row == 0;
+      const int sums = s_->AddBuffer(static_cast<uint32_t>(sum_rows * pitch), true);
       const int64_t bias_pitch = RoundUp(padded * 4, std::max(kAccess, word_));
       const int bias_sums = with_bias ? s_->AddBuffer(static_cast<uint32_t>(bias_pitch), true) : -1;
       const int ones =
@@ -827,9 +966,13 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
         VectorSpec vector;
         vector.aux_kind = Aux::kAdd;
         if (from_rows > 0) {
-          const int b = s_->AddBuffer(static_cast<uint32_t>(channels * b_pitch), false);
-          AddTurnedLoads(task.loads, x, {to.group, from_y, from_rows, from_x, from_pixels}, 0,
-                         channels, b, tag);
+          const int b =
+              kept >= 0 ? kept : s_->AddBuffer(static_cast<uint32_t>(channels * b_pitch), one_tile);
+          if (kept < 0) {
+            AddTurnedLoads(task.loads, x, {to.group, from_y, from_rows, from_x, from_pixels},
+                           channel, channels, b, tag);
+          }
+          if (one_tile) kept = b;
           for (const TapSpan& sy : row_spans) {
             const int64_t y0 = std::max(sy.begin, to.y);
             const int64_t y1 = std::min(sy.end, to.y + to.rows);
@@ -837,28 +980,40 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
               const int64_t x0 = std::max(sx.begin, to.x);
               const int64_t x1 = std::min(sx.end, to.x + to.pixels);
               if (y0 >= y1 || x0 >= x1) continue;
-              Nest nest;
-              nest.rows = {in_place({together, a_pitch, 0, pitch})};
-              nest.depth = {{x1 - x0, pixel, w.stride_w * pixel},
-                            {y1 - y0, a_row, w.stride_h * b_row}};
-              nest.sets = {in_place({channels / cols, 0, cols * b_pitch, cols * 4}),
-                           in_place({sx.taps, 0, w.dilation_w * pixel, tap_bytes}),
-                           in_place({sy.taps, 0, w.dilation_h * b_row, w.kernel_w * tap_bytes}),
-                           in_place({row_sets, together * a_pitch, 0, together * pitch})};
-              ComputeSpec product;
-              product.a = a;
-              product.b = b;
-              product.a_offset = (y0 - to.y) * a_row + (x0 - to.x) * pixel;
-              product.b_offset =
-                  (y0 * w.stride_h + sy.tap * w.dilation_h - w.pad_top - from_y) * b_row +
-                  (x0 * w.stride_w + sx.tap * w.dilation_w - w.pad_left - from_x) * pixel;
-              product.b_pitch = b_pitch;
               const bool is_first = begun.emplace(sy.tap, sx.tap).second;
-              vector.out = sums;
-              vector.out_offset = ((sy.tap - ky) * w.kernel_w + sx.tap) * tap_bytes;
-              vector.aux = is_first ? -1 : sums;
-              vector.aux_offset = is_first ? 0 : vector.out_offset.base;
-              AddJobs(task.work, product, vector, nest, tag);
+              for (const BundleRun& run : runs) {
+                const int64_t rows =
+                    std::min(of.rows, l.to.channels - run.bundle * bundles.outputs - first_row);
+                const int64_t together = std::min<int64_t>(rows, v_.AccHalfDepth());
+                Nest nest;
+                nest.rows = {in_place({together, a_pitch, 0, pitch})};
+                nest.depth = {{x1 - x0, pixel, w.stride_w * pixel},
+                              {y1 - y0, a_row, w.stride_h * b_row}};
+                nest.sets = {
+                    in_place({run.count / cols, 0, cols * b_pitch, cols * 4}),
+                    in_place({run.bundles, bundles.outputs * a_pitch, bundles.channels * b_pitch,
+                              bundles.channels * 4}),
+                    in_place({sx.taps, 0, w.dilation_w * pixel, tap_bytes}),
+                    in_place({sy.taps, 0, w.dilation_h * b_row, w.kernel_w * tap_bytes}),
+                    in_place({CeilDiv(rows, together), together * a_pitch, 0, together * pitch})};
+                ComputeSpec product;
+                product.a = a;
+                product.b = b;
+                product.a_offset =
+                    ((run.bundle - of.bundle) * bundles.outputs + first_row) * a_pitch +
+                    (y0 - to.y) * a_row + (x0 - to.x) * pixel;
+                product.b_offset =
+                    (run.first - channel) * b_pitch +
+                    (y0 * w.stride_h + sy.tap * w.dilation_h - w.pad_top - from_y) * b_row +
+                    (x0 * w.stride_w + sx.tap * w.dilation_w - w.pad_left - from_x) * pixel;
+                product.b_pitch = b_pitch;
+                vector.out = sums;
+                vector.out_offset =
+                    ((sy.tap - ky) * w.kernel_w + sx.tap) * tap_bytes + (run.first - channel) * 4;
+                vector.aux = is_first ? -1 : sums;
+                vector.aux_offset = is_first ? 0 : vector.out_offset.base;
+                AddJobs(task.work, product, vector, nest, tag);
+              }
             }
           }
         }
@@ -880,7 +1035,7 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
           sum.b_pitch = a_pitch;
           AddJobs(task.work, sum, vector, nest, tag);
         }
-        if (!task.work.empty()) s_->AddTask(std::move(task));
+        if (!task.work.empty()) AddTask(std::move(task));
         first = false;
       });
       // Taps that only ever see what lies outside the image.
@@ -888,28 +1043,42 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
         for (const TapSpan& sx : column_spans) {
           if (begun.contains({sy.tap, sx.tap})) continue;
           for (int64_t tap = 0; tap < sy.taps; ++tap) {
-            AddZeros(sums, ((sy.tap + tap - ky) * w.kernel_w + sx.tap) * tap_bytes, pitch, outputs,
+            AddZeros(sums, ((sy.tap + tap - ky) * w.kernel_w + sx.tap) * tap_bytes, pitch, of.rows,
                      sx.taps * tap_bytes, tag);
           }
         }
       }
-      for (const bool take_step : {false, true}) {
-        if (!take_step && !keep_gradients_) continue;
-        const int64_t width = taps_y * w.kernel_w * TapWidth(l);
-        // A step holds a block's rows twice; a few at a time leave room for the next sums.
-        const int64_t most = std::max<int64_t>(1, Scratchpad(budget) / 16 / pitch);
-        for (int64_t at = o; at < o + outputs;) {
-          const int64_t block = at / plan.block;
-          const int64_t count = std::min({most, o + outputs - at, (block + 1) * plan.block - at});
-          AddWindowStep(weights, block / grid_.batch.parts * plan.block + at % plan.block, count,
-                        ky * w.kernel_w * TapWidth(l), width, sums, (at - o) * pitch, pitch,
-                        static_cast<int>(block % grid_.batch.parts), false, take_step, tag);
-          at += count;
+      // The array goes on with the next sums while these are added up over the nodes.
+      after_next_ = [=, this] {
+        const int result =
+            folds ? AddFolding(l, bundles, sums, pitch, channel, width, taps_y * w.kernel_w, tag)
+                  : sums;
+        const int64_t end = folds ? l.out : of.row + of.rows;
+        // Channels of some bundles are a part of each tap.
+        const bool whole = width == TapWidth(l);
+        const int64_t steps = whole ? 1 : taps_y * w.kernel_w;
+        const int64_t step_width = (whole ? taps_y * w.kernel_w : 1) * width;
+        for (const bool take_step : {false, true}) {
+          if (!take_step && !keep_gradients_) continue;
+          // A step holds a block's rows; a few at a time leave room for the next sums.
+          const int64_t most = std::max<int64_t>(1, Scratchpad(budget) / 64 / pitch);
+          for (int64_t at = of.row; at < end;) {
+            const int64_t block = at / plan.block;
+            const int64_t count = std::min({most, end - at, (block + 1) * plan.block - at});
+            for (int64_t step = 0; step < steps; ++step) {
+              AddWindowStep(weights, block / grid_.batch.parts * plan.block + at % plan.block,
+                            count, (ky * w.kernel_w + step) * TapWidth(l) + channel, step_width,
+                            result, (at - of.row) * pitch + step * tap_bytes, pitch,
+                            static_cast<int>(block % grid_.batch.parts), false, take_step, tag);
+            }
+            at += count;
+          }
+          if (with_bias) {
+            AddWindowStep(bias, 0, 1, o, outputs, bias_sums, 0, bias_pitch, 0, true, take_step,
+                          tag);
+          }
         }
-        if (with_bias) {
-          AddWindowStep(bias, 0, 1, o, outputs, bias_sums, 0, bias_pitch, 0, true, take_step, tag);
-        }
-      }
+      };
     }
   }
 }

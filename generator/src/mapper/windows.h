@@ -67,11 +67,12 @@ int64_t MostWindows(const std::vector<TapPhase>& phases, const WindowAxis& axis,
 bool AllSeen(const std::vector<TapPhase>& phases, const WindowAxis& axis);
 
 // Inputs in cells of a stride, from one multiple of it to the next: neighbouring cells whose inputs
-// see the same windows by the same taps.
+// see the same windows by the same taps, with the same counts.
 struct CellRun {
   struct Input {
     int64_t tap = 0, tap_step = 0, taps = 0;  // none if nothing sees it
     int64_t window = 0, back = 0;             // of the first tap in cell 0
+    std::vector<int64_t> counts;              // what each window counts
     friend bool operator==(const Input&, const Input&) = default;
   };
   int64_t begin = 0, count = 0;  // cells
@@ -79,7 +80,8 @@ struct CellRun {
 
   CellRun Within(int64_t from, int64_t cells) const;
 };
-std::vector<CellRun> CellRuns(const WindowAxis& axis);
+// Windows count all their taps, or those in the image.
+std::vector<CellRun> CellRuns(const WindowAxis& axis, bool counts_all);
 
 // Taps that see the image from the same outputs.
 struct TapSpan {

@@ -56,7 +56,7 @@ class Finder {
       Refuse(*last.node, "the network ends in {}; accepted: one pixel, whose channels are logits",
              ImageText(last.to));
     }
-    return {std::move(layers_), *input_, input_has_channels_last_};
+    return {std::move(layers_), *input_, input_has_channels_last_, softmax_};
   }
 
  private:
@@ -79,10 +79,8 @@ class Finder {
         AddFullyConnected(node, false);
         break;
       case OperatorKind::kConv:
-        if (node.Int("group") != 1) {
-          Refuse(node, "group = {} cannot be trained yet; accepted: 1", node.Int("group"));
-        }
         AddOfWindow(node, LayerKind::kLinear);
+        layers_.back().groups = node.Int("group");
         SetWeight(node, node.inputs[1], true, true);
         if (node.inputs.size() > 2) SetBias(layers_.back(), node, node.inputs[2]);
         break;
@@ -95,8 +93,16 @@ class Finder {
         AddOfWindow(node, LayerKind::kAveragePool);
         break;
       case OperatorKind::kAdd:
+        AddOfTwo(node, LayerKind::kAdd);
+        break;
+      case OperatorKind::kSub:
+        AddOfTwo(node, LayerKind::kSubtract);
+        break;
+      case OperatorKind::kDiv:
+        AddOfTwo(node, LayerKind::kDivide);
+        break;
       case OperatorKind::kMul:
-        AddOfTwo(node);
+        AddOfTwo(node, LayerKind::kMultiply);
         break;
       case OperatorKind::kRelu:
         AddRelu(node);
@@ -126,15 +132,19 @@ class Finder {
       case OperatorKind::kSlice:
         Crop(node);
         break;
+      case OperatorKind::kSplit:
+        Split(node);
+        break;
       case OperatorKind::kTranspose:
         Transpose(node);
         break;
       case OperatorKind::kDropout:
         if (node.Int("training_mode") != 0 && node.Float("ratio") > 0) {
-          Refuse(node, "ratio {} in training cannot be trained yet; accepted: training_mode = 0",
-                 node.Float("ratio"));
+          AddOfOne(node, LayerKind::kDropout);
+          layers_.back().ratio = node.Float("ratio");
+        } else {
+          Forward(node);
         }
-        Forward(node);
         break;
       case OperatorKind::kSoftmax:
         if (graph_.tensors[node.inputs[0]].shape.size() != 2) {
@@ -151,17 +161,16 @@ class Finder {
       case OperatorKind::kUnsqueeze:
         Forward(node);  // a sample stays the same row of numbers
         break;
-      case OperatorKind::kSub:
-      case OperatorKind::kDiv:
-      case OperatorKind::kSplit:
       case OperatorKind::kGather:
+        AddLookup(node);
+        break;
       case OperatorKind::kBatchNormalization:
       case OperatorKind::kGru:
         Refuse(node,
-               "cannot be trained yet; accepted: Gemm, MatMul, Conv, pools, Add, Mul, Relu, "
-               "LeakyRelu, Sigmoid, Tanh, GroupNormalization, InstanceNormalization, "
-               "LayerNormalization, RNN, LSTM, Concat, Slice, Transpose, Flatten, Reshape, "
-               "Squeeze, Unsqueeze, Identity, Softmax");
+               "cannot be trained yet; accepted: Gemm, MatMul, Conv, pools, Add, Sub, Mul, Div, "
+               "Relu, LeakyRelu, Sigmoid, Tanh, GroupNormalization, InstanceNormalization, "
+               "LayerNormalization, RNN, LSTM, Gather, Concat, Slice, Split, Dropout, Transpose, "
+               "Flatten, Reshape, Squeeze, Unsqueeze, Identity, Softmax");
     }
   }
 
@@ -261,6 +270,7 @@ class Finder {
     switch (layer.kind) {
       case LayerKind::kLinear:
       case LayerKind::kAdd:
+      case LayerKind::kSubtract:
       case LayerKind::kNormalise:
         return layer.relu = true;
       case LayerKind::kMaxPool:
@@ -281,11 +291,16 @@ class Finder {
   }
 
   void AddActivation(const Node& node, Function function) {
+    AddOfOne(node, LayerKind::kActivation);
+    layers_.back().function = function;
+  }
+
+  // Value by value.
+  void AddOfOne(const Node& node, LayerKind kind) {
     const Value value = Whole(node, AnyInput(node, 0));
-    Layer& layer = Add(node, LayerKind::kActivation);
+    Layer& layer = Add(node, kind);
     layer.inputs = {value};
     layer.from = layer.to = value.image;
-    layer.function = function;
     Give(node, value.channels_last);
   }
 
@@ -341,6 +356,28 @@ class Finder {
     Give(node, true);
   }
 
+  // Rows of a table by the classes of the steps: a product with a one for each class.
+  void AddLookup(const Node& node) {
+    const Tensor& table = graph_.tensors[node.inputs[0]];
+    if (table.is_data()) {
+      Refuse(node,
+             "of an activation cannot be trained yet; accepted: one place, without dimension");
+    }
+    if (table.shape.size() != 2) {
+      Refuse(node, "a table of {} cannot be trained yet; accepted: [classes,values]",
+             ShapeText(table.shape));
+    }
+    const int64_t steps = Elements(graph_.tensors[node.inputs[1]].shape);
+    const Value value = Input(node, 1, {1, steps, table.shape[0]}, true);
+    Layer& layer = Add(node, LayerKind::kLinear);
+    layer.inputs = {value};
+    layer.from = value.image;
+    layer.to = {1, steps, table.shape[1]};
+    layer.lookup = true;
+    SetWeight(node, node.inputs[0], false, false);
+    Give(node, true);
+  }
+
   void AddOfWindow(const Node& node, LayerKind kind) {
     const ImageWindow found = WindowOf(graph_, node);
     const Value value = Whole(node, Input(node, 0, found.from, false));
@@ -378,14 +415,17 @@ class Finder {
     Claim(node, *layer.weight);
   }
 
-  // The sum or product of two activations, or a bias.
-  void AddOfTwo(const Node& node) {
+  // Two activations value by value; or a bias, or a scale.
+  void AddOfTwo(const Node& node, LayerKind kind) {
     const bool both =
         graph_.tensors[node.inputs[0]].is_data() && graph_.tensors[node.inputs[1]].is_data();
     if (!both) {
       const int data = graph_.tensors[node.inputs[0]].is_data() ? 0 : 1;
       const Value value = AnyInput(node, data);
-      if (node.kind == OperatorKind::kMul) {
+      if (kind == LayerKind::kSubtract || kind == LayerKind::kDivide) {
+        Refuse(node, "with a parameter cannot be trained yet; accepted: of two layers");
+      }
+      if (kind == LayerKind::kMultiply) {
         SetScale(value, node, node.inputs[1 - data]);
       } else {
         if (!IsPrivate(value)) {
@@ -402,8 +442,7 @@ class Finder {
       Refuse(node, "takes images {} and {}, which Reshapes made; accepted: of one shape",
              ImageText(a.image), ImageText(b.image));
     }
-    Layer& layer =
-        Add(node, node.kind == OperatorKind::kAdd ? LayerKind::kAdd : LayerKind::kMultiply);
+    Layer& layer = Add(node, kind);
     layer.inputs = {a, b};
     layer.from = layer.to = a.image;
     Give(node, a.channels_last);
@@ -593,27 +632,81 @@ class Finder {
     Set(node, value);
   }
 
-  // A part of the pixels, for the windows of the next layer.
+  // A part of a value along an axis: of the pixels, for the windows of the next layer, or channels,
+  // as a layer that copies them.
+  Value PartOf(const Node& node, Value value, Axis axis, int64_t start, int64_t end) {
+    switch (axis) {
+      case Axis::kNone:
+        break;
+      case Axis::kRows:
+        value.top += start;
+        value.image.height = end - start;
+        break;
+      case Axis::kColumns:
+        value.left += start;
+        value.image.width = end - start;
+        break;
+      case Axis::kChannels: {
+        Layer layer;
+        layer.node = &node;
+        layer.kind = LayerKind::kSlice;
+        layer.inputs = {Whole(node, value)};
+        layer.from = layer.to = value.image;
+        layer.to.channels = end - start;
+        layer.channel = start;
+        value.layer = static_cast<int>(layers_.size());
+        value.image = layer.to;
+        layers_.push_back(std::move(layer));
+        break;
+      }
+    }
+    return value;
+  }
+
   void Crop(const Node& node) {
     Value value = Made(node);
     const std::vector<Axis> axes = AxesOf(node, value);
     const std::vector<int64_t>& shape = graph_.tensors[node.inputs[0]].shape;
     const std::vector<int64_t>& starts = node.Ints("starts");
-    for (size_t i = 0; i < starts.size(); ++i) {
-      const int64_t axis = node.Ints("axes")[i];
-      const int64_t end = node.Ints("ends")[i];
-      if (starts[i] == 0 && end == shape[axis] && node.Ints("steps")[i] == 1) continue;
-      if (node.Ints("steps")[i] != 1 ||
-          (axes[axis] != Axis::kRows && axes[axis] != Axis::kColumns)) {
-        Refuse(node,
-               "of axis {} by steps of {} cannot be trained yet; accepted: pixels or steps "
-               "of a sequence, by steps of 1",
-               axis, node.Ints("steps")[i]);
+    // Channels first: they are taken of all pixels.
+    for (const bool of_channels : {true, false}) {
+      for (size_t i = 0; i < starts.size(); ++i) {
+        const int64_t axis = node.Ints("axes")[i];
+        const int64_t end = node.Ints("ends")[i];
+        if (starts[i] == 0 && end == shape[axis] && node.Ints("steps")[i] == 1) continue;
+        if (node.Ints("steps")[i] != 1 || axes[axis] == Axis::kNone) {
+          Refuse(node,
+                 "of axis {} by steps of {} cannot be trained yet; accepted: pixels, steps of a "
+                 "sequence or channels, by steps of 1",
+                 axis, node.Ints("steps")[i]);
+        }
+        if ((axes[axis] == Axis::kChannels) != of_channels) continue;
+        value = PartOf(node, value, axes[axis], starts[i], end);
       }
-      (axes[axis] == Axis::kRows ? value.top : value.left) += starts[i];
-      (axes[axis] == Axis::kRows ? value.image.height : value.image.width) = end - starts[i];
     }
     Set(node, value);
+  }
+
+  // Parts that follow each other.
+  void Split(const Node& node) {
+    const Value value = Made(node);
+    const int64_t axis = node.Int("axis");
+    const Axis along = AxesOf(node, value)[axis];
+    int64_t start = 0;
+    for (size_t i = 0; i < node.outputs.size(); ++i) {
+      const int64_t end = start + node.Ints("split")[i];
+      if (node.outputs.size() > 1 && along == Axis::kNone) {
+        Refuse(node,
+               "of axis {} cannot be trained yet; accepted: pixels, steps of a sequence or "
+               "channels",
+               axis);
+      }
+      if (node.outputs[i] >= 0) {
+        values_[node.outputs[i]] =
+            node.outputs.size() > 1 ? PartOf(node, value, along, start, end) : value;
+      }
+      start = end;
+    }
   }
 
   void AddConcat(const Node& node) {

@@ -44,6 +44,9 @@ struct Layer {
   int64_t groups = 1;
   float epsilon = 0;
   Cell cell = Cell::kLstm;
+  int64_t channel = 0;  // of kSlice: the first
+  float ratio = 0;      // of kDropout
+  bool lookup = false;  // of kLinear: the input is one-hot
 
   bool HasParameters() const { return weight != nullptr; }
 };
@@ -52,6 +55,7 @@ struct Layers {
   std::vector<Layer> layers;
   Image input;
   bool input_has_channels_last = false;
+  const Node* softmax = nullptr;  // at the end, which the loss includes
 };
 
 // Throws Error(kUnusableInput) that names the node which cannot be trained yet.

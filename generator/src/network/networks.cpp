@@ -46,10 +46,12 @@ class NetworkWriter {
     return *this;
   }
 
-  // A square window; [out][in][kernel][kernel].
-  NetworkWriter& Conv(const std::string& layer, int out, int kernel, int stride, int pad) {
-    Declare(graph_->add_input(), layer + ".W", {out, shape_[0], kernel, kernel});
+  // A square window; [out][in of a group][kernel][kernel].
+  NetworkWriter& Conv(const std::string& layer, int out, int kernel, int stride, int pad,
+                      int groups = 1) {
+    Declare(graph_->add_input(), layer + ".W", {out, shape_[0] / groups, kernel, kernel});
     AddLayer("Conv", layer, out, layer + ".z");
+    if (groups > 1) SetInt("group", groups);
     SetWindow(kernel, stride, pad);
     shape_[0] = out;
     return *this;
@@ -78,9 +80,45 @@ class NetworkWriter {
     return *this;
   }
 
-  NetworkWriter& Add(const std::string& name, const Point& other) {
-    AddNode("Add", name, {from_, other.tensor}, name + ".z");
+  // Add, Sub, Mul or Div.
+  NetworkWriter& Join(const std::string& op, const std::string& name, const Point& other) {
+    AddNode(op, name, {from_, other.tensor}, name + ".z");
     return *this;
+  }
+
+  // Tanh, Sigmoid, ..
+  NetworkWriter& Apply(const std::string& op, const std::string& name) {
+    AddNode(op, name, {from_}, name + ".y");
+    return *this;
+  }
+
+  // In training, of values with so much chance.
+  NetworkWriter& Dropout(const std::string& name, float ratio) {
+    onnx::TensorProto* of = graph_->add_initializer();
+    of->set_name(name + ".ratio");
+    of->set_data_type(onnx::TensorProto::FLOAT);
+    of->add_float_data(ratio);
+    onnx::TensorProto* mode = graph_->add_initializer();
+    mode->set_name(name + ".training");
+    mode->set_data_type(onnx::TensorProto::BOOL);
+    mode->add_int32_data(1);
+    AddNode("Dropout", name, {from_, name + ".ratio", name + ".training"}, name + ".y");
+    return *this;
+  }
+
+  // Equal parts of the channels.
+  std::vector<Point> Split(const std::string& name, int parts) {
+    AddNode("Split", name, {from_}, name + ".1");
+    SetInt("axis", 1);
+    shape_[0] /= parts;
+    std::vector<Point> made = {Here()};
+    for (int i = 2; i <= parts; ++i) {
+      node_->add_output(name + "." + std::to_string(i));
+      made.push_back({node_->output(i - 1), shape_});
+    }
+    AddInts(name + ".sizes", std::vector<int64_t>(parts, shape_[0]));
+    node_->add_input(name + ".sizes");
+    return made;
   }
 
   // As PyTorch writes it for opsets without GroupNormalization: each group as a channel of its own,
@@ -114,6 +152,16 @@ class NetworkWriter {
     AddNode("Transpose", "steps", {from_}, "steps.y");
     SetInts("perm", {0, 2, 1});
     shape_ = {shape_[2], shape_[0]};
+    return *this;
+  }
+
+  // The input is classes [T]; of each a row of a table "LAYER.W".
+  NetworkWriter& Embedding(const std::string& layer, int classes, int values) {
+    graph_->mutable_input(0)->mutable_type()->mutable_tensor_type()->set_elem_type(
+        onnx::TensorProto::INT64);
+    Declare(graph_->add_input(), layer + ".W", {classes, values});
+    AddNode("Gather", layer, {layer + ".W", from_}, layer + ".y");
+    shape_.push_back(values);
     return *this;
   }
 
@@ -198,12 +246,16 @@ class NetworkWriter {
     for (int i = 0; i < count; ++i) tensor->add_float_data(value);
   }
 
+  void AddInts(const std::string& name, const std::vector<int64_t>& values) {
+    onnx::TensorProto* tensor = graph_->add_initializer();
+    tensor->set_name(name);
+    tensor->set_data_type(onnx::TensorProto::INT64);
+    tensor->add_dims(static_cast<int64_t>(values.size()));
+    for (int64_t value : values) tensor->add_int64_data(value);
+  }
+
   void AddReshape(const std::string& name, const std::vector<int64_t>& to) {
-    onnx::TensorProto* shape = graph_->add_initializer();
-    shape->set_name(name + ".shape");
-    shape->set_data_type(onnx::TensorProto::INT64);
-    shape->add_dims(static_cast<int64_t>(to.size()));
-    for (int64_t dim : to) shape->add_int64_data(dim);
+    AddInts(name + ".shape", to);
     AddNode("Reshape", name, {from_, name + ".shape"}, name + ".y");
   }
 
@@ -259,7 +311,8 @@ std::string MakeConvolutional(const std::string& name, const std::vector<int>& s
   NetworkWriter net(name, shape);
   for (size_t i = 0; i < convs.size(); ++i) {
     const std::string number = std::to_string(i + 1);
-    net.Conv("conv" + number, convs[i].out, convs[i].kernel, convs[i].stride, convs[i].pad);
+    net.Conv("conv" + number, convs[i].out, convs[i].kernel, convs[i].stride, convs[i].pad,
+             convs[i].groups);
     net.Relu("conv" + number + ".relu", "conv" + number + ".y");
     if (convs[i].pool > 1) net.MaxPool("pool" + number, convs[i].pool);
   }
@@ -288,7 +341,7 @@ std::string MakeConvnet() {
   net.Relu("relu2", "relu2.y");
   const NetworkWriter::Point around = net.Here();
   AddNormalised(net, "3", 64, 3, 1);
-  net.Add("sum", around).Relu("relu3", "relu3.y");
+  net.Join("Add", "sum", around).Relu("relu3", "relu3.y");
   AddMeanAndClasses(net, 10);
   return net.Bytes();
 }
@@ -312,7 +365,7 @@ std::string MakeResnet() {
       around = net.Here();
       net.Goto(inside);
     }
-    net.Add("sum" + block, around).Relu("relu" + block + "b", "relu" + block + "b.y");
+    net.Join("Add", "sum" + block, around).Relu("relu" + block + "b", "relu" + block + "b.y");
   }
   AddMeanAndClasses(net, 10);
   return net.Bytes();
@@ -335,7 +388,22 @@ std::string MakeResidual(const std::string& name, const std::vector<int>& shape,
   net.Relu("relu1", "relu1.y");
   const NetworkWriter::Point around = net.Here();
   AddNormalised(net, "2", channels, 3, 1, groups);
-  net.Add("sum", around).Relu("relu2", "relu2.y");
+  net.Join("Add", "sum", around).Relu("relu2", "relu2.y");
+  AddMeanAndClasses(net, classes);
+  return net.Bytes();
+}
+
+std::string MakeGated(const std::string& name, const std::vector<int>& shape, int channels,
+                      int classes) {
+  NetworkWriter net(name, shape);
+  net.Conv("conv1", 3 * channels, 3, 1, 1);
+  const std::vector<NetworkWriter::Point> parts = net.Split("split", 3);
+  net.Goto(parts[1]).Apply("Tanh", "tanh");
+  const NetworkWriter::Point taken = net.Here();
+  net.Goto(parts[2]).Apply("Sigmoid", "gate");
+  const NetworkWriter::Point gate = net.Here();
+  net.Goto(parts[0]).Join("Sub", "sub", taken).Relu("relu", "relu.y").Join("Div", "div", gate);
+  net.Dropout("dropout", 0.25f);
   AddMeanAndClasses(net, classes);
   return net.Bytes();
 }
@@ -343,6 +411,13 @@ std::string MakeResidual(const std::string& name, const std::vector<int>& shape,
 std::string MakeSequential(const std::string& name, int steps, int in, int hidden, int classes) {
   NetworkWriter net(name, {steps, in});
   return net.Lstm("lstm", hidden).Gemm("fc", classes, true).Bytes();
+}
+
+std::string MakeTokens(const std::string& name, int steps, int vocabulary, int values, int hidden,
+                       int classes) {
+  NetworkWriter net(name, {steps});
+  net.Embedding("embed", vocabulary, values).Lstm("lstm", hidden).Gemm("fc", classes, true);
+  return net.Bytes();
 }
 
 std::vector<NetworkFile> MakeShippedNetworks() {

@@ -72,7 +72,7 @@ onnx::TensorProto* Holder(onnx::GraphProto* graph, const std::string& name,
 
 }  // namespace
 
-OnnxExport::OnnxExport(std::string bytes, const std::string& file, int64_t batch)
+OnnxExport::OnnxExport(std::string bytes, const std::string& file, int64_t batch, Loss loss)
     : bytes_(std::move(bytes)) {
   Graph graph = ParseOnnx(bytes_, file);
   uint64_t numbers = 1;                          // 0 stands for what adds nothing
@@ -95,7 +95,7 @@ OnnxExport::OnnxExport(std::string bytes, const std::string& file, int64_t batch
     std::vector<float>& bias = graph.tensors[node.inputs[3]].values;
     std::fill(bias.begin() + static_cast<std::ptrdiff_t>(bias.size() / 2), bias.end(), 0.0f);
   }
-  const TrainingGraph trained = Differentiate(graph, batch);
+  const TrainingGraph trained = Differentiate(graph, batch, loss);
   onnx::ModelProto model = Parsed(bytes_);
   std::map<std::string, std::string> claimed;  // what the file holds -> parameter
   for (const TrainingTensor& tensor : trained.tensors) {

@@ -44,8 +44,12 @@ std::vector<RecipeKey> MakeKeys() {
        "softmax-cross-entropy",
        0,
        0,
-       {"softmax-cross-entropy"},
-       "loss, the mean over the batch",
+       {"softmax-cross-entropy", "mse"},
+       "the mean over the batch of: the cross-entropy of the softmax of the outputs; the mean "
+       "square "
+       "of the outputs less the targets, which are those of the data or, of a class, 1 for it and "
+       "0 "
+       "for all others",
        &Recipe::loss},
       {"optimiser",
        kChoice,
@@ -95,6 +99,14 @@ std::vector<RecipeKey> MakeKeys() {
        {},
        "momentum, nesterov: what is left of the last step's velocity",
        &Recipe::momentum},
+      {"clip_value",
+       kReal,
+       "0.0",
+       0,
+       1e6,
+       {},
+       "the largest magnitude of a value of the mean gradient, beyond which it is cut; 0: none",
+       &Recipe::clip_value},
       {"weight_decay",
        kReal,
        "0.0",
@@ -350,7 +362,8 @@ OptimiserConstants OptimiserOf(const Recipe& recipe, bool of_bias) {
           recipe.momentum,
           recipe.beta1,
           recipe.beta2,
-          recipe.epsilon * batch};
+          recipe.epsilon * batch,
+          recipe.clip_value * batch};
 }
 
 int StateTensors(const Recipe& recipe) {

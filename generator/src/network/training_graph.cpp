@@ -23,9 +23,11 @@ constexpr double kMaxMacs = 1e15;
 
 class Differentiator {
  public:
-  Differentiator(const Graph& graph, int64_t batch) : graph_(graph), found_(FindLayers(graph)) {
+  Differentiator(const Graph& graph, int64_t batch, Loss loss)
+      : graph_(graph), found_(FindLayers(graph)) {
     result_.file = graph.file;
     result_.batch = batch;
+    result_.loss_kind = loss;
   }
 
   TrainingGraph Run() {
@@ -86,6 +88,7 @@ class Differentiator {
                    std::vector<float> start) {
     const int made = Add(std::move(name), kind, FormatClass::kMaster, rows, cols);
     result_.tensors[made].start = std::move(start);
+    result_.tensors[made].fan_in = cols;
     return made;
   }
 
@@ -98,9 +101,9 @@ class Differentiator {
   // ---- feed-forward
 
   void AddInput() {
-    result_.features = Elements(graph_.tensors[graph_.input].shape);
-    layer_names_ = {"input", "label", "loss"};
+    layer_names_ = {"input", "label", "target", "loss"};
     const Image& image = found_.input;
+    result_.features = image.features();
     result_.input = AddSamples("input", TensorKind::kInput, FormatClass::kOperand, image);
     result_.sequence = found_.input_has_channels_last && image.pixels() > 1;
   }
@@ -133,12 +136,13 @@ class Differentiator {
     made.count_pad = layer.count_pad;
     made.function = layer.function;
     made.slope = layer.slope;
+    made.ratio = layer.ratio;
     made.groups = layer.groups;
     made.epsilon = layer.epsilon;
     made.cell = layer.cell;
     if (layer.kind == LayerKind::kLinear) {
       made.in = layer.window.taps() * layer.from.channels;
-      made.out = layer.to.channels;
+      made.out = layer.to.channels / layer.groups;
     }
     return made;
   }
@@ -146,12 +150,13 @@ class Differentiator {
   // Of one phase; each product of FF has one in BP and one in UP.
   int64_t Macs(const Node& node, const TrainingLayer& layer) const {
     const int64_t taps = CountTaps(layer.from, layer.to, layer.window).all;
-    const double macs = static_cast<double>(taps) * static_cast<double>(layer.from.channels) *
+    const int64_t channels = layer.from.channels / layer.groups;  // that an output sees
+    const double macs = static_cast<double>(taps) * static_cast<double>(channels) *
                         static_cast<double>(layer.to.channels) * static_cast<double>(result_.batch);
     if (macs > kMaxMacs) {
       Refuse(node, "{:.3g} multiply-accumulates a step; accepted: up to {:.3g}", macs, kMaxMacs);
     }
-    return taps * layer.from.channels * layer.to.channels * result_.batch;
+    return taps * channels * layer.to.channels * result_.batch;
   }
 
   int AddLayer(TrainingLayer layer) {
@@ -167,7 +172,9 @@ class Differentiator {
       output.learns = output.learns || Learns(input);
       if (input.layer >= 0) ++outputs_[input.layer].uses;
     }
-    if (layer.kind == LayerKind::kConcat) return AddConcat(layer, std::move(made), output);
+    if (layer.kind == LayerKind::kConcat || layer.kind == LayerKind::kSlice) {
+      return AddCopies(layer, std::move(made), output);
+    }
     if (layer.kind == LayerKind::kRecurrent) return AddRecurrent(layer, std::move(made), output);
     TrainingOp op;
     op.operands = {{Role::kX, TensorOf(layer.inputs[0])}};
@@ -177,8 +184,13 @@ class Differentiator {
       case LayerKind::kLinear:
         op.kind = TrainingOpKind::kLinearForward;
         op.macs = Macs(*layer.node, made);
+        if (layer.lookup) {
+          op.macs = 0;
+          result_.one_hot = true;
+        }
         op.operands.push_back({Role::kW, AddParameter(made.name + ".W", TensorKind::kWeight,
                                                       made.out, made.in, Weights(layer, made))});
+        result_.tensors.back().fan_in = made.in / made.groups;
         break;
       case LayerKind::kNormalise:
         op.kind = TrainingOpKind::kNormaliseForward;
@@ -210,11 +222,11 @@ class Differentiator {
     outputs_.push_back(std::move(output));
   }
 
-  void AddConcat(const Layer& layer, TrainingLayer made, Output output) {
+  void AddCopies(const Layer& layer, TrainingLayer made, Output output) {
     output.tensor =
         AddSamples(made.name + ".Y", TensorKind::kActivation, FormatClass::kOperand, made.to);
     output.layer = AddLayer(std::move(made));
-    int64_t channel = 0;
+    int64_t channel = layer.channel;
     for (const Value& input : layer.inputs) {
       TrainingOp op;
       op.kind = TrainingOpKind::kCopy;
@@ -274,20 +286,24 @@ class Differentiator {
     outputs_.push_back(std::move(output));
   }
 
-  // Weights in our layout [out][ky][kx][c], of [out][c][ky][kx] or the transpose.
+  // Weights in our layout [j][ky][kx][c], of [out][c of a group][ky][kx] or the transpose.
   static std::vector<float> Weights(const Layer& layer, const TrainingLayer& made) {
     const std::vector<float>& from = layer.weight->values;
     const int64_t taps = made.window.taps();
     const int64_t channels = made.from.channels;
+    const int64_t of_group = channels / made.groups;
     const bool as_they_are = taps == 1 || !layer.weight_has_channels_first;
-    if ((layer.weight_is_out_in && as_they_are) || from.empty()) return from;
+    if ((layer.weight_is_out_in && as_they_are && made.groups == 1) || from.empty()) return from;
     std::vector<float> to(from.size());
-    for (int64_t o = 0; o < made.out; ++o) {
+    for (int64_t j = 0; j < made.out; ++j) {
       for (int64_t tap = 0; tap < taps; ++tap) {
         for (int64_t c = 0; c < channels; ++c) {
-          const int64_t feature = as_they_are ? tap * channels + c : c * taps + tap;
-          to[o * made.in + tap * channels + c] =
-              from[layer.weight_is_out_in ? o * made.in + feature : feature * made.out + o];
+          const int64_t o = c / of_group * made.out + j;
+          const int64_t seen = c % of_group;
+          const int64_t feature = as_they_are ? tap * of_group + seen : seen * taps + tap;
+          to[j * made.in + tap * channels + c] =
+              from[layer.weight_is_out_in ? o * taps * of_group + feature
+                                          : feature * made.to.channels + o];
         }
       }
     }
@@ -297,7 +313,11 @@ class Differentiator {
   void CheckClasses() {
     result_.logits = outputs_.back().tensor;
     result_.classes = result_.layers.back().to.channels;
-    if (result_.classes < 2) {
+    if (result_.loss_kind == Loss::kMeanSquare) {
+      if (found_.softmax != nullptr) {
+        Refuse(*found_.softmax, "under loss = \"mse\"; accepted: outputs without softmax");
+      }
+    } else if (result_.classes < 2) {
       Refuse(*found_.layers.back().node,
              "the last layer has {} output; accepted: 2 or more classes", result_.classes);
     }
@@ -308,10 +328,13 @@ class Differentiator {
   void AddLoss() {
     const TrainingLayer& last = result_.layers.back();
     TrainingOp op;
-    op.kind = TrainingOpKind::kSoftmaxCrossEntropy;
+    const bool by_class = result_.loss_kind == Loss::kSoftmaxCrossEntropy;
+    op.kind = by_class ? TrainingOpKind::kSoftmaxCrossEntropy : TrainingOpKind::kMeanSquare;
     op.layer = static_cast<int>(result_.layers.size()) - 1;
     const Image one = {1, 1, 1};
-    result_.label = AddSamples("label", TensorKind::kLabel, FormatClass::kLabel, one);
+    result_.label = by_class
+                        ? AddSamples("label", TensorKind::kLabel, FormatClass::kLabel, one)
+                        : AddSamples("target", TensorKind::kLabel, FormatClass::kLoss, last.to);
     result_.loss = AddSamples("loss", TensorKind::kLoss, FormatClass::kLoss, one);
     const int dz = AddGradient(last.name + ".dZ", last.to);
     op.operands = {{Role::kLogits, result_.logits},
@@ -415,6 +438,10 @@ class Differentiator {
         op.kind = TrainingOpKind::kElementBackward;
         take({Role::kX, Role::kY});
         return back_to(input);
+      case LayerKind::kDropout:
+        op.kind = TrainingOpKind::kElementBackward;
+        take({Role::kX});
+        return back_to(input);
       case LayerKind::kNormalise:
         op.kind = TrainingOpKind::kNormaliseBackward;
         take({Role::kX, Role::kW, Role::kB});
@@ -424,18 +451,28 @@ class Differentiator {
           if (Learns(each)) PassOn(each, dz);
         }
         return;
+      case LayerKind::kSubtract:
+        if (Learns(input)) PassOn(input, dz);
+        if (!Learns(found.inputs[1])) return;
+        op.kind = TrainingOpKind::kElementBackward;
+        op.operands.push_back({Role::kX, TensorOf(found.inputs[1])});
+        return back_to(found.inputs[1]);
       case LayerKind::kMultiply:
+      case LayerKind::kDivide:
         for (int i = 0; i < 2; ++i) {
           if (!Learns(found.inputs[i])) continue;
           op.kind = TrainingOpKind::kElementBackward;
           op.operands = {{Role::kDz, dz},
                          {Role::kX, TensorOf(found.inputs[i])},
                          {Role::kX2, TensorOf(found.inputs[1 - i])}};
+          if (found.kind == LayerKind::kDivide && i == 1) take({Role::kY});
           back_to(found.inputs[i]);
         }
         return;
-      case LayerKind::kConcat: {
+      case LayerKind::kConcat:
+      case LayerKind::kSlice: {
         op.kind = TrainingOpKind::kCopy;
+        op.channel = found.channel;
         for (const Value& each : found.inputs) {
           op.operands = {{Role::kDz, dz}};
           if (Learns(each)) {
@@ -551,11 +588,15 @@ int64_t TrainingGraph::InputPlace(int64_t value) const {
   return value % image.pixels() * image.channels + value / image.pixels();
 }
 
-TrainingGraph Differentiate(const Graph& graph, int64_t batch) {
+Loss LossOf(const Recipe& recipe) {
+  return recipe.loss == "mse" ? Loss::kMeanSquare : Loss::kSoftmaxCrossEntropy;
+}
+
+TrainingGraph Differentiate(const Graph& graph, int64_t batch, Loss loss) {
   if (batch < 1 || batch > kMaxBatch) {
     RefuseInput("{}: batch {}; accepted: 1 to {}", graph.file, batch, kMaxBatch);
   }
-  return Differentiator(graph, batch).Run();
+  return Differentiator(graph, batch, loss).Run();
 }
 
 std::vector<std::vector<float>> StartingParameters(const TrainingGraph& graph,
@@ -571,7 +612,7 @@ std::vector<std::vector<float>> StartingParameters(const TrainingGraph& graph,
     parameters[i].assign(tensor.elements(), tensor.kind == TensorKind::kScale ? 1.0f : 0.0f);
     if (tensor.kind == TensorKind::kWeight) {
       Random random(recipe.seed, fmt::format("weights/{}", layer));
-      FillHeNormal(random, tensor.cols, parameters[i]);
+      FillHeNormal(random, tensor.fan_in, parameters[i]);
     }
   }
   return parameters;

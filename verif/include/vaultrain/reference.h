@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "vaultrain/dataset.h"
@@ -23,17 +24,22 @@ namespace vaultrain {
 class Reference {
  public:
   // parameters: one vector per tensor, as StartingParameters gives them. Of the recipe only the
-  // optimiser counts, and its batch.
+  // optimiser counts, its batch and the seed.
   Reference(const TrainingGraph& graph, const std::vector<std::vector<float>>& parameters,
             const Recipe& recipe = DefaultRecipe());
 
-  // One step over inputs [batch][features] and labels [batch] by a StepSize; afterwards tensor()
+  // One step over inputs [batch][features] and labels or targets by a StepSize; afterwards tensor()
   // shows every tensor of the step, parameters already updated. Returns the mean loss of the batch.
-  double Step(std::span<const float> inputs, std::span<const uint8_t> labels, double step_size);
+  double Step(const StepData& data, double step_size);
 
   // The same in parts: FF with the loss and its gradient; then BP and UP.
-  double Forward(std::span<const float> inputs, std::span<const uint8_t> labels);
+  double Forward(const StepData& data);
   void BackwardAndUpdate(double step_size);
+
+  // Which values a dropout keeps, [batch][features]; DrawMasks draws those of all of them, as the
+  // constructor does for step 0. No machine has the same ones.
+  void SetMask(int layer, std::vector<bool> kept) { masks_[layer] = std::move(kept); }
+  void DrawMasks(int64_t step);
 
   // Values of a tensor of the training graph, row-major; the caller may change parameters.
   std::vector<double>& tensor(int index) { return values_[index]; }
@@ -47,6 +53,7 @@ class Reference {
  private:
   void Run(const TrainingOp& op, double step_size);
   void RunForward(const TrainingOp& op);
+  double KeptScale(int layer, size_t value) const;
   void RunElements(const TrainingOp& op);
   void RunElementsBackward(const TrainingOp& op);
   void RunSum(const TrainingOp& op);
@@ -59,6 +66,7 @@ class Reference {
   void RunRecurrentBackward(const TrainingOp& op);
   void RunPool(const TrainingOp& op);
   void RunLoss(const TrainingOp& op);
+  void RunMeanSquare(const TrainingOp& op);
   void RunBackward(const TrainingOp& op);
   void RunPoolBackward(const TrainingOp& op);
   void RunUpdate(const TrainingOp& op, double step_size);
@@ -67,6 +75,9 @@ class Reference {
   void Mask(const TrainingOp& op);
 
   const TrainingGraph& graph_;
+  const uint64_t seed_;
+  bool trains_ = true;                      // dropouts leave values out
+  std::map<int, std::vector<bool>> masks_;  // of a dropout (layer)
   OptimiserConstants of_weights_, of_biases_;
   std::vector<std::vector<double>> values_;
   // Of a recurrent layer [sample][step]: gates after their function, then the state c.

@@ -51,8 +51,8 @@ struct TrainHooks {
 // Trains `steps` steps by the recipe. `compared`, if given, runs the same program step by step;
 // training ends at the first difference. The test accuracy is measured on the golden model, whose
 // bits are the RTL's, from the weights that the engine left in its memory; nothing if there is no
-// test set. With `resume` it goes on behind the steps that are done, as if it had done them; throws
-// Error(kUnusableInput) if that holds other tensors than the program.
+// test set, or none with classes. With `resume` it goes on behind the steps that are done, as if it
+// had done them; throws Error(kUnusableInput) if that holds other tensors than the program.
 TrainReport Train(const Program& program, const Recipe& recipe, const TrainTest& data,
                   int64_t steps, Device& engine, Device* compared, Device& evaluator,
                   const TrainHooks& hooks = {}, const Checkpoint* resume = nullptr);
@@ -63,9 +63,9 @@ std::map<std::string, std::vector<float>> TrainedParameters(const Program& progr
 // Inputs and labels of a batch as the vaults hold them.
 std::vector<ProgramSegment> BatchSegments(const Program& program, const StepData& data);
 
-// Where the random numbers of a step's rounding start: other ones in each step, the same in every
-// run of a recipe.
-uint32_t RoundingSeed(const Recipe& recipe, int64_t step);
+// What the host tells a device before a step: the step size and where random numbers start, other
+// ones in each step, the same in every run of a recipe.
+void SetStep(Device& device, const Recipe& recipe, int64_t step, float step_size);
 
 // Mean of the loss tensor.
 double MeanLoss(const Program& program, Device& device);
