@@ -37,21 +37,6 @@ struct Offset {
   uint32_t value;
 };
 
-// An instance path in the spelling of Verilator's scopes, which know no brackets.
-std::string VerilatorScope(std::string_view path) {
-  std::string scope = "TOP.";
-  for (const char c : path) {
-    if (c == '[') {
-      scope += "__BRA__";
-    } else if (c == ']') {
-      scope += "__KET__";
-    } else {
-      scope += c;
-    }
-  }
-  return scope;
-}
-
 class RtlDevice : public Device {
  public:
   RtlDevice(const fs::path& object, const VaultDram& dram, const RtlOptions& options)
@@ -72,9 +57,8 @@ class RtlDevice : public Device {
     device_ = create_(&dram_.timing, &dram_.geometry, 0);
     if (options_.probes != nullptr) {
       for (RtlProbe& probe : *options_.probes) {
-        Check(
-            probe_(device_, VerilatorScope(probe.scope).c_str(), probe.port.c_str(), &probe.value),
-            "probe");
+        const std::string scope = "TOP." + probe.scope;
+        Check(probe_(device_, scope.c_str(), probe.port.c_str(), &probe.value), "probe");
       }
       observe_(
           device_, [](void* self) { static_cast<RtlDevice*>(self)->options_.observe(); }, this);
