@@ -17,11 +17,12 @@ namespace vaultrain {
 
 double SramArea(const SramShape& shape, const SramTable& table);
 
-// Power of one memory: `accesses` reads and writes a cycle (a single port shares them between
-// both), and leakage.
-double SramPower(const SramShape& shape, const SramTable& table, double accesses, double clock_ns);
+// J of so many reads and writes of whole words.
+double SramEnergy(const SramShape& shape, const SramTable& table, double reads, double writes);
+// W.
+double SramLeakage(const SramShape& shape, const SramTable& table);
 
-// Clock-to-output, setup, pins; no power, which SramPower gives.
+// Clock-to-output, setup, pins; no power.
 std::string SramLiberty(const SramShape& shape, const SramTable& table);
 
 // The adder and the clock gate that the flow maps to; nothing means gates, or no gating.

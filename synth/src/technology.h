@@ -35,6 +35,7 @@ struct Technology {
   double input_delay, output_delay;  // shares of the clock
   std::string driving_cell;          // empty: none
   double load_pf;
+  double clock_slew_ns;              // at clock pins
   std::vector<std::string> exclude;  // globs of cells
   bool clock_gating;
   int gating_bits;
@@ -42,6 +43,15 @@ struct Technology {
   std::map<std::string, double> area_um2;  // of cells to which the Liberty gives none
   SramTable sram;
 };
+
+// constraints/energy.toml: pJ per bit.
+struct OutsideEnergy {
+  double dies_pj_per_bit, stack_pj_per_bit;
+  double activate_pj_per_bit, access_pj_per_bit, io_pj_per_bit;
+  double refreshes_per_period;
+  double link_pj_per_bit;
+};
+OutsideEnergy ReadOutsideEnergy(const std::filesystem::path& file);
 
 // The table that fits the library; nothing if the library is of no known technology. Throws
 // Error(kInternal) if a shipped table is broken.
