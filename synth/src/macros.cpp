@@ -32,11 +32,13 @@ double SramLeakage(const SramShape& shape, const SramTable& table) {
   return static_cast<double>(shape.depth) * shape.width * table.leakage_nw_per_bit * 1e-9;
 }
 
-std::string SramLiberty(const SramShape& shape, const SramTable& table) {
+std::string SramLiberty(const SramShape& shape, const SramTable& table,
+                        const SramLibertyExtras& extras) {
   double access =
       table.access_ns + table.access_ns_per_doubling * std::log2(std::max(shape.depth, 2));
   std::string name = shape.Module();
-  std::string text = fmt::format(
+  std::string text = extras.comment;
+  text += fmt::format(
       "library ({}) {{\n  delay_model : table_lookup;\n  time_unit : \"1ns\";\n  voltage_unit : "
       "\"1V\";\n"
       "  current_unit : \"1mA\";\n  leakage_power_unit : \"1nW\";\n  pulling_resistance_unit : "
@@ -47,6 +49,7 @@ std::string SramLiberty(const SramShape& shape, const SramTable& table) {
       "  slew_lower_threshold_pct_rise : 20;\n  slew_lower_threshold_pct_fall : 20;\n"
       "  slew_upper_threshold_pct_rise : 80;\n  slew_upper_threshold_pct_fall : 80;\n",
       name);
+  text += extras.library;
   std::set<int> widths = {shape.addr_bits, shape.width, shape.width / shape.granule};
   for (int width : widths) {
     text += fmt::format(
@@ -68,7 +71,10 @@ std::string SramLiberty(const SramShape& shape, const SramTable& table) {
       access, access / 10);
   text += fmt::format("  cell ({}) {{\n    area : {};\n    interface_timing : true;\n", name,
                       SramArea(shape, table));
-  text += "    pin (clk_i) { direction : input; clock : true; capacitance : 0.01; }\n";
+  text += extras.cell;
+  text +=
+      fmt::format("    pin (clk_i) {{ direction : input; clock : true; capacitance : 0.01;{} }}\n",
+                  extras.clock);
   text +=
       fmt::format("    pin (ren_i) {{ direction : input; capacitance : 0.005;\n{}    }}\n", setup);
   text += Bus("raddr_i", shape.addr_bits, true, setup);

@@ -22,8 +22,14 @@ double SramEnergy(const SramShape& shape, const SramTable& table, double reads, 
 // W.
 double SramLeakage(const SramShape& shape, const SramTable& table);
 
+// What more a Liberty for other flows says: before the library, in it, in its cell, in the clock
+// pin.
+struct SramLibertyExtras {
+  std::string comment, library, cell, clock;
+};
 // Clock-to-output, setup, pins; no power.
-std::string SramLiberty(const SramShape& shape, const SramTable& table);
+std::string SramLiberty(const SramShape& shape, const SramTable& table,
+                        const SramLibertyExtras& extras = {});
 
 // The adder and the clock gate that the flow maps to; nothing means gates, or no gating.
 struct MapTargets {

@@ -25,6 +25,29 @@ T Need(const toml::table& table, const fs::path& file, std::string_view key) {
   return *value;
 }
 
+OrfsPlatform ReadOrfs(const toml::table& table, const fs::path& file) {
+  auto number = [&](std::string_view key) { return Need<double>(table, file, key); };
+  auto text = [&](std::string_view key) { return Need<std::string>(table, file, key); };
+  OrfsPlatform orfs{text("orfs.platform"),
+                    text("orfs.source"),
+                    number("corner[0].voltage"),
+                    number("corner[0].temperature"),
+                    text("orfs.time_unit"),
+                    text("orfs.pin_layer"),
+                    text("orfs.power_layer"),
+                    Need<bool>(table, file, "orfs.power_upright"),
+                    {},
+                    number("orfs.pin_width_um"),
+                    number("orfs.pin_length_um"),
+                    number("orfs.pin_pitch_um"),
+                    number("orfs.site_um[0]"),
+                    number("orfs.site_um[1]")};
+  if (const toml::array* layers = table.at_path("orfs.layers").as_array()) {
+    for (const toml::node& layer : *layers) orfs.layers.push_back(layer.value_or(std::string()));
+  }
+  return orfs;
+}
+
 Technology Read(const toml::table& table, const fs::path& file) {
   auto number = [&](std::string_view key) { return Need<double>(table, file, key); };
   auto text = [&](std::string_view key) { return Need<std::string>(table, file, key); };
@@ -55,7 +78,9 @@ Technology Read(const toml::table& table, const fs::path& file) {
                number("sram.two_port_factor"),  number("sram.read_pj_per_bit"),
                number("sram.write_pj_per_bit"), number("sram.leakage_nw_per_bit"),
                number("sram.access_ns"),        number("sram.access_ns_per_doubling"),
-               number("sram.setup_ns")};
+               number("sram.setup_ns"),         text("sram.area_source"),
+               text("sram.energy_source"),      text("sram.timing_source")};
+  if (table.contains("orfs")) tech.orfs = ReadOrfs(table, file);
   return tech;
 }
 
@@ -66,6 +91,16 @@ toml::table Parse(const fs::path& file) {
     throw Error(ExitStatus::kInternal, fmt::format("{}:{}: {}", file.string(),
                                                    error.source().begin.line, error.description()));
   }
+}
+
+// Sorted.
+std::vector<fs::path> Files(const fs::path& folder) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() == ".toml") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
 }
 
 std::string CornerOf(const toml::table& table, const Liberty& library) {
@@ -84,13 +119,14 @@ std::string CornerOf(const toml::table& table, const Liberty& library) {
 
 }  // namespace
 
+std::vector<Technology> AllTechnologies(const fs::path& folder) {
+  std::vector<Technology> all;
+  for (const fs::path& file : Files(folder)) all.push_back(Read(Parse(file), file));
+  return all;
+}
+
 std::optional<Technology> FindTechnology(const fs::path& folder, const Liberty& library) {
-  std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    if (entry.path().extension() == ".toml") files.push_back(entry.path());
-  }
-  std::sort(files.begin(), files.end());
-  for (const fs::path& file : files) {
+  for (const fs::path& file : Files(folder)) {
     toml::table table = Parse(file);
     std::string glob = Need<std::string>(table, file, "library");
     if (fnmatch(glob.c_str(), library.name().c_str(), 0) != 0) continue;

@@ -21,6 +21,19 @@ struct SramTable {
   double um2_per_bit, um2_overhead, two_port_factor;
   double read_pj_per_bit, write_pj_per_bit, leakage_nw_per_bit;
   double access_ns, access_ns_per_doubling, setup_ns;
+  std::string area_source, energy_source, timing_source;
+};
+
+// What OpenROAD-flow-scripts calls the technology, and what its router wants of a macro's outline.
+struct OrfsPlatform {
+  std::string platform, source;
+  double voltage, temperature;  // of the technology's first corner
+  std::string time_unit;        // of its Liberty files: "ns", "ps"
+  std::string pin_layer, power_layer;
+  bool power_upright;
+  std::vector<std::string> layers;  // that a memory takes up
+  double pin_width_um, pin_length_um, pin_pitch_um;
+  double site_width_um, row_height_um;
 };
 
 // A clock gate made of three cells, for a library that has none.
@@ -42,6 +55,7 @@ struct Technology {
   std::optional<GateOfLatch> gate_of_latch;
   std::map<std::string, double> area_um2;  // of cells to which the Liberty gives none
   SramTable sram;
+  std::optional<OrfsPlatform> orfs;
 };
 
 // constraints/energy.toml: pJ per bit.
@@ -52,6 +66,9 @@ struct OutsideEnergy {
   double link_pj_per_bit;
 };
 OutsideEnergy ReadOutsideEnergy(const std::filesystem::path& file);
+
+// Every table of the folder, by name.
+std::vector<Technology> AllTechnologies(const std::filesystem::path& folder);
 
 // The table that fits the library; nothing if the library is of no known technology. Throws
 // Error(kInternal) if a shipped table is broken.

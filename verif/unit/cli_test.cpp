@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "test_prefix.h"
@@ -124,6 +125,16 @@ TEST_F(Cli, TwoGeneratesGiveTheSameBytes) {
   ASSERT_EQ(Run({"generate", "nano", "--out", Out("a"), "--json", Out("a.json")}).status, 0);
   ASSERT_EQ(Run({"generate", "nano", "--out", Out("b"), "--json", Out("b.json")}).status, 0);
   EXPECT_EQ(ReadFile(Out("a.json")), ReadFile(Out("b.json")));
+}
+
+TEST_F(Cli, WithoutYosysGenerateSaysWhatIsMissing) {
+  const std::string path = std::getenv("PATH");
+  setenv("PATH", work_.path().c_str(), 1);
+  const ProcessResult result = Run({"generate", "nano", "--out", Out()});
+  setenv("PATH", path.c_str(), 1);
+  EXPECT_EQ(result.status, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("/orfs: not written: yosys"));
+  EXPECT_FALSE(fs::exists(Out() + "/orfs"));
 }
 
 TEST_F(Cli, TheFileListServesVerilatorAndIcarusWhereItLies) {

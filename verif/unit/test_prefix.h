@@ -25,6 +25,7 @@ class TestPrefix {
     fs::copy(source / "rtl_templates", share / "rtl_templates", all);
     fs::create_directory_symlink(source / "constraints", share / "constraints");
     fs::create_directory_symlink(source / "generator/networks", share / "networks");
+    fs::create_directory_symlink(source / "generator/sweeps", share / "sweeps");
     fs::create_directory_symlink(source / "synth", share / "synth");
     fs::create_directory_symlink(source / "verif/harness", share / "harness");
     fs::create_directory_symlink(source / "generator/include", share / "include");

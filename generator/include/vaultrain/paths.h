@@ -22,6 +22,7 @@ struct ResourcePaths {
   std::filesystem::path constraints;  // constraints/: timing sets, SDC, technology constants
   std::filesystem::path harness;      // harness/: device harness, goes into sim/
   std::filesystem::path synth;        // synth/: Yosys and OpenSTA scripts
+  std::filesystem::path sweeps;       // sweeps/: <name>.toml
   std::filesystem::path include;      // include/: public headers, which the harness needs to build
   std::filesystem::path report;       // report/: page, style and scripts of `vaultrain report`
   std::filesystem::path d3;           // d3/: the plotting library and its licence

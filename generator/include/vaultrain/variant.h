@@ -176,6 +176,9 @@ Variant LoadVariant(std::string_view name_or_path, const std::vector<std::string
 Variant ParseVariant(std::string_view toml_text, std::string_view file_name,
                      const std::vector<std::string>& overrides = {});
 
+// Throws Error(kUnusableInput) if "key=value" names no key, or a value that its key never takes.
+void CheckOverride(const std::string& override);
+
 // Names of the variants in the search dirs, sorted.
 std::vector<std::string> ListVariants(const std::vector<std::filesystem::path>& search_dirs);
 

@@ -11,6 +11,7 @@
 #include "cli/sim_program.h"
 #include "vaultrain/digest.h"
 #include "vaultrain/error.h"
+#include "vaultrain/orfs.h"
 #include "vaultrain/output.h"
 #include "vaultrain/paths.h"
 
@@ -34,6 +35,13 @@ int RunGenerate(const GenerateOptions& options) {
     if (error.status() != ExitStatus::kUnusableInput) throw;
     without_program = error.what();
   }
+  std::string without_orfs;
+  try {
+    tree.merge(OrfsTree(variant, tree, Resources()));
+  } catch (const Error& error) {
+    if (error.status() != ExitStatus::kToolMissing) throw;
+    without_orfs = error.what();
+  }
   folder.Write(tree);
 
   nlohmann::ordered_json files = nlohmann::ordered_json::array();
@@ -54,6 +62,7 @@ int RunGenerate(const GenerateOptions& options) {
     fmt::print("{}/sim: no program, {} does not fit: {}\n", options.out, kSimNetwork,
                without_program);
   }
+  if (!without_orfs.empty()) fmt::print("{}/orfs: not written: {}\n", options.out, without_orfs);
   return 0;
 }
 

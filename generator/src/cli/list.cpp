@@ -9,6 +9,7 @@
 #include "vaultrain/digest.h"
 #include "vaultrain/networks.h"
 #include "vaultrain/paths.h"
+#include "vaultrain/sweep.h"
 #include "vaultrain/variant.h"
 
 namespace vaultrain::cli {
@@ -69,6 +70,7 @@ int RunList(const ListOptions& options) {
   nlohmann::ordered_json report;
   report["variants"] = DescribeVariants();
   report["networks"] = ListNetworks({Resources().networks});
+  report["sweeps"] = ListSweeps(Resources().sweeps);
   report["formats"] = {FormatName(NumberFormat::kBf16), FormatName(NumberFormat::kFp32),
                        FormatName(NumberFormat::kFx16), FormatName(NumberFormat::kFp16)};
   report["keys"] = DescribeKeys();
@@ -87,12 +89,15 @@ int RunList(const ListOptions& options) {
   }
   fmt::print("Networks\n");
   for (const auto& name : report["networks"]) fmt::print("  {}\n", name.get<std::string>());
+  fmt::print("Sweeps\n");
+  for (const auto& name : report["sweeps"]) fmt::print("  {}\n", name.get<std::string>());
   fmt::print("Operand formats\n");
   for (const auto& name : report["formats"]) fmt::print("  {}\n", name.get<std::string>());
   return 0;
 }
 
-const Command kList(10, "list", "Show variants, networks and formats; --keys: all variant keys",
+const Command kList(10, "list",
+                    "Show variants, networks, sweeps and formats; --keys: all variant keys",
                     "  vaultrain list\n  vaultrain list --keys\n  vaultrain list --json list.json",
                     [](CLI::App& app) -> std::function<int()> {
                       auto options = std::make_shared<ListOptions>();

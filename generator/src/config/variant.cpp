@@ -506,6 +506,12 @@ Variant LoadVariant(std::string_view name_or_path, const std::vector<std::string
   return ParseVariant(text.str(), file.string(), overrides);
 }
 
+void CheckOverride(const std::string& override) {
+  const Setting setting = ReadOverride(override);
+  Variant variant{};
+  Apply(setting, FindKey(setting), variant);
+}
+
 std::vector<std::string> ListVariants(const std::vector<fs::path>& search_dirs) {
   std::set<std::string> names;
   for (const fs::path& dir : search_dirs) {

@@ -20,6 +20,7 @@ ResourcePaths ResourcesUnder(const fs::path& root) {
           root / "constraints",
           root / "harness",
           root / "synth",
+          root / "sweeps",
           root / "include",
           root / "report",
           root / "d3"};
