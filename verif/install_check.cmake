@@ -24,8 +24,8 @@ foreach(entry ${entries})
   endif()
 endforeach()
 foreach(file rtl_templates/common/vt_sram.v constraints/dram/hmc1.toml
-             harness/standalone/CMakeLists.txt synth/standalone/synth.ys
-             sweeps/nano-array.toml)
+             harness/standalone/CMakeLists.txt synth/standalone/synth.ys sweeps/nano-array.toml
+             report/page.html d3/d3.min.js d3/LICENSE)
   if(NOT EXISTS ${WORK}/moved/share/vaultrain/${file})
     message(FATAL_ERROR "share/vaultrain/${file} is not installed")
   endif()
@@ -33,4 +33,5 @@ endforeach()
 set(program ${WORK}/moved/bin/vaultrain)
 run(${program} list)
 run(${program} generate nano --out nano)
-run(${program} train nano tiny --steps 1)
+run(${program} train nano tiny --steps 1 --json train.json)
+run(${program} report .)

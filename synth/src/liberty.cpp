@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <map>
@@ -266,21 +267,23 @@ class Parser {
 
 // ---- what a cell computes
 
-// The truth table of a Liberty function over at most four inputs, bit i for the input pattern i.
+// The truth table of a Liberty function over at most six inputs, bit i for the input pattern i.
 class FunctionTable {
  public:
   FunctionTable(std::string_view text, const std::vector<std::string>& inputs)
       : text_(text), inputs_(inputs) {}
 
-  std::optional<uint16_t> Table() {
-    uint16_t value = Or();
+  std::optional<uint64_t> Table() {
+    uint64_t value = Or();
     Skip();
     if (failed_ || at_ < text_.size()) return std::nullopt;
-    return static_cast<uint16_t>(value & Mask());
+    return value & Mask();
   }
 
  private:
-  uint16_t Mask() const { return static_cast<uint16_t>((1u << (1u << inputs_.size())) - 1); }
+  uint64_t Mask() const {
+    return inputs_.size() >= 6 ? ~uint64_t{0} : (uint64_t{1} << (1u << inputs_.size())) - 1;
+  }
 
   void Skip() {
     while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_]))) ++at_;
@@ -295,14 +298,14 @@ class FunctionTable {
     return false;
   }
 
-  uint16_t Or() {
-    uint16_t value = And();
+  uint64_t Or() {
+    uint64_t value = And();
     while (Take("|+")) value |= And();
     return value;
   }
 
-  uint16_t And() {
-    uint16_t value = Xor();
+  uint64_t And() {
+    uint64_t value = Xor();
     while (true) {
       Skip();
       if (Take("&*")) {
@@ -317,15 +320,15 @@ class FunctionTable {
     }
   }
 
-  uint16_t Xor() {
-    uint16_t value = Factor();
+  uint64_t Xor() {
+    uint64_t value = Factor();
     while (Take("^")) value ^= Factor();
     return value;
   }
 
-  uint16_t Factor() {
-    if (Take("!")) return static_cast<uint16_t>(~Factor());
-    uint16_t value = 0;
+  uint64_t Factor() {
+    if (Take("!")) return ~Factor();
+    uint64_t value = 0;
     if (Take("(")) {
       value = Or();
       if (!Take(")")) failed_ = true;
@@ -339,17 +342,17 @@ class FunctionTable {
       auto found = std::find(inputs_.begin(), inputs_.end(), word);
       if (found != inputs_.end()) {
         size_t index = static_cast<size_t>(found - inputs_.begin());
-        for (unsigned pattern = 0; pattern < 16; ++pattern) {
-          if (pattern >> index & 1u) value |= static_cast<uint16_t>(1u << pattern);
+        for (unsigned pattern = 0; pattern < 64; ++pattern) {
+          if (pattern >> index & 1u) value |= uint64_t{1} << pattern;
         }
       } else if (word == "1") {
-        value = 0xffff;
+        value = ~uint64_t{0};
       } else if (word != "0") {
         failed_ = true;
         at_ = text_.size();
       }
     }
-    while (Take("'")) value = static_cast<uint16_t>(~value);
+    while (Take("'")) value = ~value;
     return value;
   }
 
@@ -361,14 +364,14 @@ class FunctionTable {
 
 struct CellLogic {
   std::vector<std::string> inputs;
-  std::vector<std::pair<std::string, uint16_t>> outputs;
+  std::vector<std::pair<std::string, uint64_t>> outputs;
 };
 
 bool IsTrue(std::string_view value) { return value == "true" || value == "TRUE" || value == "1"; }
 
 bool IsUsable(const LibertyGroup& cell) { return !IsTrue(cell.Get("dont_use")); }
 
-// Nothing for a sequential cell, for more than four inputs, or for an output without function.
+// Nothing for a sequential cell, for more than six inputs, or for an output without function.
 std::optional<CellLogic> LogicOf(const LibertyGroup& cell) {
   CellLogic logic;
   for (const LibertyGroup& group : cell.groups) {
@@ -380,7 +383,7 @@ std::optional<CellLogic> LogicOf(const LibertyGroup& cell) {
       logic.inputs.insert(logic.inputs.end(), group.args.begin(), group.args.end());
     }
   }
-  if (logic.inputs.size() > 4) return std::nullopt;
+  if (logic.inputs.size() > 6) return std::nullopt;
   for (const LibertyGroup& group : cell.groups) {
     if (group.name != "pin" || group.Get("direction") != "output") continue;
     if (group.Get("function").empty() || !group.Get("three_state").empty()) return std::nullopt;
@@ -404,7 +407,7 @@ const LibertyGroup* Smallest(const LibertyGroup& root, Matches matches) {
 }
 
 // The smallest cell with one output that computes the table of its inputs.
-const LibertyGroup* SmallestGate(const LibertyGroup& root, size_t inputs, uint16_t table) {
+const LibertyGroup* SmallestGate(const LibertyGroup& root, size_t inputs, uint64_t table) {
   return Smallest(root, [&](const LibertyGroup& cell) {
     auto logic = LogicOf(cell);
     return logic && logic->inputs.size() == inputs && logic->outputs.size() == 1 &&
@@ -412,11 +415,11 @@ const LibertyGroup* SmallestGate(const LibertyGroup& root, size_t inputs, uint16
   });
 }
 
-constexpr uint16_t kNot1 = 0x1;
-constexpr uint16_t kNand2 = 0x7;
-constexpr uint16_t kXor2 = 0x6;
-constexpr uint16_t kXor3 = 0x96;
-constexpr uint16_t kMajority3 = 0xe8;
+constexpr uint64_t kNot1 = 0x1;
+constexpr uint64_t kNand2 = 0x7;
+constexpr uint64_t kXor2 = 0x6;
+constexpr uint64_t kXor3 = 0x96;
+constexpr uint64_t kMajority3 = 0xe8;
 
 void WriteGroup(const LibertyGroup& group, std::string& out, int depth) {
   std::string indent(static_cast<size_t>(depth) * 2, ' ');
@@ -518,6 +521,65 @@ Liberty Liberty::Read(const std::vector<fs::path>& files) {
   return library;
 }
 
+namespace {
+
+// "1ns", or 1, ns.
+double Unit(std::string_view text) {
+  const std::string copy(text);
+  char* end = nullptr;
+  const double number = std::strtod(copy.c_str(), &end);
+  while (*end == ' ' || *end == ',' || *end == '"') ++end;
+  const std::string_view prefixes = "fpnum";
+  const size_t prefix = prefixes.find(static_cast<char>(std::tolower(*end)));
+  if (prefix == std::string_view::npos) return number;
+  return number * std::pow(1000.0, static_cast<double>(prefix) - 5);
+}
+
+}  // namespace
+
+double Liberty::TimeUnit() const { return Unit(root_.Get("time_unit")); }
+
+double Liberty::LeakageUnit() const { return Unit(root_.Get("leakage_power_unit")); }
+
+double Liberty::CapacitanceUnit() const {
+  for (const auto& [name, raw] : root_.complex) {
+    if (name == "capacitive_load_unit") return Unit(raw);
+  }
+  return 1e-12;
+}
+
+const LibertyGroup* Liberty::Template(std::string_view name) const {
+  for (const LibertyGroup& group : root_.groups) {
+    if (group.name == "power_lut_template" && !group.args.empty() && group.args[0] == name) {
+      return &group;
+    }
+  }
+  return nullptr;
+}
+
+double Liberty::ShareOf(std::string_view when, const std::vector<std::string>& pins,
+                        const std::map<std::string, bool>& tied) const {
+  if (when.empty()) return 1;
+  std::vector<std::string> named;
+  for (const std::string& pin : pins) {
+    if (when.find(pin) != when.npos) named.push_back(pin);
+  }
+  if (named.size() > 6) return 1;
+  const auto table = FunctionTable(when, named).Table();
+  if (!table) return 1;
+  int possible = 0, true_ones = 0;
+  for (uint64_t pattern = 0; pattern < uint64_t{1} << named.size(); ++pattern) {
+    bool fits = true;
+    for (size_t i = 0; i < named.size(); ++i) {
+      auto fixed = tied.find(named[i]);
+      fits = fits && (fixed == tied.end() || fixed->second == ((pattern >> i & 1) != 0));
+    }
+    possible += fits;
+    true_ones += fits && (*table >> pattern & 1);
+  }
+  return possible > 0 ? static_cast<double>(true_ones) / possible : 0;
+}
+
 const LibertyGroup* Liberty::Cell(std::string_view name) const {
   for (const LibertyGroup& group : root_.groups) {
     if (group.name == "cell" && !group.args.empty() && group.args.front() == name) return &group;
@@ -605,6 +667,63 @@ std::optional<ClockGateCell> Liberty::ClockGate() const {
   ClockGateCell gate;
   fill(*cell, gate);
   return gate;
+}
+
+std::optional<CellModel> Liberty::Model(std::string_view name) const {
+  const LibertyGroup* cell = Cell(name);
+  if (!cell) return std::nullopt;
+  CellModel model;
+  if (auto logic = LogicOf(*cell); logic && !logic->outputs.empty()) {
+    model.inputs = logic->inputs;
+    model.outputs = logic->outputs;
+    return model;
+  }
+  const LibertyGroup* state = nullptr;
+  const LibertyGroup* output = nullptr;
+  const bool gate = cell->Get("clock_gating_integrated_cell").starts_with("latch_posedge");
+  for (const LibertyGroup& group : cell->groups) {
+    if (group.name == "ff") state = &group;
+  }
+  for (const LibertyGroup& group : cell->groups) {
+    if (group.name != "pin") continue;
+    const std::string& pin = group.args.front();
+    if (group.Get("direction") == "output") {
+      if (output) return std::nullopt;
+      output = &group;
+    } else if (IsTrue(group.Get("clock_gate_clock_pin")) ||
+               (state && state->Get("clocked_on") == pin)) {
+      model.clock = pin;
+    } else {
+      model.inputs.push_back(pin);
+    }
+  }
+  if (!output || model.clock.empty() || model.inputs.size() > 6) return std::nullopt;
+  if (gate) {
+    std::string any;
+    for (const std::string& pin : model.inputs) any += (any.empty() ? "" : "|") + pin;
+    auto table = FunctionTable(any, model.inputs).Table();
+    if (!table) return std::nullopt;
+    model.kind = CellModel::Kind::kClockGate;
+    model.outputs.emplace_back(output->args.front(), *table);
+    return model;
+  }
+  if (!state || state->args.empty()) return std::nullopt;
+  // What the output shows behind the edge.
+  auto table = [&](std::string_view attribute) -> std::optional<uint64_t> {
+    if (state->Get(attribute).empty()) return 0;
+    return FunctionTable(state->Get(attribute), model.inputs).Table();
+  };
+  auto next = table("next_state"), clear = table("clear"), preset = table("preset");
+  if (!next || !clear || !preset) return std::nullopt;
+  uint64_t value = (*next & ~*clear) | *preset;
+  if (state->args.size() > 1 && output->Get("function") == state->args[1]) {
+    value = ~value;
+  } else if (output->Get("function") != state->args[0]) {
+    return std::nullopt;
+  }
+  model.kind = CellModel::Kind::kFlop;
+  model.outputs.emplace_back(output->args.front(), value);
+  return model;
 }
 
 std::string Liberty::Text(bool for_mapping, const std::vector<std::string>& exclude) const {

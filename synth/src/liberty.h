@@ -8,6 +8,7 @@
 #define VAULTRAIN_SRC_LIBERTY_H_
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -46,6 +47,16 @@ struct ClockGateCell {
   double area = 0;
 };
 
+// What a simulation needs of a cell: tables over the inputs, bit i for the input pattern i.
+struct CellModel {
+  enum class Kind { kGate, kFlop, kClockGate };
+  Kind kind = Kind::kGate;
+  std::vector<std::string> inputs;  // without the clock
+  // A flip-flop's output behind the rising edge; a clock gate's: whether the next edge passes.
+  std::vector<std::pair<std::string, uint64_t>> outputs;
+  std::string clock;
+};
+
 // One library as the flow sees it: several files merged, without current-source models.
 class Liberty {
  public:
@@ -55,6 +66,18 @@ class Liberty {
   const std::string& name() const { return root_.args.front(); }
   double voltage() const { return root_.Number("nom_voltage"); }
   double temperature() const { return root_.Number("nom_temperature"); }
+
+  // In s, F and W. Energies are in CapacitanceUnit times V^2.
+  double TimeUnit() const;
+  double CapacitanceUnit() const;
+  double LeakageUnit() const;
+
+  // Of tables of energy; null if there is none of that name.
+  const LibertyGroup* Template(std::string_view name) const;
+  // The share of the patterns of all pins, some of them tied, for which a condition holds; 1 for
+  // none and for one that cannot be read.
+  double ShareOf(std::string_view when, const std::vector<std::string>& pins,
+                 const std::map<std::string, bool>& tied) const;
 
   // Null if there is no such cell.
   const LibertyGroup* Cell(std::string_view name) const;
@@ -68,6 +91,9 @@ class Liberty {
   std::optional<ClockGateCell> ClockGate() const;
   std::optional<std::string> Inverter() const;
   std::optional<std::string> Xor2() const;
+
+  // Nothing for latches, falling edges, three-state outputs and more than six inputs.
+  std::optional<CellModel> Model(std::string_view cell) const;
 
   // Liberty text. For mapping the cells marked dont_use are left out, and those that `exclude`
   // (globs) names.

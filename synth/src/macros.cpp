@@ -24,12 +24,12 @@ double SramArea(const SramShape& shape, const SramTable& table) {
   return shape.single_port ? area : area * table.two_port_factor;
 }
 
-double SramPower(const SramShape& shape, const SramTable& table, double accesses, double clock_ns) {
-  double read_pj = accesses * shape.width * table.read_pj_per_bit;
-  double write_pj = accesses * shape.width * table.write_pj_per_bit;
-  double energy_pj = shape.single_port ? (read_pj + write_pj) / 2 : read_pj + write_pj;
-  double bits = static_cast<double>(shape.depth) * shape.width;
-  return energy_pj * 1e-3 / clock_ns + bits * table.leakage_nw_per_bit * 1e-9;
+double SramEnergy(const SramShape& shape, const SramTable& table, double reads, double writes) {
+  return (reads * table.read_pj_per_bit + writes * table.write_pj_per_bit) * shape.width * 1e-12;
+}
+
+double SramLeakage(const SramShape& shape, const SramTable& table) {
+  return static_cast<double>(shape.depth) * shape.width * table.leakage_nw_per_bit * 1e-9;
 }
 
 std::string SramLiberty(const SramShape& shape, const SramTable& table,

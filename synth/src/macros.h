@@ -17,16 +17,17 @@ namespace vaultrain {
 
 double SramArea(const SramShape& shape, const SramTable& table);
 
-// Power of one memory: `accesses` reads and writes a cycle (a single port shares them between
-// both), and leakage.
-double SramPower(const SramShape& shape, const SramTable& table, double accesses, double clock_ns);
+// J of so many reads and writes of whole words.
+double SramEnergy(const SramShape& shape, const SramTable& table, double reads, double writes);
+// W.
+double SramLeakage(const SramShape& shape, const SramTable& table);
 
-// Clock-to-output, setup, pins; no power, which SramPower gives.
 // What more a Liberty for other flows says: before the library, in it, in its cell, in the clock
 // pin.
 struct SramLibertyExtras {
   std::string comment, library, cell, clock;
 };
+// Clock-to-output, setup, pins; no power.
 std::string SramLiberty(const SramShape& shape, const SramTable& table,
                         const SramLibertyExtras& extras = {});
 

@@ -5,10 +5,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <utility>
 #include <vector>
+
+#include "vaultrain/error.h"
 
 namespace vaultrain {
 namespace {
@@ -70,6 +73,17 @@ void AppendBits(std::string_view text, const Widths& widths, std::vector<std::st
     bits.push_back(fmt::format("{}{}[{}]", name, gap, bit));
 }
 
+// A name without its escape.
+std::string Plain(std::string_view name) {
+  name = Trim(name);
+  if (name.starts_with("\\")) name.remove_prefix(1);
+  return std::string(name);
+}
+
+[[noreturn]] void Unreadable(std::string_view line) {
+  throw Error(ExitStatus::kInternal, fmt::format("netlist: unexpected line '{}'", line));
+}
+
 }  // namespace
 
 std::string SplitAssignments(std::string_view netlist) {
@@ -105,6 +119,71 @@ std::string SplitAssignments(std::string_view netlist) {
     out += '\n';
   }
   return out;
+}
+
+Netlist ParseNetlist(std::string_view text) {
+  Netlist netlist;
+  Widths widths;
+  auto bits_of = [&](std::string_view value) {
+    std::vector<std::string> bits;
+    AppendBits(value, widths, bits);
+    std::reverse(bits.begin(), bits.end());
+    return bits;
+  };
+  NetlistCell* cell = nullptr;
+  bool in_header = false;
+  size_t at = 0;
+  while (at < text.size()) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    std::string_view line = Trim(text.substr(at, end - at));
+    at = end + 1;
+    // The header may be folded; its ports are declared behind it.
+    if (in_header || line.starts_with("module ")) {
+      in_header = !line.ends_with(";");
+      continue;
+    }
+    if (line.empty() || line.starts_with("/*") || line == "endmodule") continue;
+    if (cell != nullptr) {
+      if (line == ");") {
+        cell = nullptr;
+        continue;
+      }
+      const size_t open = line.find('(');
+      const size_t close = line.rfind(')');
+      if (line.front() != '.' || open == line.npos) Unreadable(line);
+      cell->pins.push_back({Plain(line.substr(1, open - 1)), false,
+                            bits_of(line.substr(open + 1, close - open - 1))});
+      continue;
+    }
+    const bool declares =
+        line.starts_with("wire ") || line.starts_with("input ") || line.starts_with("output ");
+    if (declares) {
+      std::string_view rest = Trim(line.substr(line.find(' '), line.size()));
+      rest.remove_suffix(1);  // ;
+      if (rest.front() == '[') {
+        const size_t close = rest.find(']');
+        const Range range = ParseRange(rest.substr(0, close + 1));
+        rest = Trim(rest.substr(close + 1));
+        widths[std::string(rest)] = range;
+      }
+      if (!line.starts_with("wire ")) {
+        netlist.ports.push_back({Plain(rest), line.starts_with("input "), bits_of(rest)});
+      }
+    } else if (line.starts_with("assign ")) {
+      const size_t equals = line.find(" = ");
+      const auto left = bits_of(line.substr(7, equals - 7));
+      const auto right = bits_of(line.substr(equals + 3, line.size() - equals - 4));
+      if (left.size() != right.size()) Unreadable(line);
+      for (size_t i = 0; i < left.size(); ++i) netlist.assigns.emplace_back(left[i], right[i]);
+    } else {
+      const size_t gap = line.find(' ');
+      if (gap == line.npos || line.back() != '(') Unreadable(line);
+      netlist.cells.push_back(
+          {Plain(line.substr(0, gap)), Plain(Trim(line.substr(gap, line.size() - gap - 1))), {}});
+      cell = &netlist.cells.back();
+    }
+  }
+  return netlist;
 }
 
 }  // namespace vaultrain

@@ -154,6 +154,7 @@ Rtlil Rtlil::Parse(std::string_view text, std::string_view top) {
       if (words.size() == 3) {
         if (auto found = names.find(words[1]); found != names.end()) {
           ++module->children[found->second];
+          module->instances.emplace_back(words[2].substr(1), found->second);
           module->body += fmt::format("  cell \\{} {}\n", found->second, words[2]);
           continue;
         }
@@ -193,6 +194,31 @@ std::map<SramShape, long> Rtlil::Memories(const std::string& module,
     for (const auto& [shape, inner] : Memories(child, boxes)) total[shape] += count * inner;
   }
   return total;
+}
+
+std::string Rtlil::PathOf(const std::string& module) const {
+  std::set<std::string> seen;
+  std::function<std::string(const std::string&, const std::string&)> find =
+      [&](const std::string& at, const std::string& path) -> std::string {
+    if (at == module) return path;
+    if (!seen.insert(at).second) return "";
+    for (const auto& [name, child] : modules_.at(at).instances) {
+      std::string found = find(child, path + "." + name);
+      if (!found.empty()) return found;
+    }
+    return "";
+  };
+  return find(top_, top_);
+}
+
+std::set<std::string> Rtlil::Outputs(const std::string& module) const {
+  std::set<std::string> outputs;
+  std::string_view line;
+  for (Lines lines(modules_.at(module).ports); lines.Next(line);) {
+    if (line.find(" output ") == line.npos) continue;
+    outputs.emplace(Words(line).back().substr(1));
+  }
+  return outputs;
 }
 
 std::map<std::string, long> Rtlil::Instances(const std::string& root,

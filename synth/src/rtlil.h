@@ -26,6 +26,7 @@ struct RtlilModule {
   std::string body;                      // without the line "module" and the last "end"
   std::string ports;                     // the wires that are ports
   std::map<std::string, long> children;  // by name
+  std::vector<std::pair<std::string, std::string>> instances;  // name and module of each
   std::map<SramShape, long> memories;
 };
 
@@ -44,6 +45,12 @@ class Rtlil {
   // What stands in one module and in all below it down to `boxes`.
   std::map<SramShape, long> Memories(const std::string& module,
                                      const std::set<std::string>& boxes) const;
+
+  // Path of the first instance of a module, "top.u_a.gen_b[0].u_c"; empty if there is none.
+  std::string PathOf(const std::string& module) const;
+
+  // Output ports of a module.
+  std::set<std::string> Outputs(const std::string& module) const;
 
   // How often each of `modules` stands in one instance of `root`, itself included.
   std::map<std::string, long> Instances(const std::string& root,

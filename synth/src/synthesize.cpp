@@ -4,12 +4,19 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <set>
+#include <sstream>
 #include <thread>
+#include <unordered_map>
 
+#include "activity.h"
+#include "gatesim.h"
 #include "liberty.h"
 #include "macros.h"
+#include "netlist.h"
+#include "power.h"
 #include "rtlil.h"
 #include "technology.h"
 #include "tools.h"
@@ -43,9 +50,15 @@ struct Part {
   std::string recipe;
   double cells_um2 = 0;
   double memory_um2 = 0;
-  double memory_w = 0;
   long cell_count = 0;
   std::map<SramShape, long> memories;
+
+  // Of one instance.
+  Netlist netlist;
+  std::vector<CellEnergy> cells;
+  std::unique_ptr<GateSim> sim;     // absent: at the default activity
+  std::vector<SynthEnergy> energy;  // by phase; of one cycle where no step was simulated
+  double glitch_error = 0;
 };
 
 // Runs work(i) for all i, at most kJobs at a time. Rethrows the first error by index.
@@ -99,16 +112,9 @@ std::string ElaborateScript(const SynthOptions& options, const fs::path& share,
                                                        {"OUT", out.string()}});
 }
 
-// Everything that decides a mapping beside the block itself.
-std::string FlowDigest(const FlowSetup& setup, const fs::path& sdc) {
+// The tools and some files, as text for a digest.
+std::string DigestOf(std::vector<fs::path> files) {
   std::string text = ToolVersions();
-  std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(setup.share / "yosys"))
-    files.push_back(entry.path());
-  files.push_back(setup.share / "sta.tcl");
-  files.push_back(sdc);
-  for (const char* name : {"cells.lib", "sta.lib", "cells.v", "map.v", "abc.constr"})
-    files.push_back(setup.work / name);
   std::sort(files.begin(), files.end());
   for (const fs::path& file : files) {
     text += file.filename().string() + ToHex(Sha256(ReadFile(file)));
@@ -138,7 +144,11 @@ class Flow {
   void Elaborate();
   void MapParts();
   void TimeWhole();
+  void ReadEnergies(Part& part);
+  SynthEnergy DefaultEnergy(const Part& part) const;
+  void MeasureEnergy();
   void CountWhole();
+  void CountEnergy(const SynthEnergy& pe_array);
   void Keep() const;
 
   StaSetup Sta(bool closed) const;
@@ -159,7 +169,7 @@ class Flow {
   std::string elaborate_script_;
   std::vector<Part> parts_;      // the top last
   std::set<std::string> boxes_;  // modules of parts_
-  std::optional<SynthWork> work_;
+  std::optional<SynthStep> step_;
   std::optional<StaResult> whole_;
   SynthReport report_;
   std::mutex progress_mutex_;
@@ -169,7 +179,7 @@ class Flow {
 void Flow::Say(std::string_view what) {
   std::lock_guard lock(progress_mutex_);
   ++done_;
-  if (options_.progress) options_.progress(done_, static_cast<long>(parts_.size()) + 3, what);
+  if (options_.progress) options_.progress(done_, static_cast<long>(2 * parts_.size()) + 3, what);
 }
 
 void Flow::ReadLibrary() {
@@ -222,7 +232,15 @@ void Flow::ReadLibrary() {
       tech_.driving_cell.empty() ? library_.Inverter().value_or(nand_) : tech_.driving_cell;
   WriteFile(setup_.work / "abc.constr",
             fmt::format("set_driving_cell {}\nset_load {}\n", driver, tech_.load_pf * 1000));
-  setup_.digest = FlowDigest(setup_, sdc_);
+  std::vector<fs::path> maps;
+  for (const auto& entry : fs::directory_iterator(setup_.share / "yosys")) {
+    maps.push_back(entry.path());
+  }
+  for (const char* name : {"cells.lib", "cells.v", "map.v", "abc.constr"}) {
+    maps.push_back(setup_.work / name);
+  }
+  setup_.map_digest = DigestOf(maps);
+  setup_.sta_digest = DigestOf({setup_.share / "sta.tcl", sdc_, setup_.work / "sta.lib"});
 }
 
 void Flow::Elaborate() {
@@ -261,7 +279,6 @@ StaSetup Flow::Sta(bool closed) const {
   sta.output_delay_ns = clock_ns_ * (closed ? kClosedOutput : tech_.output_delay);
   sta.driver = tech_.driving_cell;
   sta.load_pf = tech_.load_pf;
-  sta.activity = options_.activity;
   return sta;
 }
 
@@ -282,7 +299,7 @@ void Flow::Map(Part& part) {
     const Recipe& recipe = recipes[i];
     MappedBlock mapped = MapBlock(setup_, rtlil, part.module, recipe, clock_ns_, gating_bits_);
     StaResult timing = TimeNetlist(setup_, {mapped.netlist}, MemoryLibraries(part.memories),
-                                   part.module, Sta(false), true);
+                                   part.module, Sta(false), false);
     double slack = timing.slack_ns.value_or(0);
     if (!have || slack > part.timing.slack_ns.value_or(0)) {
       part.mapped = std::move(mapped);
@@ -303,9 +320,115 @@ void Flow::Map(Part& part) {
   }
   for (const auto& [shape, count] : part.memories) {
     part.memory_um2 += static_cast<double>(count) * SramArea(shape, tech_.sram);
-    part.memory_w += static_cast<double>(count) *
-                     SramPower(shape, tech_.sram, options_.sram_accesses, clock_ns_);
   }
+}
+
+// Energies of the cells, and the simulator if there is a step to simulate.
+void Flow::ReadEnergies(Part& part) {
+  const StaResult timing = TimeNetlist(
+      setup_, {part.mapped.netlist}, MemoryLibraries(part.memories), part.module, Sta(false), true);
+  std::unordered_map<std::string, double> slews;
+  std::istringstream lines(timing.slews);
+  std::string pin;
+  double rise = 0, fall = 0;
+  while (lines >> pin >> rise >> fall) slews[pin] = (rise + fall) / 2;
+  part.netlist = ParseNetlist(part.mapped.netlist);
+  EnergySetup energies;
+  energies.clock_slew_ns = tech_.clock_slew_ns;
+  energies.output_load_pf = tech_.load_pf;
+  energies.slew_ns = [&](const std::string& name) {
+    auto found = slews.find(name);
+    return found == slews.end() ? 0.0 : found->second;
+  };
+  part.cells = CellEnergies(part.netlist, library_, energies);
+  if (!options_.simulate) return;
+  std::map<std::string, SramShape> memories;
+  for (const auto& [shape, count] : part.memories) memories[shape.Module()] = shape;
+  std::map<std::string, std::set<std::string>> boxes;
+  for (const std::string& box : boxes_) boxes[box] = design_.Outputs(box);
+  try {
+    part.sim = std::make_unique<GateSim>(part.netlist, library_, memories, boxes);
+  } catch (const Error& error) {
+    std::lock_guard lock(progress_mutex_);
+    report_.remarks.push_back(fmt::format("{}: not simulated, at activity {}: {}", part.module,
+                                          options_.activity, error.what()));
+  }
+}
+
+// Of one cycle.
+SynthEnergy Flow::DefaultEnergy(const Part& part) const {
+  const double seconds = clock_ns_ * 1e-9;
+  SynthEnergy energy = EnergyAt(part.cells, options_.activity, seconds);
+  for (const auto& [shape, count] : part.memories) {
+    // A single port shares the accesses between both.
+    const double accesses = options_.sram_accesses / (shape.single_port ? 2 : 1);
+    const auto memories = static_cast<double>(count);
+    energy.memory += memories * SramEnergy(shape, tech_.sram, accesses, accesses);
+    energy.leakage += memories * SramLeakage(shape, tech_.sram) * seconds;
+  }
+  return energy;
+}
+
+// Simulates the step on the RTL, replays it in the netlists and turns toggles into energy.
+void Flow::MeasureEnergy() {
+  InParallel(parts_.size(), [&](size_t i) { ReadEnergies(parts_[i]); });
+  Say("energies");
+  if (!options_.simulate) {
+    for (Part& part : parts_) part.energy = {DefaultEnergy(part)};
+    return;
+  }
+  std::vector<std::vector<SynthProbe>> probes(parts_.size());
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    if (!parts_[i].sim) continue;
+    std::map<std::string, std::string> box_modules;
+    for (const NetlistCell& cell : parts_[i].netlist.cells) {
+      if (boxes_.count(cell.type) > 0) {
+        box_modules[cell.name] = design_.modules().at(cell.type).base;
+      }
+    }
+    probes[i] = ProbesOf(*parts_[i].sim, design_.modules().at(parts_[i].module).base,
+                         design_.PathOf(parts_[i].module), box_modules);
+  }
+  std::vector<SignalLog> logs;
+  step_ = options_.simulate(clock_ns_, probes, logs);
+  uint64_t begin = step_->begin;
+  for (const SynthStep::Span& span : step_->spans) {
+    auto phase = std::find_if(report_.phases.begin(), report_.phases.end(),
+                              [&](const SynthPhase& p) { return p.name == span.phase; });
+    if (phase == report_.phases.end()) {
+      phase = report_.phases.insert(report_.phases.end(), {span.phase, 0});
+    }
+    phase->cycles += span.end - begin;
+    begin = span.end;
+  }
+  InParallel(parts_.size(), [&](size_t i) {
+    Part& part = parts_[i];
+    if (!part.sim) {
+      for (const SynthPhase& phase : report_.phases) {
+        part.energy.push_back(DefaultEnergy(part) * static_cast<double>(phase.cycles));
+      }
+    } else {
+      const Activity activity =
+          Replay(*part.sim, logs[i], *step_, report_.phases, options_.unit_delay_every);
+      logs[i] = SignalLog({});
+      part.glitch_error = activity.glitch_error;
+      for (const PhaseActivity& phase : activity.phases) {
+        const double seconds = phase.cycles * clock_ns_ * 1e-9;
+        SynthEnergy energy = EnergyOf(part.cells, phase.toggles, seconds);
+        for (const auto& [shape, accesses] : phase.accesses) {
+          energy.memory +=
+              SramEnergy(shape, tech_.sram, static_cast<double>(accesses.reads), accesses.writes);
+          energy.leakage += SramLeakage(shape, tech_.sram) * seconds;
+        }
+        part.energy.push_back(energy);
+      }
+      if (!activity.mismatch.empty()) {
+        std::lock_guard lock(progress_mutex_);
+        report_.netlist_mismatch = fmt::format("{}: {}", part.module, activity.mismatch);
+      }
+    }
+    Say(part.module);
+  });
 }
 
 void Flow::MapParts() {
@@ -353,13 +476,15 @@ void Flow::CountWhole() {
   report_.library = fmt::format("{} ({}), {}, 1 GE = {} of {} um2", tech_.name, library_.name(),
                                 tech_.corner, nand_, nand_um2);
   report_.clock_ns = clock_ns_;
+  // That the parts' energies are spent in.
+  const double seconds = clock_ns_ * 1e-9 * (step_ ? static_cast<double>(step_->Cycles()) : 1);
   std::optional<double> slack;
   auto worsen = [&](const StaResult& timing, const std::string& where) {
     if (!timing.slack_ns || (slack && *slack <= *timing.slack_ns)) return;
     slack = timing.slack_ns;
     report_.worst_path = fmt::format("{}: {} -> {}", where, timing.from, timing.to);
   };
-  double pe_array_w = 0;
+  SynthEnergy pe_array;  // of the step
   double pe_array_um2 = 0;
   double pe_array_memory_um2 = 0;
   long pe_arrays = 0;
@@ -370,7 +495,15 @@ void Flow::CountWhole() {
       if (!belongs(part)) continue;
       row.instances += part.instances;
       row.area_um2 += static_cast<double>(part.instances) * (part.cells_um2 + part.memory_um2);
-      row.power_w += static_cast<double>(part.instances) * (part.timing.power_w + part.memory_w);
+      const auto instances = static_cast<double>(part.instances);
+      for (const SynthEnergy& energy : part.energy) {
+        row.power_w += instances * energy.Total() / seconds;
+      }
+      if (step_) {
+        row.energy.resize(report_.phases.size());
+        for (size_t i = 0; i < part.energy.size(); ++i) row.energy[i] += part.energy[i] * instances;
+        row.glitch_error = std::max(row.glitch_error, part.glitch_error);
+      }
       if (part.timing.slack_ns) {
         row.slack_ns =
             std::min(row.slack_ns.value_or(*part.timing.slack_ns), *part.timing.slack_ns);
@@ -403,7 +536,7 @@ void Flow::CountWhole() {
       double count = static_cast<double>(array.instances * inside[part.module]);
       pe_array_um2 += count * (part.cells_um2 + part.memory_um2);
       pe_array_memory_um2 += count * part.memory_um2;
-      pe_array_w += count * (part.timing.power_w + part.memory_w);
+      for (const SynthEnergy& energy : part.energy) pe_array += energy * count;
     }
   }
   if (pe_arrays > 0 && options_.lanes_per_pe_array > 0) {
@@ -418,14 +551,7 @@ void Flow::CountWhole() {
                       *report_.ge_per_lane_without_memory));
     }
   }
-  if (work_) {
-    double gflops = 2 * work_->macs_per_cycle / clock_ns_;
-    if (pe_array_w > 0) report_.gflops_per_watt.pe_array = gflops / pe_array_w;
-    report_.gflops_per_watt.logic = gflops / report_.power_w;
-    if (work_->dram_power_w) {
-      report_.gflops_per_watt.module = gflops / (report_.power_w + *work_->dram_power_w);
-    }
-  }
+  if (step_) CountEnergy(pe_array);
   std::map<SramShape, long> memories;
   for (const Part& part : parts_) {
     for (const auto& [shape, count] : part.memories) memories[shape] += part.instances * count;
@@ -439,6 +565,44 @@ void Flow::CountWhole() {
         "area, time and energy of memories are estimates, from constraints/tech/{}.toml",
         tech_.name));
   }
+}
+
+// GFLOPS/W and pJ a MAC of the step. GFLOPS/W is 2 FLOP a MAC / nJ.
+void Flow::CountEnergy(const SynthEnergy& pe_array) {
+  const OutsideEnergy outside = ReadOutsideEnergy(Resources().constraints / "energy.toml");
+  const SynthTraffic& traffic = step_->traffic;
+  auto pj_per_mac = [&](double joule) { return joule * 1e12 / step_->macs; };
+  SynthEnergy logic;
+  for (const SynthBlockReport& block : report_.blocks) {
+    SynthEnergy own;
+    for (const SynthEnergy& energy : block.energy) own += energy;
+    logic += own;
+    report_.contributors.push_back({block.name, pj_per_mac(own.Total())});
+  }
+  const double links = traffic.link_bits * outside.link_pj_per_bit * 1e-12;
+  SynthDram dram;
+  dram.per_bit = traffic.dram_bits * outside.dies_pj_per_bit * 1e-12;
+  dram.per_bit_stack = traffic.dram_bits * outside.stack_pj_per_bit * 1e-12;
+  dram.activate = traffic.activated_bits * outside.activate_pj_per_bit * 1e-12;
+  dram.access = traffic.dram_bits * outside.access_pj_per_bit * 1e-12;
+  dram.io = traffic.dram_bits * outside.io_pj_per_bit * 1e-12;
+  dram.refresh = traffic.refreshes * traffic.rows / outside.refreshes_per_period *
+                 traffic.page_bits * outside.activate_pj_per_bit * 1e-12;
+  dram.by_command = dram.activate + dram.access + dram.io + dram.refresh;
+  report_.dram = dram;
+  report_.contributors.push_back({"links", pj_per_mac(links)});
+  report_.contributors.push_back({"DRAM", pj_per_mac(dram.per_bit)});
+  const double gflop = 2 * step_->macs * 1e-9;
+  const double all = logic.Total() + links;
+  if (pe_array.Total() > 0) {
+    report_.gflops_per_watt.pe_array = gflop / pe_array.Total();
+    report_.gflops_per_watt_glitches.pe_array = gflop / (pe_array.Total() + pe_array.glitches);
+  }
+  report_.gflops_per_watt.logic = gflop / all;
+  report_.gflops_per_watt_glitches.logic = gflop / (all + logic.glitches);
+  report_.gflops_per_watt.module = gflop / (all + dram.per_bit);
+  report_.gflops_per_watt_glitches.module = gflop / (all + logic.glitches + dram.per_bit);
+  report_.gflops_per_watt_stack = gflop / (all + dram.per_bit_stack);
 }
 
 void Flow::Keep() const {
@@ -472,12 +636,12 @@ void Flow::Keep() const {
 SynthReport Flow::Run() {
   ReadLibrary();
   Say("library");
-  if (options_.measure_work) work_ = options_.measure_work(clock_ns_);
   Elaborate();
   Say("elaboration");
   MapParts();
   TimeWhole();
   Say("timing");
+  MeasureEnergy();
   CountWhole();
   Keep();
   return report_;
@@ -486,45 +650,5 @@ SynthReport Flow::Run() {
 }  // namespace
 
 SynthReport Synthesize(const SynthOptions& options) { return Flow(options).Run(); }
-
-nlohmann::json ToJson(const SynthReport& report) {
-  auto number = [](const std::optional<double>& value) -> nlohmann::json {
-    if (!value) return nullptr;
-    return *value;
-  };
-  nlohmann::json blocks = nlohmann::json::array();
-  for (const SynthBlockReport& block : report.blocks) {
-    blocks.push_back({{"name", block.name},
-                      {"instances", block.instances},
-                      {"area_um2", block.area_um2},
-                      {"ge", block.ge},
-                      {"slack_ns", number(block.slack_ns)},
-                      {"power_w", block.power_w}});
-  }
-  nlohmann::json memories = nlohmann::json::array();
-  for (const SynthMemory& memory : report.memories) {
-    memories.push_back({{"depth", memory.depth},
-                        {"width", memory.width},
-                        {"granule", memory.granule},
-                        {"single_port", memory.single_port},
-                        {"instances", memory.instances},
-                        {"area_um2", memory.area_um2}});
-  }
-  return {{"library", report.library},
-          {"clock_ns", report.clock_ns},
-          {"slack_ns", report.slack_ns},
-          {"area_um2", report.area_um2},
-          {"ge", report.ge},
-          {"ge_per_lane", number(report.ge_per_lane)},
-          {"power_w", report.power_w},
-          {"gflops_per_watt",
-           {{"pe_array", number(report.gflops_per_watt.pe_array)},
-            {"logic", number(report.gflops_per_watt.logic)},
-            {"module", number(report.gflops_per_watt.module)}}},
-          {"blocks", blocks},
-          {"worst_path", report.worst_path},
-          {"memories", memories},
-          {"remarks", report.remarks}};
-}
 
 }  // namespace vaultrain

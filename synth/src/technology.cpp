@@ -59,6 +59,7 @@ Technology Read(const toml::table& table, const fs::path& file) {
   tech.output_delay = number("clock.output_delay");
   tech.driving_cell = text("environment.driving_cell");
   tech.load_pf = number("environment.load_pf");
+  tech.clock_slew_ns = number("environment.clock_slew_ns");
   tech.clock_gating = Need<bool>(table, file, "mapping.clock_gating");
   tech.gating_bits = static_cast<int>(Need<int64_t>(table, file, "mapping.gating_bits"));
   if (const toml::array* globs = table.at_path("mapping.exclude").as_array()) {
@@ -148,6 +149,7 @@ Technology GuessTechnology(const fs::path& folder, const Liberty& library) {
   tech.uncertainty_ns = 0;
   tech.driving_cell.clear();
   tech.load_pf *= length;
+  tech.clock_slew_ns *= length;
   tech.exclude.clear();
   tech.clock_gating = false;
   SramTable& sram = tech.sram;
@@ -157,6 +159,15 @@ Technology GuessTechnology(const fs::path& folder, const Liberty& library) {
     *value *= length;
   }
   return tech;
+}
+
+OutsideEnergy ReadOutsideEnergy(const fs::path& file) {
+  const toml::table table = Parse(file);
+  auto number = [&](std::string_view key) { return Need<double>(table, file, key); };
+  return {number("dram.dies_pj_per_bit"),     number("dram.stack_pj_per_bit"),
+          number("dram.activate_pj_per_bit"), number("dram.access_pj_per_bit"),
+          number("dram.io_pj_per_bit"),       number("dram.refreshes_per_period"),
+          number("link.pj_per_bit")};
 }
 
 }  // namespace vaultrain

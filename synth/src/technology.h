@@ -48,6 +48,7 @@ struct Technology {
   double input_delay, output_delay;  // shares of the clock
   std::string driving_cell;          // empty: none
   double load_pf;
+  double clock_slew_ns;              // at clock pins
   std::vector<std::string> exclude;  // globs of cells
   bool clock_gating;
   int gating_bits;
@@ -56,6 +57,15 @@ struct Technology {
   SramTable sram;
   std::optional<OrfsPlatform> orfs;
 };
+
+// constraints/energy.toml: pJ per bit.
+struct OutsideEnergy {
+  double dies_pj_per_bit, stack_pj_per_bit;
+  double activate_pj_per_bit, access_pj_per_bit, io_pj_per_bit;
+  double refreshes_per_period;
+  double link_pj_per_bit;
+};
+OutsideEnergy ReadOutsideEnergy(const std::filesystem::path& file);
 
 // Every table of the folder, by name.
 std::vector<Technology> AllTechnologies(const std::filesystem::path& folder);

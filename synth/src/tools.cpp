@@ -153,7 +153,7 @@ MappedBlock MapBlock(const FlowSetup& setup, const std::string& rtlil, const std
       {"ABC_PS", fmt::format("{:.0f}", clock_ns * 900)},
       {"ABC", (setup.share / "yosys" / recipe.abc).string()},
   };
-  std::string key_text = setup.digest + rtlil + top;
+  std::string key_text = setup.map_digest + rtlil + top;
   for (const auto& [key, value] : values) {
     if (key != "WORK" && key != "SHARE" && key != "ABC") key_text += key + value;
   }
@@ -188,14 +188,13 @@ MappedBlock MapBlock(const FlowSetup& setup, const std::string& rtlil, const std
 
 StaResult TimeNetlist(const FlowSetup& setup, const std::vector<std::string>& netlists,
                       const std::vector<std::string>& libraries, const std::string& top,
-                      const StaSetup& sta, bool with_power) {
+                      const StaSetup& sta, bool with_slews) {
   std::string head = fmt::format(
       "set vt_top {{{}}}\nset vt_clock_ns {}\nset vt_uncertainty_ns {}\nset vt_input_delay_ns {}\n"
-      "set vt_output_delay_ns {}\nset vt_driver {{{}}}\nset vt_load_pf {}\nset vt_activity {}\nset "
-      "vt_power {}\n",
+      "set vt_output_delay_ns {}\nset vt_driver {{{}}}\nset vt_load_pf {}\nset vt_slews {}\n",
       top, sta.clock_ns, sta.uncertainty_ns, sta.input_delay_ns, sta.output_delay_ns, sta.driver,
-      sta.load_pf, sta.activity, with_power ? 1 : 0);
-  std::string key_text = setup.digest + head;
+      sta.load_pf, with_slews ? 1 : 0);
+  std::string key_text = setup.sta_digest + head;
   for (const auto& text : netlists) key_text += text;
   for (const auto& text : libraries) key_text += text;
   std::string key = ToHex(Sha256(key_text));
@@ -204,7 +203,7 @@ StaResult TimeNetlist(const FlowSetup& setup, const std::vector<std::string>& ne
     if (!known->at("slack").is_null()) result.slack_ns = known->at("slack").get<double>();
     result.from = known->at("from").get<std::string>();
     result.to = known->at("to").get<std::string>();
-    result.power_w = known->at("power").get<double>();
+    result.slews = known->at("slews").get<std::string>();
     result.script = known->at("script").get<std::string>();
     result.log = known->at("log").get<std::string>();
     return result;
@@ -251,17 +250,12 @@ StaResult TimeNetlist(const FlowSetup& setup, const std::vector<std::string>& ne
     at = next;
   }
   if (!result.to.empty()) result.slack_ns = Marked(result.log, "slack");
-  if (with_power) {
-    size_t at = result.log.find("\nTotal ");
-    if (at == result.log.npos) ReportTool("sta: {}: no power report", top);
-    double parts[4] = {};
-    const char* cursor = result.log.c_str() + at + 7;
-    for (double& part : parts) {
-      char* end = nullptr;
-      part = std::strtod(cursor, &end);
-      cursor = end;
-    }
-    result.power_w = parts[3];
+  if (with_slews) {
+    const size_t at = result.log.find("VT slews\n");
+    const size_t end = result.log.find("VT done");
+    if (at == result.log.npos) ReportTool("sta: {}: no slews", top);
+    result.slews = result.log.substr(at + 9, end - at - 9);
+    result.log.erase(at, end - at);
   }
   json slack = nullptr;
   if (result.slack_ns) slack = *result.slack_ns;
@@ -269,7 +263,7 @@ StaResult TimeNetlist(const FlowSetup& setup, const std::vector<std::string>& ne
            {{"slack", slack},
             {"from", result.from},
             {"to", result.to},
-            {"power", result.power_w},
+            {"slews", result.slews},
             {"script", result.script},
             {"log", result.log}});
   return result;

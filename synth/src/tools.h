@@ -20,7 +20,8 @@ struct FlowSetup {
   std::filesystem::path share;  // synth/ of the resources
   std::filesystem::path work;   // temporary: cells.lib, cells.v, map.v
   std::filesystem::path cache;  // empty: none
-  std::string digest;           // of tools, Liberty, maps and scripts
+  std::string map_digest;       // of what decides a mapping beside the block itself
+  std::string sta_digest;       // of what decides its timing beside netlist and constraints
 };
 
 struct StaSetup {
@@ -29,13 +30,12 @@ struct StaSetup {
   double input_delay_ns, output_delay_ns;
   std::string driver;
   double load_pf;
-  double activity;
 };
 
 struct StaResult {
   std::optional<double> slack_ns;  // nothing: no constrained path
   std::string from, to;            // of the worst path
-  double power_w = 0;
+  std::string slews;               // a line each pin: "instance/pin rise fall", in ns
   std::string script, log;
 };
 
@@ -69,10 +69,10 @@ void RunYosys(const std::filesystem::path& script, int failure_status, std::stri
 MappedBlock MapBlock(const FlowSetup& setup, const std::string& rtlil, const std::string& top,
                      const Recipe& recipe, double clock_ns, int gating_bits);
 
-// `netlists` and `libraries` hold the texts; with_power false leaves power at zero.
+// `netlists` and `libraries` hold the texts.
 StaResult TimeNetlist(const FlowSetup& setup, const std::vector<std::string>& netlists,
                       const std::vector<std::string>& libraries, const std::string& top,
-                      const StaSetup& sta, bool with_power);
+                      const StaSetup& sta, bool with_slews);
 
 }  // namespace vaultrain
 

@@ -5,6 +5,7 @@
 
 #include <Vmodule.h>
 #include <verilated.h>
+#include <verilated_sym_props.h>
 #ifdef VT_TRACE
 #include <verilated_fst_c.h>
 #endif
@@ -75,6 +76,10 @@ struct VtDevice {
            uint8_t fill)
       : module(&context), vault_bytes(geometry.Bytes()), registers(module), memory(module) {
     for (int vault = 0; vault < kVaults; ++vault) dies.emplace_back(timing, geometry, fill);
+    Reset();
+  }
+
+  void Reset() {
     module.rst_ni = 0;
     for (int i = 0; i < 4; ++i) Cycle();
     module.rst_ni = 1;
@@ -103,6 +108,7 @@ struct VtDevice {
   // The rising edge; then the dies answer what the pins show.
   void Edge() {
     Dump();
+    if (observe) observe(observe_context);
     module.clk_i = 1;
     module.eval();
     vaultrain::ForEachVault(
@@ -158,6 +164,8 @@ struct VtDevice {
   AxiLiteMaster<Vmodule> registers;
   MemoryPort<Vmodule> memory;
   uint64_t cycles = 0;
+  void (*observe)(void*) = nullptr;
+  void* observe_context = nullptr;
   std::string error;
 #ifdef VT_TRACE
   std::unique_ptr<VerilatedFstC> trace;
@@ -284,6 +292,24 @@ int vt_device_run(VtDevice* device, uint64_t max_cycles, uint32_t disturb, uint6
     for (int i = 0; i < kBeatsBehind; ++i) device->Cycle();
     if (!module.irq_o) device->error = "no interrupt within the cycles granted";
   });
+}
+
+int vt_device_probe(VtDevice* device, const char* scope, const char* port, const uint8_t** value) {
+  return Guard(device, [&] {
+    const VerilatedScope* found = device->context.scopeFind(scope);
+    const VerilatedVar* var = found != nullptr ? found->varFind(port) : nullptr;
+    if (var == nullptr) {
+      device->error = std::string("no port ") + scope + "." + port;
+      return;
+    }
+    *value = static_cast<const uint8_t*>(var->datap());
+  });
+}
+
+void vt_device_observe(VtDevice* device, void (*observe)(void*), void* context) {
+  device->observe = observe;
+  device->observe_context = context;
+  device->Reset();
 }
 
 int vt_device_trace(VtDevice* device, const char* path) {

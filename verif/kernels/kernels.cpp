@@ -528,7 +528,7 @@ bool TrainTwoSteps(const KernelSetup& setup, const std::string& onnx, const std:
     }
     p.program.network =
         fmt::format("net {} of batch {} ({}), step {}", name, batch, p.program.partition, step);
-    for (ProgramSegment& segment : BatchSegments(p.program, {inputs, labels})) {
+    for (ProgramSegment& segment : BatchSegments(p.program, {inputs, labels, {}})) {
       p.program.image.push_back(std::move(segment));
     }
     if (!RunProgram(setup, p, result)) return false;
@@ -638,6 +638,11 @@ KernelResult TrainLayers(const KernelSetup& setup) {
             recipe, {}, random, result)) {
       break;
     }
+    if (!TrainTwoSteps(setup, MakeBatchNormalised("net", shape, channels, classes),
+                       fmt::format("{} batch norm {}", fmt::join(shape, "x"), channels), recipe, {},
+                       random, result)) {
+      break;
+    }
     // Parts of whole accesses of memory.
     const int part = static_cast<int>(isa::kAccessBytes * 8 / v.OperandBits()) * draw(1, 2);
     if (!TrainTwoSteps(setup, MakeGated("net", shape, part, classes),
@@ -648,9 +653,14 @@ KernelResult TrainLayers(const KernelSetup& setup) {
     const int steps = draw(1, 4);
     const int in = draw(1, 40);
     const int hidden = std::max(v.WordElements(), v.array.cols) * draw(1, 2);
-    if (!TrainTwoSteps(setup, MakeSequential("net", steps, in, hidden, classes),
+    if (!TrainTwoSteps(setup, MakeSequential("net", "LSTM", steps, in, hidden, classes),
                        fmt::format("{} steps of {} lstm {}", steps, in, hidden), recipe, {}, random,
                        result)) {
+      break;
+    }
+    if (!TrainTwoSteps(setup, MakeNormalisedSteps("net", "GRU", steps, in, hidden, classes),
+                       fmt::format("{} steps of {} gru {} normalised", steps, in, hidden), recipe,
+                       {}, random, result)) {
       break;
     }
     const int vocabulary = draw(2, 70);

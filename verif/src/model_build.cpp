@@ -63,6 +63,16 @@ fs::path BuildModel(const ModelPlan& plan) {
   } else {
     verilate.push_back("-Wall");
   }
+  if (!plan.probes.empty()) {
+    std::string& config = sources["probes.vlt"];
+    config = "`verilator_config\n";
+    for (const auto& [module, ports] : plan.probes) {
+      for (const std::string& port : ports) {
+        config += fmt::format("public_flat_rd -module \"{}\" -var \"{}\"\n", module, port);
+      }
+    }
+    verilate.push_back("probes.vlt");
+  }
   verilate.push_back("rtl/" + plan.top + ".v");
   // The makefiles of Verilator build the module and its runtime; ours adds the harness.
   const std::string flags = fmt::format("-std=c++20 -O2 -fPIC -march=native -I. -Iobj{} {}",

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "vaultrain/random.h"
 
@@ -118,7 +119,8 @@ double Reference::Step(const StepData& data, double step_size) {
   return loss;
 }
 
-double Reference::Forward(const StepData& data) {
+double Reference::Forward(const StepData& data, bool infer) {
+  trains_ = !infer;
   std::vector<double>& x = values_[graph_.input];
   for (size_t i = 0; i < x.size(); ++i) {
     const auto value = static_cast<int64_t>(i) % graph_.features;
@@ -439,26 +441,51 @@ void Reference::RunCopy(const TrainingOp& op) {
   }
 }
 
-// Of a sample and group: values of the group lie side by side.
+// Places of the values that are normalised together.
 void Reference::ForGroups(const TrainingLayer& layer,
-                          const std::function<void(int64_t first, int64_t count)>& visit) const {
-  const int64_t count = layer.from.features() / layer.groups;
-  for (int64_t i = 0; i < graph_.batch * layer.groups; ++i) visit(i * count, count);
+                          const std::function<void(const std::vector<int64_t>&)>& visit) const {
+  const int64_t pixels = layer.from.pixels();
+  const int64_t features = layer.from.features();
+  std::vector<int64_t> places;
+  for (int64_t c = 0; c < layer.from.channels && layer.norm == Norm::kBatch; ++c) {
+    places.clear();
+    for (int64_t i = 0; i < graph_.batch * pixels; ++i) {
+      places.push_back(i / pixels * features + c * pixels + i % pixels);
+    }
+    visit(places);
+  }
+  for (int64_t i = 0; i < graph_.batch && layer.norm != Norm::kBatch; ++i) {
+    if (layer.norm == Norm::kSteps) {
+      for (int64_t p = 0; p < pixels; ++p) {
+        places.clear();
+        for (int64_t c = 0; c < layer.from.channels; ++c) {
+          places.push_back(i * features + c * pixels + p);
+        }
+        visit(places);
+      }
+      continue;
+    }
+    // Values of a group lie side by side.
+    places.resize(features / layer.groups);
+    for (int64_t g = 0; g < layer.groups; ++g) {
+      std::iota(places.begin(), places.end(), (i * layer.groups + g) * features / layer.groups);
+      visit(places);
+    }
+  }
 }
 
 namespace {
 
 struct Moments {
-  double mean = 0, rstd = 0;
+  double mean = 0, variance = 0, rstd = 0;
 };
 
-Moments MomentsOf(const double* x, int64_t count, double epsilon) {
+Moments MomentsOf(const double* x, const std::vector<int64_t>& places, double epsilon) {
   Moments m;
-  for (int64_t i = 0; i < count; ++i) m.mean += x[i];
-  m.mean /= static_cast<double>(count);
-  double variance = 0;
-  for (int64_t i = 0; i < count; ++i) variance += (x[i] - m.mean) * (x[i] - m.mean);
-  m.rstd = 1 / std::sqrt(variance / static_cast<double>(count) + epsilon);
+  const auto count = static_cast<double>(places.size());
+  for (const int64_t i : places) m.mean += x[i] / count;
+  for (const int64_t i : places) m.variance += (x[i] - m.mean) * (x[i] - m.mean) / count;
+  m.rstd = 1 / std::sqrt(m.variance + epsilon);
   return m;
 }
 
@@ -470,9 +497,20 @@ void Reference::RunNormalise(const TrainingOp& op) {
   double* y = values_[op.Tensor(Role::kY)].data();
   const std::vector<double>& scale = values_[op.Tensor(Role::kW)];
   const std::vector<double>& bias = values_[op.Tensor(Role::kB)];
-  ForGroups(layer, [&](int64_t first, int64_t count) {
-    const Moments m = MomentsOf(x + first, count, layer.epsilon);
-    for (int64_t i = first; i < first + count; ++i) {
+  ForGroups(layer, [&](const std::vector<int64_t>& places) {
+    Moments m = MomentsOf(x, places, layer.epsilon);
+    if (layer.norm == Norm::kBatch) {
+      const int64_t c = places.front() / layer.from.pixels();
+      double& mean = values_[op.Tensor(Role::kMean)][c];
+      double& variance = values_[op.Tensor(Role::kVariance)][c];
+      if (!trains_) {
+        m = {mean, variance, 1 / std::sqrt(variance + layer.epsilon)};
+      } else {
+        mean += (1 - layer.momentum) * (m.mean - mean);
+        variance += (1 - layer.momentum) * (m.variance - variance);
+      }
+    }
+    for (const int64_t i : places) {
       const int64_t c = i / layer.from.pixels() % layer.from.channels;
       y[i] = (x[i] - m.mean) * m.rstd * scale[c] + bias[c];
       if (op.relu) y[i] = std::max(y[i], 0.0);
@@ -487,19 +525,19 @@ void Reference::RunNormaliseBackward(const TrainingOp& op, double step_size) {
   double* dx = values_[op.Tensor(Role::kDx)].data();
   const std::vector<double>& scale = values_[op.Tensor(Role::kW)];
   std::vector<double> of_scale(scale.size()), of_bias(scale.size());
-  ForGroups(layer, [&](int64_t first, int64_t count) {
-    const Moments m = MomentsOf(x + first, count, layer.epsilon);
+  ForGroups(layer, [&](const std::vector<int64_t>& places) {
+    const Moments m = MomentsOf(x, places, layer.epsilon);
     auto channel = [&](int64_t i) { return i / layer.from.pixels() % layer.from.channels; };
     double sum = 0, product = 0;
-    for (int64_t i = first; i < first + count; ++i) {
+    for (const int64_t i : places) {
       const double normal = (x[i] - m.mean) * m.rstd;
       sum += dz[i] * scale[channel(i)];
       product += dz[i] * scale[channel(i)] * normal;
       of_scale[channel(i)] += dz[i] * normal;
       of_bias[channel(i)] += dz[i];
     }
-    const auto n = static_cast<double>(count);
-    for (int64_t i = first; i < first + count; ++i) {
+    const auto n = static_cast<double>(places.size());
+    for (const int64_t i : places) {
       const double normal = (x[i] - m.mean) * m.rstd;
       dx[i] = m.rstd * (dz[i] * scale[channel(i)] - sum / n - normal * product / n);
     }
@@ -520,6 +558,7 @@ void Reference::RunRecurrent(const TrainingOp& op) {
   const double* w = values_[op.Tensor(Role::kW)].data();
   const int bias = op.Tensor(Role::kB);
   const double* u = values_[op.Tensor(Role::kU)].data();
+  const int state_bias = op.Tensor(Role::kD);
   double* y = values_[op.Tensor(Role::kY)].data();
   std::vector<double>& kept = cells_[op.layer];
   kept.assign(graph_.batch * steps * (gates + hidden), 0.0);
@@ -531,16 +570,24 @@ void Reference::RunRecurrent(const TrainingOp& op) {
       double* gate = kept.data() + (i * steps + t) * (gates + hidden);
       for (int64_t k = 0; k < in; ++k) of_step[k] = x[(i * in + k) * steps + t];
       for (int64_t g = 0; g < gates; ++g) {
-        const double sum = Dot(of_step.data(), w + g * in, in) + (bias < 0 ? 0 : values_[bias][g]) +
-                           Dot(h.data(), u + g * hidden, hidden);
-        const bool is_tanh = layer.cell == Cell::kRnn || g >= 3 * hidden;
-        gate[g] = is_tanh ? std::tanh(sum) : Sigmoid(sum);
+        const double of_x = Dot(of_step.data(), w + g * in, in) + (bias < 0 ? 0 : values_[bias][g]);
+        double of_h =
+            Dot(h.data(), u + g * hidden, hidden) + (state_bias < 0 ? 0 : values_[state_bias][g]);
+        bool is_tanh = layer.cell == Cell::kRnn || g >= 3 * hidden;
+        if (layer.cell == Cell::kGru && g >= 2 * hidden) {
+          is_tanh = true;
+          gate[g + hidden] = of_h;
+          of_h *= gate[g - hidden];
+        }
+        gate[g] = is_tanh ? std::tanh(of_x + of_h) : Sigmoid(of_x + of_h);
       }
       for (int64_t j = 0; j < hidden; ++j) {
         if (layer.cell == Cell::kLstm) {
           c[j] = gate[2 * hidden + j] * c[j] + gate[j] * gate[3 * hidden + j];
           h[j] = gate[hidden + j] * std::tanh(c[j]);
           gate[gates + j] = c[j];
+        } else if (layer.cell == Cell::kGru) {
+          h[j] = (1 - gate[j]) * gate[2 * hidden + j] + gate[j] * h[j];
         } else {
           h[j] = gate[j];
         }
@@ -556,10 +603,12 @@ void Reference::RunRecurrentBackward(const TrainingOp& op) {
   const int64_t gates = layer.out;
   const int64_t steps = layer.from.width;
   const double* u = values_[op.Tensor(Role::kU)].data();
+  const double* y = values_[op.Tensor(Role::kY)].data();
   const double* dy = values_[op.Tensor(Role::kDz)].data();
-  double* dsums = values_[op.Tensor(Role::kDx)].data();
+  const std::vector<int> dsums = op.Tensors(Role::kDx);
   const std::vector<double>& kept = cells_[op.layer];
-  std::vector<double> dh(hidden), dc(hidden), ds(gates);
+  // By the sums, and by the parts of them that come from the state.
+  std::vector<double> dh(hidden), dc(hidden), ds(gates), of_state(gates);
   for (int64_t i = 0; i < graph_.batch; ++i) {
     std::fill(dh.begin(), dh.end(), 0.0);
     std::fill(dc.begin(), dc.end(), 0.0);
@@ -567,9 +616,20 @@ void Reference::RunRecurrentBackward(const TrainingOp& op) {
       const double* gate = kept.data() + (i * steps + t) * (gates + hidden);
       const double* before = gate - (gates + hidden);
       for (int64_t j = 0; j < hidden; ++j) {
-        dh[j] += dy[(i * hidden + j) * steps + t];
+        const int64_t at = (i * hidden + j) * steps + t;
+        dh[j] += dy[at];
         if (layer.cell == Cell::kRnn) {
           ds[j] = dh[j] * (1 - gate[j] * gate[j]);
+          dh[j] = 0;
+          continue;
+        }
+        if (layer.cell == Cell::kGru) {
+          const double z = gate[j], r = gate[hidden + j], n = gate[2 * hidden + j];
+          const double dn = dh[j] * (1 - z) * (1 - n * n);
+          ds[j] = dh[j] * ((t > 0 ? y[at - 1] : 0) - n) * z * (1 - z);
+          ds[hidden + j] = dn * gate[3 * hidden + j] * r * (1 - r);
+          ds[2 * hidden + j] = dn;
+          dh[j] *= z;
           continue;
         }
         const double in = gate[j], out = gate[hidden + j], forget = gate[2 * hidden + j];
@@ -581,11 +641,16 @@ void Reference::RunRecurrentBackward(const TrainingOp& op) {
         ds[2 * hidden + j] = (t > 0 ? dc[j] * before[gates + j] : 0) * forget * (1 - forget);
         ds[3 * hidden + j] = dc[j] * in * (1 - g * g);
         dc[j] *= forget;
+        dh[j] = 0;
       }
-      std::fill(dh.begin(), dh.end(), 0.0);
+      of_state = ds;
+      for (int64_t g = 2 * hidden; g < gates && layer.cell == Cell::kGru; ++g) {
+        of_state[g] *= gate[g - hidden];
+      }
       for (int64_t g = 0; g < gates; ++g) {
-        AddScaled(ds[g], u + g * hidden, dh.data(), hidden);
-        dsums[(i * gates + g) * steps + t] = ds[g];
+        AddScaled(of_state[g], u + g * hidden, dh.data(), hidden);
+        values_[dsums.front()][(i * gates + g) * steps + t] = ds[g];
+        values_[dsums.back()][(i * gates + g) * steps + t] = of_state[g];
       }
     }
   }
@@ -646,20 +711,18 @@ void Reference::Optimise(int tensor, const std::vector<double>& gradient, double
 
 double Reference::Accuracy(const Dataset& data, const Recipe& recipe) {
   int64_t correct = 0;
-  trains_ = false;
   for (int64_t first = 0; first < data.size(); first += graph_.batch) {
     std::vector<uint32_t> samples(graph_.batch);
     for (int64_t i = 0; i < graph_.batch; ++i) {
       samples[i] = static_cast<uint32_t>(std::min(first + i, data.size() - 1));
     }
     StepData step = GatherStep(data, recipe, samples);
-    Forward(step);
+    Forward(step, true);
     for (int64_t i = 0; i < std::min(graph_.batch, data.size() - first); ++i) {
       const double* logits = values_[graph_.logits].data() + i * graph_.classes;
       correct += std::max_element(logits, logits + graph_.classes) - logits == step.labels[i];
     }
   }
-  trains_ = true;
   return static_cast<double>(correct) / static_cast<double>(data.size());
 }
 

@@ -52,7 +52,17 @@ class RtlDevice : public Device {
     library_.Find(flip_bits_, "vt_device_flip_bits");
     library_.Find(run_, "vt_device_run");
     library_.Find(trace_, "vt_device_trace");
+    library_.Find(probe_, "vt_device_probe");
+    library_.Find(observe_, "vt_device_observe");
     device_ = create_(&dram_.timing, &dram_.geometry, 0);
+    if (options_.probes != nullptr) {
+      for (RtlProbe& probe : *options_.probes) {
+        const std::string scope = "TOP." + probe.scope;
+        Check(probe_(device_, scope.c_str(), probe.port.c_str(), &probe.value), "probe");
+      }
+      observe_(
+          device_, [](void* self) { static_cast<RtlDevice*>(self)->options_.observe(); }, this);
+    }
     if (!options_.trace.empty()) Check(trace_(device_, options_.trace.c_str()), "trace");
     const uint64_t bytes = dram_.geometry.Bytes();
     SetRegister(kAllNodes + RegisterOffset("WINDOW_SIZE_LO"), static_cast<uint32_t>(bytes));
@@ -177,6 +187,8 @@ class RtlDevice : public Device {
   decltype(&vt_device_flip_bits) flip_bits_;
   decltype(&vt_device_run) run_;
   decltype(&vt_device_trace) trace_;
+  decltype(&vt_device_probe) probe_;
+  decltype(&vt_device_observe) observe_;
 };
 
 }  // namespace
@@ -185,21 +197,25 @@ void Device::FlipBit(uint64_t /*address*/, int /*bit*/) {
   throw Error(ExitStatus::kInternal, "this device has no dies");
 }
 
-fs::path RtlModel(const Variant& variant, const ResourcePaths& resources, bool trace) {
+fs::path RtlModel(const Variant& variant, const ResourcePaths& resources, bool trace,
+                  const std::vector<RtlProbe>& probes) {
   ModelPlan plan;
   plan.label = "variant " + variant.name;
   plan.sources = ModelSources(variant, resources);
   plan.top = std::string(kTopModule);
   plan.harness = {"device_shim", "dram_die"};
   plan.trace = trace;
-  // Several nodes share the one core that is built, unless a trace is to show its inside.
-  if (variant.vaults > 1 && !trace) plan.block = "vt_node_core";
+  for (const RtlProbe& probe : probes) plan.probes[probe.module].insert(probe.port);
+  // Several nodes share the one core that is built, unless something is to show its inside.
+  if (variant.vaults > 1 && !trace && probes.empty()) plan.block = "vt_node_core";
   return BuildModel(plan);
 }
 
 std::unique_ptr<Device> MakeRtlDevice(const Variant& variant, const VaultDram& dram,
                                       const ResourcePaths& resources, const RtlOptions& options) {
-  const fs::path object = RtlModel(variant, resources, !options.trace.empty());
+  const fs::path object =
+      RtlModel(variant, resources, !options.trace.empty(),
+               options.probes != nullptr ? *options.probes : std::vector<RtlProbe>());
   return std::make_unique<RtlDevice>(object, dram, options);
 }
 

@@ -85,12 +85,17 @@ TEST_F(CliSynth, ReportHoldsTheKeysOfTheContractAndAddsUp) {
   const nlohmann::json json = nlohmann::json::parse(ReadFile(Out("s.json")));
   std::vector<std::string> keys;
   for (const auto& [key, value] : json.items()) keys.push_back(key);
-  EXPECT_THAT(keys,
-              UnorderedElementsAre("schema", "tool_version", "library", "clock_ns", "slack_ns",
-                                   "area_um2", "ge", "ge_per_lane", "power_w", "gflops_per_watt",
-                                   "blocks", "worst_path", "memories", "remarks"));
+  EXPECT_THAT(keys, UnorderedElementsAre(
+                        "schema", "tool_version", "variant", "variant_keys", "network", "library",
+                        "clock_ns", "slack_ns", "area_um2", "ge", "ge_per_lane", "power_w",
+                        "gflops_per_watt", "gflops_per_watt_glitches", "gflops_per_watt_stack",
+                        "activity", "phases", "pj_per_mac", "dram_j", "netlist_mismatch", "blocks",
+                        "worst_path", "memories", "remarks"));
   EXPECT_EQ(json["schema"], "vaultrain.synth/1");
   EXPECT_EQ(json["tool_version"], ToolVersion());
+  EXPECT_EQ(json["variant"], "nano");
+  EXPECT_EQ(json["variant_keys"]["array.acc_depth"], 32);
+  EXPECT_TRUE(json["network"].is_null());
   EXPECT_EQ(json["clock_ns"], 30);
   EXPECT_TRUE(json["gflops_per_watt"]["pe_array"].is_null());
   EXPECT_TRUE(json["gflops_per_watt"]["module"].is_null());
@@ -114,8 +119,44 @@ TEST_F(CliSynth, ReportHoldsTheKeysOfTheContractAndAddsUp) {
   const nlohmann::json& array = json["blocks"][0];
   EXPECT_EQ(array["name"], "PE array");
   EXPECT_NEAR(json["ge_per_lane"], array["ge"].get<double>() / 8, 1e-6 * um2);
+  result = Run({"report", ".", "--out", "page.html"});
+  EXPECT_EQ(result.out, "page.html: s.json\n") << result.err;
   EXPECT_TRUE(fs::exists(Out("gates") + "/whole.sta.rpt"));
   EXPECT_TRUE(fs::exists(Out("gates") + "/report.json"));
+}
+
+// The blocks' netlists run a training step with the bits of the RTL, and its toggles are the power.
+TEST_F(CliSynth, NetworkGivesPowerByPhaseAndBoundary) {
+  ProcessResult result = SynthSmall(
+      {"--clock-ns", "30", "--network", "tiny", "--batch", "2", "--json", Out("p.json")});
+  ASSERT_EQ(result.status, 0) << result.out << result.err;
+  const nlohmann::json json = nlohmann::json::parse(ReadFile(Out("p.json")));
+  EXPECT_EQ(json["activity"], "simulated");
+  EXPECT_EQ(json["netlist_mismatch"], false);
+  double cycles = 0;
+  for (const auto& phase : json["phases"]) cycles += phase["cycles"].get<double>();
+  EXPECT_THAT(result.out, HasSubstr("FF"));
+  double joule = 0;
+  double array = 0;
+  for (const auto& block : json["blocks"]) {
+    SCOPED_TRACE(block.dump());
+    EXPECT_EQ(block["energy"].size(), json["phases"].size());
+    for (const auto& energy : block["energy"]) {
+      const double sum = energy["logic_j"].get<double>() + energy["clock_j"].get<double>() +
+                         energy["memory_j"].get<double>() + energy["leakage_j"].get<double>();
+      joule += sum;
+      if (block["name"] == "PE array") array += sum;
+    }
+  }
+  EXPECT_NEAR(json["power_w"], joule / (cycles * 30e-9), 1e-6 * json["power_w"].get<double>());
+  const nlohmann::json& watts = json["gflops_per_watt"];
+  EXPECT_GT(watts["pe_array"], watts["logic"]);
+  EXPECT_GT(watts["logic"], watts["module"]);
+  EXPECT_GT(watts["module"], json["gflops_per_watt_stack"]);
+  EXPECT_GE(watts["pe_array"], json["gflops_per_watt_glitches"]["pe_array"]);
+  // 2 FLOP a MAC: the ratio of two boundaries is that of their energies.
+  EXPECT_NEAR(watts["pe_array"].get<double>() / watts["logic"].get<double>(), joule / array,
+              1e-6 * joule / array);
 }
 
 TEST_F(CliSynth, ALibraryThatCannotBeUsedIsRefusedAndLeavesNothing) {

@@ -106,6 +106,9 @@ TEST_F(Cli, GenerateWritesWhatItsJsonSays) {
   nlohmann::json json = ReadJson(Out("out.json"));
   EXPECT_EQ(json["schema"], "vaultrain.generate/1");
   EXPECT_EQ(json["variant"], "nano");
+  EXPECT_EQ(json["variant_keys"].size(), VariantKeys().size());
+  EXPECT_EQ(json["variant_keys"]["array.cols"], 8);
+  EXPECT_EQ(json["variant_keys"]["operand_format"], "bf16");
   Variant resolved = LoadVariant(Out() + "/resolved.toml", {}, {});
   EXPECT_EQ(resolved.array.cols, 8);
   EXPECT_EQ(json["digest"], ToHex(VariantDigest(resolved)));

@@ -219,6 +219,45 @@ TEST_P(Lanes, NormalisationOfGroups) {
   }
 }
 
+TEST_P(Lanes, StatisticsOfABatch) {
+  constexpr size_t kChannels = 24;
+  constexpr uint32_t kSums = 0, kRunning = 0x8000;
+  constexpr int64_t kCount = 50;
+  constexpr float kEpsilon = 1e-3f, kMomentum = 0.9f;
+  const auto slots = static_cast<int>(kChannels) / kCols * 4 / OperandBytes();
+  std::normal_distribution<float> normal;
+  std::vector<double> sums, running;
+  for (size_t i = 0; i < 2 * kChannels; ++i) {
+    const float squares = static_cast<float>(kCount) * (2 + std::abs(normal(random_)));
+    PutWide(kSums, i, i < kChannels ? static_cast<float>(kCount) * normal(random_) / 2 : squares);
+    PutWide(kRunning, i, 1 + std::abs(normal(random_)));
+    sums.push_back(static_cast<double>(Wide(kSums, i)));
+    running.push_back(static_cast<double>(Wide(kRunning, i)));
+  }
+  RunRows(BatchStatistics(kCount, kEpsilon, kMomentum, slots, slots), kChannels / kCols,
+          {{kSums, true}, {kRunning, true}});
+  auto wide = [&](uint32_t base, size_t i) { return static_cast<double>(Wide(base, i)); };
+  const auto kept = static_cast<double>(kMomentum);
+  for (size_t i = 0; i < kChannels; ++i) {
+    const double mean = sums[i] / kCount;
+    const double variance = std::max(sums[kChannels + i] / kCount - mean * mean, 0.0);
+    const double rstd = 1 / std::sqrt(variance + static_cast<double>(kEpsilon));
+    EXPECT_NEAR(wide(kSums, i), mean, 1e-6);
+    // What the difference of two rounded squares does to a small variance.
+    EXPECT_NEAR(wide(kSums, kChannels + i), rstd, 1e-6 * (mean * mean + 4) * rstd * rstd * rstd);
+    EXPECT_NEAR(wide(kRunning, i), kept * running[i] + (1 - kept) * mean, 1e-6);
+    EXPECT_NEAR(wide(kRunning, kChannels + i),
+                kept * running[kChannels + i] + (1 - kept) * variance, 2e-6);
+  }
+  std::vector<double> before;
+  for (size_t i = 0; i < kChannels; ++i) before.push_back(wide(kRunning, kChannels + i));
+  RunRows(RunningStatistics(kEpsilon, slots), kChannels / kCols, {{kRunning, true}});
+  for (size_t i = 0; i < kChannels; ++i) {
+    const double rstd = 1 / std::sqrt(before[i] + static_cast<double>(kEpsilon));
+    EXPECT_NEAR(wide(kRunning, kChannels + i), rstd, 1e-6 * rstd);
+  }
+}
+
 // ---- element by element
 
 constexpr uint32_t kA = 0, kB = 0x8000, kOut = 0x10000;
@@ -421,7 +460,7 @@ TEST_P(Lanes, ExpWithinItsBound) {
 
 TEST_P(Lanes, LstmForward) {
   constexpr size_t kCells = 24;
-  constexpr uint32_t kGates = 0, kC = 0x8000, kH = 0x10000, kKept = 0x14000;
+  constexpr uint32_t kGates = 0, kC = 0x8000, kH = 0x10000;
   std::normal_distribution<float> normal;
   const int slots = static_cast<int>(kCells) / kCols;
   const int wide = 4 / OperandBytes();
@@ -433,8 +472,8 @@ TEST_P(Lanes, LstmForward) {
       PutWide(kC, i, normal(random_));
       c.push_back(first ? 0.0 : static_cast<double>(Wide(kC, i)));
     }
-    RunRows(LstmForward(slots * wide, slots, first), slots,
-            {{kGates, true}, {kC, true}, {kH}, {kKept}});
+    RunRows(LstmForward(slots * wide, slots + 1, slots, first), slots,
+            {{kGates, true}, {kC, true}, {kH}});
     auto gate = [&](size_t which, size_t i) {
       return static_cast<double>(Wide(kGates, which * kCells + i));
     };
@@ -447,8 +486,87 @@ TEST_P(Lanes, LstmForward) {
       ExpectOperand(kH, i, out * std::tanh(next), 2e-6);
       size_t part = 0;
       for (double kept : {in, out, forget, g, std::tanh(next), c[i]}) {
-        ExpectOperand(kKept, part++ * kCells + i, kept, 2e-6);
+        ExpectOperand(kH, kCols + ++part * kCells + i, kept, 2e-6);
       }
+    }
+  }
+}
+
+// With a gap of a slot between h and what is kept, and between the gradients of q and of n.
+TEST_P(Lanes, GruForward) {
+  constexpr size_t kCells = 24;
+  constexpr uint32_t kSums = 0, kState = 0x8000, kH = 0x10000, kBias = 0x14000;
+  std::normal_distribution<float> normal;
+  const int slots = static_cast<int>(kCells) / kCols;
+  const int wide = 4 / OperandBytes();
+  auto sigmoid = [](double x) { return 1 / (1 + std::exp(-x)); };
+  for (const bool first : {true, false}) {
+    for (const bool bias : {true, false}) {
+      for (size_t i = 0; i < 4 * kCells; ++i) PutWide(kSums, i, normal(random_));
+      for (size_t i = 0; i < 3 * kCells; ++i) PutWide(kBias, i, normal(random_));
+      std::vector<double> before;
+      for (size_t i = 0; i < kCells; ++i) {
+        PutWide(kState, i, normal(random_));
+        before.push_back(first ? 0.0 : static_cast<double>(Wide(kState, i)));
+      }
+      RunRows(GruForward(slots * wide, slots + 1, slots, bias, first), slots,
+              {{kSums, true}, {kState, true}, {kH}, {kBias, true}});
+      for (size_t i = 0; i < kCells; ++i) {
+        auto sum = [&](size_t which) {
+          return static_cast<double>(Wide(kSums, which * kCells + i));
+        };
+        auto of_bias = [&](size_t which) {
+          return bias ? static_cast<double>(Wide(kBias, which * kCells + i)) : 0.0;
+        };
+        const double z = sigmoid(sum(0) + of_bias(0)), r = sigmoid(sum(1) + of_bias(1));
+        const double q = (first ? 0.0 : sum(3)) + of_bias(2);
+        const double n = std::tanh(sum(2) + r * q);
+        const double h = (1 - z) * n + z * before[i];
+        EXPECT_NEAR(static_cast<double>(Wide(kState, i)), h, 2e-6);
+        ExpectOperand(kH, i, h, 2e-6);
+        size_t part = 0;
+        for (double kept : {z, r, n, q, before[i]}) {
+          ExpectOperand(kH, kCols + ++part * kCells + i, kept, 2e-6);
+        }
+      }
+    }
+  }
+}
+
+TEST_P(Lanes, GruBackward) {
+  constexpr size_t kCells = 24;
+  constexpr uint32_t kKept = 0, kState = 0x8000, kDy = 0x10000, kGradients = 0x14000;
+  std::normal_distribution<float> normal;
+  std::uniform_real_distribution<float> share(0.05f, 0.95f);
+  const int slots = static_cast<int>(kCells) / kCols;
+  const int wide = 4 / OperandBytes();
+  for (const bool first : {true, false}) {
+    std::vector<double> back;
+    for (size_t i = 0; i < 5 * kCells; ++i) {
+      PutOperand(kKept, i, i < 3 * kCells ? share(random_) : normal(random_));
+    }
+    for (size_t i = 0; i < kCells; ++i) {
+      PutOperand(kDy, i, normal(random_));
+      PutWide(kState, i, normal(random_));
+      PutWide(kState, kCells + i, normal(random_));
+      back.push_back(first ? 0.0
+                           : static_cast<double>(Wide(kState, i)) +
+                                 static_cast<double>(Wide(kState, kCells + i)));
+    }
+    RunRows(GruBackward(slots, slots * wide, slots, 3 * slots + 1, first), slots,
+            {{kKept}, {kState, true}, {kDy}, {kGradients}});
+    for (size_t i = 0; i < kCells; ++i) {
+      auto kept = [&](size_t which) {
+        return static_cast<double>(Operand(kKept, which * kCells + i));
+      };
+      const double z = kept(0), r = kept(1), n = kept(2), q = kept(3), before = kept(4);
+      const double dh = static_cast<double>(Operand(kDy, i)) + back[i];
+      const double dn = dh * (1 - z) * (1 - n * n);
+      EXPECT_NEAR(static_cast<double>(Wide(kState, i)), dh * z, 1e-5);
+      ExpectOperand(kGradients, i, dh * (before - n) * z * (1 - z), 1e-5);
+      ExpectOperand(kGradients, kCells + i, dn * q * r * (1 - r), 1e-5);
+      ExpectOperand(kGradients, 2 * kCells + i, dn * r, 1e-5);
+      ExpectOperand(kGradients, 3 * kCells + kCols + i, dn, 1e-5);
     }
   }
 }

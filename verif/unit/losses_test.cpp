@@ -49,7 +49,7 @@ TEST(MeanSquare, ChainsTrainLikeTheReference) {
 
 TEST(MeanSquare, ConvolutionsAndCells) {
   ExpectFormatsTrain(MakeConvolutional("net", {2, 9, 7}, {{12, 3, 2, 1}}, {6}), 21);
-  ExpectFormatsTrain(MakeSequential("net", 3, 9, 32, 6), 16);
+  ExpectFormatsTrain(MakeSequential("net", "LSTM", 3, 9, 32, 6), 16);
 }
 
 TEST(MeanSquare, OverSeveralNodes) {

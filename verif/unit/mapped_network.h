@@ -105,16 +105,30 @@ inline std::vector<bool> MaskOf(const Mapped& s, const TrainingOp& op, Device& d
 }
 
 // Trains a few steps on the golden machine beside the double-precision reference and compares every
-// tensor; slack is for tensors that are nothing but rounding errors.
+// tensor, then what both infer; slack is for tensors that are nothing but rounding errors.
 inline void ExpectTrainsLikeReference(const Mapped& s, int steps, double tolerance,
                                       double slack = 1e-6) {
   const std::unique_ptr<Device> device = MakeGoldenDevice(s.variant, s.dram);
   device->Load(s.program.image);
   Reference reference(s.graph, StartingParameters(s.graph, s.recipe), s.recipe);
   Random random(7, "mapper");
-  // A mean square takes classes in every other step.
+  const auto expect_near = [&](size_t t, int step) {
+    const TrainingTensor& tensor = s.graph.tensors[t];
+    const std::vector<float> got = Gather(TensorOf(s.program, tensor.name), *device);
+    const std::vector<double>& want = reference.tensor(static_cast<int>(t));
+    ASSERT_EQ(got.size(), want.size()) << tensor.name;
+    // In the mean: a single activation near 0 may fall on either side of ReLU.
+    double error = 0, size = 0;
+    for (size_t i = 0; i < got.size(); ++i) {
+      error += (got[i] - want[i]) * (got[i] - want[i]);
+      size += want[i] * want[i];
+    }
+    ASSERT_LE(std::sqrt(error), tolerance * std::sqrt(size) + slack)
+        << tensor.name << ", step " << step;
+  };
+  StepData batch;
   for (int step = 0; step < steps; ++step) {
-    const StepData batch = DrawStep(s, step, random);
+    batch = DrawStep(s, step, random);
     const float step_size = StepSize(s.recipe, step, steps);
     TrainStep(s, batch, step, step_size, *device);
     if (testing::Test::HasFatalFailure()) return;
@@ -129,19 +143,12 @@ inline void ExpectTrainsLikeReference(const Mapped& s, int steps, double toleran
     for (size_t t = 0; t < s.graph.tensors.size(); ++t) {
       const TrainingTensor& tensor = s.graph.tensors[t];
       if (tensor.kind == TensorKind::kInput || tensor.kind == TensorKind::kLabel) continue;
-      const std::vector<float> got = Gather(TensorOf(s.program, tensor.name), *device);
-      const std::vector<double>& want = reference.tensor(static_cast<int>(t));
-      ASSERT_EQ(got.size(), want.size()) << tensor.name;
-      // In the mean: a single activation near 0 may fall on either side of ReLU.
-      double error = 0, size = 0;
-      for (size_t i = 0; i < got.size(); ++i) {
-        error += (got[i] - want[i]) * (got[i] - want[i]);
-        size += want[i] * want[i];
-      }
-      ASSERT_LE(std::sqrt(error), tolerance * std::sqrt(size) + slack)
-          << tensor.name << ", step " << step;
+      ASSERT_NO_FATAL_FAILURE(expect_near(t, step));
     }
   }
+  ASSERT_EQ(device->Run(s.program.Stream("infer")).error, isa::ErrorCode::kNone);
+  reference.Forward(batch, true);
+  ASSERT_NO_FATAL_FAILURE(expect_near(static_cast<size_t>(s.graph.logits), steps)) << "inferred";
 }
 
 }  // namespace vaultrain

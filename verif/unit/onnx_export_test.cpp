@@ -59,12 +59,13 @@ struct Side {
 // Trains a network for three steps on drawn batches, exports it, and compares what the file gives
 // with what the vaults hold.
 void ExpectComesBack(const std::string& bytes, const std::string& variant_name, int64_t batch,
-                     const std::string& optimiser = "sgd") {
+                     const std::string& optimiser = "sgd", double weight_decay = 0) {
   const Variant variant = LoadVariant(variant_name, {}, {Resources().variants});
   const VaultDram dram = LoadVaultDram(variant, Resources());
   Recipe recipe = DefaultRecipe();
   recipe.batch = batch;
   recipe.optimiser = optimiser;
+  recipe.weight_decay = weight_decay;
   recipe.learning_rate = 0.05;
   auto side = [&](const std::string& onnx) {
     Side s;
@@ -141,6 +142,15 @@ TEST(OnnxExport, NetworksOverSeveralVaultsComeBack) {
   ExpectComesBack(ReadFile(Resources().networks / "tiny-conv.onnx"), "quad", 32);
 }
 
+// Both biases of a GRU, and running statistics.
+TEST(OnnxExport, CellsAndNormalisationsComeBack) {
+  ExpectComesBack(MakeSequential("net", "LSTM", 3, 9, 32, 5), "nano", 16);
+  ExpectComesBack(MakeSequential("net", "GRU", 3, 9, 32, 5), "nano", 16);
+  ExpectComesBack(MakeNormalisedSteps("net", "GRU", 3, 9, 32, 5), "nano", 16, "momentum");
+  ExpectComesBack(MakeBatchNormalised("net", {2, 6, 5}, 12, 5), "nano", 16, "adam");
+  ExpectComesBack(MakeBatchNormalised("net", {2, 6, 5}, 16, 5), "quad", 32);
+}
+
 TEST(OnnxExport, BothLayoutsAndBiasesOfAddComeBack) {
   ExpectComesBack(TwoLayers().Bytes(), "nano", 4);
   ExpectComesBack(Reshaped().Bytes(), "nano", 5);
@@ -154,7 +164,8 @@ TEST(OnnxExport, DrawnChainsComeBack) {
     draw.Draw();
     SCOPED_TRACE(draw.text());
     try {
-      ExpectComesBack(draw.bytes(), "nano", 8);
+      // Weights of a chain whose ReLUs let nothing through decay all the same.
+      ExpectComesBack(draw.bytes(), "nano", 8, "sgd", 0.01);
       ++mapped;
     } catch (const Error& error) {
       // What cannot be mapped is no matter of this test.

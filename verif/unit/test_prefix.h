@@ -29,6 +29,9 @@ class TestPrefix {
     fs::create_directory_symlink(source / "synth", share / "synth");
     fs::create_directory_symlink(source / "verif/harness", share / "harness");
     fs::create_directory_symlink(source / "generator/include", share / "include");
+    fs::create_directory_symlink(source / "generator/report", share / "report");
+    // Not of the sources.
+    fs::create_directory_symlink(Resources().d3, share / "d3");
   }
 
   const std::filesystem::path& path() const { return folder_.path(); }

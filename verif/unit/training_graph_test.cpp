@@ -132,6 +132,13 @@ TEST(TrainingGraph, RefusesWhatItCannotTrainByNode) {
   EXPECT_THROW(Train(TwoLayers(), 0), Error);
 }
 
+OnnxBuilder Recurrent(const std::string& op, int64_t gates) {
+  OnnxBuilder b;
+  b.Input("x", {0, 5, 3}).Counting("w", {1, gates * 2, 3}).Counting("r", {1, gates * 2, 2});
+  b.Node(op, "cell", {"x", "w", "r"}, "h", {{"hidden_size", 2}, {"layout", 1}});
+  return b;
+}
+
 // ---- branches
 
 // x -> fc1 -> Relu -> r; fc2(r) + r -> Relu -> fc3.
@@ -159,6 +166,55 @@ TEST(TrainingGraph, AddsWhatSeveralUsesGiveBack) {
                   "fc3 UP: fc3.dZ sum.Y fc3.W", "fc2 BP: sum.dZ fc2.W fc1.Y fc1.dZ.fc2.1",
                   "fc2 UP: sum.dZ fc1.Y fc2.W", "fc1 BP mask: sum.dZ fc1.dZ.fc2.1 fc1.Y fc1.dZ",
                   "fc1 UP: fc1.dZ input fc1.W"));
+}
+
+// What a part gives back is a gradient of the whole, and a difference the same one with two signs.
+TEST(TrainingGraph, CopiesPartsOfChannels) {
+  OnnxBuilder b;
+  b.Input("x", {0, 6}).Counting("w", {6, 8}).Counting("f", {4, 3}).Ints("sizes", {4, 4});
+  b.Node("MatMul", "fc1", {"x", "w"}, "z").Node("Split", "split", {"z", "sizes"}, "a");
+  b.With("axis", 1).AlsoGives("b").Node("Sub", "sub", {"a", "b"}, "s");
+  b.Node("MatMul", "fc2", {"s", "f"}, "y").Output("y", {0, 3});
+  const TrainingGraph graph = Train(b);
+  std::vector<std::string> ops;
+  for (const TrainingOp& op : graph.ops) {
+    std::string text =
+        fmt::format("{} {} {}:", graph.layers[op.layer].name, PhaseName(op.phase), op.channel);
+    for (const Operand& operand : op.operands) {
+      text += " " + graph.tensors[operand.tensor].name;
+    }
+    ops.push_back(text);
+  }
+  EXPECT_THAT(
+      ops, testing::ElementsAre(
+               "fc1 FF 0: input fc1.W fc1.Y", "split FF 0: fc1.Y split.Y",
+               "split_2 FF 4: fc1.Y split_2.Y", "sub FF 0: split.Y split_2.Y sub.Y",
+               "fc2 FF 0: sub.Y fc2.W fc2.Y", "fc2 FF 0: fc2.Y label loss fc2.dZ",
+               "fc2 BP 0: fc2.dZ fc2.W sub.Y sub.dZ", "fc2 UP 0: fc2.dZ sub.Y fc2.W",
+               "sub BP 0: sub.dZ split_2.Y split_2.dZ", "split_2 BP 4: split_2.dZ fc1.dZ.split_2.0",
+               "split BP 0: sub.dZ fc1.dZ.split.1",
+               "fc1 BP 0: fc1.dZ.split_2.0 fc1.dZ.split.1 fc1.dZ", "fc1 UP 0: fc1.dZ input fc1.W"));
+}
+
+TEST(TrainingGraph, RefusesJoinsItCannotTrainByNode) {
+  for (const char* op : {"Sub", "Div"}) {
+    OnnxBuilder b;
+    b.Input("x", {0, 6}).Counting("w", {6, 3}).Counting("p", {3});
+    b.Node("MatMul", "fc", {"x", "w"}, "z").Node(op, "join", {"z", "p"}, "y").Output("y", {0, 3});
+    ExpectRefused(b, {"'join'", "with a parameter cannot be trained yet"});
+  }
+  OnnxBuilder steps = Recurrent("LSTM", 4);
+  steps.Ints("from", {0}).Ints("to", {5}).Ints("axis", {1}).Ints("by", {2}).Ints("flat", {0, 6});
+  steps.Node("Slice", "every", {"h", "from", "to", "axis", "by"}, "l");
+  steps.Node("Reshape", "flat", {"l", "flat"}, "y").Output("y", {0, 6});
+  ExpectRefused(steps, {"'every'", "by steps of 2", "channels"});
+  OnnxBuilder table;
+  table.Input("x", {0, 3}).Counting("t", {5, 2, 2}).Ints("flat", {0, 12});
+  table.graph()->mutable_input(0)->mutable_type()->mutable_tensor_type()->set_elem_type(
+      onnx::TensorProto::INT64);
+  table.Node("Gather", "embed", {"t", "x"}, "e").Node("Reshape", "flat", {"e", "flat"}, "y");
+  table.Output("y", {0, 12});
+  ExpectRefused(table, {"'embed'", "[5,2,2]", "[classes,values]"});
 }
 
 // As PyTorch writes it: InstanceNormalization of groups between Reshapes, then Mul and Add.
@@ -191,14 +247,42 @@ TEST(TrainingGraph, FindsGroupNormalisationBetweenReshapes) {
   ExpectRefused(without, {"'norm'", "groups of channels"});
 }
 
-// ---- sequences
-
-OnnxBuilder Recurrent(const std::string& op, int64_t gates) {
-  OnnxBuilder b;
-  b.Input("x", {0, 5, 3}).Counting("w", {1, gates * 2, 3}).Counting("r", {1, gates * 2, 2});
-  b.Node(op, "cell", {"x", "w", "r"}, "h", {{"hidden_size", 2}, {"layout", 1}});
-  return b;
+TEST(TrainingGraph, KeepsRunningStatisticsThatHaveNoGradient) {
+  auto net = [](int64_t training_mode) {
+    OnnxBuilder b;
+    b.Input("x", {0, 6}).Counting("w", {6, 4}).Node("MatMul", "fc", {"x", "w"}, "z");
+    b.Input("scale", {4}).Input("bias", {4}).Input("mean", {4}).Counting("variance", {4});
+    b.Node("BatchNormalization", "norm", {"z", "scale", "bias", "mean", "variance"}, "y");
+    b.With("training_mode", training_mode).Output("y", {0, 4});
+    return b;
+  };
+  const TrainingGraph graph = Train(net(1));
+  EXPECT_EQ(graph.layers[1].norm, Norm::kBatch);
+  EXPECT_FLOAT_EQ(graph.layers[1].momentum, 0.9f);
+  EXPECT_EQ(graph.Parameters(), 24 + 4 + 4);
+  const auto start = StartingParameters(graph, DefaultRecipe());
+  EXPECT_EQ(start[graph.ops[1].Tensor(Role::kMean)], std::vector<float>(4, 0.0f));
+  EXPECT_EQ(start[graph.ops[1].Tensor(Role::kVariance)], (std::vector<float>{0, 1, 2, 3}));
+  ExpectRefused(net(0), {"'norm' (BatchNormalization)", "training_mode = 0", "1"});
 }
+
+// Over the last dimension of what has its channels last.
+TEST(TrainingGraph, NormalisesTheStepsOfASequence) {
+  auto net = [](int64_t axis) {
+    OnnxBuilder b;
+    b.Input("x", {0, 5, 3}).Counting("w", {3, 4}).Node("MatMul", "each", {"x", "w"}, "e");
+    b.Input("scale", axis == 1 ? std::vector<int64_t>{5, 4} : std::vector<int64_t>{4});
+    b.Input("bias", axis == 1 ? std::vector<int64_t>{5, 4} : std::vector<int64_t>{4});
+    b.Node("LayerNormalization", "norm", {"e", "scale", "bias"}, "n", {{"axis", axis}});
+    b.Counting("f", {20, 3}).Node("Flatten", "flat", {"n"}, "v");
+    b.Node("MatMul", "fc", {"v", "f"}, "y").Output("y", {0, 3});
+    return b;
+  };
+  EXPECT_EQ(Train(net(2)).layers[1].norm, Norm::kSteps);
+  ExpectRefused(net(1), {"'norm' (LayerNormalization)", "axis 1", "[N,T,C]"});
+}
+
+// ---- sequences
 
 TEST(TrainingGraph, TakesTheLastStepAsAWindow) {
   OnnxBuilder b = Recurrent("LSTM", 4);
@@ -225,10 +309,40 @@ TEST(TrainingGraph, TakesTheLastStepAsAWindow) {
                                    "cell.h BP 640", "cell UP 1200", "cell.h UP 640"));
 }
 
+// The two biases of a GRU are two parameters, as the part of n that comes from the state is not
+// only added; so are the gradients of the two sums.
+TEST(TrainingGraph, KeepsBothBiasesOfAGru) {
+  OnnxBuilder b = Recurrent("GRU", 3);
+  b.With("linear_before_reset", 1).Counting("b", {1, 12});
+  b.graph()->mutable_node(0)->add_input("b");
+  b.Ints("flat", {0, 10}).Node("Reshape", "flat", {"h", "flat"}, "y");
+  b.Counting("f", {10, 3}).Node("MatMul", "fc", {"y", "f"}, "z").Output("z", {0, 3});
+  const TrainingGraph graph = Train(b, 10);
+  std::vector<std::string> ops;
+  for (const TrainingOp& op : graph.ops) {
+    if (graph.layers[op.layer].name == "fc") continue;
+    std::string text =
+        fmt::format("{} {} {}:", graph.layers[op.layer].name, PhaseName(op.phase), op.macs);
+    for (const Operand& operand : op.operands) {
+      text += " " + graph.tensors[operand.tensor].name;
+    }
+    ops.push_back(text);
+  }
+  EXPECT_THAT(ops,
+              testing::ElementsAre("cell.h FF 1380: input cell.W cell.h.W cell.b cell.h.b cell.h.Y",
+                                   "cell.h BP 480: cell.h.dZ cell.h.W cell.h.Y cell.dZ cell.h.dS",
+                                   "cell UP 900: cell.dZ input cell.W cell.b",
+                                   "cell.h UP 480: cell.h.dS cell.h.Y cell.h.W cell.h.b"));
+  EXPECT_EQ(graph.tensors[graph.ops[0].Tensor(Role::kB)].start,
+            (std::vector<float>{0, 1, 2, 3, 4, 5}));
+  EXPECT_EQ(graph.tensors[graph.ops[0].Tensor(Role::kD)].start,
+            (std::vector<float>{6, 7, 8, 9, 10, 11}));
+}
+
 TEST(TrainingGraph, RefusesSequencesItCannotTrainByNode) {
   OnnxBuilder gru = Recurrent("GRU", 3);
   gru.Ints("flat", {0, 10}).Node("Reshape", "flat", {"h", "flat"}, "y").Output("y", {0, 10});
-  ExpectRefused(gru, {"'cell' (GRU)", "cannot be trained yet", "LSTM"});
+  ExpectRefused(gru, {"'cell' (GRU)", "linear_before_reset = 0 cannot be trained yet", "1"});
 }
 
 // It is a layer only where its training mode is on.

@@ -129,6 +129,13 @@ TEST(Windows, Fx16TrainsLikeTheReference) {
                                              {10}),
                                      16, overrides),
                             2, 0.12);
+  ExpectTrainsLikeReference(MapGraph(ConvNet({9, 7, 3},
+                                             {{24, {3, 3}, {1, 1}, {1, 1, 1, 1}},
+                                              Grouped(24, {24, {3, 3}, {2, 2}, {1, 1, 1, 1}}),
+                                              Grouped(3, {48, {1, 1}})},
+                                             {10}),
+                                     16, overrides),
+                            2, 0.12);
 }
 
 TEST(Windows, TwoConvolutionsTrainLikeTheReference) {

@@ -50,6 +50,19 @@ Program GroupBackward(int next_slots, bool mask);
 // Sums over loop 1, the samples; channels lie in the groups. Streams: 0 two sums, 1 their sums.
 Program GroupParameterSums(int products_slots, int sums_slots, bool more);
 
+// ---- normalisation of channels over a batch; a register holds slots of channels as its groups.
+// Sums are made by GroupMoments and GroupGradientSums of each channel alone, then
+// GroupParameterSums; the rest is GroupForward, GroupGradientCentre, GroupCoefficients and
+// GroupBackward.
+
+// Of the sums of `count` values and of their squares, mean and 1 / sqrt(variance + epsilon) in
+// their place; running mean and variance r become r * momentum + new * (1 - momentum), with a
+// factor that is rounded once. Streams: 0 the sums, 1 running mean and variance.
+Program BatchStatistics(int64_t count, float epsilon, float momentum, int squares_slots,
+                        int variance_slots);
+// 1 / sqrt(variance + epsilon) in place of the variance. Stream: 0 mean and variance.
+Program RunningStatistics(float epsilon, int variance_slots);
+
 // ---- element by element; operands
 
 // Streams: 0 a, 1 b, 2 y; with relu max(a + b, 0).
@@ -88,15 +101,22 @@ Program TanhBackward();
 
 // ---- recurrent cells; sums and states are wide, what BP will need (kept) operands
 //
-// Parts of a stream (gates, kept values) are given slots apart; `first` is of the step that comes
-// first, with no state before it. Order of the gates: i, o, f, g.
+// Parts of a stream (sums, kept values) are given slots apart; what is kept lies `kept_at` slots
+// behind h. `first` is of the step that comes first, with no state before it.
 
-// c = f * c' + i * g, h = o * tanh c. Streams: 0 the four sums, 1 c in place, 2 h, 3 kept: the
-// gates, tanh c, c'.
-Program LstmForward(int gate_slots, int kept_slots, bool first);
+// c = f * c' + i * g, h = o * tanh c. Streams: 0 the sums of i, o, f, g, 1 c in place, 2 h and what
+// is kept: the gates, tanh c, c'.
+Program LstmForward(int sum_slots, int kept_at, int kept_slots, bool first);
 // Gradients by the sums from those by h: dy and, behind the state, what came back from the step
 // after. Streams: 0 kept, 1 dc in place and the rest of dh `dh_slots` behind it, 2 dy, 3 gradients.
 Program LstmBackward(int kept_slots, int dh_slots, int gate_slots, bool first);
+// n = tanh(n + r * (q + b_q)), h = n + z * (h' - n), z and r being sigmoids. Streams: 0 the sums z,
+// r, n (from x) and q (the part of n from h'), 1 h in place, 2 h as operands and what is kept: z,
+// r, n, q + b_q, h', 3 with `bias` what is added to z, r and q, wide.
+Program GruForward(int sum_slots, int kept_at, int kept_slots, bool bias, bool first);
+// Streams: 0 kept, 1 of dh what passes by the gates, in place, and the rest `dh_slots` behind it, 2
+// dy, 3 gradients by z, r, q and, `n_at` slots from the first, n.
+Program GruBackward(int kept_slots, int dh_slots, int gate_slots, int n_at, bool first);
 // h = tanh of the sum. Streams: 0 the sum, 2 h.
 Program RnnForward();
 // Streams: 0 h, 1 the rest of dh, 2 dy, 3 the gradient by the sum.

@@ -56,9 +56,20 @@ std::string MakeResidual(const std::string& name, const std::vector<int>& shape,
 std::string MakeGated(const std::string& name, const std::vector<int>& shape, int channels,
                       int classes);
 
-// ONNX of an LSTM over sequences [steps][in] and a Gemm of its last state.
-std::string MakeSequential(const std::string& name, int steps, int in, int hidden, int classes);
-// The same of classes [steps] (INT64), each of which is a row of a table [vocabulary][values].
+// ONNX of two convolutions with batch normalisation, the mean and a Gemm.
+std::string MakeBatchNormalised(const std::string& name, const std::vector<int>& shape,
+                                int channels, int classes);
+
+// ONNX of an LSTM, GRU or RNN over sequences [steps][in] and a Gemm of its last state.
+std::string MakeSequential(const std::string& name, const std::string& op, int steps, int in,
+                           int hidden, int classes);
+
+// The same with a layer normalisation of each step, and a Gemm of all of them.
+std::string MakeNormalisedSteps(const std::string& name, const std::string& op, int steps, int in,
+                                int hidden, int classes);
+
+// ONNX of classes [steps] (INT64), each of which is a row of a table [vocabulary][values], an LSTM
+// over them and a Gemm of its last state.
 std::string MakeTokens(const std::string& name, int steps, int vocabulary, int values, int hidden,
                        int classes);
 

@@ -19,7 +19,7 @@ namespace vaultrain {
 class OnnxExport {
  public:
   // Of an ONNX file that Differentiate takes at this batch; file is for messages. Throws
-  // Error(kUnusableInput) if two layers have their parameters from one initialiser.
+  // Error(kUnusableInput) if two parameters have values from one place of an initialiser.
   OnnxExport(std::string bytes, const std::string& file, int64_t batch,
              Loss loss = Loss::kSoftmaxCrossEntropy);
 

@@ -24,6 +24,8 @@ struct ResourcePaths {
   std::filesystem::path synth;        // synth/: Yosys and OpenSTA scripts
   std::filesystem::path sweeps;       // sweeps/: <name>.toml
   std::filesystem::path include;      // include/: public headers, which the harness needs to build
+  std::filesystem::path report;       // report/: page, style and scripts of `vaultrain report`
+  std::filesystem::path d3;           // d3/: the plotting library and its licence
 };
 
 // The folders under a given share/vaultrain.

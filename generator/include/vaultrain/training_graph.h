@@ -42,18 +42,26 @@
 //   kActivation  `function` of each value; leaky ReLU and its derivative take X > 0.
 //   kDropout    X / (1 - ratio), or 0 where the mask of the step says so: each value with a chance
 //               of `ratio`, and the same ones in BP. Without training it does nothing.
-//   kNormalise  (X - mean) / sqrt(variance + epsilon) * scale[c] + b[c], of each sample over all
-//               pixels of a group of neighbouring channels (group normalisation; one group: layer
-//               normalisation of a vector; a channel a group: instance normalisation).
+//   kNormalise  (X - mean) / sqrt(variance + epsilon) * scale[c] + b[c], by Norm of each sample
+//               over all pixels of a group of neighbouring channels (group normalisation; one
+//               group: layer normalisation of a vector; a channel a group: instance normalisation),
+//               over the channels of each pixel (layer normalisation of steps), or each channel
+//               over all pixels of all samples (batch normalisation). The last keeps a running mean
+//               and variance: a step makes of each running * momentum + new * (1 - momentum), the
+//               variance being that of the batch itself; when a network is not trained they stand
+//               for those of the batch.
 //   kConcat     channels of several images, one after the other.
 //   kSlice      channels of an image that follow each other.
 //   kRecurrent  a cell that goes along the pixels of a row (steps of a sequence), from zeros:
 //               LSTM  i, o, f, g = W x + b + U h', sigmoid of the first three and tanh of g,
 //                     c = f c' + i g, h = o tanh c; rows of W, U, b in this order (ONNX's iofc)
+//               GRU   z, r = sigmoid(W x + b + U h' + d), n = tanh(W x + b + r (U h' + d)),
+//                     h = (1 - z) n + z h'; rows of W, U, b, d in the order z, r, n (ONNX's zrh,
+//                     with linear_before_reset = 1)
 //               RNN   h = tanh(W x + b + U h')
 //               W and b belong to a kLinear layer before it, whose sums stay on chip: that layer
-//               has UP and BP but no FF of its own. U is updated like a kLinear whose window sees
-//               the step before; U lies in the role kW of this layer.
+//               has UP and BP but no FF of its own. U (and d, of GRU alone) are updated like a
+//               kLinear whose window sees the step before; there they have the roles kW and kB.
 
 #ifndef VAULTRAIN_TRAINING_GRAPH_H_
 #define VAULTRAIN_TRAINING_GRAPH_H_
@@ -85,9 +93,11 @@ enum class TensorKind {
   kIndex,  // of the maximum in its window: ky * kernel_w + kx
   kGradient,
   kWeight,
-  kBias,   // also of a normalisation
-  kScale,  // of a normalisation; starts at 1
-  kLabel,  // or targets
+  kBias,      // also of a normalisation
+  kScale,     // of a normalisation; starts at 1
+  kMean,      // running, of a batch normalisation; starts at 0
+  kVariance,  // running; starts at 1
+  kLabel,     // or targets
   kLoss
 };
 
@@ -132,7 +142,11 @@ struct TrainingTensor {
   int64_t fan_in = 0;        // of a weight: values that an output sees
 
   int64_t elements() const { return rows * cols; }
+  // What the network keeps from a step to the next; all but running statistics have gradients.
   bool is_parameter() const { return format == FormatClass::kMaster; }
+  bool is_trained() const {
+    return is_parameter() && kind != TensorKind::kMean && kind != TensorKind::kVariance;
+  }
 };
 
 enum class TrainingOpKind {
@@ -150,17 +164,34 @@ enum class TrainingOpKind {
   kPoolBackward,
   kElementBackward,
   kNormaliseBackward,  // with the update of scale and bias
-  kRecurrentBackward,  // dX is the gradient by W x + b + U h'
+  kRecurrentBackward,  // dX is the gradient by W x + b, and of GRU a second by U h' + d
   kSumGradients,
   kLinearUpdate
 };
 
 // What an operation does with a tensor. Reads: kX, kX2 (second input of two; the other one in BP,
-// of a product or quotient), kW and kB (UP also writes these two), kU of kRecurrent, kDz of BP and
-// UP, kY of BP where a derivative is a function of it, kIndex of BP, kPart (gradients that are
-// summed), kLogits, kLabel. Writes: kY, kIndex of FF (of a maximum that has a BP), kLoss, kDz of
-// the loss, kDx.
-enum class Role { kX, kX2, kW, kB, kU, kY, kIndex, kDz, kDx, kPart, kLogits, kLabel, kLoss };
+// of a product or quotient), kW and kB (UP also writes these two), kU and kD of kRecurrent, kDz of
+// BP and UP, kY of BP where a derivative is a function of it, kIndex of BP, kPart (gradients that
+// are summed), kLogits, kLabel. kMean and kVariance: read and written by FF. Writes: kY, kIndex of
+// FF (of a maximum that has a BP), kLoss, kDz of the loss, kDx.
+enum class Role {
+  kX,
+  kX2,
+  kW,
+  kB,
+  kMean,
+  kVariance,
+  kU,
+  kD,
+  kY,
+  kIndex,
+  kDz,
+  kDx,
+  kPart,
+  kLogits,
+  kLabel,
+  kLoss
+};
 
 struct Operand {
   Role role;
@@ -202,11 +233,12 @@ enum class LayerKind {
   kSlice,
   kRecurrent
 };
+enum class Norm { kGroups, kSteps, kBatch };
 enum class Function { kRelu, kLeakyRelu, kSigmoid, kTanh };
-enum class Cell { kLstm, kRnn };
+enum class Cell { kLstm, kGru, kRnn };
 
-// Sums of a cell for each value of h.
-inline int64_t GatesOf(Cell cell) { return cell == Cell::kLstm ? 4 : 1; }
+// Rows of W, and of U, for each value of h.
+inline int64_t GatesOf(Cell cell) { return cell == Cell::kLstm ? 4 : cell == Cell::kGru ? 3 : 1; }
 
 struct TrainingLayer {
   std::string name;  // the node's, made of [A-Za-z0-9_.-], unique
@@ -222,8 +254,10 @@ struct TrainingLayer {
   Function function = Function::kRelu;
   float slope = 0;  // of a leaky ReLU
   float ratio = 0;  // of kDropout: what is left out
+  Norm norm = Norm::kGroups;
   int64_t groups = 1;
   float epsilon = 0;
+  float momentum = 0;  // of a running mean and variance
   Cell cell = Cell::kLstm;
 
   // A matrix product of samples and weights.
@@ -249,7 +283,7 @@ struct TrainingGraph {
   int input = -1, label = -1, logits = -1, loss = -1;  // tensors
 
   int64_t MacsNeeded() const;
-  // Elements of all weights and biases.
+  // Elements of all weights and biases, not of running statistics.
   int64_t Parameters() const;
   // Of the input, if it is a sequence; else 1.
   int InputSteps() const;

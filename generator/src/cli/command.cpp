@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string>
 
 #include "vaultrain/output.h"
 #include "vaultrain/paths.h"
@@ -61,6 +62,19 @@ void AddOptions(CLI::App& app, VariantOptions& options) {
 
 Variant VariantOptions::Load() const {
   return LoadVariant(variant, overrides, {Resources().variants});
+}
+
+nlohmann::ordered_json VariantKeysJson(const Variant& variant) {
+  nlohmann::ordered_json keys;
+  for (const VariantKey& key : VariantKeys()) {
+    const bool number = key.type == KeyType::kInteger || key.type == KeyType::kPowerOfTwo;
+    const std::string value = ValueText(key, variant);
+    if (number)
+      keys[std::string(key.key)] = std::stoi(value);
+    else
+      keys[std::string(key.key)] = value;
+  }
+  return keys;
 }
 
 }  // namespace vaultrain::cli

@@ -65,6 +65,10 @@ struct VariantOptions {
 };
 void AddOptions(CLI::App& app, VariantOptions& options);
 
+// Every key of the variant with its value, e.g. {"vaults": 1, "array.rows": 4, ...}: the key
+// `variant_keys` of the reports.
+nlohmann::ordered_json VariantKeysJson(const Variant& variant);
+
 }  // namespace vaultrain::cli
 
 #endif  // VAULTRAIN_SRC_CLI_COMMAND_H_

@@ -51,7 +51,10 @@ int RunGenerate(const GenerateOptions& options) {
   std::string digest = ToHex(VariantDigest(variant));
   // A JSON file that cannot be written leaves no folder behind.
   WriteJson(options.json, "generate",
-            {{"variant", variant.name}, {"files", files}, {"digest", digest}});
+            {{"variant", variant.name},
+             {"variant_keys", VariantKeysJson(variant)},
+             {"files", files},
+             {"digest", digest}});
   folder.Commit();
   fmt::print("{}: {} files of variant {}, top {}, digest {}\n", options.out, tree.size(),
              variant.name, kTopModule, digest.substr(0, 16));

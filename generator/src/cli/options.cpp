@@ -148,6 +148,7 @@ void AddOptions(CLI::App& app, SynthOptions& options) {
       ->take_all();
   app.add_option("--network", options.network, "Network whose training step gives the activity")
       ->type_name("N");
+  AddBatch(app, options.batch);
   app.add_option("--clock-ns", options.clock_ns, "Clock period; default: the technology's")
       ->type_name("T")
       ->check(CLI::PositiveNumber);

@@ -89,6 +89,7 @@ struct SynthOptions {
   VariantOptions variant;
   std::vector<std::string> liberty;  // empty: the library of the Debian package
   std::string network;               // its step gives the activity; empty: none is measured
+  std::optional<int> batch;          // absent: the recipe's
   std::optional<double> clock_ns;    // absent: the technology's
   std::string out;                   // empty: reports are not kept
 };

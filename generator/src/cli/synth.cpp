@@ -5,7 +5,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -16,6 +18,7 @@
 #include "vaultrain/output.h"
 #include "vaultrain/paths.h"
 #include "vaultrain/progress.h"
+#include "vaultrain/random.h"
 #include "vaultrain/trainer.h"
 
 namespace vaultrain::cli {
@@ -46,33 +49,148 @@ const std::vector<SynthBlock>& Blocks() {
   return blocks;
 }
 
-// Runs one training step on the RTL of the variant at that clock: nanoseconds of DRAM are as many
-// cycles there as they take.
-SynthWork MeasureStep(Variant variant, const std::string& network_name, double clock_ns) {
+NetworkFlags Flags(const SynthOptions& options) {
+  NetworkFlags flags;
+  flags.network = options.network;
+  flags.batch = options.batch;
+  return flags;
+}
+
+// Jobs in the order in which they complete, each from the one before to its own completion.
+std::vector<SynthStep::Span> Spans(const Program& program, const RunReport& run, uint64_t begin) {
+  std::vector<std::pair<uint64_t, std::string>> order;
+  for (const ProgramJob& job : program.jobs) {
+    order.emplace_back(begin + run.job_cycles[job.tag], job.phase);
+  }
+  std::stable_sort(order.begin(), order.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<SynthStep::Span> spans;
+  uint64_t before = begin;
+  for (const auto& [end, phase] : order) {
+    if (end > before) spans.push_back({phase, end});
+    before = end;
+  }
+  if (!spans.empty()) spans.back().end = begin + run.counters.cycles;
+  return spans;
+}
+
+// Runs one training step on the RTL of the variant at that clock, nanoseconds of DRAM being as many
+// cycles there as they take, and records the probed ports.
+SynthStep SimulateStep(Variant variant, const SynthOptions& options, double clock_ns,
+                       const std::vector<std::vector<SynthProbe>>& groups,
+                       std::vector<SignalLog>& logs) {
   variant.clock_ps = static_cast<int>(std::lround(clock_ns * 1000));
   const VaultDram dram = LoadVaultDram(variant, Resources());
-  NetworkFlags flags;
-  flags.network = network_name;
-  const CompiledNetwork network = CompileNetwork(variant, dram, flags);
-  TrainTest data = LoadData(std::nullopt, network.graph, network.recipe);
-  data.test = {};
-  std::unique_ptr<Device> device = MakeRtlDevice(variant, dram, Resources(), {});
-  std::unique_ptr<Device> evaluator = MakeGoldenDevice(variant, dram);
-  const TrainReport report =
-      Train(network.program, network.recipe, data, 1, *device, nullptr, *evaluator, {});
-  if (report.error != isa::ErrorCode::kNone) {
+  const CompiledNetwork network = CompileNetwork(variant, dram, Flags(options));
+  const TrainTest data = LoadData(std::nullopt, network.graph, network.recipe);
+
+  // One probe a port, whichever groups want it.
+  std::vector<RtlProbe> probes;
+  std::map<std::pair<std::string, std::string>, size_t> known;
+  std::vector<std::vector<size_t>> wanted(groups.size());
+  for (size_t g = 0; g < groups.size(); ++g) {
+    std::vector<int> widths;
+    for (const SynthProbe& probe : groups[g]) {
+      const auto [place, is_new] = known.emplace(std::pair(probe.scope, probe.port), probes.size());
+      if (is_new) probes.push_back({probe.module, probe.scope, probe.port});
+      wanted[g].push_back(place->second);
+      widths.push_back(probe.width);
+    }
+    logs.emplace_back(widths);
+  }
+  uint64_t cycles = 0;
+  std::vector<const uint8_t*> values;
+  RtlOptions rtl;
+  rtl.probes = &probes;
+  rtl.observe = [&] {
+    ++cycles;
+    for (size_t g = 0; g < logs.size(); ++g) {
+      values.clear();
+      for (const size_t probe : wanted[g]) values.push_back(probes[probe].value);
+      logs[g].Append(values);
+    }
+  };
+  std::unique_ptr<Device> device = MakeRtlDevice(variant, dram, Resources(), rtl);
+  DataOrder order(static_cast<uint32_t>(data.train.size()),
+                  static_cast<uint32_t>(network.program.batch), network.recipe.seed);
+  const StepData batch = GatherStep(data.train, network.recipe, order.Batch(0));
+  device->Load(network.program.image);
+  device->Load(BatchSegments(network.program, batch));
+  SetStep(*device, network.recipe, 0, StepSize(network.recipe, 0, 1));
+  SynthStep step;
+  step.begin = cycles;
+  const RunReport run = device->Run(network.program.Stream("train"));
+  if (run.error != isa::ErrorCode::kNone) {
     throw Error(ExitStatus::kInternal,
                 fmt::format("the program was stopped: error code {} at descriptor {}",
-                            static_cast<int>(report.error), report.last.error_index));
+                            static_cast<int>(run.error), run.error_index));
   }
-  SynthWork work;
-  work.macs_per_cycle = static_cast<double>(network.program.macs_needed) /
-                        static_cast<double>(report.last.counters.cycles);
-  return work;
+  step.macs = static_cast<double>(network.program.macs_needed);
+  step.spans = Spans(network.program, run, step.begin);
+  const RunCounters& counters = run.counters;
+  SynthTraffic& traffic = step.traffic;
+  traffic.dram_bits = static_cast<double>(counters.dram_reads + counters.dram_writes) *
+                      dram.geometry.AccessBytes() * 8;
+  traffic.page_bits = dram.geometry.page_bytes * 8;
+  traffic.activated_bits = static_cast<double>(counters.dram_activates) * traffic.page_bits;
+  traffic.refreshes = static_cast<double>(counters.dram_refreshes);
+  traffic.rows = static_cast<double>(dram.geometry.rows) * dram.geometry.banks;
+  traffic.link_bits = static_cast<double>(counters.noc_flits) * variant.mesh.link_bits;
+  return step;
 }
 
 std::string SlackText(const std::optional<double>& slack_ns) {
   return slack_ns ? fmt::format("{:.2f}", *slack_ns) : "-";
+}
+
+std::string Watts(const GflopsPerWatt& value) {
+  auto number = [](const std::optional<double>& v) { return v ? fmt::format("{:.0f}", *v) : "-"; };
+  return fmt::format("PE array {}, logic {}, module {}", number(value.pe_array),
+                     number(value.logic), number(value.module));
+}
+
+// Power by phase and kind, pJ a MAC, and GFLOPS/W at the three boundaries.
+void PrintEnergy(const SynthReport& report) {
+  uint64_t cycles = 0;
+  for (const SynthPhase& phase : report.phases) cycles += phase.cycles;
+  fmt::print("\n{:<18}", "mW in");
+  for (const SynthPhase& phase : report.phases) fmt::print(" {:>9}", phase.name);
+  fmt::print(" {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}\n", "step", "logic", "clock", "memory",
+             "leakage", "glitches");
+  for (const SynthBlockReport& block : report.blocks) {
+    fmt::print("{:<18}", block.name);
+    SynthEnergy step;
+    for (size_t i = 0; i < block.energy.size(); ++i) {
+      const double seconds = static_cast<double>(report.phases[i].cycles) * report.clock_ns * 1e-9;
+      fmt::print(" {:>9.3f}", block.energy[i].Total() / seconds * 1e3);
+      step += block.energy[i];
+    }
+    const double to_mw = 1e3 / (static_cast<double>(cycles) * report.clock_ns * 1e-9);
+    fmt::print(" {:>9.3f} {:>9.3f} {:>9.3f} {:>9.3f} {:>9.3f} +{:.3f}\n", step.Total() * to_mw,
+               step.logic * to_mw, step.clock * to_mw, step.memory * to_mw, step.leakage * to_mw,
+               step.glitches * to_mw);
+  }
+  fmt::print("pJ a MAC          ");
+  for (const SynthContributor& part : report.contributors) {
+    if (part.pj_per_mac >= 0.0005) fmt::print(" {} {:.3f}", part.name, part.pj_per_mac);
+  }
+  fmt::print("\nGFLOPS/W           {}; with glitches {}\n", Watts(report.gflops_per_watt),
+             Watts(report.gflops_per_watt_glitches));
+  if (report.gflops_per_watt_stack) {
+    fmt::print("                   module {:.0f} at the figure of the whole DRAM stack\n",
+               *report.gflops_per_watt_stack);
+  }
+  if (report.dram) {
+    fmt::print(
+        "DRAM mJ a step     {:.4f} per bit of the dies, {:.4f} by commands (activate {:.4f}, "
+        "access {:.4f}, I/O {:.4f}, refresh {:.4f}), {:.4f} per bit of the stack\n",
+        report.dram->per_bit * 1e3, report.dram->by_command * 1e3, report.dram->activate * 1e3,
+        report.dram->access * 1e3, report.dram->io * 1e3, report.dram->refresh * 1e3,
+        report.dram->per_bit_stack * 1e3);
+  }
+  fmt::print("netlists           {}\n\n", report.netlist_mismatch.empty()
+                                              ? "the bits of the RTL in every cycle of the step"
+                                              : "DIFFER FROM THE RTL: " + report.netlist_mismatch);
 }
 
 void Print(const Variant& variant, const SynthReport& report) {
@@ -89,10 +207,7 @@ void Print(const Variant& variant, const SynthReport& report) {
     fmt::print("GE a lane          {:.0f}, without accumulator memories {:.0f}\n",
                *report.ge_per_lane, report.ge_per_lane_without_memory.value_or(0));
   }
-  if (report.gflops_per_watt.pe_array && report.gflops_per_watt.logic) {
-    fmt::print("GFLOPS/W           PE array {:.1f}, logic {:.1f}, at the default activity\n",
-               *report.gflops_per_watt.pe_array, *report.gflops_per_watt.logic);
-  }
+  if (!report.phases.empty()) PrintEnergy(report);
   fmt::print("worst path         {}\n", report.worst_path);
   for (const std::string& remark : report.remarks) fmt::print("note: {}\n", remark);
 }
@@ -101,9 +216,7 @@ int RunSynth(const SynthOptions& options) {
   const Variant variant = options.variant.Load();
   // A network that cannot be used is refused before minutes of synthesis.
   if (!options.network.empty()) {
-    NetworkFlags flags;
-    flags.network = options.network;
-    CompileNetwork(variant, LoadVaultDram(variant, Resources()), flags);
+    CompileNetwork(variant, LoadVaultDram(variant, Resources()), Flags(options));
   }
   std::optional<OutputFolder> folder;
   if (!options.out.empty()) folder.emplace(options.out);
@@ -123,8 +236,8 @@ int RunSynth(const SynthOptions& options) {
   flow.liberty.assign(options.liberty.begin(), options.liberty.end());
   flow.clock_ns = options.clock_ns;
   if (!options.network.empty()) {
-    flow.measure_work = [&](double clock_ns) {
-      return MeasureStep(variant, options.network, clock_ns);
+    flow.simulate = [&](double clock_ns, const auto& probes, std::vector<SignalLog>& logs) {
+      return SimulateStep(variant, options, clock_ns, probes, logs);
     };
   }
   if (folder) flow.out_dir = folder->staging();
@@ -137,13 +250,21 @@ int RunSynth(const SynthOptions& options) {
   }
   if (!options.network.empty()) {
     report.remarks.push_back(fmt::format(
-        "GFLOPS/W: cycles of one step of {} on the RTL at {} ns; power at the default activity {}, "
-        "which is not measured",
-        options.network, report.clock_ns, flow.activity));
+        "power: toggles counted in the netlists over one step of {} at {} ns; every instance of a "
+        "block as the first; glitches, if all gates had one delay, in one cycle of {}",
+        options.network, report.clock_ns, flow.unit_delay_every));
+  } else {
+    report.remarks.push_back(fmt::format(
+        "power at the default activity {}, not measured; --network measures it", flow.activity));
   }
   Print(variant, report);
-  WriteJson(options.json, "synth", ToJson(report));
+  Json json = {{"variant", variant.name},
+               {"variant_keys", VariantKeysJson(variant)},
+               {"network", options.network.empty() ? Json() : Json(options.network)}};
+  json.update(ToJson(report));
+  WriteJson(options.json, "synth", json);
   if (folder) folder->Commit();
+  if (!report.netlist_mismatch.empty()) return static_cast<int>(ExitStatus::kCheckFailed);
   if (report.slack_ns >= 0) return 0;
   fmt::print("TIMING NOT MET by {:.3f} ns at {} ns\n", -report.slack_ns, report.clock_ns);
   return static_cast<int>(ExitStatus::kCheckFailed);

@@ -159,7 +159,9 @@ int RunTrain(const TrainOptions& options) {
   const uint64_t last_cycles = report.last.counters.cycles;
   const auto ran = static_cast<int64_t>(report.loss.size()) - report.first_step;
   const bool timed = rtl && ran > 0;
-  const double peak = variant.MacsPerCycle() * variant.vaults;
+  const int peak = variant.MacsPerCycle() * variant.vaults;
+  // Of all vaults, refresh taken off.
+  const double pins = dram.geometry.data_bits / 8.0 * variant.vaults * PinAvailability(dram);
   Json mismatch;
   if (report.mismatch) {
     const ProgramTensor& tensor = program.Tensor(report.mismatch->tensor);
@@ -217,6 +219,7 @@ int RunTrain(const TrainOptions& options) {
   const RunCounters& c = report.last.counters;
   WriteJson(options.json, "train",
             {{"variant", variant.name},
+             {"variant_keys", VariantKeysJson(variant)},
              {"network", program.network},
              {"partition", program.partition},
              {"engine", rtl ? "rtl" : "golden"},
@@ -233,6 +236,8 @@ int RunTrain(const TrainOptions& options) {
              {"cycles", timed ? Json(last_cycles) : Json()},
              {"total_cycles", rtl ? Json(report.cycles) : Json()},
              {"macs_needed", program.macs_needed},
+             {"macs_per_cycle", peak},
+             {"dram_bytes_per_cycle", pins},
              {"utilisation", timed ? Json(utilisation) : Json()},
              {"bound", bound},
              {"dram_bytes", (c.dram_reads + c.dram_writes) * isa::kAccessBytes},

@@ -21,7 +21,9 @@ ResourcePaths ResourcesUnder(const fs::path& root) {
           root / "harness",
           root / "synth",
           root / "sweeps",
-          root / "include"};
+          root / "include",
+          root / "report",
+          root / "d3"};
 }
 
 const ResourcePaths& Resources() {

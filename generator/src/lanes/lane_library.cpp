@@ -147,6 +147,37 @@ Program GroupParameterSums(int products_slots, int sums_slots, bool more) {
   return program;
 }
 
+Program BatchStatistics(int64_t count, float epsilon, float momentum, int squares_slots,
+                        int variance_slots) {
+  constexpr int kMean = 0, kVariance = 1, kShare = 2, kEpsilon = 3, kRunning = 4, kMomentum = 5;
+  constexpr int kRest = 6, kZero = 15;  // never written
+  Program program;
+  program.init.Constant(kShare, 1 / static_cast<float>(count)).Constant(kEpsilon, epsilon);
+  program.init.Constant(kMomentum, momentum).Constant(kRest, 1 - momentum);
+  Section& body = program.body;
+  body.LoadWide(kMean, 0).LoadWide(kVariance, 0, squares_slots);
+  body.Mul(kMean, kMean, kShare).Mul(kVariance, kVariance, kShare);
+  // Rounding may leave a variance below zero.
+  body.Mad(kVariance, kMean, kMean, kVariance, true).Max(kVariance, kVariance, kZero);
+  for (const int value : {kMean, kVariance}) {
+    const int offset = value == kMean ? 0 : variance_slots;
+    body.LoadWide(kRunning, 1, offset).Mul(kRunning, kRunning, kMomentum);
+    body.Mad(kRunning, value, kRest, kRunning).StoreWide(kRunning, 1, offset);
+  }
+  body.Add(kVariance, kVariance, kEpsilon).Rsqrt(kVariance, kVariance);
+  body.StoreWide(kMean, 0).StoreWide(kVariance, 0, squares_slots);
+  return program;
+}
+
+Program RunningStatistics(float epsilon, int variance_slots) {
+  constexpr int kVariance = 0, kEpsilon = 1;
+  Program program;
+  program.init.Constant(kEpsilon, epsilon);
+  program.body.LoadWide(kVariance, 0, variance_slots).Add(kVariance, kVariance, kEpsilon);
+  program.body.Rsqrt(kVariance, kVariance).StoreWide(kVariance, 0, variance_slots);
+  return program;
+}
+
 // ---- element by element
 
 Program AddTensors(bool relu) {
@@ -274,7 +305,7 @@ Program TanhBackward() {
 
 // ---- recurrent cells
 
-Program LstmForward(int gate_slots, int kept_slots, bool first) {
+Program LstmForward(int sum_slots, int kept_at, int kept_slots, bool first) {
   constexpr int kI = 0, kO = 1, kF = 2, kG = 3, kC = 4, kBefore = 5;
   constexpr int kGates[] = {kI, kO, kF, kG};
   const Constants constants;
@@ -282,7 +313,7 @@ Program LstmForward(int gate_slots, int kept_slots, bool first) {
   constants.SetUp(program.init);
   if (first) program.init.Constant(kBefore, 0);
   Section& body = program.body;
-  for (int gate : kGates) body.LoadWide(gate, 0, gate * gate_slots);
+  for (int gate : kGates) body.LoadWide(gate, 0, gate * sum_slots);
   if (!first) body.LoadWide(kBefore, 1);
   for (int gate : kGates) {
     gate == kG ? EmitTanh(body, gate, gate, constants) : EmitSigmoid(body, gate, gate, constants);
@@ -290,9 +321,10 @@ Program LstmForward(int gate_slots, int kept_slots, bool first) {
   body.Mul(kC, kI, kG);
   if (!first) body.Mad(kC, kBefore, kF, kC);
   body.StoreWide(kC, 1);
-  for (int gate : kGates) body.StoreOperand(gate, 3, gate * kept_slots);
+  for (int gate : kGates) body.StoreOperand(gate, 2, kept_at + gate * kept_slots);
   EmitTanh(body, kC, kC, constants);
-  body.StoreOperand(kC, 3, 4 * kept_slots).StoreOperand(kBefore, 3, 5 * kept_slots);
+  body.StoreOperand(kC, 2, kept_at + 4 * kept_slots);
+  body.StoreOperand(kBefore, 2, kept_at + 5 * kept_slots);
   body.Mul(kO, kO, kC).StoreOperand(kO, 2);
   return program;
 }
@@ -321,6 +353,57 @@ Program LstmBackward(int kept_slots, int dh_slots, int gate_slots, bool first) {
   body.Mul(kD, kDc, kI).Mad(kSlope, kG, kG, kOne, true).Mul(kD, kD, kSlope);
   body.StoreOperand(kD, 3, kG * gate_slots);
   body.Mul(kDc, kDc, kF).StoreWide(kDc, 1);
+  return program;
+}
+
+Program GruForward(int sum_slots, int kept_at, int kept_slots, bool bias, bool first) {
+  constexpr int kZ = 0, kR = 1, kN = 2, kQ = 3, kBefore = 4, kH = 5, kBias = 6;
+  const Constants constants;
+  Program program;
+  constants.SetUp(program.init);
+  if (first) program.init.Constant(kBefore, 0).Constant(kQ, 0);
+  Section& body = program.body;
+  for (int sum : {kZ, kR, kN}) body.LoadWide(sum, 0, sum * sum_slots);
+  if (!first) body.LoadWide(kQ, 0, kQ * sum_slots).LoadWide(kBefore, 1);
+  if (bias) {
+    for (int gate : {kZ, kR}) body.LoadWide(kBias, 3, gate * sum_slots).Add(gate, gate, kBias);
+    body.LoadWide(first ? kQ : kBias, 3, 2 * sum_slots);
+    if (!first) body.Add(kQ, kQ, kBias);
+  }
+  EmitSigmoid(body, kZ, kZ, constants);
+  EmitSigmoid(body, kR, kR, constants);
+  body.Mad(kN, kR, kQ, kN);
+  EmitTanh(body, kN, kN, constants);
+  body.Sub(kH, kBefore, kN).Mad(kH, kZ, kH, kN).StoreWide(kH, 1).StoreOperand(kH, 2);
+  for (int kept : {kZ, kR, kN, kQ, kBefore}) {
+    body.StoreOperand(kept, 2, kept_at + kept * kept_slots);
+  }
+  return program;
+}
+
+Program GruBackward(int kept_slots, int dh_slots, int gate_slots, int n_at, bool first) {
+  constexpr int kZ = 0, kR = 1, kN = 2, kQ = 3, kBefore = 4;
+  constexpr int kDh = 5, kRest = 6, kD = 7, kSlope = 8, kOne = 14;
+  Program program;
+  program.init.Constant(kOne, 1);
+  Section& body = program.body;
+  body.LoadOperand(kDh, 2);
+  for (int kept : {kZ, kR, kN, kQ, kBefore}) body.LoadOperand(kept, 0, kept * kept_slots);
+  if (!first) {
+    body.LoadWide(kRest, 1).Add(kDh, kDh, kRest);
+    body.LoadWide(kRest, 1, dh_slots).Add(kDh, kDh, kRest);
+  }
+  auto of_sigmoid = [&](int gate) {
+    body.Mad(kSlope, gate, gate, gate, true).Mul(kD, kD, kSlope);
+    body.StoreOperand(kD, 3, gate * gate_slots);
+  };
+  body.Sub(kD, kBefore, kN).Mul(kD, kD, kDh);
+  of_sigmoid(kZ);
+  body.Mul(kRest, kDh, kZ).StoreWide(kRest, 1);
+  body.Sub(kD, kDh, kRest).Mad(kSlope, kN, kN, kOne, true).Mul(kDh, kD, kSlope);
+  body.StoreOperand(kDh, 3, n_at).Mul(kD, kDh, kR).StoreOperand(kD, 3, 2 * gate_slots);
+  body.Mul(kD, kDh, kQ);
+  of_sigmoid(kR);
   return program;
 }
 

@@ -26,10 +26,19 @@ void Mapper::AddLaneRows(lanes::Program program, const std::vector<int>& streams
   const int64_t cols = local_[result].cols;
   const int64_t pitch = OutPitch(local_[result], cols);
   const auto buffers = static_cast<int64_t>(streams.size());
-  const int64_t all = raster_.at(result).Rows();
-  const int64_t most = std::max<int64_t>(1, Scratchpad(budget) / 4 / (buffers * pitch));
-  const int64_t parts = CeilDiv(all, most);
-  const int64_t step = CeilDiv(all, parts);
+  const Raster& r = raster_.at(result);
+  std::vector<std::pair<int, int64_t>> pitches = {{result, pitch}};
+  for (const int tensor : streams) {
+    if (tensor >= 0) pitches.emplace_back(tensor, pitch);
+  }
+  // Seeds belong to rows, so that they are the same in FF and BP.
+  const int64_t samples = random_layer < 0 ? SamplesOfTurn(r, pitches) : r.samples;
+  const bool turns = samples < r.samples;
+  const int64_t unit = turns ? samples : 1;  // rows that stay together
+  const int64_t all = turns ? r.Rows() / r.samples * samples : r.Rows();
+  const int64_t most = std::max<int64_t>(1, Scratchpad(budget) / 4 / (buffers * pitch * unit));
+  const int64_t parts = CeilDiv(all / unit, most);
+  const int64_t step = CeilDiv(all / unit, parts) * unit;
   if (data_flow_[tag].empty()) {
     data_flow_[tag] = fmt::format("{} of {} rows at a time through the lanes", step, all);
   }
@@ -37,8 +46,9 @@ void Mapper::AddLaneRows(lanes::Program program, const std::vector<int>& streams
   const LoadedProgram loaded = LoadLanes(std::move(program), shared, tag);
   const int seeds = random_layer < 0 ? -1 : SeedsOf(random_layer, parts * kJobsOfTile);
   const int64_t seed_pitch = RoundUp(v_.array.cols * 4, std::max(kAccess, word_));
-  for (int64_t row = 0; row < all; row += step) {
+  auto add_rows = [&](const Samples& of, int64_t row) {
     const int64_t rows = std::min(step, all - row);
+    const int64_t from = row / samples * r.samples;  // of a turn
     Task task;
     task.loads = std::exchange(shared, {});
     std::array<int, isa::kLaneStreams> in_stream = {-1, -1, -1, -1};
@@ -48,7 +58,8 @@ void Mapper::AddLaneRows(lanes::Program program, const std::vector<int>& streams
       if (streams[i] < 0) continue;
       const int buffer = s_->AddBuffer(static_cast<uint32_t>(rows * pitch), false);
       task.loads.emplace_back(
-          LoadPlain(streams[i], row, rows, 0, cols, 0, pitch, false, buffer, tag));
+          turns ? MoveTurn(Engine::kLoad, streams[i], from, rows / samples, of, buffer, 0, tag)
+                : LoadPlain(streams[i], row, rows, 0, cols, 0, pitch, false, buffer, tag));
       in_stream[i] = buffer;
       walk[i].used = true;
     }
@@ -67,8 +78,13 @@ void Mapper::AddLaneRows(lanes::Program program, const std::vector<int>& streams
       job.streams[kSeeds].base += static_cast<uint32_t>(seeds >= 0 ? seed_pitch * seed++ : 0);
       task.work.push_back(Lanes(loaded, job, in_stream, 1u << kResult, tag));
     }
-    task.stores.push_back(StorePlain(result, row, rows, 0, cols, pitch, in_stream[0], tag));
+    task.stores.push_back(
+        turns ? MoveTurn(Engine::kStore, result, from, rows / samples, of, in_stream[0], 0, tag)
+              : StorePlain(result, row, rows, 0, cols, pitch, in_stream[0], tag));
     AddTask(std::move(task));
+  };
+  for (int64_t begin = 0; begin < r.samples; begin += samples) {
+    for (int64_t row = 0; row < all; row += step) add_rows({0, begin, samples}, row);
   }
 }
 
@@ -167,38 +183,6 @@ void Mapper::AddSum(const TrainingOp& op, int tag, double budget) {
   const int second = parts.size() > 1 ? tensor_of_[parts[1]] : -1;
   const lanes::Program sum = second < 0 ? lanes::CopyTensor() : lanes::AddTensors(false);
   AddLaneRows(lanes::Masked(sum, op.mask), {first, second, -1, mask}, dx, tag, budget);
-}
-
-// Whole accesses of memory, so that what lies beside a part stays as it is.
-void Mapper::AddCopy(const TrainingOp& op, int tag, double budget) {
-  FlushLate();
-  const bool forward = op.phase == Phase::kFeedForward;
-  const int from = tensor_of_[op.Tensor(forward ? Role::kX : Role::kDz)];
-  const int to = tensor_of_[op.Tensor(forward ? Role::kY : Role::kDx)];
-  const int64_t channels = std::min(local_[from].cols, local_[to].cols);
-  const int64_t whole = std::max(local_[from].cols, local_[to].cols);
-  const int64_t begin_from = local_[from].cols > channels ? op.channel : 0;
-  const int64_t begin_to = op.channel - begin_from;
-  const int64_t unit = kAccess / operand_;
-  if (op.channel % unit != 0 || (channels % unit != 0 && op.channel + channels != whole)) {
-    RefuseInput(
-        "{}: layer {}: channels {} to {} of {} are not whole accesses of memory; accepted for "
-        "Concat, Split and Slice: parts of a multiple of {} channels",
-        graph_.file, graph_.layers[op.layer].name, op.channel, op.channel + channels, whole, unit);
-  }
-  const int64_t all = raster_.at(from).Rows();
-  const int64_t pitch = OutPitch(local_[from], channels);
-  const int64_t step = std::max<int64_t>(1, std::min(all, Scratchpad(budget) / 4 / pitch));
-  data_flow_[tag] = fmt::format("{} of {} rows at a time through the scratchpad", step, all);
-  for (int64_t row = 0; row < all; row += step) {
-    const int64_t rows = std::min(step, all - row);
-    const int buffer = s_->AddBuffer(static_cast<uint32_t>(rows * pitch), false);
-    Task task;
-    task.loads.emplace_back(
-        LoadPlain(from, row, rows, begin_from, channels, 0, pitch, false, buffer, tag));
-    task.stores.push_back(StorePlain(to, row, rows, begin_to, channels, pitch, buffer, tag));
-    AddTask(std::move(task));
-  }
 }
 
 }  // namespace vaultrain

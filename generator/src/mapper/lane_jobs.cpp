@@ -74,7 +74,7 @@ void Mapper::AddSampleJobs(Task& task, const LoadedProgram& loaded, const lanes:
   const int64_t step = std::min<int64_t>(samples, isa::kLaneGroups);
   for (int64_t at = 0; at < samples; at += step) {
     lanes::Job part = job;
-    part.groups = static_cast<int>(step);
+    part.groups = static_cast<int>(std::min(step, samples - at));
     for (int i = 0; i < isa::kLaneStreams; ++i) {
       if (buffers[i] >= 0) part.streams[i].base += static_cast<uint32_t>(at * of_sample[i]);
     }

@@ -100,6 +100,7 @@ void Mapper::AddMeanSquare(const TrainingOp& op, int tag) {
   const int64_t slots = CeilDiv(values, cols);
   const int64_t most = std::max<int64_t>(
       1, v_.scratchpad.kib * 1024 / 4 / (2 * pitch + gradient_pitch + loss_pitch));
+  data_flow_[tag] = "samples through the lanes";
   std::vector<Load> shared;
   const LoadedProgram loaded =
       LoadLanes(lanes::MeanSquare(static_cast<int>(values), static_cast<int>(cols),

@@ -46,9 +46,10 @@ void Mapper::PlaceTensors() {
   layer_of_.assign(graph_.tensors.size(), -1);
   for (const TrainingOp& op : graph_.ops) {
     const bool updates = op.kind == TrainingOpKind::kLinearUpdate;
-    if (!updates && op.kind != TrainingOpKind::kNormaliseBackward) continue;
+    if (!updates && op.kind != TrainingOpKind::kNormaliseForward) continue;
     for (const Operand& operand : op.operands) {
       const bool own = operand.role == Role::kW || operand.role == Role::kB ||
+                       operand.role == Role::kMean || operand.role == Role::kVariance ||
                        (updates && operand.role == Role::kDz);
       if (own) layer_of_[operand.tensor] = op.layer;
     }
@@ -78,6 +79,8 @@ void Mapper::PlaceTensors() {
         case TensorKind::kWeight:
         case TensorKind::kBias:
         case TensorKind::kScale:
+        case TensorKind::kMean:
+        case TensorKind::kVariance:
           role = TensorRole::kWeight;
           format = ElementFormat::kFp32;
           break;
@@ -127,7 +130,7 @@ void Mapper::PlaceTensors() {
   }
   if (keep_gradients_) {
     for (size_t i = 0; i < graph_.tensors.size(); ++i) {
-      if (!graph_.tensors[i].is_parameter()) continue;
+      if (!graph_.tensors[i].is_trained()) continue;
       const ProgramTensor parameter = local_[tensor_of_[i]];
       // "fc1.W" -> "fc1.dW"
       std::string name = parameter.name;
@@ -138,6 +141,7 @@ void Mapper::PlaceTensors() {
   }
   PlaceState();
   PlaceStatistics();
+  PlaceBatchNorms();
   PlaceCells();
   PlaceBundles();
   ones_ =
@@ -632,11 +636,12 @@ void Mapper::AddOp(const TrainingOp& op, int tag, double budget) {
   }
 }
 
-bool Mapper::TryMapOps(bool train, double budget, bool interleave,
+bool Mapper::TryMapOps(bool train, double budget, bool overlap,
                        std::vector<std::vector<Descriptor>>& programs) {
   resident_.clear();
   late_ = {};
   after_next_ = nullptr;
+  overlaps_ = overlap;
   trains_ = train;
   explains_ = train && explanation_ != nullptr;
   if (explains_) explanation_->jobs.assign(graph_.ops.size(), {});
@@ -665,7 +670,7 @@ bool Mapper::TryMapOps(bool train, double budget, bool interleave,
   }
   FlushAfterNext();
   FlushLate();
-  if (interleave) scheduler.Interleave();
+  if (overlap) scheduler.Interleave();
   auto made = scheduler.Run();
   s_ = nullptr;
   if (!made) return false;
@@ -677,10 +682,10 @@ bool Mapper::TryMapOps(bool train, double budget, bool interleave,
 std::vector<std::vector<Descriptor>> Mapper::MapOps(bool train) {
   std::vector<std::vector<Descriptor>> programs;
   // What must stay cuts the room of what streams; smaller tiles then fit where larger ones did not.
-  for (const bool interleave : {true, false}) {
+  for (const bool overlap : {true, false}) {
     for (double budget = 1.0; budget > 0.2; budget *= 0.85) {
       data_flow_.assign(graph_.ops.size(), "");
-      if (TryMapOps(train, budget, interleave, programs)) return programs;
+      if (TryMapOps(train, budget, overlap, programs)) return programs;
     }
   }
   RefuseInput(

@@ -6,10 +6,10 @@
 //
 // mapper.cpp places tensors and maps the operations in order; tiles.cpp maps a matrix product onto
 // one node; partition.cpp maps one onto all nodes of a mesh; windows.cpp (with taps.cpp and
-// groups.cpp) and pools.cpp map convolutions and pooling onto either, normalise.cpp, recurrent.cpp
-// and elements.cpp the other layers, losses.cpp the loss, optimiser.cpp the steps of optimisers
-// that keep state, lane_jobs.cpp makes jobs of lane programs, explain.cpp tells what was decided
-// and why.
+// groups.cpp) and pools.cpp map convolutions and pooling onto either, normalise.cpp,
+// batch_norm.cpp, recurrent.cpp, elements.cpp and concat.cpp the other layers, losses.cpp the loss,
+// optimiser.cpp the steps of optimisers that keep state, lane_jobs.cpp makes jobs of lane programs,
+// explain.cpp tells what was decided and why.
 
 #ifndef VAULTRAIN_SRC_MAPPER_MAPPING_H_
 #define VAULTRAIN_SRC_MAPPER_MAPPING_H_
@@ -88,20 +88,36 @@ struct Raster {
 struct Tile {
   int64_t rows = 0, pixels = 0;
 };
-struct Patch {
+// Samples of a raster's group: all, or those of a turn. Where a node has one group only, its two
+// halves take turns in images, so that the lanes work on one while the array works on the other.
+struct Samples {
   int64_t group = 0;
+  int64_t begin = 0, count = 0;
+};
+struct Patch {
+  Samples of;
   int64_t y = 0, rows = 0;
   int64_t x = 0, pixels = 0;
 };
 
-// Calls `visit` for every tile of every group's image.
+// Calls `visit` for every tile of a part of an image.
 template <typename Visit>
-void ForEachTile(int64_t groups, int64_t height, int64_t width, const Tile& tile, Visit visit) {
-  for (int64_t g = 0; g < groups; ++g) {
-    for (int64_t y = 0; y < height; y += tile.rows) {
-      for (int64_t x = 0; x < width; x += tile.pixels) {
-        visit(Patch{g, y, std::min(tile.rows, height - y), x, std::min(tile.pixels, width - x)});
-      }
+void ForEachTile(const Patch& all, const Tile& tile, Visit visit) {
+  for (int64_t y = 0; y < all.rows; y += tile.rows) {
+    for (int64_t x = 0; x < all.pixels; x += tile.pixels) {
+      visit(Patch{all.of, all.y + y, std::min(tile.rows, all.rows - y), all.x + x,
+                  std::min(tile.pixels, all.pixels - x)});
+    }
+  }
+}
+
+// Of the images of all samples, so many samples of a group in a turn.
+template <typename Visit>
+void ForEachTile(const Raster& raster, int64_t samples, int64_t height, int64_t width,
+                 const Tile& tile, Visit visit) {
+  for (int64_t g = 0; g < raster.groups; ++g) {
+    for (int64_t s = 0; s < raster.samples; s += samples) {
+      ForEachTile(Patch{{g, s, samples}, 0, height, 0, width}, tile, visit);
     }
   }
 }
@@ -310,7 +326,7 @@ class Mapper {
   void PlanLayers();
   std::string PartitionText() const;
   std::vector<std::vector<isa::Descriptor>> MapOps(bool train);
-  bool TryMapOps(bool train, double budget, bool interleave,
+  bool TryMapOps(bool train, double budget, bool overlap,
                  std::vector<std::vector<isa::Descriptor>>& programs);
   void AddOp(const TrainingOp& op, int tag, double budget);
   void AddGemm(const Gemm& gemm, double budget);
@@ -353,6 +369,17 @@ class Mapper {
                Nest nest, int tag) const;
   void AddPoolForward(const TrainingOp& op, int tag, double budget);
   void AddPoolBackward(const TrainingOp& op, int tag, double budget);
+  // Samples of a group that take a turn in images whose rows lie in buffers as they lie in memory:
+  // each of these tensors at this pitch.
+  int64_t SamplesOfTurn(const Raster& raster,
+                        const std::vector<std::pair<int, int64_t>>& pitches) const;
+  // Tiles of a turn are as large in pixels as those of all samples would be.
+  int64_t TurnsOf(int tensor, int64_t samples) const {
+    return raster_.at(tensor).samples / samples;
+  }
+  // LOAD or STORE of a turn's samples of pixels that follow each other.
+  Step MoveTurn(Engine engine, int tensor, int64_t row, int64_t pixels, const Samples& of,
+                int buffer, int64_t offset, int tag) const;
   void AddPatchLoads(std::vector<Load>& loads, int tensor, const Patch& patch, int64_t col,
                      int64_t cols, int64_t pitch, int buffer, int tag) const;
   void AddTurnedLoads(std::vector<Load>& loads, int tensor, const Patch& patch, int64_t col,
@@ -381,6 +408,16 @@ class Mapper {
   void AddBundles(const TrainingOp& op, int tag, double budget);
   int AddFolding(const TrainingLayer& layer, const Bundles& bundles, int sums, int64_t pitch,
                  int64_t channel, int64_t width, int64_t taps, int tag);
+
+  // ---- concat.cpp
+
+  struct Rows {
+    int buffer = -1;
+    int64_t pitch = 0;
+  };
+  void AddCopy(const TrainingOp& op, int tag, double budget);
+  void AddShift(Task& task, int64_t shift, int64_t channels, bool up, const Rows& in,
+                const Rows& out, int64_t rows, int tag);
 
   // ---- lane_jobs.cpp
 
@@ -413,30 +450,65 @@ class Mapper {
   void AddElementForward(const TrainingOp& op, int tag, double budget);
   void AddElementBackward(const TrainingOp& op, int tag, double budget);
   void AddSum(const TrainingOp& op, int tag, double budget);
-  void AddCopy(const TrainingOp& op, int tag, double budget);
 
   // ---- normalise.cpp
 
   // Channels that are normalised together, as the lanes have them.
   struct NormUnits {
-    int64_t count = 0;   // units of a sample
-    int64_t slots = 0;   // of Cols channels, of a unit
-    int width = 0;       // lanes that share a group
-    int64_t values = 0;  // of a group
+    bool of_steps = false;  // each pixel has units of its own, else they go over all pixels
+    int64_t count = 0;      // units of a sample, or of a pixel (1)
+    int64_t slots = 0;      // of Cols channels, of a unit
+    int width = 0;          // lanes that share a group
+    int64_t values = 0;     // of a group
+
+    // Of a tile: pixels that a unit goes over, and units.
+    int64_t PixelsOfUnit(int64_t pixels) const { return of_steps ? 1 : pixels; }
+    int64_t Units(int64_t pixels) const { return of_steps ? pixels : count; }
   };
   NormUnits UnitsOf(const TrainingLayer& layer) const;
   Tile NormTile(const TrainingLayer& layer, double budget, int64_t pixel) const;
+  static Patch StatisticsOf(const TrainingLayer& layer, const Patch& patch);
   void PlaceStatistics();
   Load GatherPerChannel(const std::vector<int>& parameters, int64_t channels, int buffer,
                         int64_t pitch, int tag) const;
   void AddNormaliseForward(const TrainingOp& op, int tag, double budget);
   void AddNormaliseBackward(const TrainingOp& op, int tag, double budget);
 
+  // ---- batch_norm.cpp
+
+  struct BatchNorm;
+  BatchNorm BatchNormOf(const TrainingOp& op) const;
+  void PlaceBatchNorms();
+  Load GatherStatistics(int tensor, int64_t row, const BatchNorm& n, int buffer, int tag) const;
+  lanes::Job ChannelJob(const BatchNorm& n) const;
+  Step JoinSums(const BatchNorm& n, const LoadedProgram& program, int sums, int64_t samples,
+                int totals, int tag) const;
+  int AddSumOfNodes(Task& task, const BatchNorm& n, int totals, int tag);
+  Step AtOwner(Step step) const;
+  void AddBatchNormForward(const TrainingOp& op, int tag, double budget);
+  void AddBatchNormBackward(const TrainingOp& op, int tag, double budget);
+
   // ---- recurrent.cpp
 
+  // How the samples of a recurrent layer go through their steps, in FF as in BP: turns of a part of
+  // a raster's group each.
+  struct Turns {
+    Raster raster;
+    int64_t samples = 0;   // of a turn, which go through a step at once
+    int64_t of_group = 0;  // turns
+    int64_t groups = 0;    // that take turns
+
+    // From a group on.
+    int64_t Count(int64_t first_group) const {
+      return std::min(groups, raster.groups - first_group) * of_group;
+    }
+    // The first of a turn's rows at a step.
+    int64_t Row(int64_t first_group, int64_t turn, int64_t step) const {
+      return raster.Row(first_group + turn / of_group, 0, step) + turn % of_group * samples;
+    }
+  };
   void PlaceCells();
-  int64_t SamplesInTurn(const Raster& raster) const;
-  int64_t GroupsAtOnce(int64_t weights, int64_t of_group, double budget) const;
+  Turns TurnsOf(const Raster& raster, int64_t weights, int64_t of_sample, double budget) const;
   void AddRecurrentForward(const TrainingOp& op, int tag, double budget);
   void AddRecurrentBackward(const TrainingOp& op, int tag, double budget);
 
@@ -538,6 +610,7 @@ class Mapper {
   Scheduler* s_ = nullptr;  // of the stream at hand
   bool trains_ = false;     // the stream at hand is a step of training
   bool explains_ = false;   // of the stream at hand what is decided is written down
+  bool overlaps_ = true;    // tasks change places where there is room for it
   Late late_;
   // Adds tasks that wait for the task before; they come behind the next one, which does not. It
   // may end with something late, so products with late sums of their own come after it.

@@ -12,7 +12,7 @@ namespace vaultrain {
 // What the optimiser keeps of every parameter: "fc1.W" -> "fc1.mW", "fc1.qW".
 void Mapper::PlaceState() {
   for (size_t i = 0; i < graph_.tensors.size(); ++i) {
-    if (!graph_.tensors[i].is_parameter()) continue;
+    if (!graph_.tensors[i].is_trained()) continue;
     for (int s = 0; s < StateTensors(recipe_); ++s) {
       const ProgramTensor parameter = local_[tensor_of_[i]];
       std::string name = parameter.name;

@@ -44,18 +44,21 @@ void Mapper::AddPoolForward(const TrainingOp& op, int tag, double budget) {
   const int x = tensor_of_[op.Tensor(Role::kX)];
   const int y = tensor_of_[op.Tensor(Role::kY)];
   const int index = op.Tensor(Role::kIndex) < 0 ? -1 : tensor_of_[op.Tensor(Role::kIndex)];
-  const int64_t samples = raster_.at(x).samples;
   const int64_t channels = l.from.channels;
   const int64_t slot = v_.array.cols * operand_;
   const int64_t pitch = OutPitch(local_[y], channels);
+  std::vector<std::pair<int, int64_t>> pitches = {{x, pitch}, {y, pitch}};
+  if (index >= 0) pitches.emplace_back(index, pitch);
+  const int64_t samples = SamplesOfTurn(raster_.at(x), pitches);
   const int64_t pixel = samples * pitch;
   const WindowAxis down = RowsOf(l);
   const WindowAxis across = ColumnsOf(l);
-  const Tile tile = FitTile(l.to.height, l.to.width, Scratchpad(budget), [&](const Tile& t) {
-    return (down.MostSeen(t.rows) * across.MostSeen(t.pixels) +
-            t.rows * t.pixels * (index < 0 ? 1 : 2)) *
-           pixel;
-  });
+  const Tile tile = FitTile(l.to.height, l.to.width, Scratchpad(budget) / TurnsOf(x, samples),
+                            [&](const Tile& t) {
+                              return (down.MostSeen(t.rows) * across.MostSeen(t.pixels) +
+                                      t.rows * t.pixels * (index < 0 ? 1 : 2)) *
+                                     pixel;
+                            });
   if (data_flow_[tag].empty()) {
     data_flow_[tag] =
         fmt::format("windows of {} through the lanes; tiles of {} x {} pixels by {} samples",
@@ -124,7 +127,7 @@ void Mapper::AddPoolForward(const TrainingOp& op, int tag, double budget) {
     return made;
   };
 
-  ForEachTile(raster_.at(x).groups, l.to.height, l.to.width, tile, [&](const Patch& to) {
+  ForEachTile(raster_.at(x), samples, l.to.height, l.to.width, tile, [&](const Patch& to) {
     const auto [from_y, from_rows] = down.Seen(to.y, to.rows);
     const auto [from_x, from_pixels] = across.Seen(to.x, to.pixels);
     const int64_t x_row = from_pixels * pixel;
@@ -134,7 +137,7 @@ void Mapper::AddPoolForward(const TrainingOp& op, int tag, double budget) {
     const int indices =
         index < 0 ? -1 : s_->AddBuffer(static_cast<uint32_t>(to.rows * y_row), false);
     Task task;
-    AddPatchLoads(task.loads, x, {to.group, from_y, from_rows, from_x, from_pixels}, 0, channels,
+    AddPatchLoads(task.loads, x, {to.of, from_y, from_rows, from_x, from_pixels}, 0, channels,
                   pitch, in, tag);
     for (const TapRun& all_rows : OutputRuns(down)) {
       const TapRun cy = all_rows.Within(to.y, to.rows);
@@ -189,10 +192,13 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
   const int dx = tensor_of_[op.Tensor(Role::kDx)];
   const int x = tensor_of_[op.Tensor(Role::kX)];
   const int index = is_max ? tensor_of_[op.Tensor(Role::kIndex)] : -1;
-  const int64_t samples = raster_.at(dz).samples;
   const int64_t channels = l.from.channels;
   const int64_t slot = v_.array.cols * operand_;
   const int64_t pitch = OutPitch(local_[dx], channels);
+  std::vector<std::pair<int, int64_t>> pitches = {{dz, pitch}, {dx, pitch}};
+  if (op.mask) pitches.emplace_back(x, pitch);
+  if (index >= 0) pitches.emplace_back(index, pitch);
+  const int64_t samples = SamplesOfTurn(raster_.at(dx), pitches);
   const int64_t pixel = samples * pitch;
   const WindowAxis down = RowsOf(l);
   const WindowAxis across = ColumnsOf(l);
@@ -207,7 +213,7 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
   // In cells.
   const Tile tile =
       FitTile(CeilDiv(down.size, down.stride), CeilDiv(across.size, across.stride),
-              Scratchpad(budget), [&](const Tile& t) {
+              Scratchpad(budget) / TurnsOf(dx, samples), [&](const Tile& t) {
                 const int64_t rows = pixels_of(down, 0, t.rows);
                 const int64_t pixels = pixels_of(across, 0, t.pixels);
                 return (MostWindows(row_phases, down, rows) *
@@ -361,7 +367,7 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
   };
   std::map<std::vector<uint32_t>, LoadedProgram> loaded;
   auto visit = [&](const Patch& cells) {
-    const Patch to = {cells.group, cells.y * down.stride, pixels_of(down, cells.y, cells.rows),
+    const Patch to = {cells.of, cells.y * down.stride, pixels_of(down, cells.y, cells.rows),
                       cells.x * across.stride, pixels_of(across, cells.x, cells.pixels)};
     const auto [z_y, z_rows] = WindowsOf(row_phases, down, to.y, to.rows);
     const auto [z_x, z_pixels] = WindowsOf(column_phases, across, to.x, to.pixels);
@@ -374,7 +380,7 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
     const int indices = is_seen && is_max ? s_->AddBuffer(z_bytes, false) : -1;
     const int mask = op.mask ? s_->AddBuffer(static_cast<uint32_t>(to.rows * x_row), false) : -1;
     Task task;
-    const Patch z = {to.group, z_y, z_rows, z_x, z_pixels};
+    const Patch z = {to.of, z_y, z_rows, z_x, z_pixels};
     if (is_seen) AddPatchLoads(task.loads, dz, z, 0, channels, pitch, gradient, tag);
     if (indices >= 0) AddPatchLoads(task.loads, index, z, 0, channels, pitch, indices, tag);
     if (op.mask) AddPatchLoads(task.loads, x, to, 0, channels, pitch, mask, tag);
@@ -416,7 +422,7 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
     AddPatchStores(task.stores, dx, to, 0, channels, pitch, out, tag);
     AddTask(std::move(task));
   };
-  ForEachTile(raster_.at(dz).groups, CeilDiv(down.size, down.stride),
+  ForEachTile(raster_.at(dx), samples, CeilDiv(down.size, down.stride),
               CeilDiv(across.size, across.stride), tile, visit);
 }
 

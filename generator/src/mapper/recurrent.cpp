@@ -7,6 +7,9 @@
 //   FF  sums = X[t] W^T + b, then sums += h U^T, both by the array; the cell by the lanes
 //   BP  the rest of dh = dsums[t + 1] U, by the array; the cell by the lanes
 //
+// The part of a GRU's n that comes from h is a sum of its own, behind the others, with a gradient
+// of its own; the bias of U is added by the lanes.
+//
 // Sums and states are fp32 and never leave the scratchpad; what BP needs of a cell lies in memory
 // as "NAME.K". While the lanes work on a step, the array makes W's part of the next one; several
 // groups, as many as there is room for, take turns, and the two halves of each: the array has no
@@ -23,8 +26,12 @@ namespace vaultrain {
 
 namespace {
 
-// Parts of NAME.K: gates, tanh c and the state before.
-int64_t KeptOf(Cell cell) { return cell == Cell::kLstm ? 6 : 0; }
+// Sums of a step, for each value of h.
+int64_t SumsOf(Cell cell) { return cell == Cell::kGru ? 4 : GatesOf(cell); }
+
+// Parts of NAME.K. LSTM: gates, tanh c and the state before; GRU: z, r, n, the part of n that
+// comes from h, and the state before.
+int64_t KeptOf(Cell cell) { return cell == Cell::kLstm ? 6 : cell == Cell::kGru ? 5 : 0; }
 
 }  // namespace
 
@@ -32,10 +39,12 @@ void Mapper::PlaceCells() {
   for (const TrainingOp& op : graph_.ops) {
     if (op.kind != TrainingOpKind::kRecurrentForward) continue;
     const TrainingLayer& l = graph_.layers[op.layer];
-    if (l.in % std::max<int64_t>(word_elements_, v_.array.cols) != 0) {
+    int64_t multiple = std::max<int64_t>(word_elements_, v_.array.cols);
+    // n of a GRU begins an access of memory.
+    if (l.cell == Cell::kGru) multiple = std::max(multiple, kAccess / operand_ / 2);
+    if (l.in % multiple != 0) {
       RefuseInput("{}: layer {}: {} hidden values; accepted on variant {}: a multiple of {}",
-                  graph_.file, l.name, l.in, v_.name,
-                  std::max<int64_t>(word_elements_, v_.array.cols));
+                  graph_.file, l.name, l.in, v_.name, multiple);
     }
     if (KeptOf(l.cell) == 0) continue;
     const Raster r = RasterFor(static_cast<size_t>(op.Tensor(Role::kY)));
@@ -45,17 +54,18 @@ void Mapper::PlaceCells() {
   }
 }
 
-// Samples of a group that go through a step at once.
-int64_t Mapper::SamplesInTurn(const Raster& raster) const {
+// Several groups, as many as there is room for beside the weights: `of_sample` is what two steps of
+// one sample hold.
+Mapper::Turns Mapper::TurnsOf(const Raster& raster, int64_t weights, int64_t of_sample,
+                              double budget) const {
+  Turns turns;
+  turns.raster = raster;
   const int64_t half = raster.samples / 2;
-  return half >= v_.array.cols ? half : raster.samples;
-}
-
-// Groups that take turns: what two steps of one hold, in the room beside the weights.
-int64_t Mapper::GroupsAtOnce(int64_t weights, int64_t of_group, double budget) const {
-  const int64_t all = CeilDiv(local_batch_, word_elements_);
-  return std::clamp<int64_t>((Scratchpad(budget) - weights) / of_group, 1,
-                             std::min<int64_t>(all, 4));
+  turns.samples = half >= v_.array.cols ? half : raster.samples;
+  turns.of_group = raster.samples / turns.samples;
+  turns.groups = std::clamp<int64_t>((Scratchpad(budget) - weights) / (raster.samples * of_sample),
+                                     1, std::min<int64_t>(raster.groups, 4));
+  return turns;
 }
 
 void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
@@ -67,30 +77,30 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
   const int w = tensor_of_[op.Tensor(Role::kW)];
   const int u = tensor_of_[op.Tensor(Role::kU)];
   const int bias = op.Tensor(Role::kB) < 0 ? -1 : tensor_of_[op.Tensor(Role::kB)];
-  const bool is_lstm = cell.cell == Cell::kLstm;
+  const int state_bias = op.Tensor(Role::kD) < 0 ? -1 : tensor_of_[op.Tensor(Role::kD)];
+  const bool is_gru = cell.cell == Cell::kGru;
+  const bool has_state = cell.cell != Cell::kRnn;
   const int64_t hidden = cell.in;
   const int64_t outputs = cell.out;
   const int64_t steps = cell.from.width;
   const int64_t cols = v_.array.cols;
   const int64_t slot = cols * operand_;
   const int64_t wide = 4 / operand_;
-  const Raster raster = raster_.at(y);
-  const int64_t samples = SamplesInTurn(raster);
-  const int64_t turns = raster.samples / samples;
   const int64_t x_pitch = OperandPitch({x, false}, linear.in);
   const int64_t w_pitch = OperandPitch({w, false}, local_[w].cols);
   const int64_t u_pitch = OperandPitch({u, false}, local_[u].cols);
   const int64_t h_pitch = OutPitch(local_[y], hidden);
-  const int64_t sums_pitch = RoundUp(outputs * 4, word_);
+  const int64_t sums_pitch = RoundUp(SumsOf(cell.cell) * hidden * 4, word_);
   const int64_t state_pitch = RoundUp(hidden * 4, word_);
-  const int kept_tensor = is_lstm ? cells_of_.at(op.layer) : -1;
-  const int64_t kept_pitch = is_lstm ? OutPitch(local_[kept_tensor], local_[kept_tensor].cols) : 0;
-  const int64_t together = GroupsAtOnce(
-      outputs * (w_pitch + u_pitch),
-      raster.samples * (2 * (x_pitch + sums_pitch + h_pitch + kept_pitch) + state_pitch), budget);
+  const int kept = has_state ? cells_of_.at(op.layer) : -1;
+  // h and, behind it, what BP needs.
+  const int64_t out_pitch = h_pitch + (kept < 0 ? 0 : OutPitch(local_[kept], local_[kept].cols));
+  const Turns turns = TurnsOf(raster_.at(y), outputs * (w_pitch + u_pitch),
+                              2 * (x_pitch + sums_pitch + out_pitch) + state_pitch, budget);
+  const int64_t samples = turns.samples;
   data_flow_[tag] =
       fmt::format("{} and {} stationary in the scratchpad, {} steps of {} samples, {} in turns",
-                  local_[w].name, local_[u].name, steps, samples, together * turns);
+                  local_[w].name, local_[u].name, steps, samples, turns.groups * turns.of_group);
 
   const int w_rows = s_->AddBuffer(static_cast<uint32_t>(outputs * w_pitch), true);
   const int u_rows = s_->AddBuffer(static_cast<uint32_t>(outputs * u_pitch), true);
@@ -104,10 +114,21 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
     shared.push_back(GatherPerChannel({bias}, outputs, biases, pitch, tag));
   }
   shared.push_back(GatherWeights(op.layer, u, 0, outputs, 0, TapWidth(cell), u_pitch, u_rows, tag));
-  const auto gate_slots = static_cast<int>(hidden / cols * wide);
+  int state_biases = -1;
+  if (state_bias >= 0) {
+    const int64_t pitch = OutPitch(local_[state_bias], outputs);
+    state_biases = s_->AddBuffer(static_cast<uint32_t>(pitch), true);
+    shared.push_back(GatherPerChannel({state_bias}, outputs, state_biases, pitch, tag));
+  }
+  const auto sum_slots = static_cast<int>(hidden / cols * wide);
   const auto kept_slots = static_cast<int>(hidden / cols);
+  const auto kept_at = static_cast<int>(h_pitch / slot);
   auto program_of = [&](bool first) {
-    return is_lstm ? lanes::LstmForward(gate_slots, kept_slots, first) : lanes::RnnForward();
+    if (cell.cell == Cell::kLstm) return lanes::LstmForward(sum_slots, kept_at, kept_slots, first);
+    if (is_gru) {
+      return lanes::GruForward(sum_slots, kept_at, kept_slots, state_bias >= 0, first);
+    }
+    return lanes::RnnForward();
   };
   const LoadedProgram of_first = LoadLanes(program_of(true), shared, tag);
   LoadedProgram of_rest;
@@ -120,21 +141,41 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
   struct Sequence {
     int state = -1, h = -1, sums = -1;
   };
-  for (int64_t first_group = 0; first_group < raster.groups; first_group += together) {
-    const int64_t count = std::min(together, raster.groups - first_group) * turns;
+  // U's part of a step: some of the gates, for a slice of the hidden values.
+  auto add_states = [&](std::vector<Step>& work, int before, int sums, int64_t at, int64_t gate,
+                        int64_t gates, int64_t to, bool adds) {
+    ComputeSpec product;
+    product.a = before;
+    product.b = u_rows;
+    product.b_pitch = u_pitch;
+    product.b_offset = (gate * hidden + at) * u_pitch;
+    VectorSpec vector;
+    vector.out = sums;
+    vector.out_offset = (to * hidden + at) * 4;
+    if (adds) {
+      vector.aux = sums;
+      vector.aux_kind = isa::Aux::kAdd;
+      vector.aux_offset = vector.out_offset.base;
+    }
+    Nest nest;
+    nest.rows = {{samples, out_pitch, 0, sums_pitch, sums_pitch}};
+    nest.depth = {{KWords(hidden), word_, word_}};
+    nest.sets = {{slice / cols, 0, cols * u_pitch, cols * 4, cols * 4},
+                 {gates, 0, hidden * u_pitch, hidden * 4, hidden * 4}};
+    AddJobs(work, product, vector, nest, tag);
+  };
+  for (int64_t first_group = 0; first_group < turns.raster.groups; first_group += turns.groups) {
+    const int64_t count = turns.Count(first_group);
     std::vector<Sequence> sequences(static_cast<size_t>(count));
-    auto row_of = [&](int64_t i, int64_t t) {
-      return raster.Row(first_group + i / turns, 0, t) + i % turns * samples;
-    };
     for (Sequence& s : sequences) {
-      s.state = s_->AddBuffer(static_cast<uint32_t>(samples * state_pitch), true);
+      if (has_state) s.state = s_->AddBuffer(static_cast<uint32_t>(samples * state_pitch), true);
     }
     // W's part of a step.
     auto add_inputs = [&](Task& task, Sequence& s, int64_t i, int64_t t) {
       const int of_step = s_->AddBuffer(static_cast<uint32_t>(samples * x_pitch), false);
       s.sums = s_->AddBuffer(static_cast<uint32_t>(samples * sums_pitch), false);
-      task.loads.emplace_back(
-          LoadPlain(x, row_of(i, t), samples, 0, linear.in, 0, x_pitch, false, of_step, tag));
+      task.loads.emplace_back(LoadPlain(x, turns.Row(first_group, i, t), samples, 0, linear.in, 0,
+                                        x_pitch, false, of_step, tag));
       ComputeSpec product;
       product.a = of_step;
       product.b = w_rows;
@@ -157,27 +198,13 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
         if (t == 0) add_inputs(task, s, i, 0);
         const int before = s.h;
         const int sums = s.sums;
-        s.h = s_->AddBuffer(static_cast<uint32_t>(samples * h_pitch), false);
-        const int kept =
-            is_lstm ? s_->AddBuffer(static_cast<uint32_t>(samples * kept_pitch), false) : -1;
+        s.h = s_->AddBuffer(static_cast<uint32_t>(samples * out_pitch), false);
         for (int64_t at = 0; at < hidden; at += slice) {
           const size_t begin = task.work.size();
           if (t > 0) {
-            ComputeSpec product;
-            product.a = before;
-            product.b = u_rows;
-            product.b_pitch = u_pitch;
-            product.b_offset = at * u_pitch;
-            VectorSpec vector;
-            vector.out = vector.aux = sums;
-            vector.aux_kind = isa::Aux::kAdd;
-            vector.out_offset = vector.aux_offset = at * 4;
-            Nest nest;
-            nest.rows = {{samples, h_pitch, 0, sums_pitch, sums_pitch}};
-            nest.depth = {{KWords(hidden), word_, word_}};
-            nest.sets = {{slice / cols, 0, cols * u_pitch, cols * 4, cols * 4},
-                         {outputs / hidden, 0, hidden * u_pitch, hidden * 4, hidden * 4}};
-            AddJobs(task.work, product, vector, nest, tag);
+            const int64_t added = is_gru ? 2 : outputs / hidden;
+            add_states(task.work, before, sums, at, 0, added, 0, true);
+            if (is_gru) add_states(task.work, before, sums, at, 2, 1, 3, false);
           }
           lanes::Job job;
           job.bounds = {slice / cols, 1, 1};
@@ -187,26 +214,26 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
           job.streams[1].base = static_cast<uint32_t>(at * 4);
           job.streams[1].strides = {state_pitch / slot, wide, 0, 0};
           job.streams[2].base = static_cast<uint32_t>(at * operand_);
-          job.streams[2].strides = {h_pitch / slot, 1, 0, 0};
-          job.streams[3].base = static_cast<uint32_t>(at * operand_);
-          job.streams[3].strides = {kept_pitch / slot, 1, 0, 0};
+          job.streams[2].strides = {out_pitch / slot, 1, 0, 0};
+          job.streams[3].base = static_cast<uint32_t>(at * 4);
+          job.streams[3].strides = {0, wide, 0, 0};
           AddSampleJobs(task, t == 0 ? of_first : of_rest, job, samples,
-                        {sums, is_lstm ? s.state : -1, s.h, kept},
-                        {sums_pitch, state_pitch, h_pitch, kept_pitch}, 0b1110, tag);
+                        {sums, s.state, s.h, state_biases}, {sums_pitch, state_pitch, out_pitch, 0},
+                        0b0110, tag);
           // The lanes have one slice while the array has the next.
           for (size_t n = begin; n < task.work.size(); ++n) {
             for (BufferUse& use : task.work[n].buffers) {
-              const bool sliced = use.buffer == sums || use.buffer == s.state ||
-                                  use.buffer == s.h || use.buffer == kept;
+              const bool sliced = use.buffer == sums || use.buffer == s.state || use.buffer == s.h;
               if (sliced) use.part = static_cast<int>(at / slice);
             }
           }
         }
         if (t + 1 < steps) add_inputs(task, s, i, t + 1);
-        task.stores.push_back(StorePlain(y, row_of(i, t), samples, 0, hidden, h_pitch, s.h, tag));
-        if (is_lstm) {
-          task.stores.push_back(StorePlain(kept_tensor, row_of(i, t), samples, 0,
-                                           local_[kept_tensor].cols, kept_pitch, kept, tag));
+        const int64_t row = turns.Row(first_group, i, t);
+        task.stores.push_back(StorePlain(y, row, samples, 0, hidden, out_pitch, s.h, tag));
+        if (kept >= 0) {
+          task.stores.push_back(
+              StorePlain(kept, row, samples, 0, local_[kept].cols, out_pitch, s.h, tag, h_pitch));
         }
         AddTask(std::move(task));
       }
@@ -220,32 +247,33 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
   const int dy = tensor_of_[op.Tensor(Role::kDz)];
   const int y = tensor_of_[op.Tensor(Role::kY)];
   const int u = tensor_of_[op.Tensor(Role::kU)];
-  const int dsums = tensor_of_[op.Tensor(Role::kDx)];
-  const bool is_lstm = cell.cell == Cell::kLstm;
+  const std::vector<int> gradients = op.Tensors(Role::kDx);
+  const int dsums = tensor_of_[gradients.front()];
+  const bool is_gru = cell.cell == Cell::kGru;
+  const bool has_state = cell.cell != Cell::kRnn;
   const int64_t hidden = cell.in;
   const int64_t outputs = cell.out;
   const int64_t steps = cell.from.width;
   const int64_t cols = v_.array.cols;
   const int64_t slot = cols * operand_;
   const int64_t wide = 4 / operand_;
-  const Raster raster = raster_.at(y);
-  const int64_t samples = SamplesInTurn(raster);
-  const int64_t turns = raster.samples / samples;
-  const int kept_tensor = is_lstm ? cells_of_.at(op.layer) : y;
+  const int kept_tensor = has_state ? cells_of_.at(op.layer) : y;
   const int64_t kept_cols = local_[kept_tensor].cols;
   const int64_t kept_pitch = OutPitch(local_[kept_tensor], kept_cols);
   const int64_t dy_pitch = OutPitch(local_[dy], hidden);
-  const int64_t ds_pitch = OutPitch(local_[dsums], outputs);
-  // The state and, behind it, what comes back through U.
-  const int64_t state_pitch = RoundUp((is_lstm ? 2 : 1) * hidden * 4, word_);
-  const int64_t rest_offset = is_lstm ? hidden * 4 : 0;
+  // Gradients by U's part of the sums; of a GRU n's other part lies behind them.
+  const int64_t n_at = OutPitch(local_[dsums], outputs);
+  const int64_t ds_pitch = n_at + (is_gru ? OutPitch(local_[dsums], hidden) : 0);
+  // What passes by the sums and, behind it, what comes back through U.
+  const int64_t state_pitch = RoundUp((has_state ? 2 : 1) * hidden * 4, word_);
+  const int64_t rest_offset = has_state ? hidden * 4 : 0;
   const int64_t u_pitch = KWords(outputs) * word_;
-  const int64_t together =
-      GroupsAtOnce(hidden * u_pitch,
-                   raster.samples * (2 * (kept_pitch + dy_pitch + ds_pitch) + state_pitch), budget);
+  const Turns turns = TurnsOf(raster_.at(y), hidden * u_pitch,
+                              2 * (kept_pitch + dy_pitch + ds_pitch) + state_pitch, budget);
+  const int64_t samples = turns.samples;
   data_flow_[tag] =
       fmt::format("{} transposed stationary in the scratchpad, {} steps of {} samples, {} in turns",
-                  local_[u].name, steps, samples, together * turns);
+                  local_[u].name, steps, samples, turns.groups * turns.of_group);
 
   std::vector<Load> shared;
   int u_rows = -1;
@@ -256,8 +284,14 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
   const auto kept_slots = static_cast<int>(hidden / cols);
   const auto rest_slots = static_cast<int>(hidden / cols * wide);
   auto program_of = [&](bool first) {
-    return is_lstm ? lanes::LstmBackward(kept_slots, rest_slots, kept_slots, first)
-                   : lanes::RnnBackward(first);
+    if (cell.cell == Cell::kLstm) {
+      return lanes::LstmBackward(kept_slots, rest_slots, kept_slots, first);
+    }
+    if (is_gru) {
+      return lanes::GruBackward(kept_slots, rest_slots, kept_slots, static_cast<int>(n_at / slot),
+                                first);
+    }
+    return lanes::RnnBackward(first);
   };
   const LoadedProgram of_first = LoadLanes(program_of(true), shared, tag);
   LoadedProgram of_rest;
@@ -266,12 +300,9 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
   struct Sequence {
     int state = -1, ds = -1;
   };
-  for (int64_t first_group = 0; first_group < raster.groups; first_group += together) {
-    const int64_t count = std::min(together, raster.groups - first_group) * turns;
+  for (int64_t first_group = 0; first_group < turns.raster.groups; first_group += turns.groups) {
+    const int64_t count = turns.Count(first_group);
     std::vector<Sequence> sequences(static_cast<size_t>(count));
-    auto row_of = [&](int64_t i, int64_t t) {
-      return raster.Row(first_group + i / turns, 0, t) + i % turns * samples;
-    };
     for (Sequence& s : sequences) {
       s.state = s_->AddBuffer(static_cast<uint32_t>(samples * state_pitch), true);
     }
@@ -279,14 +310,15 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
       for (int64_t i = 0; i < count; ++i) {
         Sequence& s = sequences[static_cast<size_t>(i)];
         const bool first = t == steps - 1;
+        const int64_t row = turns.Row(first_group, i, t);
         Task task;
         task.loads = std::exchange(shared, {});
         const int kept = s_->AddBuffer(static_cast<uint32_t>(samples * kept_pitch), false);
         const int of_step = s_->AddBuffer(static_cast<uint32_t>(samples * dy_pitch), false);
-        task.loads.emplace_back(LoadPlain(kept_tensor, row_of(i, t), samples, 0, kept_cols, 0,
-                                          kept_pitch, false, kept, tag));
         task.loads.emplace_back(
-            LoadPlain(dy, row_of(i, t), samples, 0, hidden, 0, dy_pitch, false, of_step, tag));
+            LoadPlain(kept_tensor, row, samples, 0, kept_cols, 0, kept_pitch, false, kept, tag));
+        task.loads.emplace_back(
+            LoadPlain(dy, row, samples, 0, hidden, 0, dy_pitch, false, of_step, tag));
         if (!first) {
           ComputeSpec product;
           product.a = s.ds;
@@ -312,8 +344,15 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
         AddSampleJobs(task, first ? of_first : of_rest, job, samples,
                       {kept, s.state, of_step, s.ds}, {kept_pitch, state_pitch, dy_pitch, ds_pitch},
                       0b1010, tag);
-        task.stores.push_back(
-            StorePlain(dsums, row_of(i, t), samples, 0, outputs, ds_pitch, s.ds, tag));
+        auto store = [&](int tensor, int64_t col, int64_t width, int64_t offset) {
+          task.stores.push_back(
+              StorePlain(tensor, row, samples, col, width, ds_pitch, s.ds, tag, offset));
+        };
+        store(tensor_of_[gradients.back()], 0, outputs, 0);
+        if (is_gru) {
+          store(dsums, 0, 2 * hidden, 0);
+          store(dsums, 2 * hidden, hidden, n_at);
+        }
         AddTask(std::move(task));
       }
     }

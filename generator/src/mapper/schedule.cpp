@@ -65,29 +65,41 @@ void Scheduler::AddTask(Task task) {
   tasks_.push_back(std::move(task));
 }
 
+bool Scheduler::Conflict(const Step& a, const Step& b) {
+  for (const BufferUse& use : a.buffers) {
+    for (const BufferUse& meets : b.buffers) {
+      const bool parts = use.part >= 0 && meets.part >= 0 && use.part != meets.part;
+      if (use.buffer == meets.buffer && !parts && (use.write || meets.write)) return true;
+    }
+  }
+  return AnyConflict(a.dram, b.dram);
+}
+
 // Whether the order of two tasks matters. Nodes take part in the transfers of the mesh in one
 // order.
 bool Scheduler::Conflict(const Task& a, const Task& b) {
   bool found = false;
   ForEachStep(a, [&](const Step& one) {
     ForEachStep(b, [&](const Step& other) {
-      if (found) return;
-      found = (one.engine == Engine::kSend && other.engine == Engine::kSend) ||
-              AnyConflict(one.dram, other.dram);
-      for (const BufferUse& use : one.buffers) {
-        for (const BufferUse& meets : other.buffers) {
-          const bool parts = use.part >= 0 && meets.part >= 0 && use.part != meets.part;
-          found = found || (use.buffer == meets.buffer && !parts && (use.write || meets.write));
-        }
-      }
+      found = found || (one.engine == Engine::kSend && other.engine == Engine::kSend) ||
+              Conflict(one, other);
     });
   });
   return found;
 }
 
+// Of the lanes are tasks that need no array.
+Scheduler::Line Scheduler::LineOf(const Task& task) {
+  bool lanes = false, array = false;
+  for (const Step& step : task.work) {
+    lanes = lanes || step.engine == Engine::kLanes;
+    array = array || step.engine == Engine::kCompute || step.engine == Engine::kVector;
+  }
+  return lanes && !array ? kLanes : kArray;
+}
+
 void Scheduler::Interleave() {
-  enum Kind { kArray, kLanes, kKinds };
-  struct Line {
+  struct Queue {
     std::vector<size_t> tasks;  // in order
     size_t next = 0;
     int64_t busy = 0;               // the engine works until then
@@ -96,23 +108,18 @@ void Scheduler::Interleave() {
     bool empty() const { return next == tasks.size(); }
     size_t head() const { return tasks[next]; }
   };
-  std::array<Line, kKinds> lines;
+  std::array<Queue, kLines> lines;
   std::vector<int64_t> cost(tasks_.size());
   for (size_t t = 0; t < tasks_.size(); ++t) {
-    bool lanes = false, array = false;
-    for (const Step& step : tasks_[t].work) {
-      lanes = lanes || step.engine == Engine::kLanes;
-      array = array || step.engine == Engine::kCompute || step.engine == Engine::kVector;
-      cost[t] += step.cycles;
-    }
-    lines[lanes && !array ? kLanes : kArray].tasks.push_back(t);
+    for (const Step& step : tasks_[t].work) cost[t] += step.cycles;
+    lines[LineOf(tasks_[t])].tasks.push_back(t);
   }
-  std::vector<int64_t> end(tasks_.size());  // about when a task is done
+  std::vector<int64_t> begin(tasks_.size()), end(tasks_.size());
   std::vector<bool> taken(tasks_.size(), false);
   std::vector<size_t> order;
   // Whether the next task of a line may come now: of the other line no earlier one is left that it
   // must come after.
-  auto ready = [&](Line& line, const Line& other) {
+  auto ready = [&](Queue& line, const Queue& other) {
     if (line.empty()) return false;
     if (line.blocked && taken[*line.blocked]) {
       line.busy = std::max(line.busy, end[*line.blocked]);
@@ -130,8 +137,9 @@ void Scheduler::Interleave() {
     const bool array = ready(lines[kArray], lines[kLanes]);
     const bool lanes = ready(lines[kLanes], lines[kArray]);
     const bool lanes_first = lanes && (!array || lines[kLanes].busy <= lines[kArray].busy);
-    Line& line = lines[lanes_first ? kLanes : kArray];
+    Queue& line = lines[lanes_first ? kLanes : kArray];
     const size_t task = line.head();
+    begin[task] = line.busy;
     line.busy += cost[task];
     end[task] = line.busy;
     taken[task] = true;
@@ -139,7 +147,13 @@ void Scheduler::Interleave() {
     ++line.next;
   }
   std::vector<Task> tasks;
-  for (const size_t t : order) tasks.push_back(std::move(tasks_[t]));
+  begin_.clear();
+  end_.clear();
+  for (const size_t t : order) {
+    tasks.push_back(std::move(tasks_[t]));
+    begin_.push_back(begin[t]);
+    end_.push_back(end[t]);
+  }
   tasks_ = std::move(tasks);
   for (size_t t = 0; t < tasks_.size(); ++t) {
     loaded_[t].assign(tasks_[t].loads.size(), false);
@@ -195,14 +209,39 @@ bool Scheduler::PlaceTask(size_t task) {
 
 // Whether every store of an earlier task that the load reads behind has been emitted.
 bool Scheduler::DataReady(const Load& load, size_t task) const {
-  for (size_t t = current_; t < task; ++t) {
-    for (const Step& store : tasks_[t].stores) {
+  auto meets = [&](size_t earlier) {
+    for (const Step& store : tasks_[earlier].stores) {
       for (const Step& step : load.steps) {
-        if (AnyConflict(store.dram, step.dram)) return false;
+        if (AnyConflict(store.dram, step.dram)) return true;
+      }
+    }
+    return false;
+  };
+  for (int line = 0; line < kLines; ++line) {
+    if (stores_left_[line] && meets(*last_[line])) return false;
+  }
+  for (size_t t = current_; t < task; ++t) {
+    if (meets(t)) return false;
+  }
+  return true;
+}
+
+// Whether it waits for the last task of a kind.
+bool Scheduler::JustStored(const Load& load) const {
+  for (const std::optional<size_t>& last : last_) {
+    if (!last) continue;
+    for (const Step& store : tasks_[*last].stores) {
+      for (const Step& step : load.steps) {
+        if (AnyConflict(store.dram, step.dram)) return true;
       }
     }
   }
-  return true;
+  return false;
+}
+
+void Scheduler::EmitLoad(size_t task, size_t load) {
+  for (const Step& step : tasks_[task].loads[load].steps) Emit(step);
+  loaded_[task][load] = true;
 }
 
 void Scheduler::HoistLoads(size_t current) {
@@ -215,20 +254,47 @@ void Scheduler::HoistLoads(size_t current) {
     ahead += static_cast<size_t>(std::count(loaded_[t].begin(), loaded_[t].end(), true));
   }
   while (placed_tasks_ < end && PlaceTask(placed_tasks_)) ++placed_tasks_;
-  for (size_t t = current; t < std::min(end, placed_tasks_); ++t) {
+  const size_t placed = std::min(end, placed_tasks_);
+  // What the next tasks need and memory has comes before what it does not have yet.
+  const size_t near = std::min(placed, current + 3);
+  for (size_t t = current; t < near; ++t) {
+    for (size_t l = 0; l < tasks_[t].loads.size(); ++l) {
+      const Load& load = tasks_[t].loads[l];
+      if (loaded_[t][l] || !DataReady(load, t) || JustStored(load)) continue;
+      if (t > current && ++ahead > queue_) break;
+      EmitLoad(t, l);
+    }
+  }
+  for (size_t t = current; t < placed; ++t) {
     for (size_t l = 0; l < tasks_[t].loads.size(); ++l) {
       const Load& load = tasks_[t].loads[l];
       if (!loaded_[t][l]) {
-        if (!DataReady(load, t)) continue;
+        if (!DataReady(load, t) || (t > current && JustStored(load))) continue;
         if (t > current && ++ahead > queue_) return;
-        for (const Step& step : load.steps) Emit(step);
-        loaded_[t][l] = true;
+        EmitLoad(t, l);
       }
       if (t <= current + 1 && !gathered_[t][l]) {
         for (const Step& step : load.gather) Emit(step);
         gathered_[t][l] = true;
       }
     }
+  }
+}
+
+void Scheduler::FlushStores(Line line) {
+  if (!stores_left_[line]) return;
+  stores_left_[line] = false;
+  for (const Step& step : tasks_[*last_[line]].stores) Emit(step);
+}
+
+void Scheduler::FlushStoresBefore(const Task& task) {
+  for (const Line line : {kArray, kLanes}) {
+    if (!stores_left_[line]) continue;
+    bool waits = false;
+    for (const Step& store : tasks_[*last_[line]].stores) {
+      ForEachStep(task, [&](const Step& step) { waits = waits || Conflict(store, step); });
+    }
+    if (waits) FlushStores(line);
   }
 }
 
@@ -243,12 +309,23 @@ void Scheduler::Emit(const Step& step) {
 }
 
 std::optional<std::vector<std::vector<isa::Descriptor>>> Scheduler::Run() {
+  begin_.resize(tasks_.size());
+  end_.resize(tasks_.size());
   for (current_ = 0; current_ < tasks_.size(); ++current_) {
+    const Task& task = tasks_[current_];
+    const Line line = LineOf(task);
+    FlushStores(line);
+    FlushStoresBefore(task);
+    for (const Line other : {kArray, kLanes}) {
+      if (stores_left_[other] && end_[*last_[other]] <= begin_[current_]) FlushStores(other);
+    }
     HoistLoads(current_);
     if (placed_tasks_ <= current_) return std::nullopt;
-    for (const Step& step : tasks_[current_].work) Emit(step);
-    for (const Step& step : tasks_[current_].stores) Emit(step);
+    for (const Step& step : task.work) Emit(step);
+    last_[line] = current_;
+    stores_left_[line] = true;
   }
+  for (const Line line : {kArray, kLanes}) FlushStores(line);
   std::vector<std::vector<isa::Descriptor>> programs;
   for (const Place& place : places_) programs.push_back(ProgramOf(place));
   return programs;

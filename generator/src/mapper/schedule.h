@@ -14,7 +14,9 @@
 //
 // Tasks of the lanes, which need no array, change places with those of the array where neither
 // needs what the other does, so that both are at work: each kind keeps its order, and the one whose
-// engine would be idle first comes next.
+// engine would be idle first comes next. Engines take their queues in order; so stores of a kind
+// are queued behind those of the other kind that are done earlier, and loads of what was stored
+// just now behind loads that need not wait.
 //
 // Semaphores follow from what the steps read and write: one semaphore per ordered pair of engines.
 // Where a step needs a later step of the other engine than any step before it did, that one signals
@@ -23,8 +25,10 @@
 #ifndef VAULTRAIN_SRC_MAPPER_SCHEDULE_H_
 #define VAULTRAIN_SRC_MAPPER_SCHEDULE_H_
 
+#include <array>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -40,9 +44,12 @@ struct Rect {
   int64_t row_begin = 0, row_end = 0;
   int64_t col_begin = 0, col_end = 0;
   int batch_part = -1;  // of the only nodes that mean it, -1: all do
+  // Of the samples of each pixel these.
+  int64_t sample_begin = 0, sample_end = std::numeric_limits<int64_t>::max();
 
   bool Overlaps(const Rect& other) const {
-    return tensor == other.tensor &&
+    return tensor == other.tensor && sample_begin < other.sample_end &&
+           other.sample_begin < sample_end &&
            (batch_part < 0 || other.batch_part < 0 || batch_part == other.batch_part) &&
            row_begin < other.row_end && other.row_begin < row_end && col_begin < other.col_end &&
            other.col_begin < col_end;
@@ -139,13 +146,22 @@ class Scheduler {
     std::vector<Extent> extents;
   };
 
+  enum Line { kArray, kLanes, kLines };  // kinds of tasks
+  static Line LineOf(const Task& task);
+
   bool PlaceBuffer(Buffer& buffer);
   bool PlaceTask(size_t task);
   bool DataReady(const Load& load, size_t task) const;
+  bool JustStored(const Load& load) const;
+  void EmitLoad(size_t task, size_t load);
   void HoistLoads(size_t current);
+  // Emits what stores are left of the last task of a kind.
+  void FlushStores(Line line);
+  void FlushStoresBefore(const Task& task);
   void Emit(const Step& step);
   static bool Conflict(const Emitted& a, const Emitted& b);
   static bool Conflict(const Task& a, const Task& b);
+  static bool Conflict(const Step& a, const Step& b);
   std::vector<isa::Descriptor> ProgramOf(const Place& place) const;
 
   uint32_t scratchpad_bytes_;
@@ -159,6 +175,9 @@ class Scheduler {
   std::vector<std::vector<bool>> gathered_;
   size_t placed_tasks_ = 0;
   size_t current_ = 0;
+  std::vector<int64_t> begin_, end_;                // of tasks, about, in cycles of their engine
+  std::array<std::optional<size_t>, kLines> last_;  // task emitted last, of each kind
+  std::array<bool, kLines> stores_left_{};          // its stores are still to be emitted
   std::vector<Emitted> emitted_;
 };
 

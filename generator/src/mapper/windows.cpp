@@ -422,16 +422,62 @@ int64_t SamplesOfSet(int64_t samples, int64_t sums) {
 
 // ---- patches: pixels [x, x + pixels) of some rows of an image
 
+int64_t Mapper::SamplesOfTurn(const Raster& raster,
+                              const std::vector<std::pair<int, int64_t>>& pitches) const {
+  const int64_t half = raster.samples / 2;
+  if (raster.groups > 1 || raster.image.pixels() == 1 || half < v_.array.cols) {
+    return raster.samples;
+  }
+  for (const auto& [tensor, pitch] : pitches) {
+    const ProgramTensor& t = local_[tensor];
+    const int64_t stored = RoundUp(t.cols * BytesOf(t), kAccess);
+    if (BytesOf(t) != operand_ || t.pitch_bytes != pitch || stored != pitch) return raster.samples;
+  }
+  return half;
+}
+
+Step Mapper::MoveTurn(Engine engine, int tensor, int64_t row, int64_t pixels, const Samples& of,
+                      int buffer, int64_t offset, int tag) const {
+  const ProgramTensor& t = local_[tensor];
+  const int64_t samples = raster_.at(tensor).samples;
+  const int64_t pitch = t.pitch_bytes;
+  const bool loads = engine == Engine::kLoad;
+  Step step;
+  step.engine = engine;
+  step.buffers = {{buffer, loads}};
+  Rect rect{tensor, row, row + pixels * samples, 0, t.cols};
+  rect.sample_begin = of.begin;
+  rect.sample_end = of.begin + of.count;
+  step.dram = {{rect, !loads}};
+  const int64_t address = static_cast<int64_t>(t.address) + (row + of.begin) * pitch;
+  step.make = [=, this](const Place&) {
+    Descriptor d(loads ? isa::Opcode::kLoad : isa::Opcode::kStore);
+    d.Set(FieldId::kTag, tag);
+    d.Set(FieldId::kDramAddr, address);
+    d.Set(FieldId::kRows, pixels);
+    d.Set(FieldId::kRowAccesses, of.count * pitch / kAccess);
+    d.Set(FieldId::kDramPitch, samples * pitch);
+    d.Set(FieldId::kSpadAddr, s_->AddressOf(buffer) + offset);
+    d.Set(FieldId::kSpadPitch, of.count * pitch);
+    return d;
+  };
+  return step;
+}
+
 void Mapper::AddPatchLoads(std::vector<Load>& loads, int tensor, const Patch& p, int64_t col,
                            int64_t cols, int64_t pitch, int buffer, int tag) const {
   const Raster& r = raster_.at(tensor);
-  const bool whole = p.pixels == r.image.width;
-  const int64_t of_row = p.pixels * r.samples;
+  const int64_t rows = p.pixels == r.image.width ? p.rows : 1;  // in one LOAD
   Load load;
-  for (int64_t y = 0; y < p.rows; y += whole ? p.rows : 1) {
-    load.steps.push_back(LoadPlain(tensor, r.Row(p.group, p.y + y, p.x),
-                                   of_row * (whole ? p.rows : 1), col, cols, 0, pitch, false,
-                                   buffer, tag, y * of_row * pitch));
+  for (int64_t y = 0; y < p.rows; y += rows) {
+    const int64_t row = r.Row(p.of.group, p.y + y, p.x);
+    const int64_t offset = y * p.pixels * p.of.count * pitch;
+    const int64_t pixels = p.pixels * rows;
+    load.steps.push_back(
+        p.of.count < r.samples && pixels > 1
+            ? MoveTurn(Engine::kLoad, tensor, row, pixels, p.of, buffer, offset, tag)
+            : LoadPlain(tensor, row + p.of.begin, pixels * p.of.count, col, cols, 0, pitch, false,
+                        buffer, tag, offset));
   }
   loads.push_back(std::move(load));
 }
@@ -446,7 +492,7 @@ void Mapper::AddTurnedLoads(std::vector<Load>& loads, int tensor, const Patch& p
   Load load;
   for (int64_t y = 0; y < p.rows; y += whole ? p.rows : 1) {
     for (Step& step :
-         LoadTransposed(tensor, r.Row(p.group, p.y + y, p.x), of_row * (whole ? p.rows : 1), col,
+         LoadTransposed(tensor, r.Row(p.of.group, p.y + y, p.x), of_row * (whole ? p.rows : 1), col,
                         cols, 0, pitch, buffer, y * of_row * operand_, tag)) {
       load.steps.push_back(std::move(step));
     }
@@ -457,11 +503,15 @@ void Mapper::AddTurnedLoads(std::vector<Load>& loads, int tensor, const Patch& p
 void Mapper::AddPatchStores(std::vector<Step>& stores, int tensor, const Patch& p, int64_t col,
                             int64_t cols, int64_t pitch, int buffer, int tag) const {
   const Raster& r = raster_.at(tensor);
-  const bool whole = p.pixels == r.image.width;
-  const int64_t of_row = p.pixels * r.samples;
-  for (int64_t y = 0; y < p.rows; y += whole ? p.rows : 1) {
-    stores.push_back(StorePlain(tensor, r.Row(p.group, p.y + y, p.x), of_row * (whole ? p.rows : 1),
-                                col, cols, pitch, buffer, tag, y * of_row * pitch));
+  const int64_t rows = p.pixels == r.image.width ? p.rows : 1;
+  for (int64_t y = 0; y < p.rows; y += rows) {
+    const int64_t row = r.Row(p.of.group, p.y + y, p.x);
+    const int64_t offset = y * p.pixels * p.of.count * pitch;
+    const int64_t pixels = p.pixels * rows;
+    stores.push_back(p.of.count < r.samples && pixels > 1
+                         ? MoveTurn(Engine::kStore, tensor, row, pixels, p.of, buffer, offset, tag)
+                         : StorePlain(tensor, row + p.of.begin, pixels * p.of.count, col, cols,
+                                      pitch, buffer, tag, offset));
   }
 }
 
@@ -496,8 +546,6 @@ void Mapper::AddWindowForward(const TrainingOp& op, int tag, double budget) {
   const WindowAxis down = RowsOf(l);
   const WindowAxis across = ColumnsOf(l);
   const int64_t cols = v_.array.cols;
-  const int64_t groups = raster_.at(x).groups;
-  const int64_t samples = raster_.at(x).samples;
   // Of an output the weights of its bundle's channels.
   auto width_of = [&](int64_t bundle, int64_t count) {
     const int64_t behind = TapWidth(l) - bundle * bundles.channels;
@@ -510,15 +558,17 @@ void Mapper::AddWindowForward(const TrainingOp& op, int tag, double budget) {
       CutColumns(l.to.channels, bundles.outputs, of_output, Scratchpad(budget) / 3, cols);
   const int64_t a_pitch = OperandPitch(
       {x, false}, MostSeen(cut.chunk, bundles.outputs, bundles.channels, l.from.channels));
-  const int64_t a_pixel = samples * a_pitch;
   const int64_t out_pitch = OutPitch(out, cut.chunk);
+  const int64_t samples = SamplesOfTurn(raster_.at(x), {{x, a_pitch}, {y, out_pitch}});
+  const int64_t a_pixel = samples * a_pitch;
   const int64_t out_pixel = samples * out_pitch;
-  const Tile tile =
-      FitTile(l.to.height, l.to.width, Scratchpad(budget) - RoundUp(cut.part, cols) * of_output,
-              [&](const Tile& t) {
-                return down.MostSeen(t.rows) * across.MostSeen(t.pixels) * a_pixel +
-                       t.rows * t.pixels * out_pixel;
-              });
+  const Tile tile = FitTile(
+      TurnsOf(x, samples) > 1 && cut.part >= l.to.channels ? CeilDiv(l.to.height, 2) : l.to.height,
+      l.to.width, (Scratchpad(budget) - RoundUp(cut.part, cols) * of_output) / TurnsOf(x, samples),
+      [&](const Tile& t) {
+        return down.MostSeen(t.rows) * across.MostSeen(t.pixels) * a_pixel +
+               t.rows * t.pixels * out_pixel;
+      });
   const int64_t together = SamplesOfSet(samples, v_.AccHalfDepth());
   if (data_flow_[tag].empty()) {
     data_flow_[tag] = fmt::format(
@@ -540,14 +590,14 @@ void Mapper::AddWindowForward(const TrainingOp& op, int tag, double budget) {
       shared.push_back(Gather(Axis::kBatch, biases, bias_pitch, {piece}, tag));
     }
     int b = -1;
-    ForEachTile(groups, l.to.height, l.to.width, tile, [&](const Patch& to) {
+    ForEachTile(raster_.at(x), samples, l.to.height, l.to.width, tile, [&](const Patch& to) {
       const auto [from_y, from_rows] = down.Seen(to.y, to.rows);
       const auto [from_x, from_pixels] = across.Seen(to.x, to.pixels);
       const int64_t a_row = from_pixels * a_pixel;
       const int64_t out_row = to.pixels * out_pixel;
       const int a = s_->AddBuffer(static_cast<uint32_t>(from_rows * a_row), false);
       const int results = s_->AddBuffer(static_cast<uint32_t>(to.rows * out_row), false);
-      AddPatchLoads(shared, x, {to.group, from_y, from_rows, from_x, from_pixels}, seen.begin,
+      AddPatchLoads(shared, x, {to.of, from_y, from_rows, from_x, from_pixels}, seen.begin,
                     seen.count, a_pitch, a, tag);
       for (int64_t part = 0, outputs = 0; part < count; part += outputs) {
         outputs = Next(n + part, cut.part, n + count, bundles.outputs);
@@ -644,8 +694,6 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
   const std::vector<TapPhase> row_phases = InputPhases(down);
   const std::vector<TapPhase> column_phases = InputPhases(across);
   const int64_t cols = v_.array.cols;
-  const int64_t groups = raster_.at(dz).groups;
-  const int64_t samples = raster_.at(dz).samples;
   const int64_t k_words = KWords(bundles.outputs);
   // Behind a single row of outputs each row of dX sees one row of taps; where all of them are too
   // long, they come one by one.
@@ -660,18 +708,24 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
       CutColumns(l.from.channels, bundles.channels, b_pitch, Scratchpad(budget) / 3, least);
   const int64_t a_pitch = OperandPitch(
       {dz, false}, MostSeen(cut.chunk, bundles.channels, bundles.outputs, l.to.channels));
-  const int64_t a_pixel = samples * a_pitch;
   const int64_t out_pitch = OutPitch(out, cut.chunk);
-  const int64_t out_pixel = samples * out_pitch;
   const int64_t mask_pitch = OutPitch(local_[x], cut.chunk);
+  std::vector<std::pair<int, int64_t>> pitches = {{dz, a_pitch}, {dx, out_pitch}};
+  if (op.mask) pitches.emplace_back(x, mask_pitch);
+  const int64_t samples = SamplesOfTurn(raster_.at(dx), pitches);
+  const int64_t a_pixel = samples * a_pitch;
+  const int64_t out_pixel = samples * out_pitch;
   const int64_t mask_pixel = samples * mask_pitch;
-  const Tile tile =
-      FitTile(by_rows ? 1 : down.size, across.size,
-              Scratchpad(budget) - RoundUp(cut.part, cols) * b_pitch, [&](const Tile& t) {
-                return MostWindows(row_phases, down, t.rows) *
-                           MostWindows(column_phases, across, t.pixels) * a_pixel +
-                       t.rows * t.pixels * (out_pixel + (op.mask ? mask_pixel : 0));
-              });
+  const Tile tile = FitTile(
+      by_rows                                                   ? 1
+      : TurnsOf(dx, samples) > 1 && cut.part >= l.from.channels ? CeilDiv(down.size, 2)
+                                                                : down.size,
+      across.size, (Scratchpad(budget) - RoundUp(cut.part, cols) * b_pitch) / TurnsOf(dx, samples),
+      [&](const Tile& t) {
+        return MostWindows(row_phases, down, t.rows) *
+                   MostWindows(column_phases, across, t.pixels) * a_pixel +
+               t.rows * t.pixels * (out_pixel + (op.mask ? mask_pixel : 0));
+      });
   const int64_t together = SamplesOfSet(samples, v_.AccHalfDepth());
   if (data_flow_[tag].empty()) {
     data_flow_[tag] = fmt::format(
@@ -684,7 +738,7 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
     count = Next(c, cut.chunk, l.from.channels, bundles.channels);
     const Span seen = SeenBy(c, count, bundles.channels, bundles.outputs, l.to.channels);
     int b = -1;
-    ForEachTile(groups, down.size, across.size, tile, [&](const Patch& to) {
+    ForEachTile(raster_.at(dx), samples, down.size, across.size, tile, [&](const Patch& to) {
       const auto [z_y, z_rows] = WindowsOf(row_phases, down, to.y, to.rows);
       const auto [z_x, z_pixels] = WindowsOf(column_phases, across, to.x, to.pixels);
       if (z_rows == 0 || z_pixels == 0) return;
@@ -696,7 +750,7 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
       const int mask =
           op.mask ? s_->AddBuffer(static_cast<uint32_t>(to.rows * mask_row), false) : -1;
       std::vector<Load> shared;
-      AddPatchLoads(shared, dz, {to.group, z_y, z_rows, z_x, z_pixels}, seen.begin, seen.count,
+      AddPatchLoads(shared, dz, {to.of, z_y, z_rows, z_x, z_pixels}, seen.begin, seen.count,
                     a_pitch, a, tag);
       if (op.mask) AddPatchLoads(shared, x, to, c, count, mask_pitch, mask, tag);
       if (!all_seen) AddPatchLoads(shared, dx, to, c, count, out_pitch, results, tag);
@@ -838,8 +892,8 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
   const WindowAxis down = RowsOf(l);
   const WindowAxis across = ColumnsOf(l);
   const int64_t cols = v_.array.cols;
-  const int64_t groups = raster_.at(dz).groups;
-  const int64_t pixel = raster_.at(dz).samples * operand_;  // of one channel, a word
+  const Raster& raster = raster_.at(dz);
+  const int64_t pixel = raster.samples * operand_;  // of one channel, a word
   const int64_t all_channels = KWords(l.from.channels) * word_elements_;
   const Bundles bundles = UpdateBundlesOf(l);
   const bool folds = bundles.groups > 1;
@@ -881,14 +935,18 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
     some.pad -= ky * down.dilation;
     return some;
   };
+  // Where X is small enough, all of it stays for all tiles and slices.
+  const int64_t room = Scratchpad(budget) - (folds ? 2 : 1) * slice * pitch;
+  const int64_t whole_x = down.size * across.size * all_channels * pixel;
+  const bool keeps_x = raster.groups == 1 && tap_rows == w.kernel_h &&
+                       most_bundles == bundles.count && whole_x <= room / 6;
+  // Small tiles: behind loads that wait for room the lanes wait for theirs.
   const Tile tile =
-      FitTile(l.to.height, l.to.width, Scratchpad(budget) - (folds ? 2 : 1) * slice * pitch,
-              [&](const Tile& t) {
-                return (t.rows * t.pixels * RoundUp(most_outputs, cols) +
-                        some_taps(0, tap_rows).MostSeen(t.rows) * across.MostSeen(t.pixels) *
-                            most_channels) *
-                       pixel;
-              });
+      FitTile(l.to.height, l.to.width, (keeps_x ? room - whole_x : room) / 2, [&](const Tile& t) {
+        const int64_t of_x =
+            some_taps(0, tap_rows).MostSeen(t.rows) * across.MostSeen(t.pixels) * most_channels;
+        return (t.rows * t.pixels * RoundUp(most_outputs, cols) + (keeps_x ? 0 : of_x)) * pixel;
+      });
   if (data_flow_[tag].empty()) {
     data_flow_[tag] = fmt::format(
         "windows of {} transposed stationary in the array, {} transposed streamed; tiles of {} x "
@@ -901,9 +959,6 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
     loop.aux = loop.out;
     return loop;
   };
-  // Where a node's windows are one tile, all slices have the same.
-  const bool one_tile = groups == 1 && tile.rows == l.to.height && tile.pixels == l.to.width &&
-                        tap_rows == w.kernel_h && most_bundles == bundles.count;
   int kept = -1;
   struct Slice {
     int64_t bundle, bundles;
@@ -953,9 +1008,11 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
           with_bias ? s_->AddBuffer(static_cast<uint32_t>(std::max(kAccess, word_)), true) : -1;
       std::set<std::pair<int64_t, int64_t>> begun;  // taps whose sums hold something
       bool first = true;
-      ForEachTile(groups, l.to.height, l.to.width, tile, [&](const Patch& to) {
-        const auto [from_y, from_rows] = some_taps(ky, taps_y).Seen(to.y, to.rows);
-        const auto [from_x, from_pixels] = across.Seen(to.x, to.pixels);
+      ForEachTile(raster, raster.samples, l.to.height, l.to.width, tile, [&](const Patch& to) {
+        const auto [from_y, from_rows] = keeps_x ? std::pair<int64_t, int64_t>(0, down.size)
+                                                 : some_taps(ky, taps_y).Seen(to.y, to.rows);
+        const auto [from_x, from_pixels] =
+            keeps_x ? std::pair<int64_t, int64_t>(0, across.size) : across.Seen(to.x, to.pixels);
         const int64_t a_row = to.pixels * pixel;
         const int64_t b_row = from_pixels * pixel;
         const int64_t a_pitch = to.rows * a_row;
@@ -965,14 +1022,14 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
         AddTurnedLoads(task.loads, dz, to, o, padded, a, tag);
         VectorSpec vector;
         vector.aux_kind = Aux::kAdd;
-        if (from_rows > 0) {
+        if (from_rows > 0 && from_pixels > 0) {
           const int b =
-              kept >= 0 ? kept : s_->AddBuffer(static_cast<uint32_t>(channels * b_pitch), one_tile);
+              kept >= 0 ? kept : s_->AddBuffer(static_cast<uint32_t>(channels * b_pitch), keeps_x);
           if (kept < 0) {
-            AddTurnedLoads(task.loads, x, {to.group, from_y, from_rows, from_x, from_pixels},
-                           channel, channels, b, tag);
+            AddTurnedLoads(task.loads, x, {to.of, from_y, from_rows, from_x, from_pixels}, channel,
+                           channels, b, tag);
           }
-          if (one_tile) kept = b;
+          if (keeps_x) kept = b;
           for (const TapSpan& sy : row_spans) {
             const int64_t y0 = std::max(sy.begin, to.y);
             const int64_t y1 = std::min(sy.end, to.y + to.rows);
@@ -1061,7 +1118,8 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
         for (const bool take_step : {false, true}) {
           if (!take_step && !keep_gradients_) continue;
           // A step holds a block's rows; a few at a time leave room for the next sums.
-          const int64_t most = std::max<int64_t>(1, Scratchpad(budget) / 64 / pitch);
+          const int64_t row_bytes = RoundUp(step_width * 4, std::max(kAccess, word_));
+          const int64_t most = std::max<int64_t>(1, Scratchpad(budget) / 64 / row_bytes);
           for (int64_t at = of.row; at < end;) {
             const int64_t block = at / plan.block;
             const int64_t count = std::min({most, end - at, (block + 1) * plan.block - at});
@@ -1079,6 +1137,7 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
           }
         }
       };
+      if (!overlaps_) FlushAfterNext();
     }
   }
 }

@@ -6,7 +6,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
+#include <numeric>
 #include <optional>
 #include <set>
 
@@ -120,10 +122,12 @@ class Finder {
       case OperatorKind::kInstanceNormalization:
       case OperatorKind::kGroupNormalization:
       case OperatorKind::kLayerNormalization:
+      case OperatorKind::kBatchNormalization:
         AddNormalisation(node);
         break;
       case OperatorKind::kRnn:
       case OperatorKind::kLstm:
+      case OperatorKind::kGru:
         AddRecurrent(node);
         break;
       case OperatorKind::kConcat:
@@ -164,13 +168,6 @@ class Finder {
       case OperatorKind::kGather:
         AddLookup(node);
         break;
-      case OperatorKind::kBatchNormalization:
-      case OperatorKind::kGru:
-        Refuse(node,
-               "cannot be trained yet; accepted: Gemm, MatMul, Conv, pools, Add, Sub, Mul, Div, "
-               "Relu, LeakyRelu, Sigmoid, Tanh, GroupNormalization, InstanceNormalization, "
-               "LayerNormalization, RNN, LSTM, Gather, Concat, Slice, Split, Dropout, Transpose, "
-               "Flatten, Reshape, Squeeze, Unsqueeze, Identity, Softmax");
     }
   }
 
@@ -506,10 +503,27 @@ class Finder {
     layer.from = layer.to = image;
     layer.epsilon = node.Float("epsilon");
     if (node.kind == OperatorKind::kLayerNormalization) {
-      if (node.Int("axis") != 1 || image.pixels() > 1) {
-        Refuse(node, "of {} from axis {} on cannot be trained yet; accepted: vectors, [N,C]",
+      const int64_t together = std::accumulate(shape.begin() + node.Int("axis"), shape.end(),
+                                               int64_t{1}, std::multiplies<>());
+      if (together != image.channels || (image.pixels() > 1 && !value.channels_last)) {
+        Refuse(node,
+               "of {} from axis {} on cannot be trained yet; accepted: vectors [N,C], and each "
+               "step of sequences [N,T,C]",
                ShapeText(shape), node.Int("axis"));
       }
+      if (image.pixels() > 1) layer.norm = Norm::kSteps;
+    } else if (node.kind == OperatorKind::kBatchNormalization) {
+      if (node.Int("training_mode") == 0) {
+        Refuse(node, "training_mode = 0 has no statistics of the batch; accepted for training: 1");
+      }
+      if (shape[1] != image.channels || (value.channels_last && image.pixels() > 1)) {
+        Refuse(node, "of {} made of images {}; accepted: [N,C,..] with their channels",
+               ShapeText(shape), ImageText(image));
+      }
+      layer.norm = Norm::kBatch;
+      layer.momentum = node.Float("momentum");
+      layer.mean = PerChannel(node, node.inputs[3], "mean", image.channels, true);
+      layer.variance = PerChannel(node, node.inputs[4], "variance", image.channels, true);
     } else {
       layer.groups =
           node.kind == OperatorKind::kGroupNormalization ? node.Int("num_groups") : shape[1];
@@ -543,10 +557,15 @@ class Finder {
     const Value value = Whole(node, Sequence(node, 0));
     Layer& layer = Add(node, LayerKind::kRecurrent);
     layer.inputs = {value};
-    layer.cell = node.kind == OperatorKind::kLstm ? Cell::kLstm : Cell::kRnn;
+    layer.cell = node.kind == OperatorKind::kLstm  ? Cell::kLstm
+                 : node.kind == OperatorKind::kGru ? Cell::kGru
+                                                   : Cell::kRnn;
     const auto& activations = std::get<std::vector<std::string>>(node.attributes.at("activations"));
     if (layer.cell == Cell::kRnn && !activations.empty() && activations[0] != "Tanh") {
       Refuse(node, "activation {} cannot be trained yet; accepted: Tanh", activations[0]);
+    }
+    if (layer.cell == Cell::kGru && node.Int("linear_before_reset") == 0) {
+      Refuse(node, "linear_before_reset = 0 cannot be trained yet; accepted: 1, as PyTorch has it");
     }
     layer.from = value.image;
     layer.to = {1, value.image.width, node.Int("hidden_size")};

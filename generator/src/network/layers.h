@@ -36,13 +36,17 @@ struct Layer {
   // Its rows are [channel][tap], not [tap][channel].
   bool weight_has_channels_first = true;
   const Tensor* bias = nullptr;
+  const Tensor* mean = nullptr;  // running statistics of a batch normalisation
+  const Tensor* variance = nullptr;
   const Tensor* recurrent = nullptr;  // U of a cell
   bool relu = false;
   bool count_pad = false;
   Function function = Function::kRelu;
   float slope = 0;
+  Norm norm = Norm::kGroups;
   int64_t groups = 1;
   float epsilon = 0;
+  float momentum = 0;
   Cell cell = Cell::kLstm;
   int64_t channel = 0;  // of kSlice: the first
   float ratio = 0;      // of kDropout

@@ -6,6 +6,9 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
+#include <cctype>
+#include <functional>
+#include <numeric>
 #include <set>
 
 #include "network/onnx_proto.h"
@@ -138,6 +141,18 @@ class NetworkWriter {
     return *this;
   }
 
+  // In the mode that trains; "NAME.W", "NAME.b", "NAME.mean" and "NAME.variance" of each channel.
+  NetworkWriter& BatchNorm(const std::string& name) {
+    std::vector<std::string> inputs = {from_};
+    for (const char* parameter : {".W", ".b", ".mean", ".variance"}) {
+      inputs.push_back(name + parameter);
+      Declare(graph_->add_input(), inputs.back(), {shape_[0]});
+    }
+    AddNode("BatchNormalization", name, inputs, name + ".z");
+    SetInt("training_mode", 1);
+    return *this;
+  }
+
   NetworkWriter& GlobalAveragePool() {
     AddNode("GlobalAveragePool", "mean", {from_}, "mean.y");
     for (size_t i = 1; i < shape_.size(); ++i) shape_[i] = 1;
@@ -165,24 +180,38 @@ class NetworkWriter {
     return *this;
   }
 
-  // The last hidden values of a sequence [T,I].
-  NetworkWriter& Lstm(const std::string& layer, int hidden) {
-    Declare(graph_->add_input(), layer + ".W", {1, 4 * hidden, shape_[1]});
-    Declare(graph_->add_input(), layer + ".R", {1, 4 * hidden, hidden});
-    Declare(graph_->add_input(), layer + ".b", {1, 8 * hidden});
-    AddNode("LSTM", layer, {from_, layer + ".W", layer + ".R", layer + ".b"}, "");
+  // LSTM, GRU or RNN over a sequence [T,I]: the hidden values of all steps, or of the last.
+  NetworkWriter& Cells(const std::string& op, const std::string& layer, int hidden, bool all) {
+    const int gates = op == "LSTM" ? 4 : op == "GRU" ? 3 : 1;
+    Declare(graph_->add_input(), layer + ".W", {1, gates * hidden, shape_[1]});
+    Declare(graph_->add_input(), layer + ".R", {1, gates * hidden, hidden});
+    Declare(graph_->add_input(), layer + ".b", {1, 2 * gates * hidden});
+    const std::string output = layer + ".y";
+    AddNode(op, layer, {from_, layer + ".W", layer + ".R", layer + ".b"}, all ? output : "");
     SetInt("hidden_size", hidden);
     SetInt("layout", 1);
-    node_->add_output(layer + ".y");
-    from_ = layer + ".y";
-    AddReshape(layer + ".last", {0, hidden});
-    shape_ = {hidden};
+    if (op == "GRU") SetInt("linear_before_reset", 1);
+    if (!all) node_->add_output(output);
+    from_ = output;
+    const int64_t steps = shape_[0];
+    AddReshape(layer + (all ? ".steps" : ".last"),
+               all ? std::vector<int64_t>{0, steps, hidden} : std::vector<int64_t>{0, hidden});
+    shape_ = all ? std::vector<int>{shape_[0], hidden} : std::vector<int>{hidden};
+    return *this;
+  }
+
+  // Each step of a sequence over its channels, by parameters "NAME.W" and "NAME.b".
+  NetworkWriter& LayerNorm(const std::string& name) {
+    for (const char* parameter : {".W", ".b"}) {
+      Declare(graph_->add_input(), name + parameter, {shape_[1]});
+    }
+    AddNode("LayerNormalization", name, {from_, name + ".W", name + ".b"}, name + ".z");
     return *this;
   }
 
   NetworkWriter& Flatten() {
     AddNode("Flatten", "flatten", {from_}, "flat");
-    shape_ = {shape_[0] * shape_[1] * shape_[2]};
+    shape_ = {std::accumulate(shape_.begin(), shape_.end(), 1, std::multiplies<>())};
     return *this;
   }
 
@@ -376,7 +405,7 @@ std::string MakeCrnn() {
   NetworkWriter net("crnn", {1, 28, 28});
   net.Conv("conv1", 32, 5, 2, 2).Relu("conv1.relu", "conv1.y");
   net.Conv("conv2", 64, 3, 1, 1).Relu("conv2.relu", "conv2.y");
-  return net.Columns().Lstm("lstm", 128).Gemm("fc", 10, true).Bytes();
+  return net.Columns().Cells("LSTM", "lstm", 128, false).Gemm("fc", 10, true).Bytes();
 }
 
 }  // namespace
@@ -408,15 +437,44 @@ std::string MakeGated(const std::string& name, const std::vector<int>& shape, in
   return net.Bytes();
 }
 
-std::string MakeSequential(const std::string& name, int steps, int in, int hidden, int classes) {
+namespace {
+
+// "LSTM" -> "lstm"
+std::string CellName(std::string op) {
+  for (char& c : op) c = static_cast<char>(std::tolower(c));
+  return op;
+}
+
+}  // namespace
+
+std::string MakeBatchNormalised(const std::string& name, const std::vector<int>& shape,
+                                int channels, int classes) {
+  NetworkWriter net(name, shape);
+  net.Conv("conv1", channels, 3, 1, 1).BatchNorm("norm1").Relu("relu1", "relu1.y");
+  net.Conv("conv2", channels, 3, 1, 1).BatchNorm("norm2").Relu("relu2", "relu2.y");
+  AddMeanAndClasses(net, classes);
+  return net.Bytes();
+}
+
+std::string MakeSequential(const std::string& name, const std::string& op, int steps, int in,
+                           int hidden, int classes) {
   NetworkWriter net(name, {steps, in});
-  return net.Lstm("lstm", hidden).Gemm("fc", classes, true).Bytes();
+  return net.Cells(op, CellName(op), hidden, false).Gemm("fc", classes, true).Bytes();
+}
+
+std::string MakeNormalisedSteps(const std::string& name, const std::string& op, int steps, int in,
+                                int hidden, int classes) {
+  NetworkWriter net(name, {steps, in});
+  net.Cells(op, CellName(op), hidden, true).LayerNorm("norm").Flatten();
+  return net.Gemm("fc", classes, true).Bytes();
 }
 
 std::string MakeTokens(const std::string& name, int steps, int vocabulary, int values, int hidden,
                        int classes) {
   NetworkWriter net(name, {steps});
-  net.Embedding("embed", vocabulary, values).Lstm("lstm", hidden).Gemm("fc", classes, true);
+  net.Embedding("embed", vocabulary, values)
+      .Cells("LSTM", "lstm", hidden, false)
+      .Gemm("fc", classes, true);
   return net.Bytes();
 }
 
@@ -431,7 +489,7 @@ std::vector<NetworkFile> MakeShippedNetworks() {
       {"lenet.onnx",
        MakeConvolutional("lenet", {1, 28, 28}, {{6, 5, 1, 2, 2}, {16, 5, 1, 0, 2}}, {120, 84, 10})},
       // Characters of a text, each a vector with a one; the classes are the next character.
-      {"lstm.onnx", MakeSequential("lstm", 16, 128, 128, 128)},
+      {"lstm.onnx", MakeSequential("lstm", "LSTM", 16, 128, 128, 128)},
       {"mlp.onnx", MakeFullyConnected("mlp", {784, 128, 10})},
       {"mlp-wide.onnx", MakeFullyConnected("mlp-wide", {784, 1024, 512, 10})},
       {"resnet.onnx", MakeResnet()},

@@ -70,6 +70,13 @@ onnx::TensorProto* Holder(onnx::GraphProto* graph, const std::string& name,
   return made;
 }
 
+std::vector<int64_t> ShapeOf(const Graph& graph, const std::string& name) {
+  for (const Tensor& tensor : graph.tensors) {
+    if (tensor.name == name) return tensor.shape;
+  }
+  throw Error(ExitStatus::kInternal, fmt::format("no tensor {} in the file", name));
+}
+
 }  // namespace
 
 OnnxExport::OnnxExport(std::string bytes, const std::string& file, int64_t batch, Loss loss)
@@ -88,7 +95,7 @@ OnnxExport::OnnxExport(std::string bytes, const std::string& file, int64_t batch
       value = std::bit_cast<float>(static_cast<uint32_t>(numbers++));
     }
   }
-  // Of the two biases of a cell, which are trained as their sum, the first gets it all.
+  // Of the two biases of an LSTM or RNN, which are trained as their sum, the first gets it all.
   for (const Node& node : graph.nodes) {
     const bool is_cell = node.kind == OperatorKind::kRnn || node.kind == OperatorKind::kLstm;
     if (!is_cell || node.inputs.size() < 4 || node.inputs[3] < 0) continue;
@@ -97,27 +104,31 @@ OnnxExport::OnnxExport(std::string bytes, const std::string& file, int64_t batch
   }
   const TrainingGraph trained = Differentiate(graph, batch, loss);
   onnx::ModelProto model = Parsed(bytes_);
-  std::map<std::string, std::string> claimed;  // what the file holds -> parameter
+  struct Claim {
+    std::string parameter;
+    std::vector<bool> elements;
+  };
+  std::map<std::string, Claim> claimed;  // what the file holds -> what takes it
   for (const TrainingTensor& tensor : trained.tensors) {
     if (!tensor.is_parameter()) continue;
     Source& source = sources_[tensor.name];
-    std::vector<bool> seen(tensor.start.size());
     const auto first =
         std::prev(parameters.upper_bound(std::bit_cast<uint32_t>(tensor.start.front())));
+    const size_t size = first->second->values.size();
+    source.name = Held(model.mutable_graph(), first->second->name);
+    Claim& claim =
+        claimed.try_emplace(source.name, Claim{tensor.name, std::vector<bool>(size)}).first->second;
     for (const float value : tensor.start) {
       const uint64_t element = std::bit_cast<uint32_t>(value) - first->first;
-      if (element >= seen.size() || seen[element]) {
-        throw Error(ExitStatus::kInternal,
-                    fmt::format("{} is no rearrangement of one parameter", tensor.name));
+      if (element >= size) {
+        throw Error(ExitStatus::kInternal, fmt::format("{} is not of one parameter", tensor.name));
       }
-      seen[element] = true;
+      if (claim.elements[element]) {
+        RefuseInput("{}: {} and {} both come from {}; accepted for --export: values of their own",
+                    file, claim.parameter, tensor.name, Quote(source.name));
+      }
+      claim.elements[element] = true;
       source.element.push_back(static_cast<uint32_t>(element));
-    }
-    source.name = Held(model.mutable_graph(), first->second->name);
-    const auto [other, is_first] = claimed.emplace(source.name, tensor.name);
-    if (!is_first) {
-      RefuseInput("{}: {} and {} both come from {}; accepted for --export: values of their own",
-                  file, other->second, tensor.name, Quote(source.name));
     }
   }
 }
@@ -125,25 +136,25 @@ OnnxExport::OnnxExport(std::string bytes, const std::string& file, int64_t batch
 std::string OnnxExport::With(const std::map<std::string, std::vector<float>>& parameters) const {
   onnx::ModelProto model = Parsed(bytes_);
   const Graph graph = ParseOnnx(bytes_, "");
+  std::map<std::string, std::vector<float>> held;  // 0 where nothing is trained
   for (const auto& [parameter, source] : sources_) {
     const auto values = parameters.find(parameter);
     if (values == parameters.end() || values->second.size() != source.element.size()) {
       throw Error(ExitStatus::kInternal, fmt::format("no values of {} to export", parameter));
     }
-    std::vector<int64_t> shape;
-    for (const Tensor& tensor : graph.tensors) {
-      if (tensor.name == source.name) shape = tensor.shape;
-    }
-    std::vector<float> held(static_cast<size_t>(Elements(shape)));
+    std::vector<float>& all = held[source.name];
+    if (all.empty()) all.resize(static_cast<size_t>(Elements(ShapeOf(graph, source.name))));
     for (size_t i = 0; i < source.element.size(); ++i) {
-      held[source.element[i]] = values->second[i];
+      all[source.element[i]] = values->second[i];
     }
-    onnx::TensorProto* holder = Holder(model.mutable_graph(), source.name, shape);
+  }
+  for (const auto& [name, values] : held) {
+    onnx::TensorProto* holder = Holder(model.mutable_graph(), name, ShapeOf(graph, name));
     if (holder->float_data_size() > 0) {
-      holder->mutable_float_data()->Assign(held.begin(), held.end());
+      holder->mutable_float_data()->Assign(values.begin(), values.end());
     } else {
       static_assert(std::endian::native == std::endian::little, "raw_data is little-endian");
-      holder->set_raw_data(held.data(), held.size() * sizeof(float));
+      holder->set_raw_data(values.data(), values.size() * sizeof(float));
     }
   }
   std::string bytes;

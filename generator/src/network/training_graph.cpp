@@ -137,8 +137,10 @@ class Differentiator {
     made.function = layer.function;
     made.slope = layer.slope;
     made.ratio = layer.ratio;
+    made.norm = layer.norm;
     made.groups = layer.groups;
     made.epsilon = layer.epsilon;
+    made.momentum = layer.momentum;
     made.cell = layer.cell;
     if (layer.kind == LayerKind::kLinear) {
       made.in = layer.window.taps() * layer.from.channels;
@@ -209,6 +211,14 @@ class Differentiator {
       op.operands.push_back({Role::kB, AddParameter(made.name + ".b", TensorKind::kBias, 1,
                                                     made.to.channels, layer.bias->values)});
     }
+    if (layer.norm == Norm::kBatch) {
+      const int64_t channels = made.to.channels;
+      op.operands.push_back({Role::kMean, AddParameter(made.name + ".mean", TensorKind::kMean, 1,
+                                                       channels, layer.mean->values)});
+      op.operands.push_back(
+          {Role::kVariance, AddParameter(made.name + ".variance", TensorKind::kVariance, 1,
+                                         channels, layer.variance->values)});
+    }
     output.tensor =
         AddSamples(made.name + ".Y", TensorKind::kActivation, FormatClass::kOperand, made.to);
     op.operands.push_back({Role::kY, output.tensor});
@@ -259,7 +269,8 @@ class Differentiator {
     made.window.pad_right = -1;
     made.in = hidden;
     made.out = sums.out;
-    made.bias = false;
+    // Of a GRU both biases of the file stay apart, of others they are as one.
+    made.bias = sums.bias && layer.cell == Cell::kGru;
     TrainingOp op;
     op.kind = TrainingOpKind::kRecurrentForward;
     op.macs = Macs(*layer.node, sums) + Macs(*layer.node, made);
@@ -269,12 +280,16 @@ class Differentiator {
                    {Role::kU, AddParameter(made.name + ".W", TensorKind::kWeight, made.out, made.in,
                                            layer.recurrent->values)}};
     if (layer.bias) {
-      // Both of the file's, as one.
-      std::vector<float> bias = layer.bias->values;
-      for (int64_t i = 0; !bias.empty() && i < sums.out; ++i) bias[i] += bias[sums.out + i];
-      bias.resize(bias.empty() ? 0 : sums.out);
+      std::vector<float> b = layer.bias->values, d;
+      if (!b.empty()) d.assign(b.begin() + static_cast<std::ptrdiff_t>(sums.out), b.end());
+      b.resize(d.size());
+      for (size_t i = 0; i < b.size() && !made.bias; ++i) b[i] += d[i];
       op.operands.push_back(
-          {Role::kB, AddParameter(sums.name + ".b", TensorKind::kBias, 1, sums.out, bias)});
+          {Role::kB, AddParameter(sums.name + ".b", TensorKind::kBias, 1, sums.out, b)});
+      if (made.bias) {
+        op.operands.push_back(
+            {Role::kD, AddParameter(made.name + ".b", TensorKind::kBias, 1, made.out, d)});
+      }
     }
     output.tensor =
         AddSamples(made.name + ".Y", TensorKind::kActivation, FormatClass::kOperand, layer.to);
@@ -427,7 +442,7 @@ class Differentiator {
           take({Role::kW, Role::kX});
           back_to(input);
         }
-        AddUpdate(forward, forward.layer, dz, Role::kX, Role::kW, forward.macs);
+        AddUpdate(forward, forward.layer, dz, Role::kX, Role::kW, Role::kB, forward.macs);
         return;
       case LayerKind::kMaxPool:
       case LayerKind::kAveragePool:
@@ -506,6 +521,11 @@ class Differentiator {
                    {Role::kU, forward.Tensor(Role::kU)},
                    {Role::kY, forward.Tensor(Role::kY)},
                    {Role::kDx, dsums}};
+    int of_state = dsums;
+    if (found.cell == Cell::kGru) {
+      of_state = AddGradient(result_.layers[cell].name + ".dS", of_sums.to);
+      op.operands.push_back({Role::kDx, of_state});
+    }
     result_.ops.push_back(std::move(op));
     if (Learns(found.inputs[0])) {
       TrainingOp back;
@@ -519,18 +539,19 @@ class Differentiator {
           {Role::kDz, dsums}, {Role::kW, forward.Tensor(Role::kW)}, {Role::kX, x}, {Role::kDx, dx}};
       result_.ops.push_back(std::move(back));
     }
-    AddUpdate(forward, sums, dsums, Role::kX, Role::kW, w_macs);
-    AddUpdate(forward, cell, dsums, Role::kY, Role::kU, u_macs);
+    AddUpdate(forward, sums, dsums, Role::kX, Role::kW, Role::kB, w_macs);
+    AddUpdate(forward, cell, of_state, Role::kY, Role::kU, Role::kD, u_macs);
   }
 
-  void AddUpdate(const TrainingOp& forward, int layer, int dz, Role x, Role w, int64_t macs) {
+  void AddUpdate(const TrainingOp& forward, int layer, int dz, Role x, Role w, Role b,
+                 int64_t macs) {
     TrainingOp op;
     op.phase = Phase::kWeightUpdate;
     op.kind = TrainingOpKind::kLinearUpdate;
     op.layer = layer;
     op.macs = macs;
     op.operands = {{Role::kDz, dz}, {Role::kX, forward.Tensor(x)}, {Role::kW, forward.Tensor(w)}};
-    if (result_.layers[layer].bias) op.operands.push_back({Role::kB, forward.Tensor(Role::kB)});
+    if (result_.layers[layer].bias) op.operands.push_back({Role::kB, forward.Tensor(b)});
     result_.ops.push_back(std::move(op));
   }
 
@@ -573,7 +594,7 @@ int64_t TrainingGraph::MacsNeeded() const {
 int64_t TrainingGraph::Parameters() const {
   int64_t parameters = 0;
   for (const TrainingTensor& tensor : tensors) {
-    if (tensor.is_parameter()) parameters += tensor.elements();
+    if (tensor.is_trained()) parameters += tensor.elements();
   }
   return parameters;
 }
@@ -609,7 +630,9 @@ std::vector<std::vector<float>> StartingParameters(const TrainingGraph& graph,
     if (tensor.kind == TensorKind::kWeight) ++layer;
     parameters[i] = tensor.start;
     if (!tensor.start.empty()) continue;
-    parameters[i].assign(tensor.elements(), tensor.kind == TensorKind::kScale ? 1.0f : 0.0f);
+    const bool is_factor =
+        tensor.kind == TensorKind::kScale || tensor.kind == TensorKind::kVariance;
+    parameters[i].assign(tensor.elements(), is_factor ? 1.0f : 0.0f);
     if (tensor.kind == TensorKind::kWeight) {
       Random random(recipe.seed, fmt::format("weights/{}", layer));
       FillHeNormal(random, tensor.fan_in, parameters[i]);

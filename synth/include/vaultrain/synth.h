@@ -15,6 +15,8 @@
 #include <string_view>
 #include <vector>
 
+#include "vaultrain/signal_log.h"
+
 namespace vaultrain {
 
 // The library of Debian's qflow-tech-osu018.
@@ -27,10 +29,48 @@ struct SynthBlock {
   std::string module;  // e.g. "vt_pe_array"
 };
 
-// Work done in one step, for GFLOPS/W. 2 FLOP a needed MAC.
-struct SynthWork {
-  double macs_per_cycle = 0;           // MACs needed / cycles of the step, over the whole module
-  std::optional<double> dram_power_w;  // mean power of the DRAM dies in that step
+// Energy in J. What the module needs is logic + clock + memory + leakage; glitches come on top.
+struct SynthEnergy {
+  double logic = 0;     // of toggles from settled value to settled value
+  double glitches = 0;  // of those beyond, if every gate has the same delay
+  double clock = 0;     // of clock pins and clock gates in cycles in which the clock passes
+  double memory = 0;    // of accesses to vt_sram
+  double leakage = 0;
+  double Total() const { return logic + clock + memory + leakage; }
+  SynthEnergy& operator+=(const SynthEnergy& other);
+  SynthEnergy operator*(double factor) const;
+};
+
+// A port of an instance whose value a simulation is to show.
+struct SynthProbe {
+  std::string module;  // name in the source
+  std::string scope;   // "top.u_a.gen_b[0].u_c"
+  std::string port;
+  int width = 0;
+};
+
+// What the DRAM dies and the links did in a step, over the whole module.
+struct SynthTraffic {
+  double dram_bits = 0;       // read and written
+  double activated_bits = 0;  // bits of a page times activates
+  double refreshes = 0;       // commands
+  double rows = 0;            // of a vault, over all banks
+  double page_bits = 0;
+  double link_bits = 0;  // bits of a flit times flits
+};
+
+// One simulated step; it stands for all steps.
+struct SynthStep {
+  double macs = 0;  // needed; 2 FLOP each
+  // Where in the recorded cycles it begins, and which phase lasts to before which cycle.
+  uint64_t begin = 0;
+  struct Span {
+    std::string phase;  // FF, BP, UP
+    uint64_t end = 0;
+  };
+  std::vector<Span> spans;
+  SynthTraffic traffic;
+  uint64_t Cycles() const { return spans.empty() ? 0 : spans.back().end - begin; }
 };
 
 struct SynthOptions {
@@ -45,10 +85,14 @@ struct SynthOptions {
   std::vector<std::filesystem::path> liberty;     // empty: kDefaultLiberty; several are merged
   std::optional<double> clock_ns;                 // absent: the technology's target
   std::optional<bool> clock_gating;               // absent: the technology's default
-  double activity = 0.2;                          // toggles a net and cycle
-  double sram_accesses = 0.5;                     // reads, and writes, a cycle and memory
-  // Asked once the clock is known; empty: GFLOPS/W is unknown.
-  std::function<SynthWork(double clock_ns)> measure_work;
+  double activity = 0.2;       // toggles an output and cycle, of what is not simulated
+  double sram_accesses = 0.5;  // reads, and writes, a cycle and memory, likewise
+  // Runs a step at that clock and records one log for each group of probes from reset on. Empty:
+  // all power is at the default activity, and GFLOPS/W is unknown.
+  std::function<SynthStep(double clock_ns, const std::vector<std::vector<SynthProbe>>& probes,
+                          std::vector<SignalLog>& logs)>
+      simulate;
+  int unit_delay_every = 17;  // cycles; one of them is simulated with glitches
   std::filesystem::path
       out_dir;  // netlists, SDC, reports, scripts; made if absent; empty: keep nothing
   bool use_cache = true;
@@ -62,7 +106,10 @@ struct SynthBlockReport {
   double area_um2 = 0;
   double ge = 0;
   std::optional<double> slack_ns;  // null: no register, so no path
-  double power_w = 0;
+  double power_w = 0;              // mean of the step, glitches excluded
+  // Of a step, by phase in the order of SynthReport::phases; empty: at the default activity.
+  std::vector<SynthEnergy> energy;
+  double glitch_error = 0;  // standard error of the glitches' energy, as a share of it
 };
 
 // Instances of vt_sram with the same parameters.
@@ -75,8 +122,27 @@ struct SynthMemory {
   double area_um2 = 0;  // of one
 };
 
+// The three boundaries: PE arrays; all logic with memories and links; that and the DRAM.
 struct GflopsPerWatt {
   std::optional<double> pe_array, logic, module;
+};
+
+struct SynthPhase {
+  std::string name;
+  uint64_t cycles = 0;
+};
+
+// pJ a needed MAC.
+struct SynthContributor {
+  std::string name;
+  double pj_per_mac = 0;
+};
+
+// DRAM of a step in J: by bits at the lump figure of the dies, at that of the whole stack, and by
+// commands.
+struct SynthDram {
+  double per_bit = 0, per_bit_stack = 0, by_command = 0;
+  double activate = 0, access = 0, refresh = 0, io = 0;  // of by_command
 };
 
 struct SynthReport {
@@ -86,8 +152,15 @@ struct SynthReport {
   double area_um2 = 0;
   double ge = 0;
   std::optional<double> ge_per_lane;
-  double power_w = 0;  // at SynthOptions::activity
-  GflopsPerWatt gflops_per_watt;
+  double power_w = 0;             // of all logic: of the step, or at SynthOptions::activity
+  GflopsPerWatt gflops_per_watt;  // glitches excluded, DRAM by bits of the dies
+  GflopsPerWatt gflops_per_watt_glitches;       // glitches included
+  std::optional<double> gflops_per_watt_stack;  // module, DRAM by bits of the whole stack
+  std::vector<SynthPhase> phases;               // of the step
+  std::vector<SynthContributor> contributors;
+  std::optional<SynthDram> dram;
+  // The first difference between a netlist and the RTL; empty: none in the step's cycles.
+  std::string netlist_mismatch;
   std::vector<SynthBlockReport> blocks;
   std::string worst_path;  // "from -> to", by RTL register names where the netlist keeps them
   std::vector<SynthMemory> memories;

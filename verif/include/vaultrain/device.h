@@ -10,6 +10,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -74,18 +75,31 @@ class Device {
   virtual RunReport Run(const ProgramStream& stream) = 0;
 };
 
+// A port of one instance that an observer sees in every cycle.
+struct RtlProbe {
+  std::string module;  // as the RTL's source names it
+  std::string scope;   // instance path: "vt_memory_module.u_node_0.u_core"
+  std::string port;
+  const uint8_t* value = nullptr;  // set by MakeRtlDevice: its bits, little-endian, with the device
+};
+
 struct RtlOptions {
   std::filesystem::path trace;  // FST file; empty: none
   uint32_t disturb = 0;  // host bursts that disturb the vault's timing: beginnings in 1024 cycles
   uint64_t seed = 1;     // of the disturbance
   uint64_t max_cycles = uint64_t{1} << 36;  // of a run, then it throws
+  // Shown to `observe` in every cycle from reset on, settled, before the rising edge. Models with
+  // probes are built in one piece: slower.
+  std::vector<RtlProbe>* probes = nullptr;
+  std::function<void()> observe;
 };
 
 // The shared object behind harness/device_abi.h, which is built if the cache lacks it:
 // ${XDG_CACHE_HOME:-~/.cache}/vaultrain/models/DIGEST/device.so, by the digest of the RTL, the
 // harness, the Verilator version and the flags. Throws Error(kToolMissing) if Verilator or the
 // compiler is missing or fails.
-std::filesystem::path RtlModel(const Variant& variant, const ResourcePaths& resources, bool trace);
+std::filesystem::path RtlModel(const Variant& variant, const ResourcePaths& resources, bool trace,
+                               const std::vector<RtlProbe>& probes = {});
 
 // A device on that model. Runs throw Error(kInternal) if the dies see a rule broken or the module
 // does not come to an end.

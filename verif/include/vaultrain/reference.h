@@ -32,8 +32,9 @@ class Reference {
   // shows every tensor of the step, parameters already updated. Returns the mean loss of the batch.
   double Step(const StepData& data, double step_size);
 
-  // The same in parts: FF with the loss and its gradient; then BP and UP.
-  double Forward(const StepData& data);
+  // The same in parts: FF with the loss and its gradient; then BP and UP. Inference takes running
+  // statistics for those of the batch, and leaves them; dropouts then do nothing.
+  double Forward(const StepData& data, bool infer = false);
   void BackwardAndUpdate(double step_size);
 
   // Which values a dropout keeps, [batch][features]; DrawMasks draws those of all of them, as the
@@ -59,7 +60,7 @@ class Reference {
   void RunSum(const TrainingOp& op);
   void RunCopy(const TrainingOp& op);
   void ForGroups(const TrainingLayer& layer,
-                 const std::function<void(int64_t first, int64_t count)>& visit) const;
+                 const std::function<void(const std::vector<int64_t>&)>& visit) const;
   void RunNormalise(const TrainingOp& op);
   void RunNormaliseBackward(const TrainingOp& op, double step_size);
   void RunRecurrent(const TrainingOp& op);
@@ -76,11 +77,12 @@ class Reference {
 
   const TrainingGraph& graph_;
   const uint64_t seed_;
-  bool trains_ = true;                      // dropouts leave values out
+  bool trains_ = true;                      // else it infers
   std::map<int, std::vector<bool>> masks_;  // of a dropout (layer)
   OptimiserConstants of_weights_, of_biases_;
   std::vector<std::vector<double>> values_;
-  // Of a recurrent layer [sample][step]: gates after their function, then the state c.
+  // Of a recurrent layer [sample][step]: gates after their function, then the state c, or of GRU
+  // the part of n that comes from h'.
   std::map<int, std::vector<double>> cells_;
   std::array<std::vector<std::vector<double>>, 2> state_;  // [which][tensor]
 };

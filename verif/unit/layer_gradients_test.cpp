@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+//
+// Layers that are no part of drawn chains, by the reference: their gradients are the central
+// differences of the loss, and what they give is what ONNX defines.
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "gradient_check.h"
+#include "onnx_builder.h"
+#include "onnx_definition.h"
+
+namespace vaultrain {
+namespace {
+
+// A network of drawn weights that ends in "y", for a batch of 3.
+void ExpectDefinedAndDifferentiated(const OnnxBuilder& builder, Random& random,
+                                    double tolerance = 1e-12) {
+  const Graph file = ParseOnnx(builder.Bytes(), "net");
+  const TrainingGraph graph = Differentiate(file, 3);
+  EXPECT_EQ(CompareGradients(graph, random), graph.Parameters());
+  const StepData batch = DrawBatch(graph, random);
+  Reference reference(graph, StartingParameters(graph, DefaultRecipe()));
+  reference.Forward(batch);
+  Array data{file.tensors[file.input].shape, {batch.inputs.begin(), batch.inputs.end()}};
+  data.shape[0] = graph.batch;
+  const Array defined = Define(file, data);
+  const std::vector<double>& logits = reference.tensor(graph.logits);
+  ASSERT_EQ(defined.values.size(), logits.size());
+  for (size_t j = 0; j < logits.size(); ++j) {
+    ASSERT_NEAR(logits[j], defined.values[j], tolerance * (1 + std::abs(logits[j]))) << j;
+  }
+}
+
+// Two cells of 4 and 3 values over 5 steps of 3, and all steps to 3 classes.
+TEST(LayerGradients, Cells) {
+  struct Case {
+    const char* op;
+    int64_t gates;
+    bool bias;
+  };
+  for (const Case& c :
+       {Case{"RNN", 1, true}, Case{"LSTM", 4, true}, Case{"GRU", 3, true}, Case{"GRU", 3, false}}) {
+    SCOPED_TRACE(c.op);
+    Random random(5, c.op);
+    OnnxBuilder b(21);
+    b.Input("x", {0, 5, 3});
+    std::string x = "x";
+    int64_t in = 3;
+    for (const int64_t hidden : {4, 3}) {
+      const std::string name = fmt::format("cell{}", hidden);
+      b.Drawn(name + ".w", {1, c.gates * hidden, in}, random);
+      b.Drawn(name + ".r", {1, c.gates * hidden, hidden}, random);
+      std::vector<std::string> inputs = {x, name + ".w", name + ".r"};
+      if (c.bias) {
+        b.Drawn(name + ".b", {1, 2 * c.gates * hidden}, random);
+        inputs.push_back(name + ".b");
+      }
+      b.Node(c.op, name, inputs, name + ".y", {{"hidden_size", hidden}, {"layout", 1}});
+      if (std::string(c.op) == "GRU") b.With("linear_before_reset", 1);
+      b.Ints(name + ".to", {0, 5, hidden});
+      b.Node("Reshape", name + ".shape", {name + ".y", name + ".to"}, name + ".s");
+      x = name + ".s";
+      in = hidden;
+    }
+    b.Node("Flatten", "flat", {x}, "f").Drawn("v", {15, 3}, random);
+    b.Node("MatMul", "fc", {"f", "v"}, "y").Output("y", {0, 3});
+    // The sum of two biases is rounded to fp32.
+    const bool rounds = std::string(c.op) != "GRU";
+    ExpectDefinedAndDifferentiated(b, random, rounds ? 1e-7 : 1e-12);
+  }
+}
+
+// Each step of a sequence of 4 steps over its channels.
+TEST(LayerGradients, NormalisationOfSteps) {
+  Random random(6, "steps");
+  OnnxBuilder b(21);
+  b.Input("x", {0, 4, 3}).Drawn("w", {3, 5}, random).Node("MatMul", "each", {"x", "w"}, "e");
+  b.Drawn("scale", {5}, random).Drawn("bias", {5}, random);
+  b.Node("LayerNormalization", "norm", {"e", "scale", "bias"}, "n", {{"axis", 2}});
+  b.Node("Relu", "relu", {"n"}, "r")
+      .Node("Flatten", "flat", {"r"}, "f")
+      .Drawn("v", {20, 3}, random);
+  b.Node("MatMul", "fc", {"f", "v"}, "y").Output("y", {0, 3});
+  ExpectDefinedAndDifferentiated(b, random);
+}
+
+TEST(LayerGradients, NormalisationOfTheBatch) {
+  Random random(7, "batch");
+  OnnxBuilder b(21);
+  b.Input("x", {0, 2, 4, 3}).Drawn("w", {3, 2, 2, 2}, random).Node("Conv", "conv", {"x", "w"}, "c");
+  b.Drawn("scale", {3}, random)
+      .Drawn("bias", {3}, random)
+      .Input("mean", {3})
+      .Input("variance", {3});
+  b.Node("BatchNormalization", "norm", {"c", "scale", "bias", "mean", "variance"}, "n");
+  b.With("training_mode", 1).Node("Relu", "relu", {"n"}, "r").Node("Flatten", "flat", {"r"}, "f");
+  b.Drawn("v", {18, 3}, random).Node("MatMul", "fc", {"f", "v"}, "y").Output("y", {0, 3});
+  ExpectDefinedAndDifferentiated(b, random);
+}
+
+}  // namespace
+}  // namespace vaultrain
