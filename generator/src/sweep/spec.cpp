@@ -414,11 +414,11 @@ void Reader::AddJobs(SweepPoint& point) {
   std::vector<std::string> sets;
   for (const std::string& set : overrides) sets.insert(sets.end(), {"--set", set});
 
+  const std::string batch = Value(point, "batch");
   if (!network.empty()) {
     std::vector<std::string> tail = {"--engine", train_.engine};
     tail.insert(tail.end(), {"--steps", fmt::format("{}", train_.steps)});
     tail.insert(tail.end(), {"--seed", fmt::format("{}", train_.seed)});
-    const std::string batch = Value(point, "batch");
     if (!batch.empty()) tail.insert(tail.end(), {"--batch", batch});
     const std::string digests = fmt::format("{}\n{}\n{}\n{}", inputs, NetworkDigest(network),
                                             train_.data_digest, fmt::join(tail, " "));
@@ -444,6 +444,10 @@ void Reader::AddJobs(SweepPoint& point) {
     if (synth_.network && !network.empty()) {
       arguments.insert(arguments.end(), {"--network", Located(network)});
       digests += "\nnetwork " + NetworkDigest(network);
+      if (!batch.empty()) {
+        arguments.insert(arguments.end(), {"--batch", batch});
+        digests += "\nbatch " + batch;
+      }
     }
     point.synth = AddJob("synth", std::move(arguments), digests);
   }
