@@ -223,3 +223,4 @@ function build() {
 
 theme();
 build();
+drawAll();

@@ -5,7 +5,13 @@
 
 "use strict";
 
-// A figure that is drawn again whenever its width changes. `label` says in words what it shows;
+// Draws every figure once it has its place on the page.
+const drawings = [];
+function drawAll() {
+  for (const draw of drawings) draw();
+}
+
+// A figure that is drawn by drawAll, and again whenever its width changes. `label` says in words what it shows;
 // `draw(svg, width)` fills a D3 selection and sets its height. `more` are elements below the plot.
 function figure(title, note, label, draw, ...more) {
   const host = h("div", {class: "plot"});
@@ -17,6 +23,7 @@ function figure(title, note, label, draw, ...more) {
     host.replaceChildren();
     draw(d3.select(host).append("svg").attr("role", "img").attr("aria-label", label).attr("width", width), width);
   };
+  drawings.push(drawAgain);
   // Not within the observer, whose loop a change of the height would prolong.
   new ResizeObserver(() => requestAnimationFrame(drawAgain)).observe(host);
   return h("figure", {}, h("figcaption", {}, h("h4", {}, title), note && h("p", {}, note)), host, more);

@@ -616,9 +616,10 @@ module vt_vault_controller #(
   end
 
   always @(posedge clk_i) begin
-    dram_bank_o <= cmd_bank;
-    dram_row_o  <= wr_pop ? wr_row : rd_pop ? rd_row : act_row;
-    dram_col_o  <= write_q ? wr_col : rd_col;
+    // Pins without a meaning hold still.
+    if (access || do_act || close_one) dram_bank_o <= cmd_bank;
+    if (access || do_act) dram_row_o <= wr_pop ? wr_row : rd_pop ? rd_row : act_row;
+    if (access) dram_col_o <= write_q ? wr_col : rd_col;
     if (wr_beat_valid) dram_wdata_o <= wr_pin_data;
   end
 

@@ -27,16 +27,6 @@ using testing::UnorderedElementsAre;
 
 class CliSynth : public testing::Test {
  protected:
-  // Every test of this file may use what an earlier one has put into the cache.
-  static void SetUpTestSuite() {
-    cache_ = new ScratchFolder;
-    setenv("XDG_CACHE_HOME", cache_->path().c_str(), 1);
-  }
-  static void TearDownTestSuite() {
-    unsetenv("XDG_CACHE_HOME");
-    delete cache_;
-  }
-
   void SetUp() override {
     if (!fs::exists(kDefaultLiberty)) GTEST_SKIP() << kDefaultLiberty << " is not installed";
     fs::create_directory(prefix_.path() / "bin");
@@ -70,13 +60,10 @@ class CliSynth : public testing::Test {
 
   std::string Out(const char* name) { return (work_.path() / name).string(); }
 
-  static ScratchFolder* cache_;
   TestPrefix prefix_;
   ScratchFolder work_;
   fs::path program_ = prefix_.path() / "bin/vaultrain";
 };
-
-ScratchFolder* CliSynth::cache_ = nullptr;
 
 TEST_F(CliSynth, ReportHoldsTheKeysOfTheContractAndAddsUp) {
   ProcessResult result =

@@ -15,12 +15,12 @@ constexpr float kLog2E = 1.44269504088896341f;
 
 // ---- normalisation of samples
 
-Program GroupForward(int rstd_slots, int beta_slots, bool relu) {
-  constexpr int kX = 0, kMean = 1, kScale = 2, kGamma = 3, kShift = 4, kZero = 5;
+Program GroupForward(int rstd_slots, int bias_slots, bool relu) {
+  constexpr int kX = 0, kMean = 1, kScale = 2, kWeight = 3, kShift = 4, kZero = 5;
   Program program;
   program.init.LoadWide(kMean, 2).LoadWide(kScale, 2, rstd_slots);
-  program.init.LoadWide(kGamma, 3).LoadWide(kShift, 3, beta_slots);
-  program.init.Mul(kScale, kScale, kGamma).Mad(kShift, kMean, kScale, kShift, true);
+  program.init.LoadWide(kWeight, 3).LoadWide(kShift, 3, bias_slots);
+  program.init.Mul(kScale, kScale, kWeight).Mad(kShift, kMean, kScale, kShift, true);
   if (relu) program.init.Constant(kZero, 0);
   program.body.LoadOperand(kX, 0).Mad(kX, kX, kScale, kShift);
   if (relu) program.body.Max(kX, kX, kZero);
@@ -30,15 +30,15 @@ Program GroupForward(int rstd_slots, int beta_slots, bool relu) {
 
 namespace {
 
-// d = a summed over each `width` lanes.
-void EmitGroupSum(Section& section, int d, int a, int scratch, int width, int cols) {
+// Every lane gets the sum of its `width` neighbours.
+void EmitGroupSum(Section& section, int sum, int scratch, int width, int cols) {
   if (width == cols) {
-    section.SumLanes(d, a, scratch, cols);
+    section.SumLanes(sum, sum, scratch, cols);
     return;
   }
-  if (d != a) section.Copy(d, a);
   for (int step = 1; step < width; step *= 2) {
-    section.Move(scratch, d, LaneMode::kXor, step, GroupMode::kShiftZero, 0).Add(d, d, scratch);
+    section.Move(scratch, sum, LaneMode::kXor, step, GroupMode::kShiftZero, 0);
+    section.Add(sum, sum, scratch);
   }
 }
 
@@ -69,8 +69,8 @@ Program GroupStatistics(int64_t count, float epsilon, int width, int cols, int r
   program.init.Constant(kShare, 1 / static_cast<float>(count)).Constant(kEpsilon, epsilon);
   Section& body = program.body;
   body.LoadWide(kMean, 0).LoadWide(kSquares, 0, rstd_slots);
-  EmitGroupSum(body, kMean, kMean, kScratch, width, cols);
-  EmitGroupSum(body, kSquares, kSquares, kScratch, width, cols);
+  EmitGroupSum(body, kMean, kScratch, width, cols);
+  EmitGroupSum(body, kSquares, kScratch, width, cols);
   body.Mul(kMean, kMean, kShare).Mul(kSquares, kSquares, kShare);
   // Rounding may leave a variance below zero.
   body.Mad(kSquares, kMean, kMean, kSquares, true).Max(kSquares, kSquares, kZero);
@@ -111,8 +111,8 @@ Program GroupCoefficients(int64_t count, int width, int cols, int products_slots
   program.body.Mad(kAllSum, kSum, kScale, kAllSum);
   program.body.Mad(kAllProducts, kProducts, kScale, kAllProducts);
   Section& last = program.final;
-  EmitGroupSum(last, kAllSum, kAllSum, kScratch, width, cols);
-  EmitGroupSum(last, kAllProducts, kAllProducts, kScratch, width, cols);
+  EmitGroupSum(last, kAllSum, kScratch, width, cols);
+  EmitGroupSum(last, kAllProducts, kScratch, width, cols);
   last.LoadWide(kMean, 1).LoadWide(kRstd, 1, rstd_slots);
   // q = -rstd^2 * mean of products, r = -mean * q - rstd * mean of sums
   last.Mul(kAllSum, kAllSum, kShare).Mul(kAllSum, kAllSum, kRstd);

@@ -795,8 +795,7 @@ Program MapNetwork(const Variant& variant, const VaultDram& dram, const Training
     if (!layer.IsFlat() && variant.WordElements() % variant.array.cols != 0) {
       RefuseInput(
           "{}: layer {}: variant {} has words of {} operands and {} columns; rule for "
-          "convolutions: "
-          "array.cols divides array.rows * array.lanes",
+          "images and sequences: array.cols divides array.rows * array.lanes",
           graph.file, layer.name, variant.name, variant.WordElements(), variant.array.cols);
     }
   }

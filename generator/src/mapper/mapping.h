@@ -5,11 +5,12 @@
 // How a training graph becomes descriptors: what the parts of the mapper share.
 //
 // mapper.cpp places tensors and maps the operations in order; tiles.cpp maps a matrix product onto
-// one node; partition.cpp maps one onto all nodes of a mesh; windows.cpp (with taps.cpp and
-// groups.cpp) and pools.cpp map convolutions and pooling onto either, normalise.cpp,
-// batch_norm.cpp, recurrent.cpp, elements.cpp and concat.cpp the other layers, losses.cpp the loss,
-// optimiser.cpp the steps of optimisers that keep state, lane_jobs.cpp makes jobs of lane programs,
-// explain.cpp tells what was decided and why.
+// one node; partition.cpp maps one onto all nodes of a mesh; windows.cpp and window_updates.cpp
+// (with patches.cpp, taps.cpp, nests.cpp and groups.cpp) and pools.cpp map convolutions and pooling
+// onto either, normalise.cpp, batch_norm.cpp, recurrent.cpp, elements.cpp and concat.cpp the other
+// layers, losses.cpp the loss, optimiser.cpp the steps of optimisers that keep state, lane_jobs.cpp
+// makes jobs of lane programs, schedule.cpp orders all of it, explain.cpp tells what was decided
+// and why.
 
 #ifndef VAULTRAIN_SRC_MAPPER_MAPPING_H_
 #define VAULTRAIN_SRC_MAPPER_MAPPING_H_
@@ -343,7 +344,7 @@ class Mapper {
   void AddSoftmax(const TrainingOp& op, int tag);
   void AddMeanSquare(const TrainingOp& op, int tag);
 
-  // ---- windows.cpp: convolutions
+  // ---- windows.cpp, window_updates.cpp, patches.cpp, nests.cpp: convolutions
 
   bool IsWindowed(const TrainingOp& op) const;
   // Whether the host hands over the windows of the first layer instead of its image.

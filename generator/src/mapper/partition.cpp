@@ -157,12 +157,15 @@ Partition ChoosePartition(const Variant& variant, const VaultDram& dram, const T
     return partition;
   };
   if (variant.vaults == 1) return decide(Partition::kBatch, "one node does all");
-  // Convolutions are not split, so that another partition would have nodes do the same work.
+  // Layers of images and sequences are not split, so that in another partition nodes would do the
+  // same work.
   const bool images = std::any_of(graph.layers.begin(), graph.layers.end(),
                                   [](const TrainingLayer& layer) { return !layer.IsFlat(); });
   if (images && Suits(variant, graph, Partition::kBatch)) {
-    return decide(Partition::kBatch,
-                  "convolutions are not split: in every other partition nodes do the same work");
+    return decide(
+        Partition::kBatch,
+        "layers of images and sequences are not split: in every other partition nodes do the "
+        "same work");
   }
   Partition best = Partition::kOutputs;
   double fewest = std::numeric_limits<double>::infinity();

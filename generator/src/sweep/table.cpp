@@ -229,10 +229,10 @@ std::string SweepCsv(const SweepPlan& plan, const std::vector<SweepRow>& rows) {
   text += ",pareto,error\n";
   for (size_t i = 0; i < rows.size(); ++i) {
     text += fmt::format("{}", i + 1);
-    for (const Json& value : plan.points[i].values) text += "," + CsvField(value);
-    for (const Json& figure : rows[i].metrics) text += "," + CsvField(figure);
+    for (const Json& value : plan.points[i].values) text += fmt::format(",{}", CsvField(value));
+    for (const Json& figure : rows[i].metrics) text += fmt::format(",{}", CsvField(figure));
     text += plan.objectives.empty() ? "," : rows[i].pareto ? ",true" : ",false";
-    text += "," + CsvField(rows[i].error) + "\n";
+    text += fmt::format(",{}\n", CsvField(rows[i].error));
   }
   return text;
 }

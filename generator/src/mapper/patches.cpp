@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+//
+// Parts of images between memory and scratchpad.
+
+#include <algorithm>
+
+#include "mapper/mapping.h"
+
+namespace vaultrain {
+
+using isa::Descriptor;
+using isa::FieldId;
+
+int64_t Mapper::SamplesOfTurn(const Raster& raster,
+                              const std::vector<std::pair<int, int64_t>>& pitches) const {
+  const int64_t half = raster.samples / 2;
+  if (raster.groups > 1 || raster.image.pixels() == 1 || half < v_.array.cols) {
+    return raster.samples;
+  }
+  for (const auto& [tensor, pitch] : pitches) {
+    const ProgramTensor& t = local_[tensor];
+    const int64_t stored = RoundUp(t.cols * BytesOf(t), kAccess);
+    if (BytesOf(t) != operand_ || t.pitch_bytes != pitch || stored != pitch) return raster.samples;
+  }
+  return half;
+}
+
+Step Mapper::MoveTurn(Engine engine, int tensor, int64_t row, int64_t pixels, const Samples& of,
+                      int buffer, int64_t offset, int tag) const {
+  const ProgramTensor& t = local_[tensor];
+  const int64_t samples = raster_.at(tensor).samples;
+  const int64_t pitch = t.pitch_bytes;
+  const bool loads = engine == Engine::kLoad;
+  Step step;
+  step.engine = engine;
+  step.buffers = {{buffer, loads}};
+  Rect rect{tensor, row, row + pixels * samples, 0, t.cols};
+  rect.sample_begin = of.begin;
+  rect.sample_end = of.begin + of.count;
+  step.dram = {{rect, !loads}};
+  const int64_t address = static_cast<int64_t>(t.address) + (row + of.begin) * pitch;
+  step.make = [=, this](const Place&) {
+    Descriptor d(loads ? isa::Opcode::kLoad : isa::Opcode::kStore);
+    d.Set(FieldId::kTag, tag);
+    d.Set(FieldId::kDramAddr, address);
+    d.Set(FieldId::kRows, pixels);
+    d.Set(FieldId::kRowAccesses, of.count * pitch / kAccess);
+    d.Set(FieldId::kDramPitch, samples * pitch);
+    d.Set(FieldId::kSpadAddr, s_->AddressOf(buffer) + offset);
+    d.Set(FieldId::kSpadPitch, of.count * pitch);
+    return d;
+  };
+  return step;
+}
+
+void Mapper::AddPatchLoads(std::vector<Load>& loads, int tensor, const Patch& p, int64_t col,
+                           int64_t cols, int64_t pitch, int buffer, int tag) const {
+  const Raster& r = raster_.at(tensor);
+  const int64_t rows = p.pixels == r.image.width ? p.rows : 1;  // in one LOAD
+  Load load;
+  for (int64_t y = 0; y < p.rows; y += rows) {
+    const int64_t row = r.Row(p.of.group, p.y + y, p.x);
+    const int64_t offset = y * p.pixels * p.of.count * pitch;
+    const int64_t pixels = p.pixels * rows;
+    load.steps.push_back(
+        p.of.count < r.samples && pixels > 1
+            ? MoveTurn(Engine::kLoad, tensor, row, pixels, p.of, buffer, offset, tag)
+            : LoadPlain(tensor, row + p.of.begin, pixels * p.of.count, col, cols, 0, pitch, false,
+                        buffer, tag, offset));
+  }
+  loads.push_back(std::move(load));
+}
+
+// Transposed: rows of the buffer are channels, words the samples of a pixel.
+void Mapper::AddTurnedLoads(std::vector<Load>& loads, int tensor, const Patch& p, int64_t col,
+                            int64_t cols, int buffer, int tag) const {
+  const Raster& r = raster_.at(tensor);
+  const bool whole = p.pixels == r.image.width;
+  const int64_t of_row = p.pixels * r.samples;
+  const int64_t pitch = p.rows * of_row * operand_;
+  Load load;
+  for (int64_t y = 0; y < p.rows; y += whole ? p.rows : 1) {
+    for (Step& step :
+         LoadTransposed(tensor, r.Row(p.of.group, p.y + y, p.x), of_row * (whole ? p.rows : 1), col,
+                        cols, 0, pitch, buffer, y * of_row * operand_, tag)) {
+      load.steps.push_back(std::move(step));
+    }
+  }
+  loads.push_back(std::move(load));
+}
+
+void Mapper::AddPatchStores(std::vector<Step>& stores, int tensor, const Patch& p, int64_t col,
+                            int64_t cols, int64_t pitch, int buffer, int tag) const {
+  const Raster& r = raster_.at(tensor);
+  const int64_t rows = p.pixels == r.image.width ? p.rows : 1;
+  for (int64_t y = 0; y < p.rows; y += rows) {
+    const int64_t row = r.Row(p.of.group, p.y + y, p.x);
+    const int64_t offset = y * p.pixels * p.of.count * pitch;
+    const int64_t pixels = p.pixels * rows;
+    stores.push_back(p.of.count < r.samples && pixels > 1
+                         ? MoveTurn(Engine::kStore, tensor, row, pixels, p.of, buffer, offset, tag)
+                         : StorePlain(tensor, row + p.of.begin, pixels * p.of.count, col, cols,
+                                      pitch, buffer, tag, offset));
+  }
+}
+
+// Rows first, for whole rows are one LOAD.
+Tile Mapper::FitTile(int64_t rows, int64_t pixels, int64_t room,
+                     const std::function<int64_t(const Tile&)>& bytes) {
+  Tile tile{rows, pixels};
+  while (2 * bytes(tile) > room) {
+    if (tile.rows > 1) {
+      tile.rows = CeilDiv(tile.rows, 2);
+    } else if (tile.pixels > 1) {
+      tile.pixels = CeilDiv(tile.pixels, 2);
+    } else {
+      break;
+    }
+  }
+  return tile;
+}
+
+}  // namespace vaultrain
