@@ -649,6 +649,14 @@ SynthReport Flow::Run() {
 
 }  // namespace
 
+double SynthClock(const SynthOptions& options) {
+  if (options.clock_ns) return *options.clock_ns;
+  std::vector<fs::path> files = options.liberty;
+  if (files.empty()) files.emplace_back(kDefaultLiberty);
+  const auto known = FindTechnology(Resources().constraints / "tech", Liberty::Read(files));
+  return known ? known->clock_ns : 0;
+}
+
 SynthReport Synthesize(const SynthOptions& options) { return Flow(options).Run(); }
 
 }  // namespace vaultrain

@@ -74,12 +74,10 @@ std::vector<SynthStep::Span> Spans(const Program& program, const RunReport& run,
   return spans;
 }
 
-// Runs one training step on the RTL of the variant at that clock, nanoseconds of DRAM being as many
-// cycles there as they take, and records the probed ports.
-SynthStep SimulateStep(Variant variant, const SynthOptions& options, double clock_ns,
+// Runs one training step on the RTL of the variant and records the probed ports.
+SynthStep SimulateStep(const Variant& variant, const SynthOptions& options,
                        const std::vector<std::vector<SynthProbe>>& groups,
                        std::vector<SignalLog>& logs) {
-  variant.clock_ps = static_cast<int>(std::lround(clock_ns * 1000));
   const VaultDram dram = LoadVaultDram(variant, Resources());
   const CompiledNetwork network = CompileNetwork(variant, dram, Flags(options));
   const TrainTest data = LoadData(std::nullopt, network.graph, network.recipe);
@@ -213,7 +211,14 @@ void Print(const Variant& variant, const SynthReport& report) {
 }
 
 int RunSynth(const SynthOptions& options) {
-  const Variant variant = options.variant.Load();
+  Variant variant = options.variant.Load();
+  vaultrain::SynthOptions flow;
+  flow.liberty.assign(options.liberty.begin(), options.liberty.end());
+  flow.clock_ns = options.clock_ns;
+  // Nanoseconds of DRAM are so many cycles of the clock of synthesis, in netlists and simulation.
+  if (const double clock_ns = SynthClock(flow); clock_ns > 0) {
+    variant.clock_ps = static_cast<int>(std::lround(clock_ns * 1000));
+  }
   // A network that cannot be used is refused before minutes of synthesis.
   if (!options.network.empty()) {
     CompileNetwork(variant, LoadVaultDram(variant, Resources()), Flags(options));
@@ -222,7 +227,6 @@ int RunSynth(const SynthOptions& options) {
   if (!options.out.empty()) folder.emplace(options.out);
 
   ScratchFolder scratch;
-  vaultrain::SynthOptions flow;
   for (const auto& [path, bytes] : GenerateRtl(variant, Resources())) {
     const std::filesystem::path file = scratch.path() / path;
     std::filesystem::create_directories(file.parent_path());
@@ -233,11 +237,9 @@ int RunSynth(const SynthOptions& options) {
   flow.top = kTopModule;
   flow.blocks = Blocks();
   flow.lanes_per_pe_array = variant.MacsPerCycle();
-  flow.liberty.assign(options.liberty.begin(), options.liberty.end());
-  flow.clock_ns = options.clock_ns;
   if (!options.network.empty()) {
-    flow.simulate = [&](double clock_ns, const auto& probes, std::vector<SignalLog>& logs) {
-      return SimulateStep(variant, options, clock_ns, probes, logs);
+    flow.simulate = [&](double, const auto& probes, std::vector<SignalLog>& logs) {
+      return SimulateStep(variant, options, probes, logs);
     };
   }
   if (folder) flow.out_dir = folder->staging();

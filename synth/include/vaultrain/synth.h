@@ -170,6 +170,9 @@ struct SynthReport {
   std::optional<double> ge_per_lane_without_memory;
 };
 
+// The clock in ns that Synthesize will take, for RTL that depends on it; 0 if none is known.
+double SynthClock(const SynthOptions& options);
+
 // Throws Error: kUnusableInput for RTL or Liberty that cannot be used, kToolMissing for a tool that
 // is missing or failed. Timing that is not met is no error: slack_ns is negative.
 SynthReport Synthesize(const SynthOptions& options);
