@@ -269,6 +269,9 @@ constexpr int64_t BitOf(Engine engine) { return int64_t{1} << static_cast<int>(e
 // `before` gives a token that `after`, of another engine, takes.
 void Order(Descriptor& before, Descriptor& after);
 
+// "compute"; "opcode 15" of one that there is not.
+std::string OpcodeName(int opcode);
+
 // "compute wait=.. a_base=.. ...", for listings and messages.
 std::string ToText(const Descriptor& descriptor);
 

@@ -108,6 +108,10 @@ void AddOptions(CLI::App& app, TrainOptions& options) {
   AddPartition(app, options.partition);
   app.add_option("--trace", options.trace, "Also write the waveforms (rtl engine)")
       ->type_name("F.fst");
+  app.add_option("--timeline", options.timeline,
+                 "Also write when each job of the last step ran, for Perfetto or chrome://tracing, "
+                 "and print what engines waited for (rtl engine)")
+      ->type_name("FILE");
   CLI::Option* checkpoint =
       app.add_option("--checkpoint", options.checkpoint,
                      "Save what it takes to go on, every N steps, at the end and on interruption")

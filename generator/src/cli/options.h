@@ -63,6 +63,7 @@ struct TrainOptions {
   std::optional<int> batch;
   uint64_t seed = 1;
   std::string trace;                   // FST file; empty: none
+  std::string timeline;                // JSON file; empty: none
   std::string checkpoint;              // file to write; empty: none
   int64_t every = 100;                 // steps from one writing of it to the next
   std::string resume;                  // checkpoint to go on from; empty: none

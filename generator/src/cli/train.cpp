@@ -19,6 +19,7 @@
 #include "vaultrain/process.h"
 #include "vaultrain/progress.h"
 #include "vaultrain/tensors.h"
+#include "vaultrain/timeline.h"
 
 namespace vaultrain::cli {
 namespace {
@@ -71,10 +72,41 @@ Json Layers(const Program& program, const Variant& variant, const RunReport& run
   return layers;
 }
 
+// In percent of the cycles of a step, the mean of the nodes.
+void PrintUse(const Timeline& timeline, uint64_t cycles) {
+  fmt::print("engine         jobs   busy  idle for:");
+  for (int f = 0; f < isa::kEngines; ++f) {
+    fmt::print("{:>7}", EngineName(static_cast<isa::Engine>(f)));
+  }
+  fmt::print("  empty\n");
+  const double whole = static_cast<double>(cycles) * timeline.nodes() / 100;
+  for (int e = 0; e < isa::kEngines; ++e) {
+    const auto engine = static_cast<isa::Engine>(e);
+    Timeline::Use sum;
+    size_t jobs = 0;
+    for (int n = 0; n < timeline.nodes(); ++n) {
+      const Timeline::Use use = timeline.UseOf(n, engine);
+      jobs += timeline.Jobs(n, engine).size();
+      sum.busy += use.busy;
+      sum.empty += use.empty;
+      for (int f = 0; f < isa::kEngines; ++f) sum.waiting[f] += use.waiting[f];
+    }
+    if (jobs == 0) continue;
+    fmt::print("{:<8}{:>11}{:>6.1f}%           ", EngineName(engine), jobs / timeline.nodes(),
+               static_cast<double>(sum.busy) / whole);
+    for (const uint64_t cycles_of : sum.waiting) {
+      fmt::print("{:>6.1f}%", static_cast<double>(cycles_of) / whole);
+    }
+    fmt::print("{:>6.1f}%\n", static_cast<double>(sum.empty) / whole);
+  }
+}
+
 int RunTrain(const TrainOptions& options) {
   const bool rtl = options.engine == Engine::kRtl;
   if (!rtl && !options.trace.empty())
     RefuseInput("--trace: the golden engine has no waveforms; use --engine rtl");
+  if (!rtl && !options.timeline.empty())
+    RefuseInput("--timeline: the golden engine has no cycles; use --engine rtl");
   const Variant variant = options.variant.Load();
   const VaultDram dram = LoadVaultDram(variant, Resources());
   NetworkFlags flags;
@@ -93,6 +125,7 @@ int RunTrain(const TrainOptions& options) {
   const int64_t steps = StepCount(network.recipe, data.train.size());
 
   if (!options.checkpoint.empty()) CheckWritable(options.checkpoint);
+  if (!options.timeline.empty()) CheckWritable(options.timeline);
   std::optional<OnnxExport> exported;
   if (!options.out.empty()) {
     CheckWritable(options.out);
@@ -113,6 +146,8 @@ int RunTrain(const TrainOptions& options) {
 
   RtlOptions rtl_options;
   rtl_options.trace = options.trace;
+  std::optional<Timeline> timeline;
+  if (!options.timeline.empty()) timeline.emplace(variant).Attach(rtl_options);
   std::unique_ptr<Device> golden = MakeGoldenDevice(variant, dram);
   std::unique_ptr<Device> engine = rtl ? MakeRtlDevice(variant, dram, Resources(), rtl_options)
                                        : MakeGoldenDevice(variant, dram);
@@ -206,6 +241,11 @@ int RunTrain(const TrainOptions& options) {
     fmt::print("cycles of a step    {}\n", last_cycles);
     fmt::print("utilisation         {:.3f} of peak; bound {:.3f}, so {:.3f} of the bound\n",
                utilisation, bound, utilisation / bound);
+  }
+  if (timeline && timed) {
+    PrintUse(*timeline, last_cycles);
+    WriteFile(options.timeline, timeline->TraceEvents(program).dump() + "\n");
+    fmt::print("timeline            {}\n", options.timeline);
   }
   if (saved) {
     fmt::print("checkpoint          {} after step {}\n", options.checkpoint, *saved);

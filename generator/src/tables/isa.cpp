@@ -158,13 +158,17 @@ void Order(Descriptor& before, Descriptor& after) {
   after.Set(FieldId::kWait, after.Get(FieldId::kWait) | BitOf(engine_of(before)));
 }
 
+std::string OpcodeName(int opcode) {
+  for (const auto& entry : kOpcodes) {
+    if (static_cast<int>(entry.opcode) == opcode) return entry.name;
+  }
+  return fmt::format("opcode {}", opcode);
+}
+
 std::string ToText(const Descriptor& descriptor) {
   const int opcode = static_cast<int>(descriptor.Get(FieldId::kOpcode));
   const char group = FieldGroup(opcode);
-  std::string text = fmt::format("opcode {}", opcode);
-  for (const auto& entry : kOpcodes) {
-    if (static_cast<int>(entry.opcode) == opcode) text = entry.name;
-  }
+  std::string text = OpcodeName(opcode);
   for (size_t f = 1; f < std::size(kFields); ++f) {
     const Field& field = kFields[f];
     if (!HasField(group, field)) continue;
