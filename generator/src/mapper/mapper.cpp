@@ -665,7 +665,10 @@ bool Mapper::TryMapOps(bool train, double budget, bool overlap,
       if (!train && op.phase != Phase::kFeedForward) continue;
       if (!train && op.IsLoss()) continue;
       const bool second = updates_last && op.kind == TrainingOpKind::kLinearUpdate;
-      if (second == updates) AddOp(op, static_cast<int>(i), budget);
+      if (second != updates) continue;
+      updates_ = op.kind == TrainingOpKind::kLinearUpdate;
+      AddOp(op, static_cast<int>(i), budget);
+      if (updates_) FlushAfterNext();
     }
   }
   FlushAfterNext();

@@ -286,6 +286,7 @@ struct Late {
   std::vector<Step> waits;  // for the sums
   std::vector<Step> work;
   std::vector<Step> stores;
+  bool update = false;  // of a parameter
 };
 
 class Mapper {
@@ -612,6 +613,7 @@ class Mapper {
   bool trains_ = false;     // the stream at hand is a step of training
   bool explains_ = false;   // of the stream at hand what is decided is written down
   bool overlaps_ = true;    // tasks change places where there is room for it
+  bool updates_ = false;    // the operation at hand is an update
   Late late_;
   // Adds tasks that wait for the task before; they come behind the next one, which does not. It
   // may end with something late, so products with late sums of their own come after it.

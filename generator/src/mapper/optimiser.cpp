@@ -87,7 +87,8 @@ void Mapper::AddOptimiserStep(int parameter, int64_t row, int64_t rows, int64_t 
                                               static_cast<int64_t>(s) * rows * pitch)));
   }
   if (over_mesh) {
-    late_ = {std::move(task.loads), std::move(waits), std::move(task.work), std::move(task.stores)};
+    late_ = {std::move(task.loads), std::move(waits), std::move(task.work), std::move(task.stores),
+             updates_};
   } else {
     AddTask(std::move(task));
   }

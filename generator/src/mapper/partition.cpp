@@ -408,6 +408,7 @@ void Mapper::AddTile(std::vector<Load> loads, std::vector<Step> before, Step com
 }
 
 void Mapper::AddTask(Task task) {
+  task.update = updates_;
   s_->AddTask(std::move(task));
   FlushAfterNext();
 }
@@ -422,6 +423,7 @@ void Mapper::FlushLate() {
   task.work = std::move(late_.waits);
   for (Step& step : late_.work) task.work.push_back(std::move(step));
   task.stores = std::move(late_.stores);
+  task.update = late_.update;
   late_ = {};
   if (!task.work.empty() || !task.stores.empty()) s_->AddTask(std::move(task));
 }

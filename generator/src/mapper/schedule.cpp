@@ -100,51 +100,68 @@ Scheduler::Line Scheduler::LineOf(const Task& task) {
 
 void Scheduler::Interleave() {
   struct Queue {
+    Line line = kArray;
     std::vector<size_t> tasks;  // in order
     size_t next = 0;
-    int64_t busy = 0;               // the engine works until then
-    std::optional<size_t> blocked;  // task of the other line that the next one must come after
-
-    bool empty() const { return next == tasks.size(); }
-    size_t head() const { return tasks[next]; }
+    // Of the head, once it is known: a task not yet taken that it must come after, and when those
+    // that are taken will have been done.
+    std::optional<size_t> blocked;
+    std::optional<int64_t> ready;
   };
-  std::array<Queue, kLines> lines;
+  std::array<Queue, 2 * kLines> queues;
   std::vector<int64_t> cost(tasks_.size());
   for (size_t t = 0; t < tasks_.size(); ++t) {
     for (const Step& step : tasks_[t].work) cost[t] += step.cycles;
-    lines[LineOf(tasks_[t])].tasks.push_back(t);
+    const Line line = LineOf(tasks_[t]);
+    Queue& queue = queues[2 * line + (tasks_[t].update ? 1 : 0)];
+    queue.line = line;
+    queue.tasks.push_back(t);
   }
   std::vector<int64_t> begin(tasks_.size()), end(tasks_.size());
   std::vector<bool> taken(tasks_.size(), false);
   std::vector<size_t> order;
-  // Whether the next task of a line may come now: of the other line no earlier one is left that it
-  // must come after.
-  auto ready = [&](Queue& line, const Queue& other) {
-    if (line.empty()) return false;
-    if (line.blocked && taken[*line.blocked]) {
-      line.busy = std::max(line.busy, end[*line.blocked]);
-      line.blocked.reset();
+  std::array<int64_t, kLines> busy{};  // an engine works until then
+  // When the head of a queue could begin; nothing if an earlier task is left that it must come
+  // after.
+  auto start = [&](Queue& queue) -> std::optional<int64_t> {
+    if (queue.next == queue.tasks.size()) return std::nullopt;
+    const size_t head = queue.tasks[queue.next];
+    if (queue.blocked && !taken[*queue.blocked]) return std::nullopt;
+    if (!queue.ready) {
+      int64_t ready = 0;
+      for (const Queue& other : queues) {
+        for (const size_t t : other.tasks) {
+          if (t >= head) break;
+          const bool over = taken[t] && end[t] <= std::max(ready, busy[queue.line]);
+          if (&other == &queue || over || !Conflict(tasks_[t], tasks_[head])) continue;
+          if (!taken[t]) {
+            queue.blocked = t;
+            return std::nullopt;
+          }
+          ready = end[t];
+        }
+      }
+      queue.ready = ready;
     }
-    if (line.blocked) return false;
-    for (size_t n = other.next; n < other.tasks.size() && other.tasks[n] < line.head(); ++n) {
-      if (!Conflict(tasks_[other.tasks[n]], tasks_[line.head()])) continue;
-      line.blocked = other.tasks[n];
-      return false;
-    }
-    return true;
+    return std::max(*queue.ready, busy[queue.line]);
   };
   while (order.size() < tasks_.size()) {
-    const bool array = ready(lines[kArray], lines[kLanes]);
-    const bool lanes = ready(lines[kLanes], lines[kArray]);
-    const bool lanes_first = lanes && (!array || lines[kLanes].busy <= lines[kArray].busy);
-    Queue& line = lines[lanes_first ? kLanes : kArray];
-    const size_t task = line.head();
-    begin[task] = line.busy;
-    line.busy += cost[task];
-    end[task] = line.busy;
+    // What can begin first; of these a task of the lanes, and an update last.
+    Queue* first = nullptr;
+    int64_t at = 0;
+    for (const size_t q : {2 * kLanes, 2 * kArray, 2 * kLanes + 1, 2 * kArray + 1}) {
+      const std::optional<int64_t> could = start(queues[q]);
+      if (!could || (first != nullptr && *could >= at)) continue;
+      first = &queues[q];
+      at = *could;
+    }
+    const size_t task = first->tasks[first->next++];
+    first->blocked.reset();
+    first->ready.reset();
+    begin[task] = at;
+    end[task] = busy[first->line] = at + cost[task];
     taken[task] = true;
     order.push_back(task);
-    ++line.next;
   }
   std::vector<Task> tasks;
   begin_.clear();

@@ -100,6 +100,7 @@ struct Task {
   std::vector<Load> loads;
   std::vector<Step> work;  // COMPUTE and its VECTOR, or SOFTMAX: never parted by a load
   std::vector<Step> stores;
+  bool update = false;  // of a parameter: nothing in the step waits for it
 };
 
 class Scheduler {
