@@ -304,6 +304,10 @@ Step Mapper::LoadPlain(int tensor, int64_t row, int64_t rows, Offset col, int64_
   step.engine = Engine::kLoad;
   step.buffers = {{buffer, true}};
   step.dram = {{RectOf(tensor, row, rows, col, cols), false}};
+  if (!convert && pad_rows == 0 && col.per_output_part == 0 &&
+      RoundUp(cols * bytes, kAccess) == pitch) {
+    step.copy = {offset, pitch};
+  }
   const int64_t address = static_cast<int64_t>(t.address) + row * t.pitch_bytes;
   const int64_t dram_pitch = t.pitch_bytes;
   step.make = [=, this](const Place& place) {
@@ -336,6 +340,7 @@ Step Mapper::StorePlain(int tensor, int64_t row, int64_t rows, int64_t col, int6
   step.engine = Engine::kStore;
   step.buffers = {{buffer, false}};
   step.dram = {{{tensor, row, row + rows, col, col + cols}, true}};
+  if (RoundUp(cols * bytes, kAccess) == pitch) step.copy = {offset, pitch};
   const uint64_t address = t.address + static_cast<uint64_t>(row * t.pitch_bytes + col * bytes);
   const int64_t dram_pitch = t.pitch_bytes;
   step.make = [=, this](const Place&) {
@@ -673,7 +678,11 @@ bool Mapper::TryMapOps(bool train, double budget, bool overlap,
   }
   FlushAfterNext();
   FlushLate();
-  if (overlap) scheduler.Interleave();
+  if (overlap) {
+    scheduler.Interleave();
+    static const char* share = getenv("VT_SHARE");
+    scheduler.KeepStored(v_.scratchpad.kib * 1024 * (share ? atoi(share) : 33) / 100);
+  }
   auto made = scheduler.Run();
   s_ = nullptr;
   if (!made) return false;

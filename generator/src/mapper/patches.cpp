@@ -39,6 +39,7 @@ Step Mapper::MoveTurn(Engine engine, int tensor, int64_t row, int64_t pixels, co
   rect.sample_begin = of.begin;
   rect.sample_end = of.begin + of.count;
   step.dram = {{rect, !loads}};
+  step.copy = {offset, of.count * pitch};
   const int64_t address = static_cast<int64_t>(t.address) + (row + of.begin) * pitch;
   step.make = [=, this](const Place&) {
     Descriptor d(loads ? isa::Opcode::kLoad : isa::Opcode::kStore);

@@ -38,32 +38,28 @@ int Scheduler::AddBuffer(uint32_t bytes, bool resident) {
   return static_cast<int>(buffers_.size()) - 1;
 }
 
-uint32_t Scheduler::AddressOf(int buffer) const { return buffers_[buffer].address.value(); }
+uint32_t Scheduler::AddressOf(int buffer) const {
+  while (buffers_[buffer].same_as) buffer = *buffers_[buffer].same_as;
+  return buffers_[buffer].address.value();
+}
 
 namespace {
 
 // Calls `visit` for every step of a task.
-template <typename Visit>
-void ForEachStep(const Task& task, Visit visit) {
-  for (const Load& load : task.loads) {
-    for (const Step& step : load.steps) visit(step);
-    for (const Step& step : load.gather) visit(step);
+template <typename AnyTask, typename Visit>
+void ForEachStep(AnyTask& task, Visit visit) {
+  for (auto& load : task.loads) {
+    for (auto& step : load.steps) visit(step);
+    for (auto& step : load.gather) visit(step);
   }
-  for (const auto* steps : {&task.work, &task.stores}) {
-    for (const Step& step : *steps) visit(step);
+  for (auto* steps : {&task.work, &task.stores}) {
+    for (auto& step : *steps) visit(step);
   }
 }
 
 }  // namespace
 
-void Scheduler::AddTask(Task task) {
-  ForEachStep(task, [this](const Step& step) {
-    for (const BufferUse& use : step.buffers) ++buffers_[use.buffer].uses_left;
-  });
-  loaded_.emplace_back(task.loads.size(), false);
-  gathered_.emplace_back(task.loads.size(), false);
-  tasks_.push_back(std::move(task));
-}
+void Scheduler::AddTask(Task task) { tasks_.push_back(std::move(task)); }
 
 bool Scheduler::Conflict(const Step& a, const Step& b) {
   for (const BufferUse& use : a.buffers) {
@@ -172,9 +168,96 @@ void Scheduler::Interleave() {
     end_.push_back(end[t]);
   }
   tasks_ = std::move(tasks);
+}
+
+std::optional<int> Scheduler::StoredFrom(const Task& task, const Load& load) {
+  if (!load.gather.empty()) return std::nullopt;
+  std::optional<int> from;
+  size_t matched = 0;
+  for (const Step& store : task.stores) {
+    if (std::none_of(load.steps.begin(), load.steps.end(),
+                     [&](const Step& step) { return AnyConflict(store.dram, step.dram); })) {
+      continue;
+    }
+    if (matched == load.steps.size()) return std::nullopt;
+    const Step& step = load.steps[matched++];
+    const bool same = store.copy && store.copy == step.copy && !store.only && !step.only &&
+                      store.dram.front().rect == step.dram.front().rect;
+    const int buffer = store.buffers.front().buffer;
+    if (!same || (from && *from != buffer)) return std::nullopt;
+    from = buffer;
+  }
+  return matched == load.steps.size() ? from : std::nullopt;
+}
+
+void Scheduler::KeepStored(int64_t room) {
+  std::vector<Life> lives(buffers_.size());
   for (size_t t = 0; t < tasks_.size(); ++t) {
-    loaded_[t].assign(tasks_[t].loads.size(), false);
-    gathered_[t].assign(tasks_[t].loads.size(), false);
+    ForEachStep(tasks_[t], [&](const Step& step) {
+      for (const BufferUse& use : step.buffers) {
+        Life& life = lives[use.buffer];
+        life.first = std::min(life.first, t);
+        life.last = t;
+        life.parted = life.parted || use.part >= 0;
+      }
+    });
+  }
+  std::vector<int64_t> held(tasks_.size());
+  // The task that stores last what a load takes, and the buffer if it stores just that.
+  auto stored = [&](const Load& load, size_t before) -> std::optional<std::pair<size_t, int>> {
+    for (size_t t = before; t-- > 0;) {
+      for (const Step& store : tasks_[t].stores) {
+        for (const Step& step : load.steps) {
+          if (!AnyConflict(store.dram, step.dram)) continue;
+          const std::optional<int> from = StoredFrom(tasks_[t], load);
+          if (!from) return std::nullopt;
+          return std::pair(t, *from);
+        }
+      }
+    }
+    return std::nullopt;
+  };
+  for (size_t t = 0; t < tasks_.size(); ++t) {
+    std::vector<Load>& loads = tasks_[t].loads;
+    for (size_t l = 0; l < loads.size();) {
+      const size_t here = l++;
+      if (loads[here].steps.empty() || !loads[here].steps.front().copy) continue;
+      const auto found = stored(loads[here], t);
+      if (!found) continue;
+      const auto [source, from] = *found;
+      const int to = loads[here].steps.front().buffers.front().buffer;
+      const Life& later = lives[to];
+      if (lives[from].last != source || later.first != t || lives[from].parted || later.parted ||
+          buffers_[from].bytes != buffers_[to].bytes) {
+        continue;
+      }
+      const int64_t bytes = buffers_[from].bytes;
+      const auto begin = held.begin() + static_cast<std::ptrdiff_t>(source) + 1;
+      const auto end = held.begin() + static_cast<std::ptrdiff_t>(t);
+      if (std::any_of(begin, end, [&](int64_t other) { return other + bytes > room; })) continue;
+      std::for_each(begin, end, [&](int64_t& other) { other += bytes; });
+      loads.erase(loads.begin() + static_cast<std::ptrdiff_t>(here));
+      l = here;
+      for (size_t n = t; n <= later.last; ++n) {
+        ForEachStep(tasks_[n], [&, from = from](Step& step) {
+          for (BufferUse& use : step.buffers) {
+            if (use.buffer == to) use.buffer = from;
+          }
+        });
+      }
+      buffers_[to].same_as = from;
+      lives[from].last = later.last;
+    }
+  }
+}
+
+void Scheduler::CountUses() {
+  for (const Task& task : tasks_) {
+    ForEachStep(task, [this](const Step& step) {
+      for (const BufferUse& use : step.buffers) ++buffers_[use.buffer].uses_left;
+    });
+    loaded_.emplace_back(task.loads.size(), false);
+    gathered_.emplace_back(task.loads.size(), false);
   }
 }
 
@@ -326,6 +409,7 @@ void Scheduler::Emit(const Step& step) {
 }
 
 std::optional<std::vector<std::vector<isa::Descriptor>>> Scheduler::Run() {
+  CountUses();
   begin_.resize(tasks_.size());
   end_.resize(tasks_.size());
   for (current_ = 0; current_ < tasks_.size(); ++current_) {

@@ -18,6 +18,9 @@
 // are queued behind those of the other kind that are done earlier, and loads of what was stored
 // just now behind loads that need not wait.
 //
+// What a task loads as an earlier one stored it, it takes out of that one's buffer, where there is
+// room to keep it so long.
+//
 // Semaphores follow from what the steps read and write: one semaphore per ordered pair of engines.
 // Where a step needs a later step of the other engine than any step before it did, that one signals
 // and this one waits.
@@ -47,6 +50,7 @@ struct Rect {
   // Of the samples of each pixel these.
   int64_t sample_begin = 0, sample_end = std::numeric_limits<int64_t>::max();
 
+  friend bool operator==(const Rect&, const Rect&) = default;
   bool Overlaps(const Rect& other) const {
     return tensor == other.tensor && sample_begin < other.sample_end &&
            other.sample_begin < sample_end &&
@@ -84,6 +88,13 @@ struct Step {
   std::vector<BufferUse> buffers;
   std::vector<DramUse> dram;
   int64_t cycles = 0;  // about, of the array or the lanes; what else takes time is not counted
+  // Of a LOAD or STORE after which memory and a buffer, from an offset on, hold the same bytes in
+  // rows of a pitch.
+  struct Copy {
+    int64_t offset = 0, pitch = 0;
+    friend bool operator==(const Copy&, const Copy&) = default;
+  };
+  std::optional<Copy> copy;
 };
 
 // Steps that bring one operand: LOADs, and what then gathers it from the nodes that loaded parts of
@@ -119,6 +130,10 @@ class Scheduler {
   // Lets tasks of the lanes and of the array change places; after the last AddTask.
   void Interleave();
 
+  // Spares loads of what an earlier task stores from its buffer; after Interleave. `room`: bytes
+  // that may be held from one task to the other.
+  void KeepStored(int64_t room);
+
   // The programs without END, one per place, or nothing if a task's buffers do not fit beside what
   // must stay.
   std::optional<std::vector<std::vector<isa::Descriptor>>> Run();
@@ -129,6 +144,13 @@ class Scheduler {
     bool resident = false;
     int uses_left = 0;  // steps not yet emitted
     std::optional<uint32_t> address;
+    std::optional<int> same_as;  // the buffer that it is a later use of
+  };
+  // Uses of a buffer in the order of tasks.
+  struct Life {
+    size_t first = std::numeric_limits<size_t>::max();
+    size_t last = 0;
+    bool parted = false;
   };
   // Part of the scratchpad.
   struct Extent {
@@ -149,6 +171,9 @@ class Scheduler {
 
   enum Line { kArray, kLanes, kLines };  // kinds of tasks
   static Line LineOf(const Task& task);
+  // The buffer from which `task` stores exactly what the load brings, or nothing.
+  static std::optional<int> StoredFrom(const Task& task, const Load& load);
+  void CountUses();
 
   bool PlaceBuffer(Buffer& buffer);
   bool PlaceTask(size_t task);
