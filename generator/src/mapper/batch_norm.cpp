@@ -135,7 +135,7 @@ void Mapper::AddBatchNormForward(const TrainingOp& op, int tag, double budget) {
   const int variance = tensor_of_[op.Tensor(Role::kVariance)];
   const int statistics = statistics_of_.at(op.layer);
   const int64_t slot = v_.array.cols * operand_;
-  const Tile tile = NormTile(l, budget, n.pixel);
+  const Tile tile = NormTile(l, budget, n.pixel, {x});
   const bool at_once =
       trains_ && r.groups * l.from.pixels() * n.pixel <= Scratchpad(budget) / kKeptShare;
   data_flow_[tag] = fmt::format(
@@ -249,7 +249,7 @@ void Mapper::AddBatchNormBackward(const TrainingOp& op, int tag, double budget) 
   const int bias = tensor_of_[op.Tensor(Role::kB)];
   const int statistics = statistics_of_.at(op.layer);
   const int64_t slot = v_.array.cols * operand_;
-  const Tile tile = NormTile(l, budget, 2 * n.pixel);
+  const Tile tile = NormTile(l, budget, 2 * n.pixel, {dz});
   const bool at_once = r.groups * l.from.pixels() * 2 * n.pixel <= Scratchpad(budget) / kKeptShare;
   data_flow_[tag] = fmt::format(
       "{} and {} through the lanes {}; sums of {} samples{}; tiles of {} x {} pixels by {} samples",

@@ -38,7 +38,11 @@ void Mapper::AddLaneRows(lanes::Program program, const std::vector<int>& streams
   const int64_t all = turns ? r.Rows() / r.samples * samples : r.Rows();
   const int64_t most = std::max<int64_t>(1, Scratchpad(budget) / 4 / (buffers * pitch * unit));
   const int64_t parts = CeilDiv(all / unit, most);
-  const int64_t step = CeilDiv(all / unit, parts) * unit;
+  int64_t step = CeilDiv(all / unit, parts) * unit;
+  if (random_layer < 0) {
+    const auto tile = TileAsStored(streams, most * unit / samples);
+    if (tile) step = tile->rows * tile->pixels * samples;
+  }
   if (data_flow_[tag].empty()) {
     data_flow_[tag] = fmt::format("{} of {} rows at a time through the lanes", step, all);
   }

@@ -644,6 +644,7 @@ void Mapper::AddOp(const TrainingOp& op, int tag, double budget) {
 bool Mapper::TryMapOps(bool train, double budget, bool overlap,
                        std::vector<std::vector<Descriptor>>& programs) {
   resident_.clear();
+  stored_in_.clear();
   late_ = {};
   after_next_ = nullptr;
   overlaps_ = overlap;

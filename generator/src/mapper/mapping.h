@@ -387,8 +387,11 @@ class Mapper {
   void AddTurnedLoads(std::vector<Load>& loads, int tensor, const Patch& patch, int64_t col,
                       int64_t cols, int buffer, int tag) const;
   void AddPatchStores(std::vector<Step>& stores, int tensor, const Patch& patch, int64_t col,
-                      int64_t cols, int64_t pitch, int buffer, int tag) const;
+                      int64_t cols, int64_t pitch, int buffer, int tag);
   // The largest tile of which two fit.
+  // Of these images' tensors the tile in which the one stored last lies, if it is that of whole rows
+  // of no more than so many pixels: what takes it in the same tiles finds them in the scratchpad.
+  std::optional<Tile> TileAsStored(const std::vector<int>& tensors, int64_t most_pixels) const;
   static Tile FitTile(int64_t rows, int64_t pixels, int64_t room,
                       const std::function<int64_t(const Tile&)>& bytes);
   void AddWindowStep(int parameter, int64_t row, int64_t rows, int64_t col, int64_t cols, int sums,
@@ -468,7 +471,8 @@ class Mapper {
     int64_t Units(int64_t pixels) const { return of_steps ? pixels : count; }
   };
   NormUnits UnitsOf(const TrainingLayer& layer) const;
-  Tile NormTile(const TrainingLayer& layer, double budget, int64_t pixel) const;
+  Tile NormTile(const TrainingLayer& layer, double budget, int64_t pixel,
+                const std::vector<int>& inputs) const;
   static Patch StatisticsOf(const TrainingLayer& layer, const Patch& patch);
   void PlaceStatistics();
   Load GatherPerChannel(const std::vector<int>& parameters, int64_t channels, int buffer,
@@ -633,6 +637,11 @@ class Mapper {
   std::map<std::array<int64_t, 3>, int> bundle_masks_;  // channels, of a group, groups of a bundle
   int ones_ = -1;
   std::vector<std::string> data_flow_;  // per tag, filled while tiling
+  struct StoredTile {
+    Tile tile;
+    size_t order = 0;  // of storing
+  };
+  std::map<int, StoredTile> stored_in_;  // images, of all channels at once
   // Small results that a later operation takes from the scratchpad, in the layout of a plain load:
   // tensor -> buffer.
   std::map<int, int> resident_;

@@ -31,7 +31,9 @@ constexpr int64_t kLeastTiles = 4;
 }  // namespace
 
 // Of pixels that take so many bytes.
-Tile Mapper::NormTile(const TrainingLayer& layer, double budget, int64_t pixel) const {
+Tile Mapper::NormTile(const TrainingLayer& layer, double budget, int64_t pixel,
+                      const std::vector<int>& inputs) const {
+  if (const auto tile = TileAsStored(inputs, Scratchpad(budget) / 4 / pixel)) return *tile;
   const bool in_rows = layer.from.height > 1;
   return FitTile(CeilDiv(layer.from.height, in_rows ? kLeastTiles : 1),
                  CeilDiv(layer.from.width, in_rows ? 1 : kLeastTiles), Scratchpad(budget) / 2,
@@ -114,7 +116,7 @@ void Mapper::AddNormaliseForward(const TrainingOp& op, int tag, double budget) {
   const int64_t moments_step = units.of_steps ? r.samples * moments_pitch / slot : wide;
   const auto second = static_cast<int>(units.count * wide);
   const int64_t per_channel = OutPitch(local_[tensor_of_[op.Tensor(Role::kW)]], channels);
-  const Tile tile = NormTile(l, budget, pixel + (units.of_steps ? r.samples * moments_pitch : 0));
+  const Tile tile = NormTile(l, budget, pixel + (units.of_steps ? r.samples * moments_pitch : 0), {x});
   const bool at_once = units.of_steps || l.from.pixels() * pixel <= Scratchpad(budget) / kKeptShare;
   if (data_flow_[tag].empty()) {
     data_flow_[tag] =
@@ -230,7 +232,8 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
   const int64_t result_step = units.of_steps ? r.samples * result_pitch / slot : wide;
   const Tile tile = NormTile(
       l, budget,
-      2 * pixel + (units.of_steps ? r.samples * (moments_pitch + sums_pitch + result_pitch) : 0));
+      2 * pixel + (units.of_steps ? r.samples * (moments_pitch + sums_pitch + result_pitch) : 0),
+      {dz});
   const bool at_once =
       units.of_steps || l.from.pixels() * 2 * pixel <= Scratchpad(budget) / kKeptShare;
   if (data_flow_[tag].empty()) {

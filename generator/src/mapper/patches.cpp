@@ -92,8 +92,11 @@ void Mapper::AddTurnedLoads(std::vector<Load>& loads, int tensor, const Patch& p
 }
 
 void Mapper::AddPatchStores(std::vector<Step>& stores, int tensor, const Patch& p, int64_t col,
-                            int64_t cols, int64_t pitch, int buffer, int tag) const {
+                            int64_t cols, int64_t pitch, int buffer, int tag) {
   const Raster& r = raster_.at(tensor);
+  if (p.y == 0 && p.x == 0 && cols == local_[tensor].cols) {
+    stored_in_[tensor] = {{p.rows, p.pixels}, stored_in_.size()};
+  }
   const int64_t rows = p.pixels == r.image.width ? p.rows : 1;
   for (int64_t y = 0; y < p.rows; y += rows) {
     const int64_t row = r.Row(p.of.group, p.y + y, p.x);
@@ -104,6 +107,20 @@ void Mapper::AddPatchStores(std::vector<Step>& stores, int tensor, const Patch& 
                          : StorePlain(tensor, row + p.of.begin, pixels * p.of.count, col, cols,
                                       pitch, buffer, tag, offset));
   }
+}
+
+std::optional<Tile> Mapper::TileAsStored(const std::vector<int>& tensors,
+                                         int64_t most_pixels) const {
+  const StoredTile* last = nullptr;
+  for (const int tensor : tensors) {
+    const auto found = stored_in_.find(tensor);
+    if (found == stored_in_.end() || found->second.tile.pixels != raster_.at(tensor).image.width) {
+      continue;
+    }
+    if (last == nullptr || found->second.order > last->order) last = &found->second;
+  }
+  if (last == nullptr || last->tile.rows * last->tile.pixels > most_pixels) return std::nullopt;
+  return last->tile;
 }
 
 // Rows first, for whole rows are one LOAD.
