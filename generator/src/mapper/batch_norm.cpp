@@ -348,6 +348,7 @@ void Mapper::AddBatchNormBackward(const TrainingOp& op, int tag, double budget) 
     AddPatchStores(task.stores, dx, p, 0, n.channels, n.pitch, in.z, tag);
     AddTask(std::move(task));
   });
+  updates_ = true;
   for (const bool take_step : {false, true}) {
     if (!take_step && !keep_gradients_) continue;
     AddWindowStep(bias, 0, 1, 0, n.channels, totals, 0, n.row, 0, true, take_step, tag);

@@ -389,8 +389,9 @@ class Mapper {
   void AddPatchStores(std::vector<Step>& stores, int tensor, const Patch& patch, int64_t col,
                       int64_t cols, int64_t pitch, int buffer, int tag);
   // The largest tile of which two fit.
-  // Of these images' tensors the tile in which the one stored last lies, if it is that of whole rows
-  // of no more than so many pixels: what takes it in the same tiles finds them in the scratchpad.
+  // Of these images' tensors the tile in which the one stored last lies, if it is that of whole
+  // rows of no more than so many pixels: what takes it in the same tiles finds them in the
+  // scratchpad.
   std::optional<Tile> TileAsStored(const std::vector<int>& tensors, int64_t most_pixels) const;
   static Tile FitTile(int64_t rows, int64_t pixels, int64_t room,
                       const std::function<int64_t(const Tile&)>& bytes);
@@ -617,7 +618,7 @@ class Mapper {
   bool trains_ = false;     // the stream at hand is a step of training
   bool explains_ = false;   // of the stream at hand what is decided is written down
   bool overlaps_ = true;    // tasks change places where there is room for it
-  bool updates_ = false;    // the operation at hand is an update
+  bool updates_ = false;    // tasks at hand update a parameter
   Late late_;
   // Adds tasks that wait for the task before; they come behind the next one, which does not. It
   // may end with something late, so products with late sums of their own come after it.

@@ -116,7 +116,8 @@ void Mapper::AddNormaliseForward(const TrainingOp& op, int tag, double budget) {
   const int64_t moments_step = units.of_steps ? r.samples * moments_pitch / slot : wide;
   const auto second = static_cast<int>(units.count * wide);
   const int64_t per_channel = OutPitch(local_[tensor_of_[op.Tensor(Role::kW)]], channels);
-  const Tile tile = NormTile(l, budget, pixel + (units.of_steps ? r.samples * moments_pitch : 0), {x});
+  const Tile tile =
+      NormTile(l, budget, pixel + (units.of_steps ? r.samples * moments_pitch : 0), {x});
   const bool at_once = units.of_steps || l.from.pixels() * pixel <= Scratchpad(budget) / kKeptShare;
   if (data_flow_[tag].empty()) {
     data_flow_[tag] =
@@ -338,6 +339,7 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
       AddTask(std::move(task));
     });
   });
+  updates_ = true;
   for (const bool take_step : {false, true}) {
     if (!take_step && !keep_gradients_) continue;
     AddWindowStep(bias, 0, 1, 0, channels, parameter_sums, 0, of_parameters, 0, true, take_step,

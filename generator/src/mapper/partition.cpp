@@ -42,6 +42,9 @@ int SemaphoreOf(Axis axis, Purpose purpose) {
   return static_cast<int>(axis) * kPurposes + static_cast<int>(purpose);
 }
 
+// Rows that nodes gather take kFree and kArrived of an axis, sums kSummed.
+int ExchangeOf(Axis axis, bool sums) { return 2 * static_cast<int>(axis) + (sums ? 1 : 0); }
+
 // Outputs of a part of a split layer are whole multiples of this.
 constexpr int64_t kSliceStep = 32;
 
@@ -240,6 +243,9 @@ Step Mapper::Only(Axis axis, int part, Step step) {
 Step Mapper::Send(const SendSpec& spec, int tag) const {
   Step step;
   step.engine = Engine::kSend;
+  step.exchange =
+      ExchangeOf(spec.axis, spec.post == SemaphoreOf(spec.axis, kSummed) ||
+                                spec.take[0].semaphore == SemaphoreOf(spec.axis, kSummed));
   const int64_t link = v_.mesh.link_bits / 8;
   step.make = [=, this](const Place& place) {
     Descriptor d(Opcode::kSend);

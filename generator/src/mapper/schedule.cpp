@@ -71,14 +71,14 @@ bool Scheduler::Conflict(const Step& a, const Step& b) {
   return AnyConflict(a.dram, b.dram);
 }
 
-// Whether the order of two tasks matters. Nodes take part in the transfers of the mesh in one
-// order.
+// Whether the order of two tasks matters.
 bool Scheduler::Conflict(const Task& a, const Task& b) {
   bool found = false;
   ForEachStep(a, [&](const Step& one) {
     ForEachStep(b, [&](const Step& other) {
-      found = found || (one.engine == Engine::kSend && other.engine == Engine::kSend) ||
-              Conflict(one, other);
+      const bool meet = one.engine == Engine::kSend && other.engine == Engine::kSend &&
+                        one.exchange == other.exchange;
+      found = found || meet || Conflict(one, other);
     });
   });
   return found;

@@ -95,6 +95,9 @@ struct Step {
     friend bool operator==(const Copy&, const Copy&) = default;
   };
   std::optional<Copy> copy;
+  // Of a SEND: steps of one exchange meet in the order of their tasks, as their tokens do not say
+  // whose they are.
+  int exchange = 0;
 };
 
 // Steps that bring one operand: LOADs, and what then gathers it from the nodes that loaded parts of
