@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 namespace vaultrain {
 namespace {
@@ -71,17 +72,58 @@ bool Scheduler::Conflict(const Step& a, const Step& b) {
   return AnyConflict(a.dram, b.dram);
 }
 
-// Whether the order of two tasks matters.
-bool Scheduler::Conflict(const Task& a, const Task& b) {
-  bool found = false;
-  ForEachStep(a, [&](const Step& one) {
-    ForEachStep(b, [&](const Step& other) {
-      const bool meet = one.engine == Engine::kSend && other.engine == Engine::kSend &&
-                        one.exchange == other.exchange;
-      found = found || meet || Conflict(one, other);
+namespace {
+
+// Who uses one thing, in the order of tasks: those who change it apart from those who do not.
+template <typename Use>
+class Users {
+ public:
+  // Adds to `found` the tasks whose uses meet this one, and notes it.
+  void Meet(size_t task, const Use& use, bool write, std::vector<size_t>& found) {
+    Find(writes_, task, use, found);
+    if (write) Find(reads_, task, use, found);
+    (write ? writes_ : reads_).emplace_back(task, use);
+  }
+
+ private:
+  using List = std::vector<std::pair<size_t, Use>>;
+  static void Find(const List& list, size_t task, const Use& use, std::vector<size_t>& found) {
+    for (const auto& [other, meets] : list) {
+      if (other != task && meets.Overlaps(use)) found.push_back(other);
+    }
+  }
+  List writes_, reads_;
+};
+
+struct Part {
+  int part = -1;
+  bool Overlaps(const Part& other) const {
+    return part < 0 || other.part < 0 || part == other.part;
+  }
+};
+
+}  // namespace
+
+// Of each task the earlier ones that it must come after.
+std::vector<std::vector<size_t>> Scheduler::Predecessors() const {
+  std::vector<Users<Part>> buffers(buffers_.size());
+  std::map<int, Users<Rect>> tensors;
+  std::map<int, Users<Part>> exchanges;
+  std::vector<std::vector<size_t>> result(tasks_.size());
+  for (size_t t = 0; t < tasks_.size(); ++t) {
+    std::vector<size_t>& found = result[t];
+    ForEachStep(tasks_[t], [&](const Step& step) {
+      for (const BufferUse& use : step.buffers) {
+        buffers[use.buffer].Meet(t, {use.part}, use.write, found);
+      }
+      for (const DramUse& use : step.dram)
+        tensors[use.rect.tensor].Meet(t, use.rect, use.write, found);
+      if (step.engine == Engine::kSend) exchanges[step.exchange].Meet(t, {}, true, found);
     });
-  });
-  return found;
+    std::sort(found.begin(), found.end());
+    found.erase(std::unique(found.begin(), found.end()), found.end());
+  }
+  return result;
 }
 
 // Of the lanes are tasks that need no array.
@@ -95,14 +137,10 @@ Scheduler::Line Scheduler::LineOf(const Task& task) {
 }
 
 void Scheduler::Interleave() {
+  constexpr size_t kAhead = 16;  // tasks of a queue that may come next
   struct Queue {
     Line line = kArray;
-    std::vector<size_t> tasks;  // in order
-    size_t next = 0;
-    // Of the head, once it is known: a task not yet taken that it must come after, and when those
-    // that are taken will have been done.
-    std::optional<size_t> blocked;
-    std::optional<int64_t> ready;
+    std::vector<size_t> tasks;  // not taken, in order
   };
   std::array<Queue, 2 * kLines> queues;
   std::vector<int64_t> cost(tasks_.size());
@@ -113,51 +151,42 @@ void Scheduler::Interleave() {
     queue.line = line;
     queue.tasks.push_back(t);
   }
+  std::vector<size_t> awaited(tasks_.size());  // predecessors that are not taken
+  std::vector<int64_t> ready(tasks_.size());   // when those that are will have been done
+  std::vector<std::vector<size_t>> successors(tasks_.size());
+  const std::vector<std::vector<size_t>> predecessors = Predecessors();
+  for (size_t t = 0; t < tasks_.size(); ++t) {
+    awaited[t] = predecessors[t].size();
+    for (const size_t before : predecessors[t]) successors[before].push_back(t);
+  }
   std::vector<int64_t> begin(tasks_.size()), end(tasks_.size());
-  std::vector<bool> taken(tasks_.size(), false);
   std::vector<size_t> order;
   std::array<int64_t, kLines> busy{};  // an engine works until then
-  // When the head of a queue could begin; nothing if an earlier task is left that it must come
-  // after.
-  auto start = [&](Queue& queue) -> std::optional<int64_t> {
-    if (queue.next == queue.tasks.size()) return std::nullopt;
-    const size_t head = queue.tasks[queue.next];
-    if (queue.blocked && !taken[*queue.blocked]) return std::nullopt;
-    if (!queue.ready) {
-      int64_t ready = 0;
-      for (const Queue& other : queues) {
-        for (const size_t t : other.tasks) {
-          if (t >= head) break;
-          const bool over = taken[t] && end[t] <= std::max(ready, busy[queue.line]);
-          if (&other == &queue || over || !Conflict(tasks_[t], tasks_[head])) continue;
-          if (!taken[t]) {
-            queue.blocked = t;
-            return std::nullopt;
-          }
-          ready = end[t];
-        }
-      }
-      queue.ready = ready;
-    }
-    return std::max(*queue.ready, busy[queue.line]);
-  };
   while (order.size() < tasks_.size()) {
     // What can begin first; of these a task of the lanes, and an update last.
-    Queue* first = nullptr;
+    Queue* from = nullptr;
+    size_t place = 0;
     int64_t at = 0;
     for (const size_t q : {2 * kLanes, 2 * kArray, 2 * kLanes + 1, 2 * kArray + 1}) {
-      const std::optional<int64_t> could = start(queues[q]);
-      if (!could || (first != nullptr && *could >= at)) continue;
-      first = &queues[q];
-      at = *could;
+      Queue& queue = queues[q];
+      for (size_t n = 0; n < std::min(kAhead, queue.tasks.size()); ++n) {
+        const size_t task = queue.tasks[n];
+        const int64_t could = std::max(ready[task], busy[queue.line]);
+        if (awaited[task] > 0 || (from != nullptr && could >= at)) continue;
+        from = &queue;
+        place = n;
+        at = could;
+      }
     }
-    const size_t task = first->tasks[first->next++];
-    first->blocked.reset();
-    first->ready.reset();
+    const size_t task = from->tasks[place];
+    from->tasks.erase(from->tasks.begin() + static_cast<std::ptrdiff_t>(place));
     begin[task] = at;
-    end[task] = busy[first->line] = at + cost[task];
-    taken[task] = true;
+    end[task] = busy[from->line] = at + cost[task];
     order.push_back(task);
+    for (const size_t after : successors[task]) {
+      --awaited[after];
+      ready[after] = std::max(ready[after], end[task]);
+    }
   }
   std::vector<Task> tasks;
   begin_.clear();
@@ -203,15 +232,17 @@ void Scheduler::KeepStored(int64_t room) {
     });
   }
   std::vector<int64_t> held(tasks_.size());
+  std::map<int, std::vector<size_t>> stores;  // tasks that store parts of a tensor
   // The task that stores last what a load takes, and the buffer if it stores just that.
-  auto stored = [&](const Load& load, size_t before) -> std::optional<std::pair<size_t, int>> {
-    for (size_t t = before; t-- > 0;) {
-      for (const Step& store : tasks_[t].stores) {
+  auto stored = [&](const Load& load) -> std::optional<std::pair<size_t, int>> {
+    const std::vector<size_t>& all = stores[load.steps.front().dram.front().rect.tensor];
+    for (size_t n = all.size(); n-- > 0;) {
+      for (const Step& store : tasks_[all[n]].stores) {
         for (const Step& step : load.steps) {
           if (!AnyConflict(store.dram, step.dram)) continue;
-          const std::optional<int> from = StoredFrom(tasks_[t], load);
+          const std::optional<int> from = StoredFrom(tasks_[all[n]], load);
           if (!from) return std::nullopt;
-          return std::pair(t, *from);
+          return std::pair(all[n], *from);
         }
       }
     }
@@ -222,7 +253,7 @@ void Scheduler::KeepStored(int64_t room) {
     for (size_t l = 0; l < loads.size();) {
       const size_t here = l++;
       if (loads[here].steps.empty() || !loads[here].steps.front().copy) continue;
-      const auto found = stored(loads[here], t);
+      const auto found = stored(loads[here]);
       if (!found) continue;
       const auto [source, from] = *found;
       const int to = loads[here].steps.front().buffers.front().buffer;
@@ -248,6 +279,7 @@ void Scheduler::KeepStored(int64_t room) {
       buffers_[to].same_as = from;
       lives[from].last = later.last;
     }
+    for (const Step& store : tasks_[t].stores) stores[store.dram.front().rect.tensor].push_back(t);
   }
 }
 

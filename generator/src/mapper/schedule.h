@@ -176,6 +176,7 @@ class Scheduler {
   static Line LineOf(const Task& task);
   // The buffer from which `task` stores exactly what the load brings, or nothing.
   static std::optional<int> StoredFrom(const Task& task, const Load& load);
+  std::vector<std::vector<size_t>> Predecessors() const;
   void CountUses();
 
   bool PlaceBuffer(Buffer& buffer);
@@ -189,7 +190,6 @@ class Scheduler {
   void FlushStoresBefore(const Task& task);
   void Emit(const Step& step);
   static bool Conflict(const Emitted& a, const Emitted& b);
-  static bool Conflict(const Task& a, const Task& b);
   static bool Conflict(const Step& a, const Step& b);
   std::vector<isa::Descriptor> ProgramOf(const Place& place) const;
 
