@@ -328,7 +328,9 @@ class Mapper {
   void PlanLayers();
   std::string PartitionText() const;
   std::vector<std::vector<isa::Descriptor>> MapOps(bool train);
-  bool TryMapOps(bool train, double budget, bool overlap,
+  // What the scheduler does with the tasks.
+  enum class Order { kAsAdded, kInterleaved, kKeeping };
+  bool TryMapOps(bool train, double budget, Order order,
                  std::vector<std::vector<isa::Descriptor>>& programs);
   void AddOp(const TrainingOp& op, int tag, double budget);
   void AddGemm(const Gemm& gemm, double budget);
