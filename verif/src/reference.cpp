@@ -728,8 +728,13 @@ double Reference::Accuracy(const Dataset& data, const Recipe& recipe) {
 
 ReferenceRun TrainReference(const TrainingGraph& graph, const Recipe& recipe,
                             const TrainTest& data) {
+  return TrainReference(graph, recipe, data, StartingParameters(graph, recipe));
+}
+
+ReferenceRun TrainReference(const TrainingGraph& graph, const Recipe& recipe, const TrainTest& data,
+                            const std::vector<std::vector<float>>& parameters) {
   ReferenceRun run;
-  Reference reference(graph, StartingParameters(graph, recipe), recipe);
+  Reference reference(graph, parameters, recipe);
   DataOrder order(static_cast<uint32_t>(data.train.size()), static_cast<uint32_t>(graph.batch),
                   recipe.seed);
   int64_t steps = StepCount(recipe, data.train.size());

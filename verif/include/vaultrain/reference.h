@@ -95,6 +95,9 @@ struct ReferenceRun {
 // A whole training by the recipe: starting weights, data order and step sizes as everywhere.
 ReferenceRun TrainReference(const TrainingGraph& graph, const Recipe& recipe,
                             const TrainTest& data);
+// From other starting weights, one vector per tensor.
+ReferenceRun TrainReference(const TrainingGraph& graph, const Recipe& recipe, const TrainTest& data,
+                            const std::vector<std::vector<float>>& parameters);
 
 }  // namespace vaultrain
 

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+//
+// Loss curves of the shipped networks on the golden engine beside double precision: the same
+// starting weights, data order and recipe, 100 steps of 16.
+//
+// With VAULTRAIN_FULL every network, for hours, else small ones; one of them alone:
+//   VAULTRAIN_FULL=1 build/verif/loss_curves_test --gtest_filter='*/resnet_bf16'
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+#include <string>
+
+#include "shipped_network.h"
+#include "vaultrain/random.h"
+#include "vaultrain/reference.h"
+#include "vaultrain/trainer.h"
+
+namespace vaultrain {
+namespace {
+
+constexpr int64_t kSteps = 100;
+constexpr size_t kLast = 20;
+
+// How far a curve is from another.
+struct Distance {
+  double last = 0;     // mean of |difference| over the last 20 steps, of the other's mean there
+  double largest = 0;  // of |difference| in any step
+};
+
+Distance DistanceOf(const std::vector<double>& curve, const std::vector<double>& from) {
+  Distance d;
+  double size = 0;
+  for (size_t step = 0; step < from.size(); ++step) {
+    const double difference = std::abs(curve[step] - from[step]);
+    // Not std::max, which a NaN would pass.
+    if (!(difference <= d.largest)) d.largest = difference;
+    if (step + kLast < from.size()) continue;
+    d.last += difference;
+    size += from[step];
+  }
+  d.last /= size;
+  return d;
+}
+
+struct DoubleCurve {
+  std::vector<double> loss;
+  Distance moved;  // of the same training from weights that are moved by up to 2^-9 of themselves
+};
+
+// Once for all formats of a network.
+const DoubleCurve& InDouble(const std::string& network, const ShippedTraining& s) {
+  static std::map<std::string, DoubleCurve> curves;
+  const auto [entry, is_new] = curves.try_emplace(network);
+  DoubleCurve& curve = entry->second;
+  if (!is_new) return curve;
+  curve.loss = TrainReference(s.graph, s.recipe, s.data).loss;
+  std::vector<std::vector<float>> parameters = StartingParameters(s.graph, s.recipe);
+  Random random(1, "moved");
+  for (std::vector<float>& tensor : parameters) {
+    for (float& w : tensor) w *= static_cast<float>(1 + std::ldexp(2 * random.Uniform() - 1, -9));
+  }
+  curve.moved = DistanceOf(TrainReference(s.graph, s.recipe, s.data, parameters).loss, curve.loss);
+  return curve;
+}
+
+class LossCurves : public testing::TestWithParam<ShippedCase> {};
+
+TEST_P(LossCurves, StayByDoublePrecision) {
+  const ShippedTraining s = CompileShipped(GetParam(), kSteps);
+  const auto engine = MakeGoldenDevice(s.variant, s.dram);
+  const auto evaluator = MakeGoldenDevice(s.variant, s.dram);
+  const TrainReport report =
+      Train(s.program, s.recipe, s.data, kSteps, *engine, nullptr, *evaluator);
+  ASSERT_EQ(report.error, isa::ErrorCode::kNone);
+  ASSERT_EQ(report.loss.size(), static_cast<size_t>(kSteps));
+  const DoubleCurve& curve = InDouble(GetParam().network, s);
+  const Distance d = DistanceOf(report.loss, curve.loss);
+  fmt::print(
+      "{}: {:.4f} -> {:.4f}, in double {:.4f}; last {:.6f}, largest {:.6f}; moved: last "
+      "{:.6f}, largest {:.6f}\n",
+      TestName(GetParam()), report.loss.front(), report.loss.back(), curve.loss.back(), d.last,
+      d.largest, curve.moved.last, curve.moved.largest);
+}
+
+INSTANTIATE_TEST_SUITE_P(Shipped, LossCurves,
+                         testing::ValuesIn(CasesOf(IsFull() ? ShippedNetworks()
+                                                            : std::vector<std::string>{"tiny"})),
+                         [](const auto& info) { return TestName(info.param); });
+
+}  // namespace
+}  // namespace vaultrain
