@@ -658,6 +658,11 @@ KernelResult TrainLayers(const KernelSetup& setup) {
                        result)) {
       break;
     }
+    if (!TrainTwoSteps(setup, MakeSequential("net", "reset GRU", steps, in, hidden, classes),
+                       fmt::format("{} steps of {} reset gru {}", steps, in, hidden), recipe, {},
+                       random, result)) {
+      break;
+    }
     if (!TrainTwoSteps(setup, MakeNormalisedSteps("net", "GRU", steps, in, hidden, classes),
                        fmt::format("{} steps of {} gru {} normalised", steps, in, hidden), recipe,
                        {}, random, result)) {

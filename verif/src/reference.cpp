@@ -551,18 +551,21 @@ void Reference::RunNormaliseBackward(const TrainingOp& op, double step_size) {
 void Reference::RunRecurrent(const TrainingOp& op) {
   const TrainingLayer& layer = graph_.layers[op.layer];
   const int64_t hidden = layer.in;
-  const int64_t gates = layer.out;
+  const int64_t gates = GatesOf(layer.cell) * hidden;
   const int64_t steps = layer.from.width;
   const int64_t in = graph_.layers[op.layer - 1].in;
+  const bool resets = layer.cell == Cell::kResetGru;
   const double* x = values_[op.Tensor(Role::kX)].data();
   const double* w = values_[op.Tensor(Role::kW)].data();
   const int bias = op.Tensor(Role::kB);
   const double* u = values_[op.Tensor(Role::kU)].data();
   const int state_bias = op.Tensor(Role::kD);
+  const double* v = resets ? values_[op.Tensor(Role::kV)].data() : nullptr;
+  double* resets_into = resets ? values_[op.Tensor(Role::kReset)].data() : nullptr;
   double* y = values_[op.Tensor(Role::kY)].data();
   std::vector<double>& kept = cells_[op.layer];
   kept.assign(graph_.batch * steps * (gates + hidden), 0.0);
-  std::vector<double> of_step(in), h(hidden), c(hidden);
+  std::vector<double> of_step(in), h(hidden), c(hidden), reset(hidden);
   for (int64_t i = 0; i < graph_.batch; ++i) {
     std::fill(h.begin(), h.end(), 0.0);
     std::fill(c.begin(), c.end(), 0.0);
@@ -571,6 +574,17 @@ void Reference::RunRecurrent(const TrainingOp& op) {
       for (int64_t k = 0; k < in; ++k) of_step[k] = x[(i * in + k) * steps + t];
       for (int64_t g = 0; g < gates; ++g) {
         const double of_x = Dot(of_step.data(), w + g * in, in) + (bias < 0 ? 0 : values_[bias][g]);
+        if (resets && g >= 2 * hidden) {
+          const int64_t j = g - 2 * hidden;
+          if (j == 0) {
+            for (int64_t k = 0; k < hidden; ++k) {
+              reset[k] = gate[hidden + k] * h[k];
+              if (t > 0) resets_into[(i * hidden + k) * steps + t - 1] = reset[k];
+            }
+          }
+          gate[g] = std::tanh(of_x + Dot(reset.data(), v + j * hidden, hidden));
+          continue;
+        }
         double of_h =
             Dot(h.data(), u + g * hidden, hidden) + (state_bias < 0 ? 0 : values_[state_bias][g]);
         bool is_tanh = layer.cell == Cell::kRnn || g >= 3 * hidden;
@@ -586,7 +600,7 @@ void Reference::RunRecurrent(const TrainingOp& op) {
           c[j] = gate[2 * hidden + j] * c[j] + gate[j] * gate[3 * hidden + j];
           h[j] = gate[hidden + j] * std::tanh(c[j]);
           gate[gates + j] = c[j];
-        } else if (layer.cell == Cell::kGru) {
+        } else if (layer.cell == Cell::kGru || resets) {
           h[j] = (1 - gate[j]) * gate[2 * hidden + j] + gate[j] * h[j];
         } else {
           h[j] = gate[j];
@@ -600,15 +614,17 @@ void Reference::RunRecurrent(const TrainingOp& op) {
 void Reference::RunRecurrentBackward(const TrainingOp& op) {
   const TrainingLayer& layer = graph_.layers[op.layer];
   const int64_t hidden = layer.in;
-  const int64_t gates = layer.out;
+  const int64_t gates = GatesOf(layer.cell) * hidden;
   const int64_t steps = layer.from.width;
+  const bool resets = layer.cell == Cell::kResetGru;
   const double* u = values_[op.Tensor(Role::kU)].data();
+  const double* v = resets ? values_[op.Tensor(Role::kV)].data() : nullptr;
   const double* y = values_[op.Tensor(Role::kY)].data();
   const double* dy = values_[op.Tensor(Role::kDz)].data();
   const std::vector<int> dsums = op.Tensors(Role::kDx);
   const std::vector<double>& kept = cells_[op.layer];
-  // By the sums, and by the parts of them that come from the state.
-  std::vector<double> dh(hidden), dc(hidden), ds(gates), of_state(gates);
+  // By the sums, and by the parts of them that come from the state; by r h'.
+  std::vector<double> dh(hidden), dc(hidden), ds(gates), of_state(gates), dreset(hidden);
   for (int64_t i = 0; i < graph_.batch; ++i) {
     std::fill(dh.begin(), dh.end(), 0.0);
     std::fill(dc.begin(), dc.end(), 0.0);
@@ -623,11 +639,11 @@ void Reference::RunRecurrentBackward(const TrainingOp& op) {
           dh[j] = 0;
           continue;
         }
-        if (layer.cell == Cell::kGru) {
+        if (layer.cell == Cell::kGru || resets) {
           const double z = gate[j], r = gate[hidden + j], n = gate[2 * hidden + j];
           const double dn = dh[j] * (1 - z) * (1 - n * n);
           ds[j] = dh[j] * ((t > 0 ? y[at - 1] : 0) - n) * z * (1 - z);
-          ds[hidden + j] = dn * gate[3 * hidden + j] * r * (1 - r);
+          if (!resets) ds[hidden + j] = dn * gate[3 * hidden + j] * r * (1 - r);
           ds[2 * hidden + j] = dn;
           dh[j] *= z;
           continue;
@@ -643,14 +659,28 @@ void Reference::RunRecurrentBackward(const TrainingOp& op) {
         dc[j] *= forget;
         dh[j] = 0;
       }
+      std::fill(dreset.begin(), dreset.end(), 0.0);
+      for (int64_t j = 0; j < hidden && resets; ++j) {
+        const double dn = ds[2 * hidden + j];
+        AddScaled(dn, v + j * hidden, dreset.data(), hidden);
+        values_[dsums[2]][(i * hidden + j) * steps + t] = dn;
+      }
+      for (int64_t j = 0; j < hidden && resets; ++j) {
+        const double r = gate[hidden + j];
+        ds[hidden + j] =
+            dreset[j] * (t > 0 ? y[(i * hidden + j) * steps + t - 1] : 0) * r * (1 - r);
+        dh[j] += dreset[j] * r;
+      }
       of_state = ds;
       for (int64_t g = 2 * hidden; g < gates && layer.cell == Cell::kGru; ++g) {
         of_state[g] *= gate[g - hidden];
       }
       for (int64_t g = 0; g < gates; ++g) {
-        AddScaled(of_state[g], u + g * hidden, dh.data(), hidden);
         values_[dsums.front()][(i * gates + g) * steps + t] = ds[g];
-        values_[dsums.back()][(i * gates + g) * steps + t] = of_state[g];
+      }
+      for (int64_t g = 0; g < layer.out; ++g) {
+        AddScaled(of_state[g], u + g * hidden, dh.data(), hidden);
+        if (dsums.size() > 1) values_[dsums[1]][(i * layer.out + g) * steps + t] = of_state[g];
       }
     }
   }

@@ -412,11 +412,13 @@ TEST(BatchNormalisation, OverNodes) {
 }
 
 // A sequence [N,T,I] through layers of one kind; the last state, or all of them, to the classes.
-Graph Recurrent(const std::string& op, int64_t steps, int64_t in, std::vector<int64_t> hidden,
+// "reset GRU" resets the state before the product.
+Graph Recurrent(const std::string& cell, int64_t steps, int64_t in, std::vector<int64_t> hidden,
                 bool all_steps) {
   OnnxBuilder b(21);
   b.Input("x", {0, steps, in});
   std::string x = "x";
+  const std::string op = cell == "reset GRU" ? "GRU" : cell;
   const int64_t gates = op == "LSTM" ? 4 : op == "GRU" ? 3 : 1;
   for (size_t i = 0; i < hidden.size(); ++i) {
     const std::string name = fmt::format("cell{}", i + 1);
@@ -426,7 +428,7 @@ Graph Recurrent(const std::string& op, int64_t steps, int64_t in, std::vector<in
     const bool last = i + 1 == hidden.size() && !all_steps;
     b.Node(op, name, {x, name + ".w", name + ".r", name + ".b"}, last ? "" : name + ".y",
            {{"hidden_size", hidden[i]}, {"layout", 1}});
-    if (op == "GRU") b.With("linear_before_reset", 1);
+    if (cell == "GRU") b.With("linear_before_reset", 1);
     if (last) b.graph()->mutable_node(b.graph()->node_size() - 1)->add_output(name + ".y");
     in = hidden[i];
     b.Ints(name + ".to", last ? std::vector<int64_t>{0, in} : std::vector<int64_t>{0, steps, in});
@@ -445,7 +447,7 @@ Graph Recurrent(const std::string& op, int64_t steps, int64_t in, std::vector<in
 }
 
 TEST(Recurrence, CellsTrainLikeTheReference) {
-  for (const char* op : {"RNN", "LSTM", "GRU"}) {
+  for (const char* op : {"RNN", "LSTM", "GRU", "reset GRU"}) {
     SCOPED_TRACE(op);
     ExpectBothFormatsTrain(Recurrent(op, 5, 11, {32}, false), 16);
     ExpectBothFormatsTrain(Recurrent(op, 4, 20, {16, 48}, true), 37);
@@ -454,7 +456,7 @@ TEST(Recurrence, CellsTrainLikeTheReference) {
 }
 
 TEST(Recurrence, WideArraysAndNodes) {
-  for (const char* op : {"LSTM", "GRU"}) {
+  for (const char* op : {"LSTM", "GRU", "reset GRU"}) {
     SCOPED_TRACE(op);
     ExpectBothFormatsTrain(Recurrent(op, 6, 24, {64}, false), 32, Mesh(2, 1));
     ExpectBothFormatsTrain(Recurrent(op, 3, 24, {64}, false), 16, {"array.cols=8"});

@@ -571,6 +571,86 @@ TEST_P(Lanes, GruBackward) {
   }
 }
 
+// Streams of both: 0 the sums z, r, n, 1 the state, 2 h and what is kept, 3 r h'.
+TEST_P(Lanes, ResetGruForward) {
+  constexpr size_t kCells = 24;
+  constexpr uint32_t kSums = 0, kState = 0x8000, kH = 0x10000, kReset = 0x14000;
+  std::normal_distribution<float> normal;
+  const int slots = static_cast<int>(kCells) / kCols;
+  const int wide = 4 / OperandBytes();
+  auto sigmoid = [](double x) { return 1 / (1 + std::exp(-x)); };
+  for (const bool first : {true, false}) {
+    for (size_t i = 0; i < 3 * kCells; ++i) PutWide(kSums, i, normal(random_));
+    std::vector<double> before;
+    for (size_t i = 0; i < kCells; ++i) {
+      PutWide(kState, i, normal(random_));
+      before.push_back(first ? 0.0 : static_cast<double>(Wide(kState, i)));
+    }
+    if (!first) {
+      RunRows(ResetGruGates(slots * wide, slots + 1, slots), slots,
+              {{kSums, true}, {kState, true}, {kH}, {kReset}});
+    }
+    RunRows(ResetGruForward(slots * wide, slots + 1, slots, first), slots,
+            {{kSums, true}, {kState, true}, {kH}});
+    for (size_t i = 0; i < kCells; ++i) {
+      auto sum = [&](size_t which) { return static_cast<double>(Wide(kSums, which * kCells + i)); };
+      const double z = sigmoid(sum(0)), r = first ? 0.0 : sigmoid(sum(1)), n = std::tanh(sum(2));
+      const double h = (1 - z) * n + z * before[i];
+      EXPECT_NEAR(static_cast<double>(Wide(kState, i)), h, 2e-6);
+      ExpectOperand(kH, i, h, 2e-6);
+      if (!first) ExpectOperand(kReset, i, r * before[i], 2e-6);
+      size_t part = 0;
+      for (double kept : {z, r, n, before[i]}) {
+        ExpectOperand(kH, kCols + ++part * kCells + i, kept, 2e-6);
+      }
+    }
+  }
+}
+
+TEST_P(Lanes, ResetGruBackward) {
+  constexpr size_t kCells = 24;
+  constexpr uint32_t kKept = 0, kState = 0x8000, kDy = 0x10000, kGradients = 0x14000;
+  std::normal_distribution<float> normal;
+  std::uniform_real_distribution<float> share(0.05f, 0.95f);
+  const int slots = static_cast<int>(kCells) / kCols;
+  const int wide = 4 / OperandBytes();
+  for (const bool first : {true, false}) {
+    std::vector<double> dh;
+    for (size_t i = 0; i < 4 * kCells; ++i) {
+      PutOperand(kKept, i, i < 3 * kCells ? share(random_) : normal(random_));
+    }
+    for (size_t i = 0; i < kCells; ++i) {
+      PutOperand(kDy, i, normal(random_));
+      PutWide(kState, i, normal(random_));
+      PutWide(kState, kCells + i, normal(random_));
+      const double back =
+          static_cast<double>(Wide(kState, i)) + static_cast<double>(Wide(kState, kCells + i));
+      dh.push_back(static_cast<double>(Operand(kDy, i)) + (first ? 0.0 : back));
+    }
+    const std::vector<Row> streams = {{kKept}, {kState, true}, {kDy}, {kGradients}};
+    RunRows(ResetGruBackward(slots, slots * wide, slots, first), slots, streams);
+    std::vector<double> passed, by_reset;
+    for (size_t i = 0; i < kCells; ++i) {
+      passed.push_back(static_cast<double>(Wide(kState, i)));
+      ExpectOperand(kGradients, kCells + i, 0, 0);
+      PutWide(kState, kCells + i, normal(random_));
+      by_reset.push_back(static_cast<double>(Wide(kState, kCells + i)));
+    }
+    RunRows(ResetGruGatesBackward(slots, slots * wide, slots), slots, streams);
+    for (size_t i = 0; i < kCells; ++i) {
+      auto kept = [&](size_t which) {
+        return static_cast<double>(Operand(kKept, which * kCells + i));
+      };
+      const double z = kept(0), r = kept(1), n = kept(2), before = kept(3);
+      EXPECT_NEAR(passed[i], dh[i] * z, 1e-5);
+      ExpectOperand(kGradients, i, dh[i] * (before - n) * z * (1 - z), 1e-5);
+      ExpectOperand(kGradients, 2 * kCells + i, dh[i] * (1 - z) * (1 - n * n), 1e-5);
+      ExpectOperand(kGradients, kCells + i, by_reset[i] * before * r * (1 - r), 1e-5);
+      EXPECT_NEAR(static_cast<double>(Wide(kState, i)), dh[i] * z + by_reset[i] * r, 1e-5);
+    }
+  }
+}
+
 TEST_P(Lanes, LstmBackward) {
   constexpr size_t kCells = 24;
   constexpr uint32_t kKept = 0, kState = 0x8000, kDy = 0x10000, kGradients = 0x14000;

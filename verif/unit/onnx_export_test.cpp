@@ -142,10 +142,11 @@ TEST(OnnxExport, NetworksOverSeveralVaultsComeBack) {
   ExpectComesBack(ReadFile(Resources().networks / "tiny-conv.onnx"), "quad", 32);
 }
 
-// Both biases of a GRU, and running statistics.
+// Both biases of a GRU, the parts of U of one that resets its state first, and running statistics.
 TEST(OnnxExport, CellsAndNormalisationsComeBack) {
   ExpectComesBack(MakeSequential("net", "LSTM", 3, 9, 32, 5), "nano", 16);
   ExpectComesBack(MakeSequential("net", "GRU", 3, 9, 32, 5), "nano", 16);
+  ExpectComesBack(MakeSequential("net", "reset GRU", 3, 9, 32, 5), "nano", 16, "adam");
   ExpectComesBack(MakeNormalisedSteps("net", "GRU", 3, 9, 32, 5), "nano", 16, "momentum");
   ExpectComesBack(MakeBatchNormalised("net", {2, 6, 5}, 12, 5), "nano", 16, "adam");
   ExpectComesBack(MakeBatchNormalised("net", {2, 6, 5}, 16, 5), "quad", 32);

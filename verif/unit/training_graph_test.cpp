@@ -309,6 +309,21 @@ TEST(TrainingGraph, TakesTheLastStepAsAWindow) {
                                    "cell.h BP 640", "cell UP 1200", "cell.h UP 640"));
 }
 
+// What the operations below a layer "fc" do, and with which tensors.
+std::vector<std::string> OpTexts(const TrainingGraph& graph) {
+  std::vector<std::string> texts;
+  for (const TrainingOp& op : graph.ops) {
+    if (graph.layers[op.layer].name == "fc") continue;
+    std::string text =
+        fmt::format("{} {} {}:", graph.layers[op.layer].name, PhaseName(op.phase), op.macs);
+    for (const Operand& operand : op.operands) {
+      text += " " + graph.tensors[operand.tensor].name;
+    }
+    texts.push_back(text);
+  }
+  return texts;
+}
+
 // The two biases of a GRU are two parameters, as the part of n that comes from the state is not
 // only added; so are the gradients of the two sums.
 TEST(TrainingGraph, KeepsBothBiasesOfAGru) {
@@ -318,17 +333,7 @@ TEST(TrainingGraph, KeepsBothBiasesOfAGru) {
   b.Ints("flat", {0, 10}).Node("Reshape", "flat", {"h", "flat"}, "y");
   b.Counting("f", {10, 3}).Node("MatMul", "fc", {"y", "f"}, "z").Output("z", {0, 3});
   const TrainingGraph graph = Train(b, 10);
-  std::vector<std::string> ops;
-  for (const TrainingOp& op : graph.ops) {
-    if (graph.layers[op.layer].name == "fc") continue;
-    std::string text =
-        fmt::format("{} {} {}:", graph.layers[op.layer].name, PhaseName(op.phase), op.macs);
-    for (const Operand& operand : op.operands) {
-      text += " " + graph.tensors[operand.tensor].name;
-    }
-    ops.push_back(text);
-  }
-  EXPECT_THAT(ops,
+  EXPECT_THAT(OpTexts(graph),
               testing::ElementsAre("cell.h FF 1380: input cell.W cell.h.W cell.b cell.h.b cell.h.Y",
                                    "cell.h BP 480: cell.h.dZ cell.h.W cell.h.Y cell.dZ cell.h.dS",
                                    "cell UP 900: cell.dZ input cell.W cell.b",
@@ -339,10 +344,28 @@ TEST(TrainingGraph, KeepsBothBiasesOfAGru) {
             (std::vector<float>{6, 7, 8, 9, 10, 11}));
 }
 
-TEST(TrainingGraph, RefusesSequencesItCannotTrainByNode) {
-  OnnxBuilder gru = Recurrent("GRU", 3);
-  gru.Ints("flat", {0, 10}).Node("Reshape", "flat", {"h", "flat"}, "y").Output("y", {0, 10});
-  ExpectRefused(gru, {"'cell' (GRU)", "linear_before_reset = 0 cannot be trained yet", "1"});
+// One whose state is reset before the product has U's rows for n as a layer of their own, by which
+// the state goes where r has been; its biases are one.
+TEST(TrainingGraph, PartsTheStatesOfAResetGru) {
+  OnnxBuilder b = Recurrent("GRU", 3);
+  b.Counting("b", {1, 12});
+  b.graph()->mutable_node(0)->add_input("b");
+  b.Ints("flat", {0, 10}).Node("Reshape", "flat", {"h", "flat"}, "y");
+  b.Counting("f", {10, 3}).Node("MatMul", "fc", {"y", "f"}, "z").Output("z", {0, 3});
+  const TrainingGraph graph = Train(b, 10);
+  EXPECT_THAT(
+      OpTexts(graph),
+      testing::ElementsAre(
+          "cell.h FF 1380: input cell.W cell.h.W cell.n.W cell.n.X cell.b cell.h.Y",
+          "cell.h BP 480: cell.h.dZ cell.h.W cell.h.Y cell.dZ cell.h.dS cell.n.W cell.n.dZ",
+          "cell UP 900: cell.dZ input cell.W cell.b", "cell.h UP 320: cell.h.dS cell.h.Y cell.h.W",
+          "cell.n UP 160: cell.n.dZ cell.n.X cell.n.W"));
+  const TrainingOp& forward = graph.ops[0];
+  EXPECT_EQ(graph.tensors[forward.Tensor(Role::kU)].start,
+            (std::vector<float>{0, 1, 2, 3, 4, 5, 6, 7}));
+  EXPECT_EQ(graph.tensors[forward.Tensor(Role::kV)].start, (std::vector<float>{8, 9, 10, 11}));
+  EXPECT_EQ(graph.tensors[forward.Tensor(Role::kB)].start,
+            (std::vector<float>{6, 8, 10, 12, 14, 16}));
 }
 
 // It is a layer only where its training mode is on.

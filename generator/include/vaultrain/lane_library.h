@@ -117,6 +117,16 @@ Program GruForward(int sum_slots, int kept_at, int kept_slots, bool bias, bool f
 // Streams: 0 kept, 1 of dh what passes by the gates, in place, and the rest `dh_slots` behind it, 2
 // dy, 3 gradients by z, r, q and, `n_at` slots from the first, n.
 Program GruBackward(int kept_slots, int dh_slots, int gate_slots, int n_at, bool first);
+// The same with the state reset before the product: n = tanh n. First r and r * h'; streams: 0 the
+// sums z, r, n, 1 h, 2 what is kept, 3 r * h' as operands. Then, with the product in n, the rest;
+// streams 0, 1 in place and 2, where z, r, n, h' are kept, r of `first` as 0.
+Program ResetGruGates(int sum_slots, int kept_at, int kept_slots);
+Program ResetGruForward(int sum_slots, int kept_at, int kept_slots, bool first);
+// Streams: 0 kept, 1 of dh what passes by the products, in place, and the rest `dh_slots` behind
+// it, 2 dy, 3 gradients by z, r, n, where that by r is 0. Then, with the gradient by r * h' as the
+// rest, what goes through r; streams 0, 1 and 3.
+Program ResetGruBackward(int kept_slots, int dh_slots, int gate_slots, bool first);
+Program ResetGruGatesBackward(int kept_slots, int dh_slots, int gate_slots);
 // h = tanh of the sum. Streams: 0 the sum, 2 h.
 Program RnnForward();
 // Streams: 0 h, 1 the rest of dh, 2 dy, 3 the gradient by the sum.

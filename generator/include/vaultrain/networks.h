@@ -60,12 +60,13 @@ std::string MakeGated(const std::string& name, const std::vector<int>& shape, in
 std::string MakeBatchNormalised(const std::string& name, const std::vector<int>& shape,
                                 int channels, int classes);
 
-// ONNX of an LSTM, GRU or RNN over sequences [steps][in] and a Gemm of its last state.
-std::string MakeSequential(const std::string& name, const std::string& op, int steps, int in,
+// ONNX of a cell over sequences [steps][in] and a Gemm of its last state. cell: "LSTM", "RNN",
+// "GRU" with linear_before_reset = 1 or "reset GRU" with 0.
+std::string MakeSequential(const std::string& name, const std::string& cell, int steps, int in,
                            int hidden, int classes);
 
 // The same with a layer normalisation of each step, and a Gemm of all of them.
-std::string MakeNormalisedSteps(const std::string& name, const std::string& op, int steps, int in,
+std::string MakeNormalisedSteps(const std::string& name, const std::string& cell, int steps, int in,
                                 int hidden, int classes);
 
 // ONNX of classes [steps] (INT64), each of which is a row of a table [vocabulary][values], an LSTM

@@ -58,10 +58,13 @@
 //               GRU   z, r = sigmoid(W x + b + U h' + d), n = tanh(W x + b + r (U h' + d)),
 //                     h = (1 - z) n + z h'; rows of W, U, b, d in the order z, r, n (ONNX's zrh,
 //                     with linear_before_reset = 1)
+//               reset GRU   the same with n = tanh(W x + b + V (r h')) and no d: ONNX's with
+//                     linear_before_reset = 0, where the rows of U for n are V
 //               RNN   h = tanh(W x + b + U h')
 //               W and b belong to a kLinear layer before it, whose sums stay on chip: that layer
 //               has UP and BP but no FF of its own. U (and d, of GRU alone) are updated like a
-//               kLinear whose window sees the step before; there they have the roles kW and kB.
+//               kLinear whose window sees the step before; there they have the roles kW and kB. So
+//               is V, by a layer of its own before these two: r h' lies where h' does.
 
 #ifndef VAULTRAIN_TRAINING_GRAPH_H_
 #define VAULTRAIN_TRAINING_GRAPH_H_
@@ -164,16 +167,19 @@ enum class TrainingOpKind {
   kPoolBackward,
   kElementBackward,
   kNormaliseBackward,  // with the update of scale and bias
-  kRecurrentBackward,  // dX is the gradient by W x + b, and of GRU a second by U h' + d
+  // dX is the gradient by W x + b; of GRU there is a second by U h' + d, of reset GRU one by U h'
+  // and one by V (r h').
+  kRecurrentBackward,
   kSumGradients,
   kLinearUpdate
 };
 
 // What an operation does with a tensor. Reads: kX, kX2 (second input of two; the other one in BP,
-// of a product or quotient), kW and kB (UP also writes these two), kU and kD of kRecurrent, kDz of
-// BP and UP, kY of BP where a derivative is a function of it, kIndex of BP, kPart (gradients that
-// are summed), kLogits, kLabel. kMean and kVariance: read and written by FF. Writes: kY, kIndex of
-// FF (of a maximum that has a BP), kLoss, kDz of the loss, kDx.
+// of a product or quotient), kW and kB (UP also writes these two), kU, kV and kD of kRecurrent, kDz
+// of BP and UP, kY of BP where a derivative is a function of it, kIndex of BP, kPart (gradients
+// that are summed), kLogits, kLabel. kMean and kVariance: read and written by FF. Writes: kY,
+// kIndex of FF (of a maximum that has a BP), kReset of FF (r h' of reset GRU), kLoss, kDz of the
+// loss, kDx.
 enum class Role {
   kX,
   kX2,
@@ -182,8 +188,10 @@ enum class Role {
   kMean,
   kVariance,
   kU,
+  kV,
   kD,
   kY,
+  kReset,
   kIndex,
   kDz,
   kDx,
@@ -235,10 +243,10 @@ enum class LayerKind {
 };
 enum class Norm { kGroups, kSteps, kBatch };
 enum class Function { kRelu, kLeakyRelu, kSigmoid, kTanh };
-enum class Cell { kLstm, kGru, kRnn };
+enum class Cell { kLstm, kGru, kResetGru, kRnn };
 
-// Rows of W, and of U, for each value of h.
-inline int64_t GatesOf(Cell cell) { return cell == Cell::kLstm ? 4 : cell == Cell::kGru ? 3 : 1; }
+// Rows of W for each value of h, as many as of U and V together.
+inline int64_t GatesOf(Cell cell) { return cell == Cell::kLstm ? 4 : cell == Cell::kRnn ? 1 : 3; }
 
 struct TrainingLayer {
   std::string name;  // the node's, made of [A-Za-z0-9_.-], unique

@@ -407,6 +407,68 @@ Program GruBackward(int kept_slots, int dh_slots, int gate_slots, int n_at, bool
   return program;
 }
 
+Program ResetGruGates(int sum_slots, int kept_at, int kept_slots) {
+  constexpr int kBefore = 0, kR = 1;
+  const Constants constants;
+  Program program;
+  constants.SetUp(program.init);
+  program.body.LoadWide(kR, 0, kR * sum_slots).LoadWide(kBefore, 1);
+  EmitSigmoid(program.body, kR, kR, constants);
+  program.body.StoreOperand(kR, 2, kept_at + kR * kept_slots);
+  program.body.Mul(kR, kR, kBefore).StoreOperand(kR, 3);
+  return program;
+}
+
+Program ResetGruForward(int sum_slots, int kept_at, int kept_slots, bool first) {
+  constexpr int kZ = 0, kR = 1, kN = 2, kBefore = 3, kH = 4;
+  const Constants constants;
+  Program program;
+  constants.SetUp(program.init);
+  if (first) program.init.Constant(kBefore, 0).Constant(kR, 0);
+  Section& body = program.body;
+  for (int sum : {kZ, kN}) body.LoadWide(sum, 0, sum * sum_slots);
+  if (!first) body.LoadWide(kBefore, 1);
+  EmitSigmoid(body, kZ, kZ, constants);
+  EmitTanh(body, kN, kN, constants);
+  body.Sub(kH, kBefore, kN).Mad(kH, kZ, kH, kN).StoreWide(kH, 1).StoreOperand(kH, 2);
+  for (int kept : {kZ, kR, kN, kBefore}) {
+    if (kept != kR || first) body.StoreOperand(kept, 2, kept_at + kept * kept_slots);
+  }
+  return program;
+}
+
+Program ResetGruBackward(int kept_slots, int dh_slots, int gate_slots, bool first) {
+  constexpr int kZ = 0, kR = 1, kN = 2, kBefore = 3;
+  constexpr int kDh = 5, kRest = 6, kD = 7, kSlope = 8, kZero = 13, kOne = 14;
+  Program program;
+  program.init.Constant(kOne, 1).Constant(kZero, 0);
+  Section& body = program.body;
+  body.LoadOperand(kDh, 2);
+  for (int kept : {kZ, kN, kBefore}) body.LoadOperand(kept, 0, kept * kept_slots);
+  if (!first) {
+    body.LoadWide(kRest, 1).Add(kDh, kDh, kRest);
+    body.LoadWide(kRest, 1, dh_slots).Add(kDh, kDh, kRest);
+  }
+  body.Sub(kD, kBefore, kN).Mul(kD, kD, kDh).Mad(kSlope, kZ, kZ, kZ, true).Mul(kD, kD, kSlope);
+  body.StoreOperand(kD, 3).StoreOperand(kZero, 3, kR * gate_slots);
+  body.Mul(kRest, kDh, kZ).StoreWide(kRest, 1);
+  body.Sub(kD, kDh, kRest).Mad(kSlope, kN, kN, kOne, true).Mul(kD, kD, kSlope);
+  body.StoreOperand(kD, 3, kN * gate_slots);
+  return program;
+}
+
+Program ResetGruGatesBackward(int kept_slots, int dh_slots, int gate_slots) {
+  constexpr int kR = 1, kBefore = 3, kPassed = 4, kD = 5, kSlope = 6;
+  Program program;
+  Section& body = program.body;
+  for (int kept : {kR, kBefore}) body.LoadOperand(kept, 0, kept * kept_slots);
+  body.LoadWide(kPassed, 1).LoadWide(kD, 1, dh_slots);
+  body.Mad(kPassed, kD, kR, kPassed).StoreWide(kPassed, 1);
+  body.Mad(kSlope, kR, kR, kR, true).Mul(kD, kD, kBefore).Mul(kD, kD, kSlope);
+  body.StoreOperand(kD, 3, kR * gate_slots);
+  return program;
+}
+
 Program RnnForward() {
   const Constants constants;
   Program program;

@@ -796,8 +796,11 @@ Program Mapper::Map(const std::string& network) {
       bytes += parameters * 12;
     } else if (op.kind == TrainingOpKind::kLinearBackward ||
                op.kind == TrainingOpKind::kRecurrentBackward) {
-      const TrainingLayer& layer = graph_.layers[op.layer];
-      bytes += static_cast<uint64_t>(layer.in * layer.out * operand_);
+      for (const Role role : {Role::kW, Role::kU, Role::kV}) {
+        const int weights = op.Tensor(role);
+        if (weights < 0) continue;
+        bytes += static_cast<uint64_t>(graph_.tensors[weights].elements() * operand_);
+      }
     }
   }
   // Activations beyond what all scratchpads hold go out and come back.

@@ -8,7 +8,8 @@
 //   BP  the rest of dh = dsums[t + 1] U, by the array; the cell by the lanes
 //
 // The part of a GRU's n that comes from h is a sum of its own, behind the others, with a gradient
-// of its own; the bias of U is added by the lanes.
+// of its own; the bias of U is added by the lanes. One that resets the state before the product
+// takes a step in two parts, as r h' V^T, and dn V in BP, need what the lanes make of the first.
 //
 // Sums and states are fp32 and never leave the scratchpad; what BP needs of a cell lies in memory
 // as "NAME.K". While the lanes work on a step, the array makes W's part of the next one; several
@@ -30,8 +31,20 @@ namespace {
 int64_t SumsOf(Cell cell) { return cell == Cell::kGru ? 4 : GatesOf(cell); }
 
 // Parts of NAME.K. LSTM: gates, tanh c and the state before; GRU: z, r, n, the part of n that
-// comes from h, and the state before.
-int64_t KeptOf(Cell cell) { return cell == Cell::kLstm ? 6 : cell == Cell::kGru ? 5 : 0; }
+// comes from h, and the state before; of reset GRU: z, r, n and the state before.
+int64_t KeptOf(Cell cell) {
+  switch (cell) {
+    case Cell::kLstm:
+      return 6;
+    case Cell::kGru:
+      return 5;
+    case Cell::kResetGru:
+      return 4;
+    case Cell::kRnn:
+      return 0;
+  }
+  return 0;
+}
 
 }  // namespace
 
@@ -79,9 +92,12 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
   const int bias = op.Tensor(Role::kB) < 0 ? -1 : tensor_of_[op.Tensor(Role::kB)];
   const int state_bias = op.Tensor(Role::kD) < 0 ? -1 : tensor_of_[op.Tensor(Role::kD)];
   const bool is_gru = cell.cell == Cell::kGru;
+  const bool resets = cell.cell == Cell::kResetGru;
+  const int v = resets ? tensor_of_[op.Tensor(Role::kV)] : -1;
+  const int reset = resets ? tensor_of_[op.Tensor(Role::kReset)] : -1;
   const bool has_state = cell.cell != Cell::kRnn;
   const int64_t hidden = cell.in;
-  const int64_t outputs = cell.out;
+  const int64_t outputs = linear.out;
   const int64_t steps = cell.from.width;
   const int64_t cols = v_.array.cols;
   const int64_t slot = cols * operand_;
@@ -89,21 +105,25 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
   const int64_t x_pitch = OperandPitch({x, false}, linear.in);
   const int64_t w_pitch = OperandPitch({w, false}, local_[w].cols);
   const int64_t u_pitch = OperandPitch({u, false}, local_[u].cols);
+  const int64_t v_pitch = resets ? OperandPitch({v, false}, local_[v].cols) : 0;
   const int64_t h_pitch = OutPitch(local_[y], hidden);
+  const int64_t reset_pitch = resets ? OutPitch(local_[reset], hidden) : 0;
   const int64_t sums_pitch = RoundUp(SumsOf(cell.cell) * hidden * 4, word_);
   const int64_t state_pitch = RoundUp(hidden * 4, word_);
   const int kept = has_state ? cells_of_.at(op.layer) : -1;
   // h and, behind it, what BP needs.
   const int64_t out_pitch = h_pitch + (kept < 0 ? 0 : OutPitch(local_[kept], local_[kept].cols));
-  const Turns turns = TurnsOf(raster_.at(y), outputs * (w_pitch + u_pitch),
-                              2 * (x_pitch + sums_pitch + out_pitch) + state_pitch, budget);
+  const Turns turns =
+      TurnsOf(raster_.at(y), outputs * w_pitch + cell.out * u_pitch + hidden * v_pitch,
+              2 * (x_pitch + sums_pitch + out_pitch + reset_pitch) + state_pitch, budget);
   const int64_t samples = turns.samples;
   data_flow_[tag] =
-      fmt::format("{} and {} stationary in the scratchpad, {} steps of {} samples, {} in turns",
-                  local_[w].name, local_[u].name, steps, samples, turns.groups * turns.of_group);
+      fmt::format("{}{} and {} stationary in the scratchpad, {} steps of {} samples, {} in turns",
+                  local_[w].name, resets ? ", " + local_[u].name : "", local_[resets ? v : u].name,
+                  steps, samples, turns.groups * turns.of_group);
 
   const int w_rows = s_->AddBuffer(static_cast<uint32_t>(outputs * w_pitch), true);
-  const int u_rows = s_->AddBuffer(static_cast<uint32_t>(outputs * u_pitch), true);
+  const int u_rows = s_->AddBuffer(static_cast<uint32_t>(cell.out * u_pitch), true);
   int biases = -1;
   std::vector<Load> shared;
   shared.push_back(
@@ -113,7 +133,14 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
     biases = s_->AddBuffer(static_cast<uint32_t>(pitch), true);
     shared.push_back(GatherPerChannel({bias}, outputs, biases, pitch, tag));
   }
-  shared.push_back(GatherWeights(op.layer, u, 0, outputs, 0, TapWidth(cell), u_pitch, u_rows, tag));
+  shared.push_back(
+      GatherWeights(op.layer, u, 0, cell.out, 0, TapWidth(cell), u_pitch, u_rows, tag));
+  int v_rows = -1;
+  if (resets) {
+    v_rows = s_->AddBuffer(static_cast<uint32_t>(hidden * v_pitch), true);
+    shared.push_back(
+        GatherWeights(op.layer - 2, v, 0, hidden, 0, TapWidth(cell), v_pitch, v_rows, tag));
+  }
   int state_biases = -1;
   if (state_bias >= 0) {
     const int64_t pitch = OutPitch(local_[state_bias], outputs);
@@ -128,27 +155,38 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
     if (is_gru) {
       return lanes::GruForward(sum_slots, kept_at, kept_slots, state_bias >= 0, first);
     }
+    if (resets) return lanes::ResetGruForward(sum_slots, kept_at, kept_slots, first);
     return lanes::RnnForward();
   };
   const LoadedProgram of_first = LoadLanes(program_of(true), shared, tag);
   LoadedProgram of_rest;
   if (steps > 1) of_rest = LoadLanes(program_of(false), shared, tag);
+  LoadedProgram of_gates;
+  if (steps > 1 && resets) {
+    of_gates = LoadLanes(lanes::ResetGruGates(sum_slots, kept_at, kept_slots), shared, tag);
+  }
 
   // Hidden values at a time, so that lanes begin while the array goes on.
   int64_t slice = hidden;
   while (slice % (2 * cols) == 0 && slice > 32) slice /= 2;
 
   struct Sequence {
-    int state = -1, h = -1, sums = -1;
+    int state = -1, h = -1, before = -1, sums = -1, reset = -1;
   };
-  // U's part of a step: some of the gates, for a slice of the hidden values.
-  auto add_states = [&](std::vector<Step>& work, int before, int sums, int64_t at, int64_t gate,
-                        int64_t gates, int64_t to, bool adds) {
+  // U's or V's part of a step: some of the gates, for a slice of the hidden values.
+  struct States {
+    int buffer = -1;
+    int64_t pitch = 0;
+    int weights = -1;  // buffer
+    int64_t weights_pitch = 0;
+  };
+  auto add_states = [&](std::vector<Step>& work, const States& states, int sums, int64_t at,
+                        int64_t gate, int64_t gates, int64_t to, bool adds) {
     ComputeSpec product;
-    product.a = before;
-    product.b = u_rows;
-    product.b_pitch = u_pitch;
-    product.b_offset = (gate * hidden + at) * u_pitch;
+    product.a = states.buffer;
+    product.b = states.weights;
+    product.b_pitch = states.weights_pitch;
+    product.b_offset = (gate * hidden + at) * states.weights_pitch;
     VectorSpec vector;
     vector.out = sums;
     vector.out_offset = (to * hidden + at) * 4;
@@ -158,11 +196,39 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
       vector.aux_offset = vector.out_offset.base;
     }
     Nest nest;
-    nest.rows = {{samples, out_pitch, 0, sums_pitch, sums_pitch}};
+    nest.rows = {{samples, states.pitch, 0, sums_pitch, sums_pitch}};
     nest.depth = {{KWords(hidden), word_, word_}};
-    nest.sets = {{slice / cols, 0, cols * u_pitch, cols * 4, cols * 4},
-                 {gates, 0, hidden * u_pitch, hidden * 4, hidden * 4}};
+    nest.sets = {{slice / cols, 0, cols * states.weights_pitch, cols * 4, cols * 4},
+                 {gates, 0, hidden * states.weights_pitch, hidden * 4, hidden * 4}};
     AddJobs(work, product, vector, nest, tag);
+  };
+  // Products of a sequence and what the lanes make of them, a slice at a time.
+  auto add_slices = [&](Task& task, const LoadedProgram& program, const Sequence& s, int last,
+                        unsigned written, const auto& add_products) {
+    for (int64_t at = 0; at < hidden; at += slice) {
+      const size_t begin = task.work.size();
+      add_products(at);
+      lanes::Job job;
+      job.bounds = {slice / cols, 1, 1};
+      job.level = 1;
+      job.streams[0].base = static_cast<uint32_t>(at * 4);
+      job.streams[0].strides = {sums_pitch / slot, wide, 0, 0};
+      job.streams[1].base = static_cast<uint32_t>(at * 4);
+      job.streams[1].strides = {state_pitch / slot, wide, 0, 0};
+      job.streams[2].base = static_cast<uint32_t>(at * operand_);
+      job.streams[2].strides = {out_pitch / slot, 1, 0, 0};
+      job.streams[3].base = static_cast<uint32_t>(at * (resets ? operand_ : 4));
+      job.streams[3].strides = {reset_pitch / slot, resets ? 1 : wide, 0, 0};
+      AddSampleJobs(task, program, job, samples, {s.sums, s.state, s.h, last},
+                    {sums_pitch, state_pitch, out_pitch, reset_pitch}, written, tag);
+      // The lanes have one slice while the array has the next.
+      for (size_t n = begin; n < task.work.size(); ++n) {
+        for (BufferUse& use : task.work[n].buffers) {
+          const bool sliced = use.buffer == s.sums || use.buffer == s.state || use.buffer == s.h;
+          if (sliced) use.part = static_cast<int>(at / slice);
+        }
+      }
+    }
   };
   for (int64_t first_group = 0; first_group < turns.raster.groups; first_group += turns.groups) {
     const int64_t count = turns.Count(first_group);
@@ -190,44 +256,40 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
       nest.sets = {{outputs / cols, 0, cols * w_pitch, cols * 4, cols * 4}};
       AddJobs(task.work, product, vector, nest, tag);
     };
+    auto begin_step = [&](Sequence& s) {
+      s.before = s.h;
+      s.h = s_->AddBuffer(static_cast<uint32_t>(samples * out_pitch), false);
+    };
     for (int64_t t = 0; t < steps; ++t) {
+      for (int64_t i = 0; i < count && resets && t > 0; ++i) {
+        Sequence& s = sequences[static_cast<size_t>(i)];
+        Task task;
+        begin_step(s);
+        s.reset = s_->AddBuffer(static_cast<uint32_t>(samples * reset_pitch), false);
+        add_slices(task, of_gates, s, s.reset, 0b1100, [&](int64_t at) {
+          add_states(task.work, {s.before, out_pitch, u_rows, u_pitch}, s.sums, at, 0, 2, 0, true);
+        });
+        task.stores.push_back(StorePlain(reset, turns.Row(first_group, i, t - 1), samples, 0,
+                                         hidden, reset_pitch, s.reset, tag));
+        AddTask(std::move(task));
+      }
       for (int64_t i = 0; i < count; ++i) {
         Sequence& s = sequences[static_cast<size_t>(i)];
         Task task;
         task.loads = std::exchange(shared, {});
         if (t == 0) add_inputs(task, s, i, 0);
-        const int before = s.h;
-        const int sums = s.sums;
-        s.h = s_->AddBuffer(static_cast<uint32_t>(samples * out_pitch), false);
-        for (int64_t at = 0; at < hidden; at += slice) {
-          const size_t begin = task.work.size();
-          if (t > 0) {
-            const int64_t added = is_gru ? 2 : outputs / hidden;
-            add_states(task.work, before, sums, at, 0, added, 0, true);
-            if (is_gru) add_states(task.work, before, sums, at, 2, 1, 3, false);
+        if (t == 0 || !resets) begin_step(s);
+        add_slices(task, t == 0 ? of_first : of_rest, s, state_biases, 0b0110, [&](int64_t at) {
+          if (t == 0) return;
+          if (resets) {
+            const States states{s.reset, reset_pitch, v_rows, v_pitch};
+            return add_states(task.work, states, s.sums, at, 0, 1, 2, true);
           }
-          lanes::Job job;
-          job.bounds = {slice / cols, 1, 1};
-          job.level = 1;
-          job.streams[0].base = static_cast<uint32_t>(at * 4);
-          job.streams[0].strides = {sums_pitch / slot, wide, 0, 0};
-          job.streams[1].base = static_cast<uint32_t>(at * 4);
-          job.streams[1].strides = {state_pitch / slot, wide, 0, 0};
-          job.streams[2].base = static_cast<uint32_t>(at * operand_);
-          job.streams[2].strides = {out_pitch / slot, 1, 0, 0};
-          job.streams[3].base = static_cast<uint32_t>(at * 4);
-          job.streams[3].strides = {0, wide, 0, 0};
-          AddSampleJobs(task, t == 0 ? of_first : of_rest, job, samples,
-                        {sums, s.state, s.h, state_biases}, {sums_pitch, state_pitch, out_pitch, 0},
-                        0b0110, tag);
-          // The lanes have one slice while the array has the next.
-          for (size_t n = begin; n < task.work.size(); ++n) {
-            for (BufferUse& use : task.work[n].buffers) {
-              const bool sliced = use.buffer == sums || use.buffer == s.state || use.buffer == s.h;
-              if (sliced) use.part = static_cast<int>(at / slice);
-            }
-          }
-        }
+          const States states{s.before, out_pitch, u_rows, u_pitch};
+          const int64_t added = is_gru ? 2 : outputs / hidden;
+          add_states(task.work, states, s.sums, at, 0, added, 0, true);
+          if (is_gru) add_states(task.work, states, s.sums, at, 2, 1, 3, false);
+        });
         if (t + 1 < steps) add_inputs(task, s, i, t + 1);
         const int64_t row = turns.Row(first_group, i, t);
         task.stores.push_back(StorePlain(y, row, samples, 0, hidden, out_pitch, s.h, tag));
@@ -250,9 +312,11 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
   const std::vector<int> gradients = op.Tensors(Role::kDx);
   const int dsums = tensor_of_[gradients.front()];
   const bool is_gru = cell.cell == Cell::kGru;
+  const bool resets = cell.cell == Cell::kResetGru;
   const bool has_state = cell.cell != Cell::kRnn;
   const int64_t hidden = cell.in;
   const int64_t outputs = cell.out;
+  const int64_t gates = GatesOf(cell.cell) * hidden;
   const int64_t steps = cell.from.width;
   const int64_t cols = v_.array.cols;
   const int64_t slot = cols * operand_;
@@ -261,14 +325,17 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
   const int64_t kept_cols = local_[kept_tensor].cols;
   const int64_t kept_pitch = OutPitch(local_[kept_tensor], kept_cols);
   const int64_t dy_pitch = OutPitch(local_[dy], hidden);
-  // Gradients by U's part of the sums; of a GRU n's other part lies behind them.
-  const int64_t n_at = OutPitch(local_[dsums], outputs);
-  const int64_t ds_pitch = n_at + (is_gru ? OutPitch(local_[dsums], hidden) : 0);
-  // What passes by the sums and, behind it, what comes back through U.
+  // Gradients by U's part of the sums; of a GRU n's other part lies behind them, of one that
+  // resets all of n.
+  const int64_t n_at = resets ? outputs * operand_ : OutPitch(local_[dsums], outputs);
+  const int64_t ds_pitch = resets ? OutPitch(local_[dsums], gates)
+                                  : n_at + (is_gru ? OutPitch(local_[dsums], hidden) : 0);
+  // What passes by the sums and, behind it, what comes back through U and V.
   const int64_t state_pitch = RoundUp((has_state ? 2 : 1) * hidden * 4, word_);
   const int64_t rest_offset = has_state ? hidden * 4 : 0;
   const int64_t u_pitch = KWords(outputs) * word_;
-  const Turns turns = TurnsOf(raster_.at(y), hidden * u_pitch,
+  const int64_t v_pitch = resets ? KWords(hidden) * word_ : 0;
+  const Turns turns = TurnsOf(raster_.at(y), hidden * (u_pitch + v_pitch),
                               2 * (kept_pitch + dy_pitch + ds_pitch) + state_pitch, budget);
   const int64_t samples = turns.samples;
   data_flow_[tag] =
@@ -276,10 +343,15 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
                   local_[u].name, steps, samples, turns.groups * turns.of_group);
 
   std::vector<Load> shared;
-  int u_rows = -1;
+  int u_rows = -1, v_rows = -1;
   if (steps > 1) {
     u_rows = s_->AddBuffer(static_cast<uint32_t>(hidden * u_pitch), true);
     shared.push_back(GatherTransposed(op.layer, u, 0, hidden, 0, 1, u_pitch, u_rows, tag));
+  }
+  if (steps > 1 && resets) {
+    const int v = tensor_of_[op.Tensor(Role::kV)];
+    v_rows = s_->AddBuffer(static_cast<uint32_t>(hidden * v_pitch), true);
+    shared.push_back(GatherTransposed(op.layer - 2, v, 0, hidden, 0, 1, v_pitch, v_rows, tag));
   }
   const auto kept_slots = static_cast<int>(hidden / cols);
   const auto rest_slots = static_cast<int>(hidden / cols * wide);
@@ -291,14 +363,65 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
       return lanes::GruBackward(kept_slots, rest_slots, kept_slots, static_cast<int>(n_at / slot),
                                 first);
     }
+    if (resets) return lanes::ResetGruBackward(kept_slots, rest_slots, kept_slots, first);
     return lanes::RnnBackward(first);
   };
   const LoadedProgram of_first = LoadLanes(program_of(true), shared, tag);
   LoadedProgram of_rest;
   if (steps > 1) of_rest = LoadLanes(program_of(false), shared, tag);
+  LoadedProgram of_gates;
+  if (steps > 1 && resets) {
+    of_gates =
+        LoadLanes(lanes::ResetGruGatesBackward(kept_slots, rest_slots, kept_slots), shared, tag);
+  }
 
   struct Sequence {
-    int state = -1, ds = -1;
+    int state = -1, ds = -1, kept = -1;
+  };
+  // What comes back through weights [hidden][depth], from gradients at an offset.
+  auto add_rest = [&](Task& task, const Sequence& s, int weights, int64_t pitch, int64_t offset,
+                      int64_t depth) {
+    ComputeSpec product;
+    product.a = s.ds;
+    product.a_offset = offset;
+    product.b = weights;
+    product.b_pitch = pitch;
+    VectorSpec vector;
+    vector.out = s.state;
+    vector.out_offset = rest_offset;
+    Nest nest;
+    nest.rows = {{samples, ds_pitch, 0, state_pitch}};
+    nest.depth = {{KWords(depth), word_, word_}};
+    nest.sets = {{hidden / cols, 0, cols * pitch, cols * 4}};
+    AddJobs(task.work, product, vector, nest, tag);
+  };
+  auto add_lanes = [&](Task& task, const Sequence& s, const LoadedProgram& program, int of_step) {
+    lanes::Job job;
+    job.bounds = {hidden / cols, 1, 1};
+    job.level = 1;
+    job.streams[0].strides = {kept_pitch / slot, 1, 0, 0};
+    job.streams[1].strides = {state_pitch / slot, wide, 0, 0};
+    job.streams[2].strides = {dy_pitch / slot, 1, 0, 0};
+    job.streams[3].strides = {ds_pitch / slot, 1, 0, 0};
+    AddSampleJobs(task, program, job, samples, {s.kept, s.state, of_step, s.ds},
+                  {kept_pitch, state_pitch, dy_pitch, ds_pitch}, 0b1010, tag);
+  };
+  auto add_stores = [&](Task& task, const Sequence& s, int64_t row) {
+    auto store = [&](int tensor, int64_t col, int64_t width, int64_t offset) {
+      task.stores.push_back(
+          StorePlain(tensor, row, samples, col, width, ds_pitch, s.ds, tag, offset));
+    };
+    if (is_gru) {
+      store(tensor_of_[gradients.back()], 0, outputs, 0);
+      store(dsums, 0, 2 * hidden, 0);
+      store(dsums, 2 * hidden, hidden, n_at);
+      return;
+    }
+    store(dsums, 0, gates, 0);
+    if (resets) {
+      store(tensor_of_[gradients[1]], 0, outputs, 0);
+      store(tensor_of_[gradients[2]], 0, hidden, n_at);
+    }
   };
   for (int64_t first_group = 0; first_group < turns.raster.groups; first_group += turns.groups) {
     const int64_t count = turns.Count(first_group);
@@ -313,46 +436,24 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
         const int64_t row = turns.Row(first_group, i, t);
         Task task;
         task.loads = std::exchange(shared, {});
-        const int kept = s_->AddBuffer(static_cast<uint32_t>(samples * kept_pitch), false);
+        s.kept = s_->AddBuffer(static_cast<uint32_t>(samples * kept_pitch), false);
         const int of_step = s_->AddBuffer(static_cast<uint32_t>(samples * dy_pitch), false);
         task.loads.emplace_back(
-            LoadPlain(kept_tensor, row, samples, 0, kept_cols, 0, kept_pitch, false, kept, tag));
+            LoadPlain(kept_tensor, row, samples, 0, kept_cols, 0, kept_pitch, false, s.kept, tag));
         task.loads.emplace_back(
             LoadPlain(dy, row, samples, 0, hidden, 0, dy_pitch, false, of_step, tag));
-        if (!first) {
-          ComputeSpec product;
-          product.a = s.ds;
-          product.b = u_rows;
-          product.b_pitch = u_pitch;
-          VectorSpec vector;
-          vector.out = s.state;
-          vector.out_offset = rest_offset;
-          Nest nest;
-          nest.rows = {{samples, ds_pitch, 0, state_pitch}};
-          nest.depth = {{KWords(outputs), word_, word_}};
-          nest.sets = {{hidden / cols, 0, cols * u_pitch, cols * 4}};
-          AddJobs(task.work, product, vector, nest, tag);
-        }
+        if (!first) add_rest(task, s, u_rows, u_pitch, 0, outputs);
         s.ds = s_->AddBuffer(static_cast<uint32_t>(samples * ds_pitch), false);
-        lanes::Job job;
-        job.bounds = {hidden / cols, 1, 1};
-        job.level = 1;
-        job.streams[0].strides = {kept_pitch / slot, 1, 0, 0};
-        job.streams[1].strides = {state_pitch / slot, wide, 0, 0};
-        job.streams[2].strides = {dy_pitch / slot, 1, 0, 0};
-        job.streams[3].strides = {ds_pitch / slot, 1, 0, 0};
-        AddSampleJobs(task, first ? of_first : of_rest, job, samples,
-                      {kept, s.state, of_step, s.ds}, {kept_pitch, state_pitch, dy_pitch, ds_pitch},
-                      0b1010, tag);
-        auto store = [&](int tensor, int64_t col, int64_t width, int64_t offset) {
-          task.stores.push_back(
-              StorePlain(tensor, row, samples, col, width, ds_pitch, s.ds, tag, offset));
-        };
-        store(tensor_of_[gradients.back()], 0, outputs, 0);
-        if (is_gru) {
-          store(dsums, 0, 2 * hidden, 0);
-          store(dsums, 2 * hidden, hidden, n_at);
-        }
+        add_lanes(task, s, first ? of_first : of_rest, of_step);
+        if (t == 0 || !resets) add_stores(task, s, row);
+        AddTask(std::move(task));
+      }
+      for (int64_t i = 0; i < count && resets && t > 0; ++i) {
+        const Sequence& s = sequences[static_cast<size_t>(i)];
+        Task task;
+        add_rest(task, s, v_rows, v_pitch, n_at, hidden);
+        add_lanes(task, s, of_gates, -1);
+        add_stores(task, s, turns.Row(first_group, i, t));
         AddTask(std::move(task));
       }
     }

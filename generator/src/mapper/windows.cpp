@@ -176,6 +176,8 @@ Raster Mapper::RasterFor(size_t graph_tensor) const {
   r.groups = CeilDiv(local_batch_, r.samples);
   r.has_zeros = local_batch_ % r.samples != 0;
   for (const TrainingOp& op : graph_.ops) {
+    // Nothing is reset behind the last step.
+    r.has_zeros = r.has_zeros || op.Tensor(Role::kReset) == static_cast<int>(graph_tensor);
     if (op.Tensor(Role::kDx) != static_cast<int>(graph_tensor)) continue;
     if (op.kind == TrainingOpKind::kCopy) {
       const TrainingLayer& l = graph_.layers[op.layer];

@@ -557,15 +557,13 @@ class Finder {
     const Value value = Whole(node, Sequence(node, 0));
     Layer& layer = Add(node, LayerKind::kRecurrent);
     layer.inputs = {value};
-    layer.cell = node.kind == OperatorKind::kLstm  ? Cell::kLstm
-                 : node.kind == OperatorKind::kGru ? Cell::kGru
-                                                   : Cell::kRnn;
+    layer.cell = node.kind == OperatorKind::kLstm       ? Cell::kLstm
+                 : node.kind == OperatorKind::kRnn      ? Cell::kRnn
+                 : node.Int("linear_before_reset") == 1 ? Cell::kGru
+                                                        : Cell::kResetGru;
     const auto& activations = std::get<std::vector<std::string>>(node.attributes.at("activations"));
     if (layer.cell == Cell::kRnn && !activations.empty() && activations[0] != "Tanh") {
       Refuse(node, "activation {} cannot be trained yet; accepted: Tanh", activations[0]);
-    }
-    if (layer.cell == Cell::kGru && node.Int("linear_before_reset") == 0) {
-      Refuse(node, "linear_before_reset = 0 cannot be trained yet; accepted: 1, as PyTorch has it");
     }
     layer.from = value.image;
     layer.to = {1, value.image.width, node.Int("hidden_size")};

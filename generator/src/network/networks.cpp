@@ -180,8 +180,10 @@ class NetworkWriter {
     return *this;
   }
 
-  // LSTM, GRU or RNN over a sequence [T,I]: the hidden values of all steps, or of the last.
-  NetworkWriter& Cells(const std::string& op, const std::string& layer, int hidden, bool all) {
+  // LSTM, GRU, reset GRU (which resets the state before its product) or RNN over a sequence [T,I]:
+  // the hidden values of all steps, or of the last.
+  NetworkWriter& Cells(const std::string& cell, const std::string& layer, int hidden, bool all) {
+    const std::string op = cell == "reset GRU" ? "GRU" : cell;
     const int gates = op == "LSTM" ? 4 : op == "GRU" ? 3 : 1;
     Declare(graph_->add_input(), layer + ".W", {1, gates * hidden, shape_[1]});
     Declare(graph_->add_input(), layer + ".R", {1, gates * hidden, hidden});
@@ -190,7 +192,7 @@ class NetworkWriter {
     AddNode(op, layer, {from_, layer + ".W", layer + ".R", layer + ".b"}, all ? output : "");
     SetInt("hidden_size", hidden);
     SetInt("layout", 1);
-    if (op == "GRU") SetInt("linear_before_reset", 1);
+    if (cell == "GRU") SetInt("linear_before_reset", 1);
     if (!all) node_->add_output(output);
     from_ = output;
     const int64_t steps = shape_[0];
@@ -456,16 +458,16 @@ std::string MakeBatchNormalised(const std::string& name, const std::vector<int>&
   return net.Bytes();
 }
 
-std::string MakeSequential(const std::string& name, const std::string& op, int steps, int in,
+std::string MakeSequential(const std::string& name, const std::string& cell, int steps, int in,
                            int hidden, int classes) {
   NetworkWriter net(name, {steps, in});
-  return net.Cells(op, CellName(op), hidden, false).Gemm("fc", classes, true).Bytes();
+  return net.Cells(cell, CellName(cell), hidden, false).Gemm("fc", classes, true).Bytes();
 }
 
-std::string MakeNormalisedSteps(const std::string& name, const std::string& op, int steps, int in,
+std::string MakeNormalisedSteps(const std::string& name, const std::string& cell, int steps, int in,
                                 int hidden, int classes) {
   NetworkWriter net(name, {steps, in});
-  net.Cells(op, CellName(op), hidden, true).LayerNorm("norm").Flatten();
+  net.Cells(cell, CellName(cell), hidden, true).LayerNorm("norm").Flatten();
   return net.Gemm("fc", classes, true).Bytes();
 }
 

@@ -95,9 +95,10 @@ OnnxExport::OnnxExport(std::string bytes, const std::string& file, int64_t batch
       value = std::bit_cast<float>(static_cast<uint32_t>(numbers++));
     }
   }
-  // Of the two biases of an LSTM or RNN, which are trained as their sum, the first gets it all.
+  // Of the two biases of a cell, where they are trained as their sum, the first gets it all.
   for (const Node& node : graph.nodes) {
-    const bool is_cell = node.kind == OperatorKind::kRnn || node.kind == OperatorKind::kLstm;
+    const bool is_cell = node.kind == OperatorKind::kRnn || node.kind == OperatorKind::kLstm ||
+                         (node.kind == OperatorKind::kGru && node.Int("linear_before_reset") == 0);
     if (!is_cell || node.inputs.size() < 4 || node.inputs[3] < 0) continue;
     std::vector<float>& bias = graph.tensors[node.inputs[3]].values;
     std::fill(bias.begin() + static_cast<std::ptrdiff_t>(bias.size() / 2), bias.end(), 0.0f);

@@ -250,9 +250,10 @@ class Differentiator {
     outputs_.push_back(std::move(output));
   }
 
-  // W x + b is a linear layer of its own, except in FF.
+  // W x + b is a linear layer of its own, except in FF; so is V (r h').
   void AddRecurrent(const Layer& layer, TrainingLayer made, Output output) {
     const int64_t hidden = layer.to.channels;
+    const bool resets = layer.cell == Cell::kResetGru;
     TrainingLayer sums;
     sums.name = made.name;
     sums.from = layer.from;
@@ -264,21 +265,38 @@ class Differentiator {
     made.name = LayerName(*layer.node, ".h");
     made.from = layer.to;
     made.to = sums.to;
+    made.to.channels -= resets ? hidden : 0;
     made.window = {};
     made.window.pad_left = 1;
     made.window.pad_right = -1;
     made.in = hidden;
-    made.out = sums.out;
+    made.out = made.to.channels;
     // Of a GRU both biases of the file stay apart, of others they are as one.
     made.bias = sums.bias && layer.cell == Cell::kGru;
+    TrainingLayer of_reset = made;
+    of_reset.to.channels = of_reset.out = hidden;
     TrainingOp op;
     op.kind = TrainingOpKind::kRecurrentForward;
     op.macs = Macs(*layer.node, sums) + Macs(*layer.node, made);
+    std::vector<float> u = layer.recurrent->values, v;
+    if (resets) {
+      of_reset.name = LayerName(*layer.node, ".n");
+      op.macs += Macs(*layer.node, of_reset);
+      if (!u.empty()) v.assign(u.begin() + static_cast<std::ptrdiff_t>(made.out * hidden), u.end());
+      u.resize(u.size() - v.size());
+    }
     op.operands = {{Role::kX, TensorOf(layer.inputs[0])},
                    {Role::kW, AddParameter(sums.name + ".W", TensorKind::kWeight, sums.out, sums.in,
                                            layer.weight->values)},
                    {Role::kU, AddParameter(made.name + ".W", TensorKind::kWeight, made.out, made.in,
-                                           layer.recurrent->values)}};
+                                           std::move(u))}};
+    if (resets) {
+      op.operands.push_back({Role::kV, AddParameter(of_reset.name + ".W", TensorKind::kWeight,
+                                                    hidden, hidden, std::move(v))});
+      op.operands.push_back({Role::kReset, AddSamples(of_reset.name + ".X", TensorKind::kActivation,
+                                                      FormatClass::kOperand, layer.to)});
+      AddLayer(std::move(of_reset));
+    }
     if (layer.bias) {
       std::vector<float> b = layer.bias->values, d;
       if (!b.empty()) d.assign(b.begin() + static_cast<std::ptrdiff_t>(sums.out), b.end());
@@ -509,22 +527,29 @@ class Differentiator {
     const int cell = forward.layer;
     const int sums = cell - 1;
     const TrainingLayer& of_sums = result_.layers[sums];
+    const bool resets = found.cell == Cell::kResetGru;
     const int64_t u_macs = Macs(*found.node, result_.layers[cell]);
-    const int64_t w_macs = forward.macs - u_macs;
+    const int64_t v_macs = resets ? Macs(*found.node, result_.layers[cell - 2]) : 0;
+    const int64_t w_macs = forward.macs - u_macs - v_macs;
     TrainingOp op;
     op.phase = Phase::kBackPropagation;
     op.kind = TrainingOpKind::kRecurrentBackward;
     op.layer = cell;
-    op.macs = u_macs;
+    op.macs = u_macs + v_macs;
     const int dsums = AddGradient(of_sums.name + ".dZ", of_sums.to);
     op.operands = {{Role::kDz, dz},
                    {Role::kU, forward.Tensor(Role::kU)},
                    {Role::kY, forward.Tensor(Role::kY)},
                    {Role::kDx, dsums}};
-    int of_state = dsums;
-    if (found.cell == Cell::kGru) {
-      of_state = AddGradient(result_.layers[cell].name + ".dS", of_sums.to);
+    int of_state = dsums, of_reset = -1;
+    if (found.cell == Cell::kGru || resets) {
+      of_state = AddGradient(result_.layers[cell].name + ".dS", result_.layers[cell].to);
       op.operands.push_back({Role::kDx, of_state});
+    }
+    if (resets) {
+      of_reset = AddGradient(result_.layers[cell - 2].name + ".dZ", result_.layers[cell - 2].to);
+      op.operands.push_back({Role::kV, forward.Tensor(Role::kV)});
+      op.operands.push_back({Role::kDx, of_reset});
     }
     result_.ops.push_back(std::move(op));
     if (Learns(found.inputs[0])) {
@@ -541,6 +566,9 @@ class Differentiator {
     }
     AddUpdate(forward, sums, dsums, Role::kX, Role::kW, Role::kB, w_macs);
     AddUpdate(forward, cell, of_state, Role::kY, Role::kU, Role::kD, u_macs);
+    if (resets) {
+      AddUpdate(forward, cell - 2, of_reset, Role::kReset, Role::kV, Role::kB, v_macs);
+    }
   }
 
   void AddUpdate(const TrainingOp& forward, int layer, int dz, Role x, Role w, Role b,
