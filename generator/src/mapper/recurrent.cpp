@@ -119,8 +119,8 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
   const int64_t samples = turns.samples;
   data_flow_[tag] =
       fmt::format("{}{} and {} stationary in the scratchpad, {} steps of {} samples, {} in turns",
-                  local_[w].name, resets ? ", " + local_[u].name : "", local_[resets ? v : u].name,
-                  steps, samples, turns.groups * turns.of_group);
+                  local_[w].name, resets ? fmt::format(", {}", local_[u].name) : "",
+                  local_[resets ? v : u].name, steps, samples, turns.groups * turns.of_group);
 
   const int w_rows = s_->AddBuffer(static_cast<uint32_t>(outputs * w_pitch), true);
   const int u_rows = s_->AddBuffer(static_cast<uint32_t>(cell.out * u_pitch), true);
@@ -313,6 +313,7 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
   const int dsums = tensor_of_[gradients.front()];
   const bool is_gru = cell.cell == Cell::kGru;
   const bool resets = cell.cell == Cell::kResetGru;
+  const int v = resets ? tensor_of_[op.Tensor(Role::kV)] : -1;
   const bool has_state = cell.cell != Cell::kRnn;
   const int64_t hidden = cell.in;
   const int64_t outputs = cell.out;
@@ -338,9 +339,10 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
   const Turns turns = TurnsOf(raster_.at(y), hidden * (u_pitch + v_pitch),
                               2 * (kept_pitch + dy_pitch + ds_pitch) + state_pitch, budget);
   const int64_t samples = turns.samples;
-  data_flow_[tag] =
-      fmt::format("{} transposed stationary in the scratchpad, {} steps of {} samples, {} in turns",
-                  local_[u].name, steps, samples, turns.groups * turns.of_group);
+  data_flow_[tag] = fmt::format(
+      "{}{} transposed stationary in the scratchpad, {} steps of {} samples, {} in turns",
+      local_[u].name, resets ? fmt::format(" and {}", local_[v].name) : "", steps, samples,
+      turns.groups * turns.of_group);
 
   std::vector<Load> shared;
   int u_rows = -1, v_rows = -1;
@@ -349,7 +351,6 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
     shared.push_back(GatherTransposed(op.layer, u, 0, hidden, 0, 1, u_pitch, u_rows, tag));
   }
   if (steps > 1 && resets) {
-    const int v = tensor_of_[op.Tensor(Role::kV)];
     v_rows = s_->AddBuffer(static_cast<uint32_t>(hidden * v_pitch), true);
     shared.push_back(GatherTransposed(op.layer - 2, v, 0, hidden, 0, 1, v_pitch, v_rows, tag));
   }
