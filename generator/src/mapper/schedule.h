@@ -12,11 +12,12 @@
 // loads ahead as far as the scratchpad has room and their data is there; so memory works on the
 // next tiles while the array works on this one.
 //
-// Tasks of the lanes, which need no array, change places with those of the array where neither
-// needs what the other does, so that both are at work: each kind keeps its order, and the one whose
-// engine would be idle first comes next. Engines take their queues in order; so stores of a kind
-// are queued behind those of the other kind that are done earlier, and loads of what was stored
-// just now behind loads that need not wait.
+// Tasks of the lanes, which need no array, change places with those of the array, and tasks of a
+// kind with each other, where neither needs what the other does: what could begin first comes next,
+// by an estimate of the cycles of array and lanes. Of what could begin together updates come last,
+// as nothing in the step waits for them: they fill what the others leave. Engines take their queues
+// in order; so stores of a kind are queued behind those of the other kind that are done earlier,
+// and loads of what was stored just now behind loads that need not wait.
 //
 // What a task loads as an earlier one stored it, it takes out of that one's buffer, where there is
 // room to keep it so long.
