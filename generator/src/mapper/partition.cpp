@@ -247,6 +247,7 @@ Step Mapper::Send(const SendSpec& spec, int tag) const {
       ExchangeOf(spec.axis, spec.post == SemaphoreOf(spec.axis, kSummed) ||
                                 spec.take[0].semaphore == SemaphoreOf(spec.axis, kSummed));
   const int64_t link = v_.mesh.link_bits / 8;
+  step.cycles = spec.rows * CeilDiv(spec.row_bytes, link);
   step.make = [=, this](const Place& place) {
     Descriptor d(Opcode::kSend);
     d.Set(FieldId::kTag, tag);

@@ -88,7 +88,7 @@ struct Step {
   std::function<bool(const Place&)> only;  // nodes that have the step; empty: all
   std::vector<BufferUse> buffers;
   std::vector<DramUse> dram;
-  int64_t cycles = 0;  // about, of the array or the lanes; what else takes time is not counted
+  int64_t cycles = 0;  // about, of the array, the lanes or the links; memory's are not counted
   // Of a LOAD or STORE after which memory and a buffer, from an offset on, hold the same bytes in
   // rows of a pitch.
   struct Copy {
