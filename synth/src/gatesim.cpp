@@ -47,11 +47,7 @@ GateSim::GateSim(const Netlist& netlist, const Liberty& library,
     if (auto memory = memories.find(cell.type); memory != memories.end()) {
       AddMemory(cell, memory->second);
     } else if (auto box = boxes.find(cell.type); box != boxes.end()) {
-      for (const NetlistPort& pin : cell.pins) {
-        if (box->second.count(pin.name) > 0) {
-          inputs_.push_back({cell.name, pin.name, Nets(pin.bits)});
-        }
-      }
+      AddBox(cell, box->second);
     } else {
       auto model = library.Model(cell.type);
       if (!model) Refuse(cell, "is no gate, flip-flop or clock gate");
@@ -74,7 +70,6 @@ GateSim::GateSim(const Netlist& netlist, const Liberty& library,
   FindLevels(netlist);
   for (uint32_t node = 0; node < nodes_.size(); ++node) Queue(node);
   Settle(false);
-  TakeToggles();
 }
 
 uint32_t GateSim::Net(const std::string& name) {
@@ -110,27 +105,33 @@ void GateSim::AddCell(const NetlistCell& cell, const CellModel& model) {
     node.table = table;
     node.net = net;
     node.kind = model.kind;
+    node.inverted = model.inverted;
+    if (node.kind == CellModel::Kind::kFlop) {
+      registers_.push_back(cell.name);
+      register_nodes_.push_back(static_cast<uint32_t>(nodes_.size()));
+    }
     own.outputs.push_back(net);
     own.nodes.push_back(static_cast<uint32_t>(nodes_.size()));
     nodes_.push_back(node);
   }
 }
 
+void GateSim::AddBox(const NetlistCell& cell, const std::set<std::string>& driving) {
+  for (const NetlistPort& pin : cell.pins) {
+    if (pin.name == kClockPort) continue;
+    (driving.count(pin.name) > 0 ? inputs_ : outputs_)
+        .push_back({cell.name, pin.name, Nets(pin.bits)});
+  }
+}
+
 void GateSim::AddMemory(const NetlistCell& cell, const SramShape& shape) {
+  AddBox(cell, {"rdata_o"});
   Memory memory;
   memory.shape = shape;
-  auto nets = [&](const char* pin_name) {
-    const NetlistPort* pin = PinOf(cell, pin_name);
-    if (pin == nullptr) Refuse(cell, "lacks a pin of a memory");
-    return Nets(pin->bits);
-  };
-  memory.ren = nets("ren_i").at(0);
-  memory.raddr = nets("raddr_i");
-  memory.rdata = nets("rdata_o");
-  memory.wen = nets("wen_i");
-  memory.waddr = nets("waddr_i");
-  memory.wdata = nets("wdata_i");
-  memory.bits.assign(static_cast<size_t>(shape.depth) * static_cast<size_t>(shape.width), 0);
+  const NetlistPort *ren = PinOf(cell, "ren_i"), *wen = PinOf(cell, "wen_i");
+  if (ren == nullptr || wen == nullptr) Refuse(cell, "lacks a pin of a memory");
+  memory.ren = Nets(ren->bits).at(0);
+  memory.wen = Nets(wen->bits);
   memories_.push_back(std::move(memory));
 }
 
@@ -225,7 +226,7 @@ void GateSim::Queue(uint32_t index) {
 void GateSim::Toggle(uint32_t net) {
   value_[net] ^= 1;
   if (!unit_delay_) {
-    ++toggles_[net];
+    toggles_[net] += counting_;
   } else if (now_[net]++ == 0) {
     touched_.push_back(net);
   }
@@ -248,6 +249,12 @@ void GateSim::Drive(const Port& input, const uint8_t* bits) {
   }
 }
 
+void GateSim::Restore(size_t index, bool value) {
+  const uint32_t node = register_nodes_[index];
+  Change(nodes_[node].net, value != nodes_[node].inverted);
+  Queue(node);
+}
+
 bool GateSim::Shows(const Port& output, const uint8_t* bits) const {
   for (size_t i = 0; i < output.nets.size(); ++i) {
     if (value_[output.nets[i]] != (bits[i / 8] >> (i % 8) & 1)) return false;
@@ -263,11 +270,11 @@ uint64_t GateSim::Settle(bool unit_delay) {
     const auto changed = static_cast<unsigned>(node.state ^ node.seen);
     node.seen = node.state;
     if ((node.table >> node.state & 1) != value_[node.net]) return false;
-    silent[index] += static_cast<uint64_t>(std::popcount(changed));
+    silent[index] += counting_ * static_cast<uint64_t>(std::popcount(changed));
     return true;
   };
   unit_delay_ = unit_delay;
-  ++settles_[unit_delay];
+  settles_[unit_delay] += counting_;
   for (const uint32_t net : pending_) {
     if (!is_pending_[net]) continue;
     is_pending_[net] = 0;
@@ -296,8 +303,8 @@ uint64_t GateSim::Settle(bool unit_delay) {
   }
   uint64_t glitches = 0;
   for (const uint32_t net : touched_) {
-    toggles_[net] += now_[net] & 1;
-    glitches_[net] += now_[net] & ~1u;
+    toggles_[net] += counting_ * (now_[net] & 1);
+    glitches_[net] += counting_ * (now_[net] & ~1u);
     glitches += now_[net] & ~1u;
     now_[net] = 0;
   }
@@ -305,38 +312,19 @@ uint64_t GateSim::Settle(bool unit_delay) {
   return glitches;
 }
 
-uint64_t GateSim::Number(const std::vector<uint32_t>& nets) const {
-  uint64_t number = 0;
-  for (size_t i = 0; i < nets.size(); ++i) number |= uint64_t{value_[nets[i]]} << i;
-  return number;
-}
-
-void GateSim::Access(Memory& memory) {
-  const auto width = static_cast<size_t>(memory.shape.width);
-  const auto depth = static_cast<size_t>(memory.shape.depth);
-  if (value_[memory.ren]) {
-    ++memory.accesses.reads;
-    const uint8_t* word = memory.bits.data() + Number(memory.raddr) % depth * width;
-    for (size_t i = 0; i < width; ++i) Change(memory.rdata[i], word[i]);
-  }
-  const auto granule = static_cast<size_t>(memory.shape.granule);
-  uint8_t* word = nullptr;
-  for (size_t g = 0; g < memory.wen.size(); ++g) {
-    if (!value_[memory.wen[g]]) continue;
-    if (word == nullptr) word = memory.bits.data() + Number(memory.waddr) % depth * width;
-    for (size_t i = g * granule; i < (g + 1) * granule; ++i) word[i] = value_[memory.wdata[i]];
-    memory.accesses.writes += static_cast<double>(granule) / static_cast<double>(width);
-  }
-}
-
 void GateSim::Edge() {
-  ++edges_;
+  edges_ += counting_;
   for (const uint32_t gate : gates_) {
     const Node& node = nodes_[gate];
     passes_[gate] = (node.table >> node.state & 1) && (node.gate == kNone || passes_[node.gate]);
-    clocks_[gate] += passes_[gate];
+    clocks_[gate] += counting_ * passes_[gate];
   }
-  for (Memory& memory : memories_) Access(memory);
+  for (Memory& memory : memories_) {
+    memory.accesses.reads += counting_ * value_[memory.ren];
+    for (const uint32_t enable : memory.wen) {
+      memory.accesses.writes += counting_ * value_[enable] / static_cast<double>(memory.wen.size());
+    }
+  }
   size_t kept = 0;
   for (const uint32_t index : flops_) {
     Node& node = nodes_[index];
@@ -370,7 +358,7 @@ std::vector<CellToggles> GateSim::TakeToggles() {
         const double silent = static_cast<double>(silent_[node]) * of_zero / outputs;
         const double unit = static_cast<double>(silent_unit_[node]) * of_unit / outputs;
         count.silent += of_zero > 0 ? silent : unit;
-        if (of_zero > 0 && of_unit > 0) count.silent_glitches += std::max(0.0, unit - silent);
+        if (of_zero > 0 && of_unit > 0) count.silent_glitches += unit - silent;
         continue;
       }
       for (const uint32_t net : cell.inputs) {

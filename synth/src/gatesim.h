@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// Two-valued simulation of one netlist with its memories, which counts every toggle.
+// Two-valued simulation of one netlist, which counts every toggle. What memories and boxes in it
+// answer is driven from outside.
 //
 // A cycle is: inputs and what the last edge changed, Settle, outputs, Edge. Settle takes the gates
 // level by level, each at most once (zero delay), or with a delay of one unit a gate, so that paths
@@ -43,7 +44,7 @@ struct MemoryAccesses {
 
 class GateSim {
  public:
-  // A port of the netlist, or of a box in it, seen from inside.
+  // A port of the netlist, or of a box or memory in it, seen from inside.
   struct Port {
     std::string box;  // instance; empty: of the netlist
     std::string name;
@@ -51,15 +52,23 @@ class GateSim {
   };
 
   // `memories` by module name; `boxes`: the output ports of the other black boxes. Everything
-  // starts at 0. Throws Error(kInternal) where the netlist cannot be simulated, naming the cell.
+  // starts at 0 and nothing counts until Count(true). Throws Error(kInternal) where the netlist
+  // cannot be simulated, naming the cell.
   GateSim(const Netlist& netlist, const Liberty& library,
           const std::map<std::string, SramShape>& memories,
           const std::map<std::string, std::set<std::string>>& boxes);
 
-  // Driven from outside, the clock excluded: ports of the netlist, outputs of boxes.
+  // Driven from outside, the clock excluded: ports of the netlist, outputs of boxes and memories.
   const std::vector<Port>& inputs() const { return inputs_; }
-  // Ports of the netlist that it drives.
+  // What it drives: ports of the netlist, inputs of boxes and memories.
   const std::vector<Port>& outputs() const { return outputs_; }
+
+  // Names of the flip-flops' cells.
+  const std::vector<std::string>& registers() const { return registers_; }
+  // The state of a register, which it shows with the next Settle. All are to be set.
+  void Restore(size_t index, bool value);
+  // Whether what follows counts.
+  void Count(bool on) { counting_ = on ? 1 : 0; }
 
   // Bits least significant first, in bytes. Takes effect with Settle.
   void Drive(const Port& input, const uint8_t* bits);
@@ -85,6 +94,7 @@ class GateSim {
     uint8_t state = 0;      // pattern of the inputs
     uint8_t seen = 0;       // the one that it was settled with
     bool queued = false;
+    bool inverted = false;  // of a flip-flop: shows the complement of its state
     CellModel::Kind kind = CellModel::Kind::kGate;
   };
   struct Load {
@@ -93,9 +103,8 @@ class GateSim {
   };
   struct Memory {
     SramShape shape;
-    std::vector<uint32_t> raddr, rdata, wen, waddr, wdata;
+    std::vector<uint32_t> wen;
     uint32_t ren = kNone;
-    std::vector<uint8_t> bits;  // one a byte
     MemoryAccesses accesses;
   };
   struct Cell {
@@ -107,14 +116,13 @@ class GateSim {
   uint32_t Net(const std::string& name);
   std::vector<uint32_t> Nets(const std::vector<std::string>& bits);
   void AddCell(const NetlistCell& cell, const CellModel& model);
+  void AddBox(const NetlistCell& cell, const std::set<std::string>& driving);
   void AddMemory(const NetlistCell& cell, const SramShape& shape);
   void FindClocks(const Netlist& netlist);
   void FindLevels(const Netlist& netlist);
   void Queue(uint32_t node);
   void Toggle(uint32_t net);
   void Change(uint32_t net, bool value);
-  void Access(Memory& memory);
-  uint64_t Number(const std::vector<uint32_t>& nets) const;
 
   std::vector<Node> nodes_;
   std::vector<Cell> cells_;
@@ -134,7 +142,10 @@ class GateSim {
   std::vector<uint32_t> pending_;              // nets that toggle at the start of the next Settle
   std::vector<uint8_t> is_pending_;
   std::vector<uint64_t> clocks_, silent_, silent_unit_;  // by node
+  std::vector<std::string> registers_;
+  std::vector<uint32_t> register_nodes_;
   bool unit_delay_ = false;
+  uint32_t counting_ = 0;
   uint64_t edges_ = 0;
   double settles_[2] = {};  // with zero delay, with unit delay
 };

@@ -718,6 +718,7 @@ std::optional<CellModel> Liberty::Model(std::string_view name) const {
   uint64_t value = (*next & ~*clear) | *preset;
   if (state->args.size() > 1 && output->Get("function") == state->args[1]) {
     value = ~value;
+    model.inverted = true;
   } else if (output->Get("function") != state->args[0]) {
     return std::nullopt;
   }

@@ -55,6 +55,7 @@ struct CellModel {
   // A flip-flop's output behind the rising edge; a clock gate's: whether the next edge passes.
   std::vector<std::pair<std::string, uint64_t>> outputs;
   std::string clock;
+  bool inverted = false;  // a flip-flop that shows the complement of its state
 };
 
 // One library as the flow sees it: several files merged, without current-source models.

@@ -186,4 +186,36 @@ Netlist ParseNetlist(std::string_view text) {
   return netlist;
 }
 
+std::string NameInRtl(const Netlist& netlist, std::string_view cell) {
+  auto is_private = [](std::string_view name) {
+    return name.size() > 2 && name.front() == '_' && name.back() == '_' &&
+           name.find_first_not_of("0123456789", 1) == name.size() - 1;
+  };
+  if (cell.ends_with(kRegisterSuffix)) cell.remove_suffix(kRegisterSuffix.size());
+  if (!is_private(cell)) return std::string(cell);
+  // Yosys writes outputs last; what loads a net has it at another pin.
+  auto output = [](const NetlistCell& of) -> std::string_view {
+    return of.pins.empty() || of.pins.back().bits.empty() ? "" : of.pins.back().bits[0];
+  };
+  std::string_view net;
+  for (const NetlistCell& one : netlist.cells) {
+    if (one.name != cell) continue;
+    for (const NetlistPort& pin : one.pins) {
+      if (pin.name.starts_with("Q") && !pin.bits.empty()) net = pin.bits[0];
+    }
+  }
+  if (net.empty()) return std::string(cell);
+  if (!is_private(net)) return std::string(net);
+  for (const auto& [left, right] : netlist.assigns) {
+    if (right == net && !is_private(left)) return left;
+  }
+  for (const NetlistCell& load : netlist.cells) {
+    if (load.pins.size() != 2 || is_private(output(load))) continue;
+    if (load.pins[0].bits.size() == 1 && load.pins[0].bits[0] == net) {
+      return std::string(output(load));
+    }
+  }
+  return std::string(cell);
+}
+
 }  // namespace vaultrain

@@ -40,6 +40,13 @@ struct Netlist {
 // Reads what SplitAssignments returns. Throws Error(kInternal) on a line of another form.
 Netlist ParseNetlist(std::string_view text);
 
+// Name of a bit of a register in the RTL from the cell that holds it, or else from a net at its
+// output or behind one gate there; another cell, a port or what has none of these keeps its name.
+std::string NameInRtl(const Netlist& netlist, std::string_view cell);
+
+// Behind the name of a register in that of its cells.
+inline constexpr std::string_view kRegisterSuffix = "_reg";
+
 }  // namespace vaultrain
 
 #endif  // VAULTRAIN_SRC_NETLIST_H_

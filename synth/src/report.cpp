@@ -85,7 +85,7 @@ nlohmann::json ToJson(const SynthReport& report) {
   }
   // False: every output of every netlist was the RTL's in every cycle; null: not simulated.
   if (!report.phases.empty()) mismatch = false;
-  if (!report.netlist_mismatch.empty()) mismatch = report.netlist_mismatch;
+  if (!report.netlist_mismatches.empty()) mismatch = report.netlist_mismatches;
   return {{"library", report.library},
           {"clock_ns", report.clock_ns},
           {"slack_ns", report.slack_ns},
@@ -96,6 +96,9 @@ nlohmann::json ToJson(const SynthReport& report) {
           {"gflops_per_watt", boundaries(report.gflops_per_watt)},
           {"gflops_per_watt_glitches", boundaries(report.gflops_per_watt_glitches)},
           {"gflops_per_watt_stack", number(report.gflops_per_watt_stack)},
+          {"sampling_error", boundaries(report.sampling_error)},
+          {"replayed",
+           report.phases.empty() ? nlohmann::json(nullptr) : nlohmann::json(report.replayed)},
           {"activity", report.phases.empty() ? "default" : "simulated"},
           {"phases", phases},
           {"pj_per_mac", contributors},

@@ -122,6 +122,12 @@ Rtlil Rtlil::Parse(std::string_view text, std::string_view top) {
          line.find(" inout ") != line.npos)) {
       module->ports += std::string(line) + "\n";
     }
+    if (line.starts_with("  memory ")) module->arrays.emplace(Words(line).back().substr(1));
+    // An array of few elements is read as wires, "data_q[3]".
+    if (line.starts_with("  wire ") && line.ends_with("]")) {
+      const std::string_view name = Words(line).back();
+      if (name.starts_with("\\")) module->arrays.emplace(name.substr(1, name.rfind('[') - 1));
+    }
     if (line.starts_with("  cell ")) {
       auto words = Words(line);
       if (words.size() == 3 && words[1] == "\\vt_sram") {
@@ -196,19 +202,51 @@ std::map<SramShape, long> Rtlil::Memories(const std::string& module,
   return total;
 }
 
-std::string Rtlil::PathOf(const std::string& module) const {
-  std::set<std::string> seen;
-  std::function<std::string(const std::string&, const std::string&)> find =
-      [&](const std::string& at, const std::string& path) -> std::string {
-    if (at == module) return path;
-    if (!seen.insert(at).second) return "";
-    for (const auto& [name, child] : modules_.at(at).instances) {
-      std::string found = find(child, path + "." + name);
-      if (!found.empty()) return found;
-    }
-    return "";
+std::vector<std::string> Rtlil::PathsOf(const std::string& module) const {
+  std::vector<std::string> paths;
+  std::function<void(const std::string&, const std::string&)> visit = [&](const std::string& at,
+                                                                          const std::string& path) {
+    if (at == module) paths.push_back(path);
+    for (const auto& [name, child] : modules_.at(at).instances) visit(child, path + "." + name);
   };
-  return find(top_, top_);
+  visit(top_, top_);
+  return paths;
+}
+
+RtlilBit Rtlil::Find(const std::string& module, std::string_view flat) const {
+  RtlilBit found;
+  const RtlilModule* at = &modules_.at(module);
+  auto enter = [&](std::string_view part) {
+    found.scope += (found.scope.empty() ? "" : ".") + std::string(part);
+    flat.remove_prefix(part.size() + 1);
+  };
+  for (bool inside = true; inside;) {
+    inside = false;
+    for (const auto& [name, child] : at->instances) {
+      if (flat.size() <= name.size() || !flat.starts_with(name) || flat[name.size()] != '.')
+        continue;
+      enter(name);
+      at = &modules_.at(child);
+      inside = true;
+      break;
+    }
+  }
+  found.module = at->base;
+  const std::string_view variable = flat.substr(0, flat.find('[', flat.rfind('.') + 1));
+  const bool is_array = at->arrays.count(std::string(variable)) > 0;
+  std::vector<int> indices;
+  for (size_t open = variable.size(); open < flat.size(); open = flat.find('[', open + 1)) {
+    indices.push_back(std::atoi(flat.data() + open + 1));
+  }
+  if (is_array && !indices.empty()) {
+    found.element = indices.front();
+    indices.erase(indices.begin());
+  }
+  if (!indices.empty()) found.bit = indices.front();
+  flat = variable;
+  if (const size_t dot = flat.rfind('.'); dot != flat.npos) enter(flat.substr(0, dot));
+  found.name = flat;
+  return found;
 }
 
 std::set<std::string> Rtlil::Outputs(const std::string& module) const {

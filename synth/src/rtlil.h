@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace vaultrain {
@@ -28,6 +29,16 @@ struct RtlilModule {
   std::map<std::string, long> children;  // by name
   std::vector<std::pair<std::string, std::string>> instances;  // name and module of each
   std::map<SramShape, long> memories;
+  std::set<std::string> arrays;  // registers with elements, by name with generate blocks
+};
+
+// One bit of a variable below an instance.
+struct RtlilBit {
+  std::string module;  // name in the source
+  std::string scope;   // instances and generate blocks below the instance; empty: itself
+  std::string name;
+  int element = -1;  // of an array; negative: none
+  int bit = 0;
 };
 
 class Rtlil {
@@ -46,8 +57,11 @@ class Rtlil {
   std::map<SramShape, long> Memories(const std::string& module,
                                      const std::set<std::string>& boxes) const;
 
-  // Path of the first instance of a module, "top.u_a.gen_b[0].u_c"; empty if there is none.
-  std::string PathOf(const std::string& module) const;
+  // Paths of all instances of a module, "top.u_a.gen_b[0].u_c".
+  std::vector<std::string> PathsOf(const std::string& module) const;
+
+  // The variable behind a name in the flat netlist of a module: "u_a.gen_b[0].data_q[3][12]".
+  RtlilBit Find(const std::string& module, std::string_view flat) const;
 
   // Output ports of a module.
   std::set<std::string> Outputs(const std::string& module) const;

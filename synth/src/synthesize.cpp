@@ -2,36 +2,20 @@
 // Copyright the Vaultrain authors
 
 #include <algorithm>
-#include <atomic>
-#include <exception>
-#include <memory>
-#include <mutex>
 #include <set>
-#include <sstream>
-#include <thread>
-#include <unordered_map>
 
-#include "activity.h"
-#include "gatesim.h"
+#include "flow.h"
 #include "liberty.h"
 #include "macros.h"
-#include "netlist.h"
-#include "power.h"
-#include "rtlil.h"
-#include "technology.h"
-#include "tools.h"
 #include "vaultrain/digest.h"
 #include "vaultrain/error.h"
-#include "vaultrain/output.h"
 #include "vaultrain/paths.h"
-#include "vaultrain/synth.h"
 
 namespace vaultrain {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kJobs = 2;
 // Above this many cells the whole is not timed flat; budgets that close the loop between blocks
 // take its place.
 constexpr long kMaxFlatCells = 600'000;
@@ -40,52 +24,6 @@ constexpr double kHopeless = 1.0;
 // expect them.
 constexpr double kClosedInput = 0.4;
 constexpr double kClosedOutput = 0.6;
-
-// A block of the report with one set of parameters.
-struct Part {
-  std::string module;
-  long instances = 0;
-  MappedBlock mapped;
-  StaResult timing;
-  std::string recipe;
-  double cells_um2 = 0;
-  double memory_um2 = 0;
-  long cell_count = 0;
-  std::map<SramShape, long> memories;
-
-  // Of one instance.
-  Netlist netlist;
-  std::vector<CellEnergy> cells;
-  std::unique_ptr<GateSim> sim;     // absent: at the default activity
-  std::vector<SynthEnergy> energy;  // by phase; of one cycle where no step was simulated
-  double glitch_error = 0;
-};
-
-// Runs work(i) for all i, at most kJobs at a time. Rethrows the first error by index.
-template <typename Work>
-void InParallel(size_t count, Work work) {
-  std::vector<std::exception_ptr> errors(count);
-  std::atomic<size_t> next = 0;
-  std::atomic<bool> failed = false;
-  auto loop = [&] {
-    for (size_t i = next++; i < count && !failed; i = next++) {
-      try {
-        work(i);
-      } catch (...) {
-        errors[i] = std::current_exception();
-        failed = true;
-      }
-    }
-  };
-  {
-    std::vector<std::jthread> threads;
-    for (size_t i = 1; i < std::min<size_t>(kJobs, count); ++i) threads.emplace_back(loop);
-    loop();
-  }
-  for (const auto& error : errors) {
-    if (error) std::rethrow_exception(error);
-  }
-}
 
 // A word of a Yosys script.
 std::string Quoted(const fs::path& path) { return '"' + fs::absolute(path).string() + '"'; }
@@ -133,48 +71,7 @@ bool AdderPays(const Liberty& library, const AdderCell& adder) {
   return adder.area + extra < 2 * library.Area(*xor2) + 2 * library.Area(library.Nand2());
 }
 
-class Flow {
- public:
-  explicit Flow(const SynthOptions& options) : options_(options) {}
-
-  SynthReport Run();
-
- private:
-  void ReadLibrary();
-  void Elaborate();
-  void MapParts();
-  void TimeWhole();
-  void ReadEnergies(Part& part);
-  SynthEnergy DefaultEnergy(const Part& part) const;
-  void MeasureEnergy();
-  void CountWhole();
-  void CountEnergy(const SynthEnergy& pe_array);
-  void Keep() const;
-
-  StaSetup Sta(bool closed) const;
-  std::vector<std::string> MemoryLibraries(const std::map<SramShape, long>& memories) const;
-  void Map(Part& part);
-  void Say(std::string_view what);
-
-  const SynthOptions& options_;
-  ScratchFolder scratch_;
-  FlowSetup setup_;
-  fs::path sdc_;
-  Liberty library_;
-  Technology tech_;
-  std::string nand_;
-  double clock_ns_ = 0;
-  int gating_bits_ = 0;  // 0: no gating
-  Rtlil design_;
-  std::string elaborate_script_;
-  std::vector<Part> parts_;      // the top last
-  std::set<std::string> boxes_;  // modules of parts_
-  std::optional<SynthStep> step_;
-  std::optional<StaResult> whole_;
-  SynthReport report_;
-  std::mutex progress_mutex_;
-  long done_ = 0;
-};
+}  // namespace
 
 void Flow::Say(std::string_view what) {
   std::lock_guard lock(progress_mutex_);
@@ -323,114 +220,6 @@ void Flow::Map(Part& part) {
   }
 }
 
-// Energies of the cells, and the simulator if there is a step to simulate.
-void Flow::ReadEnergies(Part& part) {
-  const StaResult timing = TimeNetlist(
-      setup_, {part.mapped.netlist}, MemoryLibraries(part.memories), part.module, Sta(false), true);
-  std::unordered_map<std::string, double> slews;
-  std::istringstream lines(timing.slews);
-  std::string pin;
-  double rise = 0, fall = 0;
-  while (lines >> pin >> rise >> fall) slews[pin] = (rise + fall) / 2;
-  part.netlist = ParseNetlist(part.mapped.netlist);
-  EnergySetup energies;
-  energies.clock_slew_ns = tech_.clock_slew_ns;
-  energies.output_load_pf = tech_.load_pf;
-  energies.slew_ns = [&](const std::string& name) {
-    auto found = slews.find(name);
-    return found == slews.end() ? 0.0 : found->second;
-  };
-  part.cells = CellEnergies(part.netlist, library_, energies);
-  if (!options_.simulate) return;
-  std::map<std::string, SramShape> memories;
-  for (const auto& [shape, count] : part.memories) memories[shape.Module()] = shape;
-  std::map<std::string, std::set<std::string>> boxes;
-  for (const std::string& box : boxes_) boxes[box] = design_.Outputs(box);
-  try {
-    part.sim = std::make_unique<GateSim>(part.netlist, library_, memories, boxes);
-  } catch (const Error& error) {
-    std::lock_guard lock(progress_mutex_);
-    report_.remarks.push_back(fmt::format("{}: not simulated, at activity {}: {}", part.module,
-                                          options_.activity, error.what()));
-  }
-}
-
-// Of one cycle.
-SynthEnergy Flow::DefaultEnergy(const Part& part) const {
-  const double seconds = clock_ns_ * 1e-9;
-  SynthEnergy energy = EnergyAt(part.cells, options_.activity, seconds);
-  for (const auto& [shape, count] : part.memories) {
-    // A single port shares the accesses between both.
-    const double accesses = options_.sram_accesses / (shape.single_port ? 2 : 1);
-    const auto memories = static_cast<double>(count);
-    energy.memory += memories * SramEnergy(shape, tech_.sram, accesses, accesses);
-    energy.leakage += memories * SramLeakage(shape, tech_.sram) * seconds;
-  }
-  return energy;
-}
-
-// Simulates the step on the RTL, replays it in the netlists and turns toggles into energy.
-void Flow::MeasureEnergy() {
-  InParallel(parts_.size(), [&](size_t i) { ReadEnergies(parts_[i]); });
-  Say("energies");
-  if (!options_.simulate) {
-    for (Part& part : parts_) part.energy = {DefaultEnergy(part)};
-    return;
-  }
-  std::vector<std::vector<SynthProbe>> probes(parts_.size());
-  for (size_t i = 0; i < parts_.size(); ++i) {
-    if (!parts_[i].sim) continue;
-    std::map<std::string, std::string> box_modules;
-    for (const NetlistCell& cell : parts_[i].netlist.cells) {
-      if (boxes_.count(cell.type) > 0) {
-        box_modules[cell.name] = design_.modules().at(cell.type).base;
-      }
-    }
-    probes[i] = ProbesOf(*parts_[i].sim, design_.modules().at(parts_[i].module).base,
-                         design_.PathOf(parts_[i].module), box_modules);
-  }
-  std::vector<SignalLog> logs;
-  step_ = options_.simulate(clock_ns_, probes, logs);
-  uint64_t begin = step_->begin;
-  for (const SynthStep::Span& span : step_->spans) {
-    auto phase = std::find_if(report_.phases.begin(), report_.phases.end(),
-                              [&](const SynthPhase& p) { return p.name == span.phase; });
-    if (phase == report_.phases.end()) {
-      phase = report_.phases.insert(report_.phases.end(), {span.phase, 0});
-    }
-    phase->cycles += span.end - begin;
-    begin = span.end;
-  }
-  InParallel(parts_.size(), [&](size_t i) {
-    Part& part = parts_[i];
-    if (!part.sim) {
-      for (const SynthPhase& phase : report_.phases) {
-        part.energy.push_back(DefaultEnergy(part) * static_cast<double>(phase.cycles));
-      }
-    } else {
-      const Activity activity =
-          Replay(*part.sim, logs[i], *step_, report_.phases, options_.unit_delay_every);
-      logs[i] = SignalLog({});
-      part.glitch_error = activity.glitch_error;
-      for (const PhaseActivity& phase : activity.phases) {
-        const double seconds = phase.cycles * clock_ns_ * 1e-9;
-        SynthEnergy energy = EnergyOf(part.cells, phase.toggles, seconds);
-        for (const auto& [shape, accesses] : phase.accesses) {
-          energy.memory +=
-              SramEnergy(shape, tech_.sram, static_cast<double>(accesses.reads), accesses.writes);
-          energy.leakage += SramLeakage(shape, tech_.sram) * seconds;
-        }
-        part.energy.push_back(energy);
-      }
-      if (!activity.mismatch.empty()) {
-        std::lock_guard lock(progress_mutex_);
-        report_.netlist_mismatch = fmt::format("{}: {}", part.module, activity.mismatch);
-      }
-    }
-    Say(part.module);
-  });
-}
-
 void Flow::MapParts() {
   InParallel(parts_.size(), [&](size_t i) {
     Map(parts_[i]);
@@ -471,6 +260,26 @@ void Flow::TimeWhole() {
       TimeNetlist(setup_, netlists, MemoryLibraries(memories), design_.top(), Sta(false), false);
 }
 
+// The RTL's name of where a path begins or ends: "u_a/u_b.sum_q[3]_reg" is "u_a.u_b.sum_q[3]".
+std::string Flow::EndOfPath(std::string module, std::string_view end) const {
+  auto netlist_of = [&]() -> Netlist {
+    for (const Part& part : parts_) {
+      if (part.module == module) return ParseNetlist(part.mapped.netlist);
+    }
+    return {};
+  };
+  std::string path;
+  for (size_t slash = end.find('/'); slash != end.npos; slash = end.find('/')) {
+    const std::string_view instance = end.substr(0, slash);
+    for (const NetlistCell& cell : netlist_of().cells) {
+      if (cell.name == instance) module = cell.type;
+    }
+    path += fmt::format("{}.", instance);
+    end.remove_prefix(slash + 1);
+  }
+  return path + NameInRtl(netlist_of(), end);
+}
+
 void Flow::CountWhole() {
   const double nand_um2 = library_.Area(nand_);
   report_.library = fmt::format("{} ({}), {}, 1 GE = {} of {} um2", tech_.name, library_.name(),
@@ -482,9 +291,9 @@ void Flow::CountWhole() {
   auto worsen = [&](const StaResult& timing, const std::string& where) {
     if (!timing.slack_ns || (slack && *slack <= *timing.slack_ns)) return;
     slack = timing.slack_ns;
-    report_.worst_path = fmt::format("{}: {} -> {}", where, timing.from, timing.to);
+    report_.worst_path = fmt::format("{}: {} -> {}", where, EndOfPath(where, timing.from),
+                                     EndOfPath(where, timing.to));
   };
-  SynthEnergy pe_array;  // of the step
   double pe_array_um2 = 0;
   double pe_array_memory_um2 = 0;
   long pe_arrays = 0;
@@ -532,11 +341,11 @@ void Flow::CountWhole() {
     std::set<std::string> all = boxes_;
     all.insert(design_.top());
     std::map<std::string, long> inside = design_.Instances(array.module, all);
-    for (const Part& part : parts_) {
-      double count = static_cast<double>(array.instances * inside[part.module]);
+    for (Part& part : parts_) {
+      const auto count = static_cast<double>(array.instances * inside[part.module]);
+      part.in_pe_arrays += count;
       pe_array_um2 += count * (part.cells_um2 + part.memory_um2);
       pe_array_memory_um2 += count * part.memory_um2;
-      for (const SynthEnergy& energy : part.energy) pe_array += energy * count;
     }
   }
   if (pe_arrays > 0 && options_.lanes_per_pe_array > 0) {
@@ -551,7 +360,7 @@ void Flow::CountWhole() {
                       *report_.ge_per_lane_without_memory));
     }
   }
-  if (step_) CountEnergy(pe_array);
+  if (step_) CountEnergy();
   std::map<SramShape, long> memories;
   for (const Part& part : parts_) {
     for (const auto& [shape, count] : part.memories) memories[shape] += part.instances * count;
@@ -565,44 +374,6 @@ void Flow::CountWhole() {
         "area, time and energy of memories are estimates, from constraints/tech/{}.toml",
         tech_.name));
   }
-}
-
-// GFLOPS/W and pJ a MAC of the step. GFLOPS/W is 2 FLOP a MAC / nJ.
-void Flow::CountEnergy(const SynthEnergy& pe_array) {
-  const OutsideEnergy outside = ReadOutsideEnergy(Resources().constraints / "energy.toml");
-  const SynthTraffic& traffic = step_->traffic;
-  auto pj_per_mac = [&](double joule) { return joule * 1e12 / step_->macs; };
-  SynthEnergy logic;
-  for (const SynthBlockReport& block : report_.blocks) {
-    SynthEnergy own;
-    for (const SynthEnergy& energy : block.energy) own += energy;
-    logic += own;
-    report_.contributors.push_back({block.name, pj_per_mac(own.Total())});
-  }
-  const double links = traffic.link_bits * outside.link_pj_per_bit * 1e-12;
-  SynthDram dram;
-  dram.per_bit = traffic.dram_bits * outside.dies_pj_per_bit * 1e-12;
-  dram.per_bit_stack = traffic.dram_bits * outside.stack_pj_per_bit * 1e-12;
-  dram.activate = traffic.activated_bits * outside.activate_pj_per_bit * 1e-12;
-  dram.access = traffic.dram_bits * outside.access_pj_per_bit * 1e-12;
-  dram.io = traffic.dram_bits * outside.io_pj_per_bit * 1e-12;
-  dram.refresh = traffic.refreshes * traffic.rows / outside.refreshes_per_period *
-                 traffic.page_bits * outside.activate_pj_per_bit * 1e-12;
-  dram.by_command = dram.activate + dram.access + dram.io + dram.refresh;
-  report_.dram = dram;
-  report_.contributors.push_back({"links", pj_per_mac(links)});
-  report_.contributors.push_back({"DRAM", pj_per_mac(dram.per_bit)});
-  const double gflop = 2 * step_->macs * 1e-9;
-  const double all = logic.Total() + links;
-  if (pe_array.Total() > 0) {
-    report_.gflops_per_watt.pe_array = gflop / pe_array.Total();
-    report_.gflops_per_watt_glitches.pe_array = gflop / (pe_array.Total() + pe_array.glitches);
-  }
-  report_.gflops_per_watt.logic = gflop / all;
-  report_.gflops_per_watt_glitches.logic = gflop / (all + logic.glitches);
-  report_.gflops_per_watt.module = gflop / (all + dram.per_bit);
-  report_.gflops_per_watt_glitches.module = gflop / (all + logic.glitches + dram.per_bit);
-  report_.gflops_per_watt_stack = gflop / (all + dram.per_bit_stack);
 }
 
 void Flow::Keep() const {
@@ -646,8 +417,6 @@ SynthReport Flow::Run() {
   Keep();
   return report_;
 }
-
-}  // namespace
 
 double SynthClock(const SynthOptions& options) {
   if (options.clock_ns) return *options.clock_ns;

@@ -55,9 +55,11 @@ int vt_device_flip_bits(VtDevice* device, uint64_t address, uint64_t data, uint8
 // begin a burst, drawn from `seed`.
 int vt_device_run(VtDevice* device, uint64_t max_cycles, uint32_t disturb, uint64_t seed);
 
-// Where the value of a port stands, by the path of its instance below TOP; its module's ports must
-// have been made public when the object was built.
-int vt_device_probe(VtDevice* device, const char* scope, const char* port, const uint8_t** value);
+// Where the value of a variable stands, or that of an element of an array (element < 0: no array),
+// by the path of its instance, or of its generate block; it must have been made public when the
+// object was built.
+int vt_device_probe(VtDevice* device, const char* scope, const char* name, int element,
+                    const uint8_t** value);
 // Resets the module again and from there on calls observe(context) in every cycle, settled, before
 // the rising edge.
 void vt_device_observe(VtDevice* device, void (*observe)(void*), void* context);

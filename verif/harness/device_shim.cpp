@@ -6,6 +6,7 @@
 #include <Vmodule.h>
 #include <verilated.h>
 #include <verilated_sym_props.h>
+#include <verilated_syms.h>
 #ifdef VT_TRACE
 #include <verilated_fst_c.h>
 #endif
@@ -14,6 +15,7 @@
 #include <array>
 #include <cstring>
 #include <exception>
+#include <map>
 #include <memory>
 #include <random>
 #include <span>
@@ -67,6 +69,25 @@ void ToPort(const uint64_t* words, Port& port) {
   } else {
     std::memcpy(&port, words, sizeof(Port));
   }
+}
+
+// Scopes by the path of instances alone: a module Verilated apart stands in a scope of its own
+// name.
+std::map<std::string, const VerilatedScope*> ScopesOf(VerilatedContext& context) {
+  std::map<std::string, const VerilatedScope*> scopes;
+  for (const auto& [name, scope] : *context.scopeNameMap()) {
+    std::string path;
+    for (const char* at = name; *at != '\0';) {
+      const size_t length = std::strcspn(at, ".");
+      const std::string part(at, length);
+      if (part != "TOP" && (path.empty() || part.compare(0, 3, "vt_") != 0)) {
+        path += (path.empty() ? "" : ".") + part;
+      }
+      at += length + (at[length] == '.');
+    }
+    scopes[path] = scope;
+  }
+  return scopes;
 }
 
 }  // namespace
@@ -164,6 +185,7 @@ struct VtDevice {
   AxiLiteMaster<Vmodule> registers;
   MemoryPort<Vmodule> memory;
   uint64_t cycles = 0;
+  std::map<std::string, const VerilatedScope*> scopes;  // by path, once there is a probe
   void (*observe)(void*) = nullptr;
   void* observe_context = nullptr;
   std::string error;
@@ -294,15 +316,20 @@ int vt_device_run(VtDevice* device, uint64_t max_cycles, uint32_t disturb, uint6
   });
 }
 
-int vt_device_probe(VtDevice* device, const char* scope, const char* port, const uint8_t** value) {
+int vt_device_probe(VtDevice* device, const char* scope, const char* name, int element,
+                    const uint8_t** value) {
   return Guard(device, [&] {
-    const VerilatedScope* found = device->context.scopeFind(scope);
-    const VerilatedVar* var = found != nullptr ? found->varFind(port) : nullptr;
-    if (var == nullptr) {
-      device->error = std::string("no port ") + scope + "." + port;
+    if (device->scopes.empty()) device->scopes = ScopesOf(device->context);
+    const auto found = device->scopes.find(scope);
+    const VerilatedVar* var =
+        found != device->scopes.end() ? found->second->varFind(name) : nullptr;
+    if (var == nullptr || (var->udims() > 0) != (element >= 0)) {
+      device->error = std::string("no variable ") + scope + "." + name;
       return;
     }
     *value = static_cast<const uint8_t*>(var->datap());
+    if (element >= 0)
+      *value += static_cast<ptrdiff_t>(var->entSize()) * (element - var->unpacked().low());
   });
 }
 

@@ -66,9 +66,9 @@ fs::path BuildModel(const ModelPlan& plan) {
   if (!plan.probes.empty()) {
     std::string& config = sources["probes.vlt"];
     config = "`verilator_config\n";
-    for (const auto& [module, ports] : plan.probes) {
-      for (const std::string& port : ports) {
-        config += fmt::format("public_flat_rd -module \"{}\" -var \"{}\"\n", module, port);
+    for (const auto& [module, names] : plan.probes) {
+      for (const std::string& name : names) {
+        config += fmt::format("public_flat_rd -module \"{}\" -var \"{}\"\n", module, name);
       }
     }
     verilate.push_back("probes.vlt");

@@ -26,7 +26,7 @@ struct ModelPlan {
   // Module of which the top has many, Verilated once for all of them; empty: everything in one.
   std::string block;
   bool trace = false;
-  std::map<std::string, std::set<std::string>> probes;  // ports to be seen, by module
+  std::map<std::string, std::set<std::string>> probes;  // variables to be seen, by module
 };
 
 // Returns the shared object, which it builds if the cache lacks it:

@@ -57,8 +57,8 @@ class RtlDevice : public Device {
     device_ = create_(&dram_.timing, &dram_.geometry, 0);
     if (options_.probes != nullptr) {
       for (RtlProbe& probe : *options_.probes) {
-        const std::string scope = "TOP." + probe.scope;
-        Check(probe_(device_, scope.c_str(), probe.port.c_str(), &probe.value), "probe");
+        Check(probe_(device_, probe.scope.c_str(), probe.name.c_str(), probe.element, &probe.value),
+              "probe");
       }
       observe_(
           device_, [](void* self) { static_cast<RtlDevice*>(self)->options_.observe(); }, this);
@@ -205,9 +205,9 @@ fs::path RtlModel(const Variant& variant, const ResourcePaths& resources, bool t
   plan.top = std::string(kTopModule);
   plan.harness = {"device_shim", "dram_die"};
   plan.trace = trace;
-  for (const RtlProbe& probe : probes) plan.probes[probe.module].insert(probe.port);
-  // Several nodes share the one core that is built, unless something is to show its inside.
-  if (variant.vaults > 1 && !trace && probes.empty()) plan.block = "vt_node_core";
+  for (const RtlProbe& probe : probes) plan.probes[probe.module].insert(probe.name);
+  // Several nodes share the one core that is built, unless a trace is to show its inside.
+  if (variant.vaults > 1 && !trace) plan.block = "vt_node_core";
   return BuildModel(plan);
 }
 

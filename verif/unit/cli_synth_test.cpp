@@ -8,7 +8,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
@@ -77,7 +76,8 @@ TEST_F(CliSynth, ReportHoldsTheKeysOfTheContractAndAddsUp) {
                         "clock_ns", "slack_ns", "area_um2", "ge", "ge_per_lane", "power_w",
                         "gflops_per_watt", "gflops_per_watt_glitches", "gflops_per_watt_stack",
                         "activity", "phases", "pj_per_mac", "dram_j", "netlist_mismatch", "blocks",
-                        "worst_path", "memories", "remarks"));
+                        "worst_path", "memories", "remarks", "sampling_error", "replayed",
+                        "seconds", "cpu_seconds", "peak_memory_mb"));
   EXPECT_EQ(json["schema"], "vaultrain.synth/1");
   EXPECT_EQ(json["tool_version"], ToolVersion());
   EXPECT_EQ(json["variant"], "nano");
@@ -87,6 +87,11 @@ TEST_F(CliSynth, ReportHoldsTheKeysOfTheContractAndAddsUp) {
   EXPECT_TRUE(json["gflops_per_watt"]["pe_array"].is_null());
   EXPECT_TRUE(json["gflops_per_watt"]["module"].is_null());
   EXPECT_GE(json["slack_ns"], 0);
+  EXPECT_GT(json["seconds"], 0);
+  EXPECT_GT(json["cpu_seconds"], 0);
+  EXPECT_GT(json["peak_memory_mb"]["own"], 1);
+  EXPECT_GT(json["peak_memory_mb"]["largest_tool"], 1);
+  EXPECT_THAT(result.out, HasSubstr("peak memory"));
   double um2 = 0;
   double watts = 0;
   for (const auto& block : json["blocks"]) {
@@ -159,6 +164,9 @@ TEST_F(CliSynth, WhatIsNoVariantOrNetworkIsRefused) {
   ExpectRefused(Run({"synth", "nanno"}), 2, "no variant 'nanno'");
   ExpectRefused(Run({"synth", "nano", "--network", "nothing"}), 2, "nothing");
   ExpectRefused(Run({"synth", "nano", "--clock-ns", "-1"}), 2, "--clock-ns");
+  for (const char* clock : {"0.09", "100.1", "1e9"}) {
+    ExpectRefused(Run({"synth", "nano", "--clock-ns", clock}), 2, "accepted: integer 100..100000");
+  }
 }
 
 TEST_F(CliSynth, MissingYosysIsATool) {

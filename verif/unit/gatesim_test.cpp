@@ -25,6 +25,9 @@ library (cells) {
   cell (DFFR) { ff (IQ, IQN) { clocked_on : "CK"; next_state : "D"; clear : "!RN"; }
     pin (CK) { direction : input; clock : true; } pin (D) { direction : input; }
     pin (RN) { direction : input; } pin (Q) { direction : output; function : "IQ"; } }
+  cell (DFFN) { ff (IQ, IQN) { clocked_on : "CK"; next_state : "D"; }
+    pin (CK) { direction : input; clock : true; } pin (D) { direction : input; }
+    pin (QN) { direction : output; function : "IQN"; } }
   cell (GATE) { clock_gating_integrated_cell : latch_posedge_precontrol;
     pin (CK) { direction : input; clock_gate_clock_pin : true; }
     pin (E) { direction : input; clock_gate_enable_pin : true; }
@@ -38,8 +41,10 @@ class GateSimTest : public testing::Test {
   GateSim Make(const std::string& netlist) {
     WriteFile(scratch_.path() / "cells.lib", kCells);
     netlist_ = ParseNetlist(netlist);
-    return GateSim(netlist_, Liberty::Read({scratch_.path() / "cells.lib"}),
-                   {{"vt_sram_4x2_g1_1r1w", {4, 2, 1, 0, 2}}}, {{"vt_box", {"out_o"}}});
+    GateSim sim(netlist_, Liberty::Read({scratch_.path() / "cells.lib"}),
+                {{"vt_sram_4x2_g1_1r1w", {4, 2, 1, 0, 2}}}, {{"vt_box", {"out_o"}}});
+    sim.Count(true);
+    return sim;
   }
 
   static const GateSim::Port& Port(const std::vector<GateSim::Port>& ports,
@@ -174,7 +179,7 @@ endmodule
   EXPECT_EQ(Of(counts, "running").outputs[0], 12);
 }
 
-TEST_F(GateSimTest, MemoryReadsOldDataAndBoxesDrive) {
+TEST_F(GateSimTest, MemoriesAndBoxesAnswerFromOutsideAndShowTheirPins) {
   GateSim sim = Make(R"(
 module memory(clk_i, at_i, we_i, q_o, box_o);
   input clk_i;
@@ -203,23 +208,75 @@ module memory(clk_i, at_i, we_i, q_o, box_o);
 endmodule
 )");
   EXPECT_EQ(Port(sim.inputs(), "out_o").box, "u_box");
+  EXPECT_EQ(Port(sim.inputs(), "rdata_o").box, "u_a.u_mem");
   Drive(sim, "at_i", 2);
   Drive(sim, "we_i", 3);
   Drive(sim, "out_o", 1);
+  Drive(sim, "rdata_o", 1);
   sim.Settle(false);
   EXPECT_TRUE(Shows(sim, "box_o", 1));
-  sim.Edge();  // writes 2 to word 2, reads what was there before
-  sim.Settle(false);
-  EXPECT_TRUE(Shows(sim, "q_o", 0));
+  EXPECT_TRUE(Shows(sim, "q_o", 1));
+  EXPECT_TRUE(Shows(sim, "raddr_i", 2));
+  EXPECT_TRUE(Shows(sim, "waddr_i", 2));
+  EXPECT_TRUE(Shows(sim, "in_i", 0));
+  sim.Edge();  // writes a word
   Drive(sim, "we_i", 1);
   sim.Settle(false);
   sim.Edge();  // writes the low bit alone
-  sim.Settle(false);
-  EXPECT_TRUE(Shows(sim, "q_o", 2));
   const auto accesses = sim.TakeAccesses();
   ASSERT_EQ(accesses.size(), 1u);
   EXPECT_EQ(accesses[0].second.reads, 2u);
   EXPECT_EQ(accesses[0].second.writes, 1.5);
+}
+
+// The flip-flop behind an enable goes on from the state that it was given, whichever way its output
+// shows it, and what came before does not count.
+TEST_F(GateSimTest, RestoredStateIsWhereItGoesOn) {
+  GateSim sim = Make(R"(
+module held(clk_i, d_i, q_o, n_o);
+  input clk_i;
+  input d_i;
+  output q_o;
+  output n_o;
+  wire next;
+  XOR2 _0_ (
+    .A(d_i),
+    .B(q_o),
+    .Y(next)
+  );
+  DFFR toggle_q_reg (
+    .CK(clk_i),
+    .D(next),
+    .RN(1'b1),
+    .Q(q_o)
+  );
+  DFFN same_q_reg (
+    .CK(clk_i),
+    .D(next),
+    .QN(n_o)
+  );
+endmodule
+)");
+  EXPECT_EQ(sim.registers(), (std::vector<std::string>{"toggle_q_reg", "same_q_reg"}));
+  for (const bool state : {true, false, true}) {
+    sim.Count(false);
+    sim.Restore(0, state);
+    sim.Restore(1, state);
+    Drive(sim, "d_i", 1);
+    sim.Settle(false);
+    EXPECT_TRUE(Shows(sim, "q_o", state));
+    EXPECT_TRUE(Shows(sim, "n_o", !state));
+    sim.Edge();
+    sim.Count(true);
+    sim.Settle(false);
+    EXPECT_TRUE(Shows(sim, "q_o", !state));
+    EXPECT_TRUE(Shows(sim, "n_o", state));
+    sim.Edge();
+    const auto counts = sim.TakeToggles();
+    EXPECT_EQ(Of(counts, "toggle_q_reg").outputs[0], 1);
+    EXPECT_EQ(Of(counts, "same_q_reg").outputs[0], 1);
+    EXPECT_EQ(Of(counts, "toggle_q_reg").clocks, 1);
+  }
 }
 
 TEST_F(GateSimTest, LatchIsRefusedByName) {

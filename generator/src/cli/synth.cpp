@@ -4,12 +4,15 @@
 #include "vaultrain/synth.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <map>
 #include <memory>
 #include <optional>
+#include <tuple>
 
 #include "cli/network.h"
 #include "cli/options.h"
@@ -19,6 +22,7 @@
 #include "vaultrain/paths.h"
 #include "vaultrain/progress.h"
 #include "vaultrain/random.h"
+#include "vaultrain/step_recorder.h"
 #include "vaultrain/trainer.h"
 
 namespace vaultrain::cli {
@@ -57,57 +61,76 @@ NetworkFlags Flags(const SynthOptions& options) {
 }
 
 // Jobs in the order in which they complete, each from the one before to its own completion.
-std::vector<SynthStep::Span> Spans(const Program& program, const RunReport& run, uint64_t begin) {
+std::vector<SynthStep::Span> Spans(const Program& program, const RunReport& run) {
   std::vector<std::pair<uint64_t, std::string>> order;
   for (const ProgramJob& job : program.jobs) {
-    order.emplace_back(begin + run.job_cycles[job.tag], job.phase);
+    order.emplace_back(run.job_cycles[job.tag], job.phase);
   }
   std::stable_sort(order.begin(), order.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<SynthStep::Span> spans;
-  uint64_t before = begin;
+  uint64_t before = 0;
   for (const auto& [end, phase] : order) {
     if (end > before) spans.push_back({phase, end});
     before = end;
   }
-  if (!spans.empty()) spans.back().end = begin + run.counters.cycles;
+  if (!spans.empty()) spans.back().end = run.counters.cycles;
   return spans;
 }
 
-// Runs one training step on the RTL of the variant and records the probed ports.
+// The variables of all watches, one probe each however often it is watched.
+class Probes {
+ public:
+  explicit Probes(const std::vector<SynthWatch>& watches) {
+    for (const SynthWatch& watch : watches) {
+      auto& instances = places_.emplace_back();
+      for (const std::string& instance : watch.instances) {
+        instances.emplace_back();
+        for (const SynthProbe& probe : watch.ports) Add(instance, probe);
+        for (const SynthProbe& probe : watch.registers) Add(instance, probe);
+      }
+    }
+  }
+
+  std::vector<RtlProbe>& all() { return probes_; }
+  // With a device on the probes.
+  StepRecorder::Values Values() const {
+    StepRecorder::Values values;
+    for (const auto& instances : places_) {
+      values.emplace_back();
+      for (const auto& places : instances) {
+        values.back().emplace_back();
+        for (const size_t place : places) values.back().back().push_back(probes_[place].value);
+      }
+    }
+    return values;
+  }
+
+ private:
+  void Add(const std::string& instance, const SynthProbe& probe) {
+    const std::string scope = probe.scope.empty() ? instance : instance + "." + probe.scope;
+    const auto [place, is_new] =
+        known_.emplace(std::tuple(scope, probe.name, probe.element), probes_.size());
+    if (is_new) probes_.push_back({probe.module, scope, probe.name, probe.element});
+    places_.back().back().push_back(place->second);
+  }
+
+  std::vector<RtlProbe> probes_;
+  std::map<std::tuple<std::string, std::string, int>, size_t> known_;
+  std::vector<std::vector<std::vector<size_t>>> places_;  // by watch and instance
+};
+
+// Runs one training step on the RTL of the variant and records windows of what is watched.
 SynthStep SimulateStep(const Variant& variant, const SynthOptions& options,
-                       const std::vector<std::vector<SynthProbe>>& groups,
-                       std::vector<SignalLog>& logs) {
+                       const std::vector<SynthWatch>& watches) {
   const VaultDram dram = LoadVaultDram(variant, Resources());
   const CompiledNetwork network = CompileNetwork(variant, dram, Flags(options));
   const TrainTest data = LoadData(std::nullopt, network.graph, network.recipe);
-
-  // One probe a port, whichever groups want it.
-  std::vector<RtlProbe> probes;
-  std::map<std::pair<std::string, std::string>, size_t> known;
-  std::vector<std::vector<size_t>> wanted(groups.size());
-  for (size_t g = 0; g < groups.size(); ++g) {
-    std::vector<int> widths;
-    for (const SynthProbe& probe : groups[g]) {
-      const auto [place, is_new] = known.emplace(std::pair(probe.scope, probe.port), probes.size());
-      if (is_new) probes.push_back({probe.module, probe.scope, probe.port});
-      wanted[g].push_back(place->second);
-      widths.push_back(probe.width);
-    }
-    logs.emplace_back(widths);
-  }
-  uint64_t cycles = 0;
-  std::vector<const uint8_t*> values;
+  Probes probes(watches);
+  StepRecorder recorder(watches);
   RtlOptions rtl;
-  rtl.probes = &probes;
-  rtl.observe = [&] {
-    ++cycles;
-    for (size_t g = 0; g < logs.size(); ++g) {
-      values.clear();
-      for (const size_t probe : wanted[g]) values.push_back(probes[probe].value);
-      logs[g].Append(values);
-    }
-  };
+  rtl.probes = &probes.all();
+  rtl.observe = [&] { recorder.Cycle(); };
   std::unique_ptr<Device> device = MakeRtlDevice(variant, dram, Resources(), rtl);
   DataOrder order(static_cast<uint32_t>(data.train.size()),
                   static_cast<uint32_t>(network.program.batch), network.recipe.seed);
@@ -115,8 +138,8 @@ SynthStep SimulateStep(const Variant& variant, const SynthOptions& options,
   device->Load(network.program.image);
   device->Load(BatchSegments(network.program, batch));
   SetStep(*device, network.recipe, 0, StepSize(network.recipe, 0, 1));
+  recorder.Start(probes.Values());
   SynthStep step;
-  step.begin = cycles;
   const RunReport run = device->Run(network.program.Stream("train"));
   if (run.error != isa::ErrorCode::kNone) {
     throw Error(ExitStatus::kInternal,
@@ -124,7 +147,8 @@ SynthStep SimulateStep(const Variant& variant, const SynthOptions& options,
                             static_cast<int>(run.error), run.error_index));
   }
   step.macs = static_cast<double>(network.program.macs_needed);
-  step.spans = Spans(network.program, run, step.begin);
+  step.spans = Spans(network.program, run);
+  step.windows = recorder.Take();
   const RunCounters& counters = run.counters;
   SynthTraffic& traffic = step.traffic;
   traffic.dram_bits = static_cast<double>(counters.dram_reads + counters.dram_writes) *
@@ -186,9 +210,21 @@ void PrintEnergy(const SynthReport& report) {
         report.dram->access * 1e3, report.dram->io * 1e3, report.dram->refresh * 1e3,
         report.dram->per_bit_stack * 1e3);
   }
-  fmt::print("netlists           {}\n\n", report.netlist_mismatch.empty()
-                                              ? "the bits of the RTL in every cycle of the step"
-                                              : "DIFFER FROM THE RTL: " + report.netlist_mismatch);
+  auto percent = [](const std::optional<double>& share) {
+    return share ? fmt::format("{:.1f} %", *share * 100) : std::string("-");
+  };
+  fmt::print(
+      "sample             {:.3g} % of the cycles of all instances; standard error: PE array "
+      "{}, logic {}, module {}\n",
+      report.replayed * 100, percent(report.sampling_error.pe_array),
+      percent(report.sampling_error.logic), percent(report.sampling_error.module));
+  if (report.netlist_mismatches.empty()) {
+    fmt::print("netlists           the bits of the RTL in every cycle replayed\n");
+  }
+  for (const std::string& mismatch : report.netlist_mismatches) {
+    fmt::print("netlists           DIFFERS FROM THE RTL: {}\n", mismatch);
+  }
+  fmt::print("\n");
 }
 
 void Print(const Variant& variant, const SynthReport& report) {
@@ -210,14 +246,50 @@ void Print(const Variant& variant, const SynthReport& report) {
   for (const std::string& remark : report.remarks) fmt::print("note: {}\n", remark);
 }
 
+// The clock of synthesis becomes the variant's, within what its key accepts.
+void SetClock(Variant& variant, double clock_ns) {
+  const std::vector<VariantKey>& keys = VariantKeys();
+  const auto key = std::find_if(keys.begin(), keys.end(),
+                                [](const VariantKey& k) { return k.key == "clock_ps"; });
+  const double clock_ps = std::round(clock_ns * 1000);
+  if (!(clock_ps >= static_cast<double>(key->min) && clock_ps <= static_cast<double>(key->max))) {
+    RefuseInput("--clock-ns {}: clock_ps = {:.0f} is not accepted; accepted: {}", clock_ns,
+                clock_ps, AcceptedText(*key));
+  }
+  variant.clock_ps = static_cast<int>(clock_ps);
+}
+
+// What the run has taken up to now: this process, and the programs that it started.
+struct Spent {
+  double seconds = 0, cpu_seconds = 0;
+  double own_mb = 0, child_mb = 0;  // peaks; of the largest child
+};
+Spent SpentSince(std::chrono::steady_clock::time_point start) {
+  Spent spent;
+  spent.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  auto add = [&](int who, double& peak_mb) {
+    rusage usage{};
+    getrusage(who, &usage);
+    for (const timeval& time : {usage.ru_utime, usage.ru_stime}) {
+      spent.cpu_seconds +=
+          static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+    }
+    peak_mb = static_cast<double>(usage.ru_maxrss) / 1024;  // KB
+  };
+  add(RUSAGE_SELF, spent.own_mb);
+  add(RUSAGE_CHILDREN, spent.child_mb);
+  return spent;
+}
+
 int RunSynth(const SynthOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
   Variant variant = options.variant.Load();
   vaultrain::SynthOptions flow;
   flow.liberty.assign(options.liberty.begin(), options.liberty.end());
   flow.clock_ns = options.clock_ns;
   // Nanoseconds of DRAM are so many cycles of the clock of synthesis, in netlists and simulation.
   if (const double clock_ns = SynthClock(flow); clock_ns > 0) {
-    variant.clock_ps = static_cast<int>(std::lround(clock_ns * 1000));
+    SetClock(variant, clock_ns);
   }
   // A network that cannot be used is refused before minutes of synthesis.
   if (!options.network.empty()) {
@@ -238,8 +310,8 @@ int RunSynth(const SynthOptions& options) {
   flow.blocks = Blocks();
   flow.lanes_per_pe_array = variant.MacsPerCycle();
   if (!options.network.empty()) {
-    flow.simulate = [&](double, const auto& probes, std::vector<SignalLog>& logs) {
-      return SimulateStep(variant, options, probes, logs);
+    flow.simulate = [&](const std::vector<SynthWatch>& watches) {
+      return SimulateStep(variant, options, watches);
     };
   }
   if (folder) flow.out_dir = folder->staging();
@@ -252,23 +324,34 @@ int RunSynth(const SynthOptions& options) {
   }
   if (!options.network.empty()) {
     report.remarks.push_back(fmt::format(
-        "power: toggles counted in the netlists over one step of {} at {} ns; every instance of a "
-        "block as the first; glitches, if all gates had one delay, in one cycle of {}",
+        "power: toggles counted in the netlists over one step of {} at {} ns, in windows drawn "
+        "from "
+        "the step and the instances of each block; glitches, if all gates had one delay, in one "
+        "cycle of {}",
         options.network, report.clock_ns, flow.unit_delay_every));
   } else {
     report.remarks.push_back(fmt::format(
         "power at the default activity {}, not measured; --network measures it", flow.activity));
   }
   Print(variant, report);
+  const Spent spent = SpentSince(start);
+  fmt::print(
+      "run                {:.0f} s, {:.0f} s of CPU; peak memory {:.0f} MB, largest tool "
+      "{:.0f} MB\n",
+      spent.seconds, spent.cpu_seconds, spent.own_mb, spent.child_mb);
   Json json = {{"variant", variant.name},
                {"variant_keys", VariantKeysJson(variant)},
                {"network", options.network.empty() ? Json() : Json(options.network)}};
   json.update(ToJson(report));
+  json["seconds"] = spent.seconds;
+  json["cpu_seconds"] = spent.cpu_seconds;
+  json["peak_memory_mb"] = {{"own", spent.own_mb}, {"largest_tool", spent.child_mb}};
   WriteJson(options.json, "synth", json);
   if (folder) folder->Commit();
-  if (!report.netlist_mismatch.empty()) return static_cast<int>(ExitStatus::kCheckFailed);
+  if (!report.netlist_mismatches.empty()) return static_cast<int>(ExitStatus::kCheckFailed);
   if (report.slack_ns >= 0) return 0;
-  fmt::print("TIMING NOT MET by {:.3f} ns at {} ns\n", -report.slack_ns, report.clock_ns);
+  fmt::print("TIMING NOT MET by {:.3f} ns at {} ns: {}\n", -report.slack_ns, report.clock_ns,
+             report.worst_path);
   return static_cast<int>(ExitStatus::kCheckFailed);
 }
 

@@ -41,12 +41,30 @@ struct SynthEnergy {
   SynthEnergy operator*(double factor) const;
 };
 
-// A port of an instance whose value a simulation is to show.
+// A variable in an instance whose value a simulation is to show: a port or a register.
 struct SynthProbe {
   std::string module;  // name in the source
-  std::string scope;   // "top.u_a.gen_b[0].u_c"
-  std::string port;
+  std::string scope;   // below the instance, "u_a.gen_b[0].u_c"; empty: itself
+  std::string name;
   int width = 0;
+  int element = -1;  // of an array; negative: none
+};
+
+// What a simulation is to show of one block.
+struct SynthWatch {
+  std::vector<std::string> instances;  // paths, "top.u_a.gen_b[0].u_c"
+  std::vector<SynthProbe> ports;       // of the block and of boxes in it, in every cycle
+  std::vector<SynthProbe> registers;   // at the beginning of a window
+};
+
+// Some consecutive cycles of a step, seen at one instance of each block. The first cycle but one is
+// cycle `begin` of the step; the first gives the state before it.
+struct SynthWindow {
+  struct Block {
+    SignalLog ports, registers;  // registers: one cycle, the first
+  };
+  uint64_t begin = 0;
+  std::vector<Block> blocks;  // by watch
 };
 
 // What the DRAM dies and the links did in a step, over the whole module.
@@ -62,15 +80,15 @@ struct SynthTraffic {
 // One simulated step; it stands for all steps.
 struct SynthStep {
   double macs = 0;  // needed; 2 FLOP each
-  // Where in the recorded cycles it begins, and which phase lasts to before which cycle.
-  uint64_t begin = 0;
+  // Which phase lasts to before which cycle.
   struct Span {
     std::string phase;  // FF, BP, UP
     uint64_t end = 0;
   };
   std::vector<Span> spans;
   SynthTraffic traffic;
-  uint64_t Cycles() const { return spans.empty() ? 0 : spans.back().end - begin; }
+  std::vector<SynthWindow> windows;  // in the order of time; cycles in no window are like the rest
+  uint64_t Cycles() const { return spans.empty() ? 0 : spans.back().end; }
 };
 
 struct SynthOptions {
@@ -87,11 +105,9 @@ struct SynthOptions {
   std::optional<bool> clock_gating;               // absent: the technology's default
   double activity = 0.2;       // toggles an output and cycle, of what is not simulated
   double sram_accesses = 0.5;  // reads, and writes, a cycle and memory, likewise
-  // Runs a step at that clock and records one log for each group of probes from reset on. Empty:
-  // all power is at the default activity, and GFLOPS/W is unknown.
-  std::function<SynthStep(double clock_ns, const std::vector<std::vector<SynthProbe>>& probes,
-                          std::vector<SignalLog>& logs)>
-      simulate;
+  // Runs a step and shows what is watched. Empty: all power is at the default activity, and
+  // GFLOPS/W is unknown.
+  std::function<SynthStep(const std::vector<SynthWatch>& watches)> simulate;
   int unit_delay_every = 17;  // cycles; one of them is simulated with glitches
   std::filesystem::path
       out_dir;  // netlists, SDC, reports, scripts; made if absent; empty: keep nothing
@@ -156,13 +172,15 @@ struct SynthReport {
   GflopsPerWatt gflops_per_watt;  // glitches excluded, DRAM by bits of the dies
   GflopsPerWatt gflops_per_watt_glitches;       // glitches included
   std::optional<double> gflops_per_watt_stack;  // module, DRAM by bits of the whole stack
-  std::vector<SynthPhase> phases;               // of the step
+  GflopsPerWatt sampling_error;                 // standard error of gflops_per_watt, as a share
+  double replayed = 0;             // share of the cycles of all instances that was replayed
+  std::vector<SynthPhase> phases;  // of the step
   std::vector<SynthContributor> contributors;
   std::optional<SynthDram> dram;
-  // The first difference between a netlist and the RTL; empty: none in the step's cycles.
-  std::string netlist_mismatch;
+  // The first difference from the RTL of each netlist that differs.
+  std::vector<std::string> netlist_mismatches;
   std::vector<SynthBlockReport> blocks;
-  std::string worst_path;  // "from -> to", by RTL register names where the netlist keeps them
+  std::string worst_path;  // "from -> to", by RTL names of registers, ports and memories
   std::vector<SynthMemory> memories;
   std::vector<std::string> remarks;  // substituted areas, estimates, what was not timed
 

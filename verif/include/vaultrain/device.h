@@ -75,11 +75,12 @@ class Device {
   virtual RunReport Run(const ProgramStream& stream) = 0;
 };
 
-// A port of one instance that an observer sees in every cycle.
+// A variable of one instance, a port or a register, that an observer sees in every cycle.
 struct RtlProbe {
   std::string module;  // as the RTL's source names it
-  std::string scope;   // instance path: "vt_memory_module.u_node_0.u_core"
-  std::string port;
+  std::string scope;   // instance, or generate block: "vt_memory_module.u_node_0.u_core"
+  std::string name;
+  int element = -1;                // of an array; negative: none
   const uint8_t* value = nullptr;  // set by MakeRtlDevice: its bits, little-endian, with the device
 };
 
@@ -88,8 +89,7 @@ struct RtlOptions {
   uint32_t disturb = 0;  // host bursts that disturb the vault's timing: beginnings in 1024 cycles
   uint64_t seed = 1;     // of the disturbance
   uint64_t max_cycles = uint64_t{1} << 36;  // of a run, then it throws
-  // Shown to `observe` in every cycle from reset on, settled, before the rising edge. Models with
-  // probes are built in one piece: slower.
+  // Shown to `observe` in every cycle from reset on, settled, before the rising edge.
   std::vector<RtlProbe>* probes = nullptr;
   std::function<void()> observe;
 };
