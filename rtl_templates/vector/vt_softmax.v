@@ -399,13 +399,14 @@ module vt_softmax #(
   reg  [2:1]  emit_valid_q;
   reg  [5:1]  emit_last_q;
   reg         emit_label_q;
-  reg  [30:0] p_q;
+  reg  [31:0] product_q;
   wire [31:0] product;
   wire [28:0] unused_product;
-  wire [30:0] scaled;
-  wire        unused_scaled;
+  // Behind the register: the buffer's access and the product fill a cycle. k_q holds while rows leave.
+  wire [30:0] p;
+  wire        unused_p;
   assign {product, unused_product} = {30'd0, buffer_rdata[34:4]} * {31'd0, reciprocal_q};
-  assign {unused_scaled, scaled}   = product >> k_q;
+  assign {unused_p, p}             = product_q >> k_q;
   always @(posedge clk_i) begin
     if (!rst_ni) emit_valid_q <= 2'd0;
     else if (emit_en) emit_valid_q <= {emit_valid_q[1], state_q == EMIT};
@@ -413,7 +414,7 @@ module vt_softmax #(
   always @(posedge clk_i) begin
     if (emit_en) emit_last_q <= {emit_last_q[4:1], read_last};
     if (emit_en && emit_valid_q[1]) begin
-      p_q          <= scaled;
+      product_q    <= product;
       emit_label_q <= read_label_q;
     end
     if (ln_valid5_q) loss_fixed_q <= loss_sum;
@@ -421,9 +422,9 @@ module vt_softmax #(
   end
 
   // p - 1 changes no bit below the units.
-  wire                units    = emit_label_q ? !p_q[30] : 1'b0;
-  wire                unit     = emit_label_q ? !p_q[30] : p_q[30];
-  wire [LossBits-1:0] gradient = {{(LossBits - 31) {units}}, unit, p_q[29:0]};
+  wire                units    = emit_label_q ? !p[30] : 1'b0;
+  wire                unit     = emit_label_q ? !p[30] : p[30];
+  wire [LossBits-1:0] gradient = {{(LossBits - 31) {units}}, unit, p[29:0]};
 
   wire                converted_valid;
   wire [31:0]         converted;

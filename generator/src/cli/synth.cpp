@@ -35,6 +35,7 @@ const std::vector<SynthBlock>& Blocks() {
   static const std::vector<SynthBlock> blocks = {
       {"PE array", "vt_pe_array"},
       {"vector unit", "vt_vector_unit"},
+      {"lane engine", "vt_lane_engine"},
       {"scratchpad", "vt_scratchpad"},
       {"load engine", "vt_dma_load"},
       {"store engine", "vt_dma_store"},
@@ -49,6 +50,8 @@ const std::vector<SynthBlock>& Blocks() {
       {"host mesh target", "vt_host_target"},
       {"data router", "vt_router"},
       {"reduction router", "vt_reduce_router"},
+      {"mesh send", "vt_mesh_send"},
+      {"mesh receive", "vt_mesh_receive"},
   };
   return blocks;
 }
