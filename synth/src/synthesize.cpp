@@ -50,6 +50,28 @@ std::string ElaborateScript(const SynthOptions& options, const fs::path& share,
                                                        {"OUT", out.string()}});
 }
 
+// Yosys writes where each file lies into attributes and names; what a block is does not depend on
+// it.
+std::string WithoutFolders(const std::string& text, const std::vector<fs::path>& files) {
+  std::set<std::string> folders;
+  for (const fs::path& file : files) {
+    folders.insert(fs::absolute(file).parent_path().string() + "/");
+  }
+  std::string out;
+  out.reserve(text.size());
+  for (size_t at = 0; at < text.size();) {
+    const auto here = std::find_if(folders.begin(), folders.end(), [&](const std::string& folder) {
+      return text[at] == '/' && text.compare(at, folder.size(), folder) == 0;
+    });
+    if (here == folders.end()) {
+      out += text[at++];
+    } else {
+      at += here->size();
+    }
+  }
+  return out;
+}
+
 // The tools and some files, as text for a digest.
 std::string DigestOf(std::vector<fs::path> files) {
   std::string text = ToolVersions();
@@ -146,7 +168,7 @@ void Flow::Elaborate() {
   fs::path script = scratch_.path() / "elaborate.ys";
   WriteFile(script, elaborate_script_);
   RunYosys(script, static_cast<int>(ExitStatus::kUnusableInput), options_.top);
-  design_ = Rtlil::Parse(ReadFile(out), options_.top);
+  design_ = Rtlil::Parse(WithoutFolders(ReadFile(out), options_.rtl_files), options_.top);
   for (const auto& [name, module] : design_.modules()) {
     const std::string& base = module.base;
     bool is_block = std::any_of(options_.blocks.begin(), options_.blocks.end(),
