@@ -217,7 +217,7 @@ RtlilBit Rtlil::Find(const std::string& module, std::string_view flat) const {
   RtlilBit found;
   const RtlilModule* at = &modules_.at(module);
   auto enter = [&](std::string_view part) {
-    found.scope += (found.scope.empty() ? "" : ".") + std::string(part);
+    found.scope += fmt::format("{}{}", found.scope.empty() ? "" : ".", part);
     flat.remove_prefix(part.size() + 1);
   };
   for (bool inside = true; inside;) {

@@ -3,6 +3,7 @@
 //
 // Variables of a running module of two nodes, whose cores are Verilated once for both.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -23,7 +24,7 @@ class RtlProbes : public testing::Test {
 
   static RtlProbe At(int node, const char* module, const std::string& scope, const char* name,
                      int element = -1) {
-    const std::string core = "vt_memory_module.u_node_" + std::to_string(node) + ".u_core.";
+    const std::string core = fmt::format("vt_memory_module.u_node_{}.u_core.", node);
     return {module, core + scope, name, element};
   }
   // One model serves all tests.
