@@ -296,21 +296,39 @@ module vt_node_core #(
   wire                data_idle;
   wire                data_error;
 
+  // From the host through a queue, so that no path leads from its valid back to it.
+  wire                host_valid;
+  wire [FlitBits-1:0] host_flit;
+  wire [1:0]          unused_host_level;
+  vt_fifo #(
+      .Width(FlitBits),
+      .Depth(2)
+  ) u_from_host (
+      .clk_i(clk_i),
+      .rst_ni(rst_ni),
+      .in_valid_i(host_tx_valid_i),
+      .in_ready_o(host_tx_ready_o),
+      .in_data_i(host_tx_flit_i),
+      .out_valid_o(host_valid),
+      .out_ready_i(inject_grant[2]),
+      .out_data_o(host_flit),
+      .level_o(unused_host_level)
+  );
+
   vt_round_robin #(
       .Clients(3)
   ) u_turns (
       .clk_i(clk_i),
       .rst_ni(rst_ni),
-      .request_i({host_tx_valid_i, target_valid, tx_valid} & {3{inject_ready}}),
+      .request_i({host_valid, target_valid, tx_valid} & {3{inject_ready}}),
       .grant_o(inject_grant)
   );
 
-  assign tx_ready        = inject_grant[0];
-  assign target_ready    = inject_grant[1];
-  assign host_tx_ready_o = inject_grant[2];
+  assign tx_ready     = inject_grant[0];
+  assign target_ready = inject_grant[1];
 
   wire [FlitBits-1:0] inject_flit = ({FlitBits{inject_grant[0]}} & tx_flit) |
-       ({FlitBits{inject_grant[1]}} & target_flit) | ({FlitBits{inject_grant[2]}} & host_tx_flit_i);
+       ({FlitBits{inject_grant[1]}} & target_flit) | ({FlitBits{inject_grant[2]}} & host_flit);
 
   assign dropped = link_out_credit_i & drop_credit;
 
@@ -426,34 +444,28 @@ module vt_node_core #(
 
   // ---- state for the module, and what ends the node's program
 
-  reg       data_idle_q;
-  reg       red_idle_q;
-  reg       mesh_error_q;
-  reg       fault_q;
-  reg [7:0] fault_code_q;
+  wire       fault;
+  wire [7:0] fault_code;
 
   wire at_origin  = my_x_i == 3'd0 && my_y_i == 3'd0;
   wire mesh_error = data_error || red_error || target_error || (host_rx_valid_o && !at_origin);
 
-  always @(posedge clk_i) begin
-    if (!rst_ni) begin
-      data_idle_q  <= 1'b0;
-      red_idle_q   <= 1'b0;
-      mesh_error_q <= 1'b0;
-      fault_q      <= 1'b0;
-    end else begin
-      data_idle_q  <= data_idle;
-      red_idle_q   <= red_idle;
-      mesh_error_q <= mesh_error;
-      fault_q      <= running && (ev_ecc_uncorrectable || ev_refresh_late || mesh_error || fault_i);
-    end
-    fault_code_q <= ev_ecc_uncorrectable ? `VT_ERROR_ECC : ev_refresh_late ? `VT_ERROR_REFRESH :
-        mesh_error ? `VT_ERROR_MESH : `VT_ERROR_PEER;
-  end
-
-  assign data_idle_o  = data_idle_q;
-  assign red_idle_o   = red_idle_q;
-  assign mesh_error_o = mesh_error_q;
+  vt_node_state u_state (
+      .clk_i(clk_i),
+      .rst_ni(rst_ni),
+      .data_idle_i(data_idle),
+      .red_idle_i(red_idle),
+      .mesh_error_i(mesh_error),
+      .running_i(running),
+      .ecc_error_i(ev_ecc_uncorrectable),
+      .refresh_late_i(ev_refresh_late),
+      .peer_fault_i(fault_i),
+      .data_idle_o(data_idle_o),
+      .red_idle_o(red_idle_o),
+      .mesh_error_o(mesh_error_o),
+      .fault_o(fault),
+      .fault_code_o(fault_code)
+  );
 
   // ---- cluster
 
@@ -481,8 +493,8 @@ module vt_node_core #(
       .rst_ni(rst_ni),
       .start_i(start_i),
       .abort_i(abort_i),
-      .fault_i(fault_q),
-      .fault_code_i(fault_code_q),
+      .fault_i(fault),
+      .fault_code_i(fault_code),
       .prog_addr_i(prog_addr),
       .prog_count_i(prog_count),
       .window_base_i(window_base),

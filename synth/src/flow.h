@@ -56,6 +56,13 @@ struct Part {
   std::string mismatch;  // first difference from the RTL
 };
 
+// A block with all below it, timed flat.
+struct Whole {
+  std::string module;
+  StaResult timing;
+  long cells = 0;
+};
+
 inline constexpr int kJobs = 2;
 
 // Runs work(i) for all i, at most kJobs at a time. Rethrows the first error by index.
@@ -94,6 +101,7 @@ class Flow {
   void ReadLibrary();
   void Elaborate();
   void MapParts();
+  std::vector<std::string> ChildrenOf(const std::string& module) const;
   void TimeWhole();
   void ReadEnergies(Part& part);
   SynthEnergy DefaultEnergy(const Part& part) const;
@@ -124,7 +132,7 @@ class Flow {
   std::vector<Part> parts_;      // the top last
   std::set<std::string> boxes_;  // modules of parts_
   std::optional<SynthStep> step_;
-  std::optional<StaResult> whole_;
+  std::vector<Whole> wholes_;
   SynthReport report_;
   std::mutex progress_mutex_;
   long done_ = 0;

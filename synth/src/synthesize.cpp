@@ -16,8 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Above this many cells the whole is not timed flat; budgets that close the loop between blocks
-// take its place.
+// What has more cells than this is not timed flat.
 constexpr long kMaxFlatCells = 600'000;
 constexpr double kHopeless = 1.0;
 // Shares of the clock that make the budgets close: a block's outputs arrive before its neighbours
@@ -249,37 +248,85 @@ void Flow::MapParts() {
   });
 }
 
+// Blocks right below one, not within another block.
+std::vector<std::string> Flow::ChildrenOf(const std::string& module) const {
+  std::map<std::string, long> direct = design_.Instances(module, boxes_);
+  direct.erase(module);
+  std::vector<std::pair<std::string, std::map<std::string, long>>> inner;
+  for (const auto& [name, count] : direct) {
+    inner.emplace_back(name, design_.Instances(name, boxes_));
+    inner.back().second.erase(name);
+  }
+  // Who holds another comes before it.
+  std::stable_sort(inner.begin(), inner.end(), [](const auto& one, const auto& other) {
+    return one.second.size() > other.second.size();
+  });
+  for (const auto& [name, below] : inner) {
+    for (const auto& [held, count] : below) direct[held] -= direct[name] * count;
+  }
+  std::vector<std::string> children;
+  for (const auto& [name, count] : direct) {
+    if (count > 0) children.push_back(name);
+  }
+  return children;
+}
+
+// The largest parts of the tree that are not too large, flat; what lies above them within budgets
+// that close the loop.
 void Flow::TimeWhole() {
   if (parts_.size() == 1) {
-    whole_ = parts_.front().timing;
+    wholes_.push_back({design_.top(), parts_.front().timing, parts_.front().cell_count});
     return;
   }
-  long cells = 0;
-  for (const Part& part : parts_) cells += part.instances * part.cell_count;
-  if (cells > kMaxFlatCells) {
-    InParallel(parts_.size(), [&](size_t i) {
-      Part& part = parts_[i];
-      StaResult timing = TimeNetlist(setup_, {part.mapped.netlist}, MemoryLibraries(part.memories),
-                                     part.module, Sta(true), false);
-      part.timing.slack_ns = timing.slack_ns;
-      part.timing.from = timing.from;
-      part.timing.to = timing.to;
-    });
-    report_.remarks.push_back(
-        fmt::format("{} cells are too many to time the whole flat: paths between blocks are held "
-                    "by budgets, outputs within {:.0f} "
-                    "% of the clock and inputs from there on",
-                    cells, kClosedInput * 100));
-    return;
+  std::set<std::string> all = boxes_;
+  all.insert(design_.top());
+  std::vector<Part*> alone;
+  std::set<std::string> seen;
+  long too_many = 0;
+  for (std::vector<std::string> open = {design_.top()}; !open.empty();) {
+    const std::string module = open.back();
+    open.pop_back();
+    if (!seen.insert(module).second) continue;
+    const std::map<std::string, long> below = design_.Instances(module, all);
+    Whole whole{module, {}, 0};
+    std::vector<std::string> netlists;
+    std::map<SramShape, long> memories;
+    Part* root = nullptr;
+    for (Part& part : parts_) {
+      if (part.module == module) root = &part;
+      const auto found = below.find(part.module);
+      if (found == below.end()) continue;
+      whole.cells += found->second * part.cell_count;
+      netlists.push_back(part.mapped.netlist);
+      for (const auto& [shape, count] : part.memories) memories[shape] += count;
+    }
+    if (whole.cells > kMaxFlatCells || netlists.size() == 1) {
+      too_many = std::max(too_many, whole.cells);
+      alone.push_back(root);
+      for (std::string& child : ChildrenOf(module)) open.push_back(std::move(child));
+      continue;
+    }
+    whole.timing = TimeNetlist(setup_, netlists, MemoryLibraries(memories), module,
+                               Sta(module != design_.top()), false);
+    wholes_.push_back(std::move(whole));
   }
-  std::vector<std::string> netlists;
-  std::map<SramShape, long> memories;
-  for (const Part& part : parts_) {
-    netlists.push_back(part.mapped.netlist);
-    for (const auto& [shape, count] : part.memories) memories[shape] += count;
+  InParallel(alone.size(), [&](size_t i) {
+    Part& part = *alone[i];
+    StaResult timing = TimeNetlist(setup_, {part.mapped.netlist}, MemoryLibraries(part.memories),
+                                   part.module, Sta(true), false);
+    part.timing.slack_ns = timing.slack_ns;
+    part.timing.from = timing.from;
+    part.timing.to = timing.to;
+  });
+  if (alone.empty()) return;
+  std::string flat;
+  for (const Whole& whole : wholes_) {
+    flat += fmt::format("{}{} ({} cells)", flat.empty() ? "" : ", ", whole.module, whole.cells);
   }
-  whole_ =
-      TimeNetlist(setup_, netlists, MemoryLibraries(memories), design_.top(), Sta(false), false);
+  report_.remarks.push_back(
+      fmt::format("{} cells are too many to be timed flat: {}; all other paths between blocks are "
+                  "held by budgets, outputs within {:.0f} % of the clock and inputs from there on",
+                  too_many, flat.empty() ? "nothing is" : flat + " is", kClosedInput * 100));
 }
 
 // The RTL's name of where a path begins or ends: "u_a/u_b.sum_q[3]_reg" is "u_a.u_b.sum_q[3]".
@@ -352,7 +399,7 @@ void Flow::CountWhole() {
     });
   }
   add_row("top", [&](const Part& part) { return part.module == design_.top(); });
-  if (whole_) worsen(*whole_, design_.top());
+  for (const Whole& whole : wholes_) worsen(whole.timing, whole.module);
   report_.slack_ns = slack.value_or(clock_ns_);
   report_.ge = report_.area_um2 / nand_um2;
 
@@ -419,9 +466,10 @@ void Flow::Keep() const {
     for (const auto& [shape, count] : part.memories)
       keep(shape.Module() + ".lib", SramLiberty(shape, tech_.sram));
   }
-  if (whole_) {
-    keep("whole.sta.tcl", whole_->script);
-    keep("whole.sta.rpt", whole_->log);
+  for (const Whole& whole : wholes_) {
+    const std::string name = whole.module == design_.top() ? "whole" : whole.module + ".whole";
+    keep(name + ".sta.tcl", whole.timing.script);
+    keep(name + ".sta.rpt", whole.timing.log);
   }
   keep("report.json", ToJson(report_).dump(2) + "\n");
 }
