@@ -46,8 +46,9 @@ void Mapper::AddSoftmax(const TrainingOp& op, int tag) {
   // Chunks of samples that fit, in whole accesses of labels.
   const int64_t sample_bytes = logits_pitch + gradient_pitch + 8;
   const int64_t step = kAccess / 2;
-  const int64_t most =
-      std::max<int64_t>(step, v_.scratchpad.kib * 1024 / 4 / sample_bytes / step * step);
+  const int64_t turn = SamplesOfFlatTurn();
+  const int64_t most = std::min(
+      turn, std::max<int64_t>(step, v_.scratchpad.kib * 1024 / 4 / sample_bytes / step * step));
   for (int64_t row = 0; row < local_batch_; row += most) {
     const int64_t rows = std::min(most, local_batch_ - row);
     Task task;
@@ -59,7 +60,8 @@ void Mapper::AddSoftmax(const TrainingOp& op, int tag) {
     const int64_t loss_pitch = RoundUp(RoundUp(rows * 4, kAccess), word_);
     const int losses = s_->AddBuffer(static_cast<uint32_t>(loss_pitch), false);
     if (rows == local_batch_ && IsSmall(local_[gradient])) resident_[gradient] = grad;
-    task.loads.push_back(LoadPlain(labels, 0, 1, row, rows, 0, label_pitch, false, label, tag));
+    task.loads.push_back(
+        LoadPlain(labels, row / turn, 1, row % turn, rows, 0, label_pitch, false, label, tag));
     Step work;
     work.engine = Engine::kVector;
     work.buffers = {{in, false}, {label, false}, {grad, true}, {losses, true}};
@@ -79,7 +81,8 @@ void Mapper::AddSoftmax(const TrainingOp& op, int tag) {
     };
     task.work.push_back(std::move(work));
     task.stores.push_back(StorePlain(gradient, row, rows, 0, classes, gradient_pitch, grad, tag));
-    task.stores.push_back(StorePlain(loss, 0, 1, row, rows, loss_pitch, losses, tag));
+    task.stores.push_back(
+        StorePlain(loss, row / turn, 1, row % turn, rows, loss_pitch, losses, tag));
     AddTask(std::move(task));
   }
 }
@@ -98,8 +101,8 @@ void Mapper::AddMeanSquare(const TrainingOp& op, int tag) {
   const int64_t cols = v_.array.cols;
   const int64_t slot = cols * operand_;
   const int64_t slots = CeilDiv(values, cols);
-  const int64_t most = std::max<int64_t>(
-      1, v_.scratchpad.kib * 1024 / 4 / (2 * pitch + gradient_pitch + loss_pitch));
+  const int64_t fit = v_.scratchpad.kib * 1024 / 4 / (2 * pitch + gradient_pitch + loss_pitch);
+  const int64_t most = std::clamp<int64_t>(fit, 1, SamplesOfFlatTurn());
   data_flow_[tag] = "samples through the lanes";
   std::vector<Load> shared;
   const LoadedProgram loaded =

@@ -102,8 +102,8 @@ void Mapper::PlaceTensors() {
       int64_t rows = t.rows;
       int64_t cols = t.cols;
       if (row) {
-        rows = 1;
-        cols = local_batch_;
+        cols = SamplesOfFlatTurn();
+        rows = local_batch_ / cols;
       } else if (!t.is_parameter()) {
         rows = local_batch_;
         cols = t.kind == TensorKind::kGradient && layer_of_[i] >= 0 ? plan_[layer_of_[i]].slice
@@ -189,7 +189,9 @@ void Mapper::Expand() {
       const TrainingTensor& tensor = graph_.tensors[found->second];
       const bool of_samples = !tensor.is_parameter();
       if (IsRow(tensor)) {
-        add(local, node, 0, 1, 0, local.cols, samples);
+        for (int64_t turn = 0; turn < local.rows; ++turn) {
+          add(local, node, turn, 1, 0, local.cols, samples + turn * local.cols);
+        }
         continue;
       }
       const LayerPlan* plan =
@@ -308,6 +310,8 @@ Step Mapper::LoadPlain(int tensor, int64_t row, int64_t rows, Offset col, int64_
       RoundUp(cols * bytes, kAccess) == pitch) {
     step.copy = {offset, pitch};
   }
+  const int64_t accesses = CeilDiv(cols * bytes, kAccess);
+  step.cycles = rows * accesses * kAccess / beat_;
   const int64_t address = static_cast<int64_t>(t.address) + row * t.pitch_bytes;
   const int64_t dram_pitch = t.pitch_bytes;
   step.make = [=, this](const Place& place) {
@@ -316,7 +320,7 @@ Step Mapper::LoadPlain(int tensor, int64_t row, int64_t rows, Offset col, int64_
     d.Set(FieldId::kDramAddr, address + col.At(place) * bytes);
     d.Set(FieldId::kConvert, convert);
     d.Set(FieldId::kRows, rows);
-    d.Set(FieldId::kRowAccesses, CeilDiv(cols * bytes, kAccess));
+    d.Set(FieldId::kRowAccesses, accesses);
     d.Set(FieldId::kDramPitch, dram_pitch);
     d.Set(FieldId::kSpadAddr, s_->AddressOf(buffer) + offset);
     d.Set(FieldId::kSpadPitch, pitch);
@@ -341,6 +345,8 @@ Step Mapper::StorePlain(int tensor, int64_t row, int64_t rows, int64_t col, int6
   step.buffers = {{buffer, false}};
   step.dram = {{{tensor, row, row + rows, col, col + cols}, true}};
   if (RoundUp(cols * bytes, kAccess) == pitch) step.copy = {offset, pitch};
+  const int64_t accesses = CeilDiv(cols * bytes, kAccess);
+  step.cycles = rows * accesses * kAccess / beat_;
   const uint64_t address = t.address + static_cast<uint64_t>(row * t.pitch_bytes + col * bytes);
   const int64_t dram_pitch = t.pitch_bytes;
   step.make = [=, this](const Place&) {
@@ -348,7 +354,7 @@ Step Mapper::StorePlain(int tensor, int64_t row, int64_t rows, int64_t col, int6
     d.Set(FieldId::kTag, tag);
     d.Set(FieldId::kDramAddr, static_cast<int64_t>(address));
     d.Set(FieldId::kRows, rows);
-    d.Set(FieldId::kRowAccesses, CeilDiv(cols * bytes, kAccess));
+    d.Set(FieldId::kRowAccesses, accesses);
     d.Set(FieldId::kDramPitch, dram_pitch);
     d.Set(FieldId::kSpadAddr, s_->AddressOf(buffer) + offset);
     d.Set(FieldId::kSpadPitch, pitch);
@@ -392,6 +398,8 @@ std::vector<Step> Mapper::LoadTransposed(int tensor, int64_t row, int64_t rows, 
     step.engine = Engine::kLoad;
     step.buffers = {{buffer, true}};
     step.dram = {{RectOf(tensor, row, rows, {col.base + c, col.per_output_part}, columns), false}};
+    const int64_t accesses = CeilDiv(columns * bytes, kAccess);
+    step.cycles = rows * accesses * kAccess / beat_;
     const int64_t address = static_cast<int64_t>(t.address) + row * t.pitch_bytes + c * bytes;
     const int64_t dram_pitch = t.pitch_bytes;
     step.make = [=, this](const Place& place) {
@@ -401,7 +409,7 @@ std::vector<Step> Mapper::LoadTransposed(int tensor, int64_t row, int64_t rows, 
       d.Set(FieldId::kConvert, convert);
       d.Set(FieldId::kTranspose, 1);
       d.Set(FieldId::kRows, rows);
-      d.Set(FieldId::kRowAccesses, CeilDiv(columns * bytes, kAccess));
+      d.Set(FieldId::kRowAccesses, accesses);
       d.Set(FieldId::kDramPitch, dram_pitch);
       d.Set(FieldId::kSpadAddr, s_->AddressOf(buffer) + offset + c * pitch);
       d.Set(FieldId::kSpadPitch, pitch);

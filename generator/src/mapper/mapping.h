@@ -334,7 +334,7 @@ class Mapper {
                  std::vector<std::vector<isa::Descriptor>>& programs);
   void AddOp(const TrainingOp& op, int tag, double budget);
   void AddGemm(const Gemm& gemm, double budget);
-  // Labels and losses of cross-entropy are read and written as one row.
+  // Labels and losses of cross-entropy are read and written as one row, or one for each turn.
   bool IsRow(const TrainingTensor& t) const {
     return graph_.loss_kind == Loss::kSoftmaxCrossEntropy &&
            (t.kind == TensorKind::kLabel || t.kind == TensorKind::kLoss);
@@ -390,11 +390,14 @@ class Mapper {
                       int64_t cols, int buffer, int tag) const;
   void AddPatchStores(std::vector<Step>& stores, int tensor, const Patch& patch, int64_t col,
                       int64_t cols, int64_t pitch, int buffer, int tag);
-  // The largest tile of which two fit.
+  // Samples of a node that take a turn in layers without images, and in the loss: behind images
+  // that take turns as many as there, so that one half goes back while the other still comes.
+  int64_t SamplesOfFlatTurn() const;
   // Of these images' tensors the tile in which the one stored last lies, if it is that of whole
   // rows of no more than so many pixels: what takes it in the same tiles finds them in the
   // scratchpad.
   std::optional<Tile> TileAsStored(const std::vector<int>& tensors, int64_t most_pixels) const;
+  // The largest tile of which two fit.
   static Tile FitTile(int64_t rows, int64_t pixels, int64_t room,
                       const std::function<int64_t(const Tile&)>& bytes);
   void AddWindowStep(int parameter, int64_t row, int64_t rows, int64_t col, int64_t cols, int sums,

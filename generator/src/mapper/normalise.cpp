@@ -235,12 +235,16 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
       l, budget,
       2 * pixel + (units.of_steps ? r.samples * (moments_pitch + sums_pitch + result_pitch) : 0),
       {dz});
-  const bool at_once =
-      units.of_steps || l.from.pixels() * 2 * pixel <= Scratchpad(budget) / kKeptShare;
+  // The last tiles stay, as many as fit.
+  const int64_t tiles = CeilDiv(l.from.height, tile.rows) * CeilDiv(l.from.width, tile.pixels);
+  const int64_t fit = Scratchpad(budget) / kKeptShare / (tile.rows * tile.pixels * 2 * pixel);
+  const int64_t reloads = units.of_steps ? 0 : std::max<int64_t>(0, tiles - fit);
   if (data_flow_[tag].empty()) {
     data_flow_[tag] = fmt::format(
         "{} and {} through the lanes {}; tiles of {} x {} pixels by {} samples", local_[dz].name,
-        local_[x].name, at_once ? "once" : "twice", tile.rows, tile.pixels, samples);
+        local_[x].name,
+        reloads == 0 ? "once" : fmt::format("twice, {} of {} tiles once", tiles - reloads, tiles),
+        tile.rows, tile.pixels, samples);
   }
   const int scales = s_->AddBuffer(static_cast<uint32_t>(per_channel), true);
   const int parameter_sums = s_->AddBuffer(static_cast<uint32_t>(2 * of_parameters), true);
@@ -268,7 +272,8 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
     struct Inputs {
       int z = -1, x = -1;
     };
-    std::vector<Inputs> kept;
+    std::vector<std::pair<Patch, Inputs>> second;  // in the order of the second time
+    std::vector<Patch> gone;
     auto load_tile = [&](Task& task, const Patch& p) {
       const auto bytes = static_cast<uint32_t>(p.rows * p.pixels * pixel);
       const Inputs in = {s_->AddBuffer(bytes, false), s_->AddBuffer(bytes, false)};
@@ -282,7 +287,11 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
       Task task;
       task.loads = std::exchange(shared, {});
       const Inputs in = load_tile(task, p);
-      if (at_once) kept.push_back(in);
+      if (static_cast<int64_t>(gone.size()) < reloads) {
+        gone.push_back(p);
+      } else {
+        second.emplace_back(p, in);
+      }
       lanes::Job job;
       job.bounds = {units.PixelsOfUnit(pixels), slots, units.of_steps ? pixels : 1};
       job.level = 1;
@@ -321,11 +330,11 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
       }
       AddTask(std::move(task));
     });
-    size_t next = 0;
-    ForEachTile(all, tile, [&](const Patch& p) {
+    for (const Patch& p : gone) second.emplace_back(p, Inputs());
+    for (auto& [p, in] : second) {
       const int64_t pixels = p.rows * p.pixels;
       Task task;
-      const Inputs in = at_once ? kept[next++] : load_tile(task, p);
+      if (in.z < 0) in = load_tile(task, p);
       lanes::Job job;
       job.bounds = {units.PixelsOfUnit(pixels), units.slots, units.Units(pixels)};
       job.level = 1;
@@ -337,7 +346,7 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
                     {pitch, pitch, 0, result_pitch}, 0b1, tag);
       AddPatchStores(task.stores, dx, p, 0, channels, pitch, in.z, tag);
       AddTask(std::move(task));
-    });
+    }
   });
   updates_ = true;
   for (const bool take_step : {false, true}) {

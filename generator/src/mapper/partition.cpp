@@ -452,7 +452,7 @@ void Mapper::AddForward(const TrainingOp& op, int tag, double budget) {
   const int64_t tile_bytes = RoundUp(plan.tile, cols) * b_pitch;
   const int outputs = plan.split ? grid_.outputs.parts : 1;
 
-  int64_t most = local_batch_;
+  int64_t most = SamplesOfFlatTurn();
   while (most > 1 && (most > v_.AccHalfDepth() ||
                       most * (a_pitch + out_pitch) + 3 * tile_bytes > Scratchpad(budget))) {
     most = CeilDiv(most, 2);
@@ -466,12 +466,14 @@ void Mapper::AddForward(const TrainingOp& op, int tag, double budget) {
         grid_.batch.parts > 1 ? fmt::format("sent to {} nodes", grid_.batch.parts) : "loaded", most,
         outputs > 1 ? fmt::format(", results sent to {} nodes", outputs) : "");
   }
+  // They stay for all samples, and so do weights of one tile.
+  const int64_t bias_bytes = RoundUp(plan.slice * 4, std::max(kAccess, word_));
+  const int bias_buffer = bias < 0 ? -1 : s_->AddBuffer(static_cast<uint32_t>(bias_bytes), true);
+  int only_tile = -1;
   for (int64_t row = 0; row < local_batch_; row += most) {
     const int64_t rows = std::min(most, local_batch_ - row);
     const int a = kept_x >= 0 ? kept_x : s_->AddBuffer(static_cast<uint32_t>(rows * a_pitch), true);
     const int results = s_->AddBuffer(static_cast<uint32_t>(rows * out_pitch), true);
-    const int64_t bias_bytes = RoundUp(plan.slice * 4, std::max(kAccess, word_));
-    const int bias_buffer = bias < 0 ? -1 : s_->AddBuffer(static_cast<uint32_t>(bias_bytes), true);
     for (int64_t n = 0; n < plan.slice; n += plan.tile) {
       const int64_t count = std::min(plan.tile, plan.slice - n);
       const int64_t padded = RoundUp(count, cols);
@@ -479,15 +481,19 @@ void Mapper::AddForward(const TrainingOp& op, int tag, double budget) {
       const bool last = n + count == plan.slice;
       std::vector<Load> loads;
       if (first && kept_x < 0) loads.push_back(GatherRows(x, row, rows, a_pitch, a, tag));
-      if (first && bias >= 0) {
+      if (first && row == 0 && bias >= 0) {
         Piece piece{0, 0, 1, bias_bytes, {}};
         piece.loads.push_back(
             LoadPlain(bias, 0, 1, 0, plan.slice, 0, bias_bytes, false, bias_buffer, tag));
         loads.push_back(Gather(Axis::kBatch, bias_buffer, bias_bytes, {piece}, tag));
       }
-      const int tile = s_->AddBuffer(static_cast<uint32_t>(padded * b_pitch), false);
+      const bool comes = only_tile < 0;
+      const int tile =
+          comes ? s_->AddBuffer(static_cast<uint32_t>(padded * b_pitch), plan.tile >= plan.slice)
+                : only_tile;
+      if (plan.tile >= plan.slice) only_tile = tile;
       std::vector<Piece> pieces;
-      for (int64_t at = 0; at < count; at += plan.block) {
+      for (int64_t at = 0; comes && at < count; at += plan.block) {
         const int64_t b = (n + at) / plan.block;
         const int64_t of_block = std::min(plan.block, count - at);
         const int64_t pad = at + of_block == count ? padded - count : 0;
@@ -497,7 +503,7 @@ void Mapper::AddForward(const TrainingOp& op, int tag, double budget) {
                                         b_pitch, Converts(local_[w]), tile, tag, piece.offset));
         pieces.push_back(std::move(piece));
       }
-      loads.push_back(Gather(Axis::kBatch, tile, b_pitch, std::move(pieces), tag));
+      if (comes) loads.push_back(Gather(Axis::kBatch, tile, b_pitch, std::move(pieces), tag));
 
       const ComputeSpec product{
           a,        tile, kept_x >= 0 ? row * a_pitch : 0, a_pitch, 0, b_pitch, rows, padded / cols,
@@ -586,7 +592,7 @@ void Mapper::AddBackward(const TrainingOp& op, int tag, double budget) {
         op.mask ? 3 * rows * RoundUp(wide * operand_, std::max(kAccess, word_)) : 0;
     return 3 * wide * b_pitch + partial + mask;
   };
-  int64_t most = std::min<int64_t>(local_batch_, v_.AccHalfDepth());
+  int64_t most = std::min<int64_t>(SamplesOfFlatTurn(), v_.AccHalfDepth());
   int64_t wide = RoundUp(n, std::max<int64_t>(cols, kSliceStep));
   while (most * (a_pitch + out_pitch) + tile_bytes(most, wide) > Scratchpad(budget) / 2) {
     if (wide > 64) {
@@ -609,12 +615,14 @@ void Mapper::AddBackward(const TrainingOp& op, int tag, double budget) {
         grid_.batch.parts > 1 ? fmt::format(" gathered from {} nodes", grid_.batch.parts) : "",
         most, sums > 1 ? fmt::format(", partial sums summed over {} nodes", sums) : "");
   }
+  int only_tile = -1;  // stays for all samples
   for (int64_t row = 0; row < local_batch_; row += most) {
     const int64_t rows = std::min(most, local_batch_ - row);
     const int a =
         kept_dz >= 0 ? kept_dz : s_->AddBuffer(static_cast<uint32_t>(rows * a_pitch), true);
     const int results = s_->AddBuffer(static_cast<uint32_t>(rows * out_pitch), true);
     bool loaded = kept_dz >= 0;
+    auto store = [&] { return StorePlain(dx, row, rows, 0, out.cols, out_pitch, results, tag); };
     for (int64_t col = 0; col < n; col += wide) {
       const int64_t count = std::min(wide, n - col);
       const int64_t padded = RoundUp(count, cols);
@@ -627,9 +635,12 @@ void Mapper::AddBackward(const TrainingOp& op, int tag, double budget) {
         // Columns of W: of the part that the sum is for, or of the node's own.
         const Offset from =
             sums > 1 ? Offset(owner * n + col) : Offset(col, before.split ? before.slice : 0);
-        const int tile = s_->AddBuffer(static_cast<uint32_t>(padded * b_pitch), false);
+        const bool comes = only_tile < 0;
+        const int tile =
+            comes ? s_->AddBuffer(static_cast<uint32_t>(padded * b_pitch), wide >= n) : only_tile;
+        if (sums == 1 && wide >= n) only_tile = tile;
         std::vector<Piece> pieces;
-        for (int64_t b = 0; b < plan.Blocks(); ++b) {
+        for (int64_t b = 0; comes && b < plan.Blocks(); ++b) {
           const bool end = b + 1 == plan.Blocks();
           const int64_t pad = end ? KWords(k) * word_elements_ - k : 0;
           Piece piece{static_cast<int>(b % grid_.batch.parts),
@@ -641,7 +652,7 @@ void Mapper::AddBackward(const TrainingOp& op, int tag, double budget) {
                                        padded, pad, b_pitch, tile, piece.offset, tag);
           pieces.push_back(std::move(piece));
         }
-        loads.push_back(Gather(Axis::kBatch, tile, b_pitch, std::move(pieces), tag));
+        if (comes) loads.push_back(Gather(Axis::kBatch, tile, b_pitch, std::move(pieces), tag));
         const ComputeSpec product{a,
                                   tile,
                                   kept_dz >= 0 ? row * a_pitch : 0,
@@ -671,8 +682,10 @@ void Mapper::AddBackward(const TrainingOp& op, int tag, double budget) {
         if (sums == 1) {
           if (op.mask) loads.push_back(load_mask());
           finish.tail = col + count == n;
+          std::vector<Step> stores;
+          if (finish.tail) stores.push_back(store());
           AddTile(std::move(loads), {}, Compute(product, tag), Vector(product, finish, tag), {},
-                  {});
+                  std::move(stores));
         } else {
           const int64_t pitch = RoundUp(padded * 4, std::max(kAccess, word_));
           const int partial = s_->AddBuffer(static_cast<uint32_t>(rows * pitch), false);
@@ -690,7 +703,7 @@ void Mapper::AddBackward(const TrainingOp& op, int tag, double budget) {
         }
       }
     }
-    late_.stores.push_back(StorePlain(dx, row, rows, 0, out.cols, out_pitch, results, tag));
+    if (sums > 1) late_.stores.push_back(store());
     if (most >= local_batch_) resident_[dx] = results;
   }
 }

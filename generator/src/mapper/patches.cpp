@@ -26,6 +26,15 @@ int64_t Mapper::SamplesOfTurn(const Raster& raster,
   return half;
 }
 
+int64_t Mapper::SamplesOfFlatTurn() const {
+  const bool images = std::any_of(graph_.layers.begin(), graph_.layers.end(),
+                                  [](const auto& l) { return l.from.pixels() > 1; });
+  const int64_t half = word_elements_ / 2;
+  const bool turns = images && grid_.places.size() > 1 && grid_.outputs.parts == 1 &&
+                     local_batch_ == word_elements_ && half >= v_.array.cols;
+  return turns ? half : local_batch_;
+}
+
 Step Mapper::MoveTurn(Engine engine, int tensor, int64_t row, int64_t pixels, const Samples& of,
                       int buffer, int64_t offset, int tag) const {
   const ProgramTensor& t = local_[tensor];
@@ -40,6 +49,7 @@ Step Mapper::MoveTurn(Engine engine, int tensor, int64_t row, int64_t pixels, co
   rect.sample_end = of.begin + of.count;
   step.dram = {{rect, !loads}};
   step.copy = {offset, of.count * pitch};
+  step.cycles = pixels * of.count * pitch / beat_;
   const int64_t address = static_cast<int64_t>(t.address) + (row + of.begin) * pitch;
   step.make = [=, this](const Place&) {
     Descriptor d(loads ? isa::Opcode::kLoad : isa::Opcode::kStore);

@@ -88,7 +88,7 @@ struct Step {
   std::function<bool(const Place&)> only;  // nodes that have the step; empty: all
   std::vector<BufferUse> buffers;
   std::vector<DramUse> dram;
-  int64_t cycles = 0;  // about, of the array, the lanes or the links; memory's are not counted
+  int64_t cycles = 0;  // about, of its engine
   // Of a LOAD or STORE after which memory and a buffer, from an offset on, hold the same bytes in
   // rows of a pitch.
   struct Copy {
@@ -178,6 +178,8 @@ class Scheduler {
   // The buffer from which `task` stores exactly what the load brings, or nothing.
   static std::optional<int> StoredFrom(const Task& task, const Load& load);
   std::vector<std::vector<size_t>> Predecessors() const;
+  // Cycles about from the end of a task until another has from memory what it stored.
+  int64_t ThroughMemory(const Task& from, const Task& to) const;
   void CountUses();
 
   bool PlaceBuffer(Buffer& buffer);
