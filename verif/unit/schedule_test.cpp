@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+//
+// What the scheduler makes of tasks: their order, what stays in the scratchpad, who waits for whom.
+
+#include "mapper/schedule.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace vaultrain {
+namespace {
+
+using isa::Descriptor;
+using isa::FieldId;
+using isa::Opcode;
+
+constexpr uint32_t kBytes = 64;  // of every buffer
+
+class Schedule : public testing::Test {
+ protected:
+  // Tags name the steps of a program.
+  Step Job(Engine engine, Opcode opcode, int tag, int64_t cycles, std::vector<BufferUse> buffers) {
+    Step step;
+    step.engine = engine;
+    step.cycles = cycles;
+    step.buffers = std::move(buffers);
+    const int first = step.buffers.empty() ? -1 : step.buffers.front().buffer;
+    step.make = [=, this](const Place&) {
+      Descriptor d(opcode);
+      d.Set(FieldId::kTag, tag);
+      if (opcode == Opcode::kLoad || opcode == Opcode::kStore) {
+        d.Set(FieldId::kSpadAddr, scheduler_.AddressOf(first));
+      }
+      return d;
+    };
+    return step;
+  }
+  Step Move(Engine engine, int tag, int tensor, int buffer, int64_t row = 0) {
+    const bool loads = engine == Engine::kLoad;
+    Step step = Job(engine, loads ? Opcode::kLoad : Opcode::kStore, tag, 100, {{buffer, loads}});
+    step.dram = {{{tensor, row, row + 8, 0, 8}, !loads}};
+    step.copy = Step::Copy{0, kBytes};
+    return step;
+  }
+  int Buffer() { return scheduler_.AddBuffer(kBytes, false); }
+  // A task of the array or the lanes that takes what is in `from` and stores to a tensor of its own
+  // number; 0 and -1: nothing.
+  void Add(int tag, Engine engine, int64_t cycles, std::vector<int> from, bool update = false) {
+    Task task;
+    task.update = update;
+    std::vector<BufferUse> uses;
+    for (const int tensor : from) {
+      const int in = Buffer();
+      task.loads.emplace_back(Move(Engine::kLoad, tag, tensor, in));
+      uses.push_back({in, false});
+    }
+    const int out = Buffer();
+    uses.push_back({out, true});
+    const bool lanes = engine == Engine::kLanes;
+    task.work.push_back(
+        Job(engine, lanes ? Opcode::kLanes : Opcode::kCompute, tag, cycles, std::move(uses)));
+    task.stores.push_back(Move(Engine::kStore, tag, tag, out));
+    scheduler_.AddTask(std::move(task));
+  }
+  std::vector<Descriptor> Program() {
+    auto programs = scheduler_.Run();
+    EXPECT_TRUE(programs);
+    return programs ? programs->front() : std::vector<Descriptor>();
+  }
+  // Tags of an opcode's descriptors in their order.
+  static std::vector<int> Tags(const std::vector<Descriptor>& program, Opcode opcode) {
+    std::vector<int> tags;
+    for (const Descriptor& d : program) {
+      if (static_cast<Opcode>(d.Get(FieldId::kOpcode)) == opcode) {
+        tags.push_back(static_cast<int>(d.Get(FieldId::kTag)));
+      }
+    }
+    return tags;
+  }
+
+  Scheduler scheduler_{1024, 32, 8, {Place()}};
+};
+
+constexpr int kInput = 60;  // a tensor that no task stores
+
+TEST_F(Schedule, TheArrayTakesWhatCanBeginWhileTheLanesMakeTheRest) {
+  Add(1, Engine::kCompute, 1000, {kInput});
+  Add(2, Engine::kLanes, 1000, {1});
+  Add(3, Engine::kCompute, 1000, {2});
+  Add(4, Engine::kCompute, 1000, {kInput});
+  scheduler_.Interleave();
+  EXPECT_EQ(Tags(Program(), Opcode::kCompute), (std::vector<int>{1, 4, 3}));
+}
+
+TEST_F(Schedule, UpdatesFillWhatOthersLeaveAndKeepTheirOrder) {
+  Add(5, Engine::kLanes, 9000, {kInput});
+  Add(1, Engine::kCompute, 1000, {5}, true);
+  Add(2, Engine::kCompute, 10, {kInput}, true);
+  Add(3, Engine::kCompute, 1000, {kInput});
+  Add(4, Engine::kCompute, 1000, {kInput});
+  scheduler_.Interleave();
+  EXPECT_EQ(Tags(Program(), Opcode::kCompute), (std::vector<int>{3, 4, 1, 2}));
+}
+
+TEST_F(Schedule, AShortTaskGoesBeforeALongOneThatCouldBeginALittleEarlier) {
+  Add(1, Engine::kCompute, 5000, {kInput});
+  Add(2, Engine::kLanes, 6000, {kInput});
+  Add(3, Engine::kCompute, 50000, {kInput});
+  Add(4, Engine::kCompute, 100, {2});
+  scheduler_.Interleave();
+  EXPECT_EQ(Tags(Program(), Opcode::kCompute), (std::vector<int>{1, 4, 3}));
+}
+
+TEST_F(Schedule, ALongTaskDoesNotWaitForAShortOneThatComesMuchLater) {
+  Add(1, Engine::kCompute, 5000, {kInput});
+  Add(2, Engine::kLanes, 20000, {kInput});
+  Add(3, Engine::kCompute, 50000, {kInput});
+  Add(4, Engine::kCompute, 100, {2});
+  scheduler_.Interleave();
+  EXPECT_EQ(Tags(Program(), Opcode::kCompute), (std::vector<int>{1, 3, 4}));
+}
+
+// Two tasks of the lanes become ready together but for the way of one's input through memory: a
+// store and a load of 100 cycles each.
+TEST_F(Schedule, TheWayThroughMemoryCountsUnlessTheBufferWillBeKept) {
+  Add(1, Engine::kCompute, 1000, {kInput});
+  Task parts;  // of two tensors in one LOAD: no store brings just that
+  const int in = Buffer();
+  Step both = Move(Engine::kLoad, 2, 1, in, 4);
+  parts.loads.emplace_back(both);
+  parts.work.push_back(Job(Engine::kLanes, Opcode::kLanes, 2, 1000, {{in, false}}));
+  scheduler_.AddTask(std::move(parts));
+  Add(3, Engine::kLanes, 1000, {1});
+  scheduler_.Interleave();
+  EXPECT_EQ(Tags(Program(), Opcode::kLanes), (std::vector<int>{3, 2}));
+}
+
+TEST_F(Schedule, WhatWasStoredIsTakenFromItsBuffer) {
+  Add(1, Engine::kCompute, 1000, {kInput});
+  Add(2, Engine::kLanes, 1000, {1});
+  scheduler_.Interleave();
+  scheduler_.KeepStored(kBytes);
+  const std::vector<Descriptor> program = Program();
+  EXPECT_EQ(Tags(program, Opcode::kLoad), (std::vector<int>{1}));
+  EXPECT_EQ(Tags(program, Opcode::kStore), (std::vector<int>{1, 2}));
+}
+
+TEST_F(Schedule, NothingIsKeptBeyondTheRoomGiven) {
+  Add(1, Engine::kCompute, 1000, {kInput});
+  Add(2, Engine::kCompute, 1000, {kInput});
+  Add(3, Engine::kLanes, 1000, {1});
+  scheduler_.KeepStored(kBytes - 1);
+  EXPECT_EQ(Tags(Program(), Opcode::kLoad), (std::vector<int>{1, 2, 3}));
+}
+
+TEST_F(Schedule, ALoadOfMoreThanOneTaskStoredStays) {
+  Add(1, Engine::kCompute, 1000, {kInput});
+  Task task;
+  const int in = scheduler_.AddBuffer(2 * kBytes, false);
+  Step load = Move(Engine::kLoad, 2, 1, in);
+  load.dram.front().rect.row_end = 16;
+  task.loads.emplace_back(load);
+  task.work.push_back(Job(Engine::kLanes, Opcode::kLanes, 2, 1000, {{in, false}}));
+  scheduler_.AddTask(std::move(task));
+  scheduler_.KeepStored(1024);
+  EXPECT_EQ(Tags(Program(), Opcode::kLoad), (std::vector<int>{1, 2}));
+}
+
+TEST_F(Schedule, WhatDoesNotFitIsNoProgram) {
+  Task task;
+  const int large = scheduler_.AddBuffer(2048, false);
+  task.work.push_back(Job(Engine::kLanes, Opcode::kLanes, 1, 1, {{large, true}}));
+  scheduler_.AddTask(std::move(task));
+  EXPECT_FALSE(scheduler_.Run());
+}
+
+}  // namespace
+}  // namespace vaultrain
