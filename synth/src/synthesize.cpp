@@ -16,8 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What has more cells than this is not timed flat.
-constexpr long kMaxFlatCells = 600'000;
 constexpr double kHopeless = 1.0;
 // Shares of the clock that make the budgets close: a block's outputs arrive before its neighbours
 // expect them.
@@ -300,7 +298,7 @@ void Flow::TimeWhole() {
       netlists.push_back(part.mapped.netlist);
       for (const auto& [shape, count] : part.memories) memories[shape] += count;
     }
-    if (whole.cells > kMaxFlatCells || netlists.size() == 1) {
+    if (whole.cells > options_.max_flat_cells || netlists.size() == 1) {
       too_many = std::max(too_many, whole.cells);
       alone.push_back(root);
       for (std::string& child : ChildrenOf(module)) open.push_back(std::move(child));

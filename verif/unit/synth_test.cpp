@@ -58,6 +58,30 @@ module vt_whole (input wire clk_i, input wire [7:0] a_i, input wire [3:0] at_i, 
 endmodule
 )";
 
+// Two pairs of registers with a product between them that is a block of its own: the longest paths
+// cross its bounds, those between the pairs are short.
+constexpr const char* kPairs = R"(
+module vt_times (input wire clk_i, input wire [7:0] a_i, b_i, output wire [15:0] p_o, output reg odd_o);
+  assign p_o = a_i * b_i;
+  always @(posedge clk_i) odd_o <= a_i[0];
+endmodule
+module vt_pair (input wire clk_i, input wire [7:0] a_i, b_i, output reg [15:0] p_o, output wire odd_o);
+  reg [7:0] a_q, b_q;
+  wire [15:0] p;
+  vt_times u_times (.clk_i(clk_i), .a_i(a_q), .b_i(b_q), .p_o(p), .odd_o(odd_o));
+  always @(posedge clk_i) begin
+    a_q <= a_i;
+    b_q <= b_i;
+    p_o <= p;
+  end
+endmodule
+module vt_pairs (input wire clk_i, input wire [7:0] a_i, b_i, output wire [15:0] p_o, output wire [1:0] odd_o);
+  wire [15:0] first;
+  vt_pair u_first (.clk_i(clk_i), .a_i(a_i), .b_i(b_i), .p_o(first), .odd_o(odd_o[0]));
+  vt_pair u_second (.clk_i(clk_i), .a_i(first[7:0]), .b_i(first[15:8]), .p_o(p_o), .odd_o(odd_o[1]));
+endmodule
+)";
+
 class Synth : public testing::Test {
  protected:
   void SetUp() override {
@@ -328,6 +352,33 @@ TEST_F(Synth, TimingThatIsNotMetIsReported) {
   EXPECT_NE(report.worst_path.find("_q["), std::string::npos) << report.worst_path;
   EXPECT_NE(report.worst_path.find(" -> p_o["), std::string::npos) << report.worst_path;
   EXPECT_EQ(report.worst_path.find("_reg"), std::string::npos) << report.worst_path;
+}
+
+TEST_F(Synth, TheLargestPartsThatFitAreTimedFlat) {
+  SynthOptions options = Design(kPairs, "vt_pairs");
+  options.blocks = {{"product", "vt_times"}, {"pair", "vt_pair"}};
+  options.clock_ns = 8;
+  auto told = [](const SynthReport& report) -> std::string {
+    for (const std::string& remark : report.remarks) {
+      if (remark.find("timed flat") != std::string::npos) return remark;
+    }
+    return "";
+  };
+  const SynthReport whole = Synthesize(options);
+  EXPECT_EQ(told(whole), "");
+  // Nothing fits: a path through a block does not close.
+  options.max_flat_cells = 1;
+  const SynthReport none = Synthesize(options);
+  EXPECT_EQ(none.worst_path.rfind("vt_times: ", 0), 0u) << none.worst_path;
+  EXPECT_LT(none.slack_ns, 0);
+  const long cells = std::stol("0" + told(none));
+  ASSERT_GT(cells, 0);
+  // More than a pair, less than both.
+  options.max_flat_cells = cells * 3 / 4;
+  const SynthReport parts = Synthesize(options);
+  EXPECT_NE(told(parts).find("vt_pair ("), std::string::npos) << told(parts);
+  EXPECT_NEAR(parts.slack_ns, whole.slack_ns, 0.3);
+  EXPECT_GT(parts.slack_ns, 0);
 }
 
 TEST_F(Synth, GzipLibraryGivesTheSameArea) {

@@ -108,7 +108,8 @@ struct SynthOptions {
   // Runs a step and shows what is watched. Empty: all power is at the default activity, and
   // GFLOPS/W is unknown.
   std::function<SynthStep(const std::vector<SynthWatch>& watches)> simulate;
-  int unit_delay_every = 17;  // cycles; one of them is simulated with glitches
+  long max_flat_cells = 600'000;  // what has more is not timed flat
+  int unit_delay_every = 17;      // cycles; one of them is simulated with glitches
   std::filesystem::path
       out_dir;  // netlists, SDC, reports, scripts; made if absent; empty: keep nothing
   bool use_cache = true;
