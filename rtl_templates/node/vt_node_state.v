@@ -5,7 +5,7 @@
 // registers in a module of their own: tools that build the core as one block keep no names of registers at its top.
 
 `default_nettype none
-`include "vt_regs.vh"
+`include "vt_isa.vh"
 
 module vt_node_state (
     input  wire       clk_i,
