@@ -321,10 +321,11 @@ void Flow::TimeWhole() {
   for (const Whole& whole : wholes_) {
     flat += fmt::format("{}{} ({} cells)", flat.empty() ? "" : ", ", whole.module, whole.cells);
   }
-  report_.remarks.push_back(
-      fmt::format("{} cells are too many to be timed flat: {}; all other paths between blocks are "
-                  "held by budgets, outputs within {:.0f} % of the clock and inputs from there on",
-                  too_many, flat.empty() ? "nothing is" : flat + " is", kClosedInput * 100));
+  report_.remarks.push_back(fmt::format(
+      "{} cells are too many to be timed flat; timed flat: {}; all other paths between "
+      "blocks are held by budgets, outputs within {:.0f} % of the clock and inputs from "
+      "there on",
+      too_many, flat.empty() ? "nothing" : flat, kClosedInput * 100));
 }
 
 // The RTL's name of where a path begins or ends: "u_a/u_b.sum_q[3]_reg" is "u_a.u_b.sum_q[3]".

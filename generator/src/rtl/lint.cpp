@@ -13,25 +13,21 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The arguments that make a tool check `top` in the folder it runs in.
-std::vector<std::string> Command(const std::string& tool, const std::string& top,
-                                 const std::vector<std::string>& sources) {
+// The arguments that make a tool check `top` in the folder it runs in. Each reads what `top` needs.
+std::vector<std::string> Command(const std::string& tool, const std::string& top) {
   if (tool == "verilator") {
     return {"verilator",    "--lint-only", "-Wall",   "--default-language",
             "1364-2005",    "-y",          ".",       "-I.",
             "--top-module", top,           top + ".v"};
   }
   if (tool == "yosys") {
-    std::string script = "read_verilog -I.";
-    for (const std::string& source : sources) script += " " + source;
-    script += "; hierarchy -check -top " + top;
-    script += "; proc; check -assert; select -assert-none t:$dlatch t:$adlatch t:$_DLATCH_*";
-    return {"yosys", "-q", "-p", script};
+    return {"yosys", "-q", "-p",
+            fmt::format("read_verilog -I. {0}.v; hierarchy -check -libdir . -top {0}; proc; "
+                        "check -assert; select -assert-none t:$dlatch t:$adlatch t:$_DLATCH_*",
+                        top)};
   }
   if (tool == "iverilog") {
-    std::vector<std::string> command = {"iverilog", "-g2005", "-I.", "-s", top, "-o", "/dev/null"};
-    command.insert(command.end(), sources.begin(), sources.end());
-    return command;
+    return {"iverilog", "-g2005", "-I.", "-y", ".", "-s", top, "-o", "/dev/null", top + ".v"};
   }
   throw Error(ExitStatus::kInternal, fmt::format("no lint tool '{}'", tool));
 }
@@ -64,7 +60,7 @@ std::vector<LintRow> LintRtl(const fs::path& rtl_dir, std::string_view top,
   long total = static_cast<long>(tops.size() * options.tools.size());
   for (const std::string& module : tops) {
     for (const std::string& tool : options.tools) {
-      std::vector<std::string> command = Command(tool, module, sources);
+      std::vector<std::string> command = Command(tool, module);
       ProcessResult result = RunProcess(command, rtl_dir);
       LintRow row{tool, module, result.status == 0, "", ShellLine(command)};
       std::string said = result.out + result.err;
