@@ -216,8 +216,9 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
               Scratchpad(budget) / TurnsOf(dx, samples), [&](const Tile& t) {
                 const int64_t rows = pixels_of(down, 0, t.rows);
                 const int64_t pixels = pixels_of(across, 0, t.pixels);
-                return (MostWindows(row_phases, down, rows) *
-                            MostWindows(column_phases, across, pixels) * (is_max ? 2 : 1) +
+                return (MostWindows(row_phases, down, {0, down.size}, rows) *
+                            MostWindows(column_phases, across, {0, across.size}, pixels) *
+                            (is_max ? 2 : 1) +
                         rows * pixels * (op.mask ? 2 : 1)) *
                        pixel;
               });

@@ -178,6 +178,8 @@ class Scheduler {
   // The buffer from which `task` stores exactly what the load brings, or nothing.
   static std::optional<int> StoredFrom(const Task& task, const Load& load);
   std::vector<std::vector<size_t>> Predecessors() const;
+  // Cycles about of a step, on average over the nodes.
+  int64_t CyclesOfANode(const Step& step) const;
   // Cycles about from the end of a task until another has from memory what it stored.
   int64_t ThroughMemory(const Task& from, const Task& to) const;
   void CountUses();

@@ -118,21 +118,35 @@ std::pair<int64_t, int64_t> WindowsOf(const std::vector<TapPhase>& phases, const
   return {first, std::max<int64_t>(0, last - first + 1)};
 }
 
-int64_t MostWindows(const std::vector<TapPhase>& phases, const WindowAxis& axis, int64_t pixels) {
+std::pair<int64_t, int64_t> SeenInputs(const std::vector<TapPhase>& phases,
+                                       const WindowAxis& axis) {
+  int64_t first = axis.size;
+  int64_t last = -1;
+  for (const TapPhase& phase : phases) {
+    for (const TapRun& run : phase.runs) {
+      if (run.count == 0 || run.taps == 0) continue;
+      first = std::min(first, phase.at + run.begin * axis.stride);
+      last = std::max(last, phase.at + (run.begin + run.count - 1) * axis.stride);
+    }
+  }
+  return {first, std::max<int64_t>(0, last - first + 1)};
+}
+
+int64_t MostWindows(const std::vector<TapPhase>& phases, const WindowAxis& axis,
+                    std::pair<int64_t, int64_t> inputs, int64_t pixels) {
   int64_t most = 0;
-  for (int64_t begin = 0; begin < axis.size; begin += pixels) {
-    const int64_t count = std::min(pixels, axis.size - begin);
-    most = std::max(most, WindowsOf(phases, axis, begin, count).second);
+  for (int64_t at = 0; at < inputs.second; at += pixels) {
+    const int64_t count = std::min(pixels, inputs.second - at);
+    most = std::max(most, WindowsOf(phases, axis, inputs.first + at, count).second);
   }
   return most;
 }
 
-bool AllSeen(const std::vector<TapPhase>& phases, const WindowAxis& axis) {
-  int64_t left = axis.size;
+bool AllSeen(const std::vector<TapPhase>& phases, int64_t inputs) {
   for (const TapPhase& phase : phases) {
-    for (const TapRun& run : phase.runs) left -= run.taps > 0 ? run.count : 0;
+    for (const TapRun& run : phase.runs) inputs -= run.taps > 0 ? run.count : 0;
   }
-  return left == 0;
+  return inputs == 0;
 }
 
 CellRun CellRun::Within(int64_t from, int64_t cells) const {

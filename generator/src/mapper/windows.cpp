@@ -185,8 +185,8 @@ Raster Mapper::RasterFor(size_t graph_tensor) const {
     }
     if (op.kind != TrainingOpKind::kLinearBackward || !IsWindowed(op)) continue;
     const TrainingLayer l = Mapped(op.layer);
-    r.has_zeros = r.has_zeros || !AllSeen(InputPhases(RowsOf(l)), RowsOf(l)) ||
-                  !AllSeen(InputPhases(ColumnsOf(l)), ColumnsOf(l));
+    r.has_zeros = r.has_zeros || !AllSeen(InputPhases(RowsOf(l)), RowsOf(l).size) ||
+                  !AllSeen(InputPhases(ColumnsOf(l)), ColumnsOf(l).size);
   }
   return r;
 }
@@ -432,7 +432,11 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
   const bool by_rows = l.to.height == 1 && least * w.kernel_h * tap_row > Scratchpad(budget) / 3;
   const int64_t b_pitch = (by_rows ? 1 : w.kernel_h) * tap_row;
   // Pixels that no window sees have no gradient; their zeros are in memory from the beginning.
-  const bool all_seen = AllSeen(row_phases, down) && AllSeen(column_phases, across);
+  const std::pair<int64_t, int64_t> seen_rows = SeenInputs(row_phases, down);
+  const std::pair<int64_t, int64_t> seen_pixels = SeenInputs(column_phases, across);
+  const bool all_seen =
+      AllSeen(row_phases, seen_rows.second) && AllSeen(column_phases, seen_pixels.second);
+  if (seen_rows.second == 0 || seen_pixels.second == 0) return;
 
   const Cut cut =
       CutColumns(l.from.channels, bundles.channels, b_pitch, Scratchpad(budget) / 3, least);
@@ -448,12 +452,13 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
   const int64_t mask_pixel = samples * mask_pitch;
   const Tile tile = FitTile(
       by_rows                                                   ? 1
-      : TurnsOf(dx, samples) > 1 && cut.part >= l.from.channels ? CeilDiv(down.size, 2)
-                                                                : down.size,
-      across.size, (Scratchpad(budget) - RoundUp(cut.part, cols) * b_pitch) / TurnsOf(dx, samples),
+      : TurnsOf(dx, samples) > 1 && cut.part >= l.from.channels ? CeilDiv(seen_rows.second, 2)
+                                                                : seen_rows.second,
+      seen_pixels.second,
+      (Scratchpad(budget) - RoundUp(cut.part, cols) * b_pitch) / TurnsOf(dx, samples),
       [&](const Tile& t) {
-        return MostWindows(row_phases, down, t.rows) *
-                   MostWindows(column_phases, across, t.pixels) * a_pixel +
+        return MostWindows(row_phases, down, seen_rows, t.rows) *
+                   MostWindows(column_phases, across, seen_pixels, t.pixels) * a_pixel +
                t.rows * t.pixels * (out_pixel + (op.mask ? mask_pixel : 0));
       });
   const int64_t together = SamplesOfSet(samples, v_.AccHalfDepth());
@@ -468,7 +473,9 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
     count = Next(c, cut.chunk, l.from.channels, bundles.channels);
     const Span seen = SeenBy(c, count, bundles.channels, bundles.outputs, l.to.channels);
     int b = -1;
-    ForEachTile(raster_.at(dx), samples, down.size, across.size, tile, [&](const Patch& to) {
+    ForEachTile(raster_.at(dx), samples, seen_rows.second, seen_pixels.second, tile, [&](Patch to) {
+      to.y += seen_rows.first;
+      to.x += seen_pixels.first;
       const auto [z_y, z_rows] = WindowsOf(row_phases, down, to.y, to.rows);
       const auto [z_x, z_pixels] = WindowsOf(column_phases, across, to.x, to.pixels);
       if (z_rows == 0 || z_pixels == 0) return;

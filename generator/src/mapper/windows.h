@@ -60,11 +60,16 @@ std::vector<TapPhase> InputPhases(const WindowAxis& axis);
 std::pair<int64_t, int64_t> WindowsOf(const std::vector<TapPhase>& phases, const WindowAxis& axis,
                                       int64_t begin, int64_t pixels);
 
-// The most windows that so many inputs see, where runs begin at multiples of their length.
-int64_t MostWindows(const std::vector<TapPhase>& phases, const WindowAxis& axis, int64_t pixels);
+// Inputs from the first that is seen to the last: the first, and how many.
+std::pair<int64_t, int64_t> SeenInputs(const std::vector<TapPhase>& phases, const WindowAxis& axis);
 
-// Whether every input is seen.
-bool AllSeen(const std::vector<TapPhase>& phases, const WindowAxis& axis);
+// The most windows that so many inputs see, where runs begin at multiples of their length behind
+// the first of `inputs`.
+int64_t MostWindows(const std::vector<TapPhase>& phases, const WindowAxis& axis,
+                    std::pair<int64_t, int64_t> inputs, int64_t pixels);
+
+// Whether so many inputs are seen as there are.
+bool AllSeen(const std::vector<TapPhase>& phases, int64_t inputs);
 
 // Inputs in cells of a stride, from one multiple of it to the next: neighbouring cells whose inputs
 // see the same windows by the same taps, with the same counts.
