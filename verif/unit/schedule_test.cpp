@@ -155,6 +155,65 @@ TEST_F(Schedule, NothingIsKeptBeyondTheRoomGiven) {
   EXPECT_EQ(Tags(Program(), Opcode::kLoad), (std::vector<int>{1, 2, 3}));
 }
 
+// Parts of the one mean nothing to parts of the other.
+TEST_F(Schedule, ABufferOfPartsIsKeptUnlessItsNextUseHasPartsToo) {
+  for (const bool parts_too : {false, true}) {
+    scheduler_ = Scheduler(1024, 32, 8, {Place()});
+    const int out = Buffer();
+    const int in = Buffer();
+    Task first;
+    first.work.push_back(Job(Engine::kCompute, Opcode::kCompute, 1, 1000, {{out, true, 0}}));
+    first.stores.push_back(Move(Engine::kStore, 1, 1, out));
+    scheduler_.AddTask(std::move(first));
+    Task second;
+    second.loads.emplace_back(Move(Engine::kLoad, 2, 1, in));
+    second.work.push_back(
+        Job(Engine::kLanes, Opcode::kLanes, 2, 1000, {{in, false, parts_too ? 0 : -1}}));
+    scheduler_.AddTask(std::move(second));
+    scheduler_.KeepStored(kBytes);
+    EXPECT_EQ(Tags(Program(), Opcode::kLoad), parts_too ? std::vector<int>{2} : std::vector<int>{});
+  }
+}
+
+// Behind 20 short tasks; the queue of an engine holds 8.
+TEST_F(Schedule, UpdatesAreLoadedFromFurtherAhead) {
+  for (const bool updates : {false, true}) {
+    scheduler_ = Scheduler(1024, 32, 8, {Place()});
+    for (int tag = 1; tag <= 20; ++tag) Add(tag, Engine::kCompute, 10, {}, true);
+    Add(21, Engine::kCompute, 10, {kInput}, updates);
+    int before = 0;
+    for (const Descriptor& d : Program()) {
+      const auto opcode = static_cast<Opcode>(d.Get(FieldId::kOpcode));
+      if (opcode == Opcode::kLoad) break;
+      before += opcode == Opcode::kCompute ? 1 : 0;
+    }
+    EXPECT_EQ(before, updates ? 10 : 13);
+  }
+}
+
+// What one node of four does takes the others nothing.
+TEST_F(Schedule, AStepOfItsOwnerCountsForAPartOfTheNodes) {
+  for (const bool owned : {false, true}) {
+    std::vector<Place> places(4);
+    for (int n = 0; n < 4; ++n) places[n].batch_part = n;
+    scheduler_ = Scheduler(1024, 32, 8, places);
+    Task task;
+    const int out = Buffer();
+    task.work.push_back(Job(Engine::kLanes, Opcode::kLanes, 1, 1000, {{out, true}}));
+    if (owned) {
+      task.work.back().only = [](const Place& place) { return place.batch_part == 0; };
+    }
+    task.stores.push_back(Move(Engine::kStore, 1, 1, out));
+    scheduler_.AddTask(std::move(task));
+    Add(2, Engine::kCompute, 1000, {1});
+    Add(3, Engine::kCompute, 1000, {kInput});
+    Add(4, Engine::kCompute, 1000, {kInput});
+    scheduler_.Interleave();
+    EXPECT_EQ(Tags(Program(), Opcode::kCompute),
+              owned ? (std::vector<int>{3, 2, 4}) : (std::vector<int>{3, 4, 2}));
+  }
+}
+
 TEST_F(Schedule, ALoadOfMoreThanOneTaskStoredStays) {
   Add(1, Engine::kCompute, 1000, {kInput});
   Task task;

@@ -298,7 +298,7 @@ void Scheduler::KeepStored(int64_t room) {
       const auto [source, from] = *found;
       const int to = loads[here].steps.front().buffers.front().buffer;
       const Life& later = lives[to];
-      if (lives[from].last != source || later.first != t || lives[from].parted || later.parted ||
+      if (lives[from].last != source || later.first != t || (lives[from].parted && later.parted) ||
           buffers_[from].bytes != buffers_[to].bytes) {
         continue;
       }
@@ -318,6 +318,7 @@ void Scheduler::KeepStored(int64_t room) {
       }
       buffers_[to].same_as = from;
       lives[from].last = later.last;
+      lives[from].parted = lives[from].parted || later.parted;
     }
     for (const Step& store : tasks_[t].stores) stores[store.dram.front().rect.tensor].push_back(t);
   }

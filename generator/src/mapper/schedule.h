@@ -154,7 +154,7 @@ class Scheduler {
   struct Life {
     size_t first = std::numeric_limits<size_t>::max();
     size_t last = 0;
-    bool parted = false;
+    bool parted = false;  // by parts, which mean nothing to another parted buffer
   };
   // Part of the scratchpad.
   struct Extent {
