@@ -35,6 +35,7 @@ CellToggles& CellToggles::operator+=(const CellToggles& other) {
   silent += other.silent;
   silent_glitches += other.silent_glitches;
   clocks += other.clocks;
+  passed += other.passed;
   return *this;
 }
 
@@ -365,9 +366,10 @@ std::vector<CellToggles> GateSim::TakeToggles() {
         count.silent += toggles_[net];
         count.silent_glitches += glitches_[net] * of_unit;
       }
-      count.clocks = static_cast<double>(own.kind == CellModel::Kind::kClockGate ? clocks_[node]
-                                         : own.gate == kNone                     ? edges_
-                                                             : clocks_[own.gate]);
+      count.clocks = static_cast<double>(own.gate == kNone ? edges_ : clocks_[own.gate]);
+      if (own.kind == CellModel::Kind::kClockGate) {
+        count.passed = static_cast<double>(clocks_[node]);
+      }
     }
   }
   std::fill(toggles_.begin(), toggles_.end(), 0);

@@ -33,7 +33,8 @@ struct CellToggles {
   // Of inputs that left the outputs as they were; of a flip-flop, all of its data inputs.
   double silent = 0;
   double silent_glitches = 0;
-  double clocks = 0;  // edges that reached a flip-flop or left a clock gate
+  double clocks = 0;  // edges that reached a flip-flop or a clock gate
+  double passed = 0;  // edges that left a clock gate
   CellToggles& operator+=(const CellToggles& other);
 };
 

@@ -687,6 +687,7 @@ std::optional<CellModel> Liberty::Model(std::string_view name) const {
   for (const LibertyGroup& group : cell->groups) {
     if (group.name != "pin") continue;
     const std::string& pin = group.args.front();
+    if (group.Get("direction") == "internal") continue;
     if (group.Get("direction") == "output") {
       if (output) return std::nullopt;
       output = &group;

@@ -217,7 +217,7 @@ class EnergyReader {
       const double load = load_[net->second];
       const double both = mean(pin, load) + 2 * half_v2 * load;
       energy.toggle.push_back(gates ? 0 : both / 2);
-      if (gates) energy.clock += both;
+      if (gates) energy.passed += both;
     }
     double inputs = 0;
     for (const std::string& pin : type.model->inputs) {
@@ -283,7 +283,7 @@ SynthEnergy EnergyOf(const std::vector<CellEnergy>& cells, const std::vector<Cel
     }
     energy.logic += cell.silent * count.silent;
     energy.glitches += cell.silent * count.silent_glitches;
-    energy.clock += cell.clock * count.clocks;
+    energy.clock += cell.clock * count.clocks + cell.passed * count.passed;
     energy.leakage += cell.leakage * seconds;
   }
   return energy;
@@ -293,7 +293,7 @@ SynthEnergy EnergyAt(const std::vector<CellEnergy>& cells, double activity, doub
   SynthEnergy energy;
   for (const CellEnergy& cell : cells) {
     for (const double toggle : cell.toggle) energy.logic += toggle * activity;
-    energy.clock += cell.clock;
+    energy.clock += cell.clock + cell.passed;
     energy.leakage += cell.leakage * seconds;
   }
   return energy;

@@ -29,7 +29,8 @@ namespace vaultrain {
 struct CellEnergy {
   std::vector<double> toggle;  // of each connected output, in the order of CellModel::outputs
   double silent = 0;           // of an input that toggles alone
-  double clock = 0;            // of one cycle in which the clock passes, with the load of that pin
+  double clock = 0;            // of one cycle in which the clock comes, with the load of that pin
+  double passed = 0;           // of one in which a clock gate passes it on
   double leakage = 0;
 };
 

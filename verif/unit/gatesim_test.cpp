@@ -174,7 +174,8 @@ endmodule
   }
   const auto counts = sim.TakeToggles();
   EXPECT_EQ(Of(counts, "held").clocks, 10);
-  EXPECT_EQ(Of(counts, "u_gate").clocks, 10);
+  EXPECT_EQ(Of(counts, "u_gate").clocks, 40);
+  EXPECT_EQ(Of(counts, "u_gate").passed, 10);
   EXPECT_EQ(Of(counts, "running").clocks, 40);
   EXPECT_EQ(Of(counts, "running").outputs[0], 12);
 }

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <zlib.h>
 
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 
@@ -258,6 +259,60 @@ TEST_F(Synth, NetlistThatDiffersFromTheRtlIsNamed) {
   options.simulate = [](const auto& watches) { return TinyStep(watches, true); };
   EXPECT_EQ(Synthesize(options).netlist_mismatches,
             std::vector<std::string>{"vt_tiny: q_o in cycle 190"});
+}
+
+// 16 bits that take a value in one cycle of eight.
+constexpr const char* kHold = R"(
+module vt_hold (input wire clk_i, input wire en_i, input wire [15:0] d_i, output reg [15:0] q_o);
+  always @(posedge clk_i) if (en_i) q_o <= d_i;
+endmodule
+)";
+
+SynthStep HoldStep(const std::vector<SynthWatch>& watches) {
+  uint32_t en = 0, d = 0, q = 0;
+  std::vector<const uint8_t*> values;
+  for (const auto& probes : {watches.at(0).ports, watches.at(0).registers}) {
+    for (const SynthProbe& probe : probes) {
+      const uint32_t& value = probe.name == "en_i" ? en : probe.name == "d_i" ? d : q;
+      values.push_back(reinterpret_cast<const uint8_t*>(&value));
+    }
+  }
+  StepRecorder recorder(watches);
+  recorder.Start({{values}});
+  for (int cycle = 0; cycle < 410; ++cycle) {
+    en = cycle % 8 == 0 ? 1 : 0;
+    d = static_cast<uint32_t>(cycle) * 40503 % 65536;
+    recorder.Cycle();
+    if (en != 0) q = d;
+  }
+  SynthStep step;
+  step.macs = 1000;
+  step.spans = {{"FF", 400}};
+  step.windows = recorder.Take();
+  return step;
+}
+
+TEST_F(Synth, RegistersThatHoldGetNoClockWhereGated) {
+  const char* folder = std::getenv("VAULTRAIN_CELLS");
+  if (!folder) GTEST_SKIP() << "VAULTRAIN_CELLS does not name a folder with Liberty files";
+  SynthOptions options = Design(kHold, "vt_hold");
+  options.liberty = {fs::path(folder) /
+                     "nangate15/NanGate_15nm_OCL_typical_conditional_nldm.lib.gz"};
+  if (!fs::exists(options.liberty[0])) GTEST_SKIP() << options.liberty[0] << " is absent";
+  options.simulate = HoldStep;
+  std::array<double, 2> clock{};
+  for (const bool gated : {false, true}) {
+    options.clock_gating = gated;
+    const SynthReport report = Synthesize(options);
+    EXPECT_TRUE(report.netlist_mismatches.empty()) << report.netlist_mismatches[0];
+    EXPECT_GE(report.slack_ns, 0);
+    ASSERT_EQ(report.blocks.size(), 1u);
+    EXPECT_EQ(report.replayed, 1);
+    clock[gated ? 1 : 0] = report.blocks[0].energy.at(0).clock;
+  }
+  // 16 flip-flops in each cycle; in one of eight, and the gate.
+  EXPECT_LT(clock[1], 0.3 * clock[0]);
+  EXPECT_GT(clock[1], clock[0] / 8);
 }
 
 TEST_F(Synth, ReportHoldsTheKeysOfTheContract) {

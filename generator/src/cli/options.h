@@ -92,6 +92,7 @@ struct SynthOptions {
   std::string network;               // its step gives the activity; empty: none is measured
   std::optional<int> batch;          // absent: the recipe's
   std::optional<double> clock_ns;    // absent: the technology's
+  std::optional<bool> clock_gating;  // absent: the technology's default
   std::string out;                   // empty: reports are not kept
 };
 void AddOptions(CLI::App& app, SynthOptions& options);

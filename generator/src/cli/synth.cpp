@@ -293,6 +293,7 @@ int RunSynth(const SynthOptions& options) {
   vaultrain::SynthOptions flow;
   flow.liberty.assign(options.liberty.begin(), options.liberty.end());
   flow.clock_ns = options.clock_ns;
+  flow.clock_gating = options.clock_gating;
   // Nanoseconds of DRAM are so many cycles of the clock of synthesis, in netlists and simulation.
   if (const double clock_ns = SynthClock(flow); clock_ns > 0) {
     SetClock(variant, clock_ns);
