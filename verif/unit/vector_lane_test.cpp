@@ -17,8 +17,8 @@ constexpr int kManBits = 29;
 constexpr int kExpBits = 9;
 constexpr int kExpZero = 276;
 // Enabled cycles between an element and its scale, and its aux and mask.
-constexpr size_t kScaleDelay = 0;
-constexpr size_t kAuxDelay = 0;
+constexpr size_t kScaleDelay = VT_LateOperands ? 1 : 0;
+constexpr size_t kAuxDelay = VT_LateOperands ? 3 : 0;
 
 TEST(VectorLane, EqualsTwinUnderRandomStalls) {
   VerilatedContext context;
