@@ -423,23 +423,34 @@ TEST(Machine, SumsGoOnInTheNextCompute) {
   }
 }
 
+// X at 0x10000, dY at 0x20000 and W, in fp32, at 0x30000.
+struct LayerInMemory {
+  Matrix x, dy, w;
+  int64_t x_pitch = 0, dy_pitch = 0, w_pitch = 0;
+};
+LayerInMemory PutLayer(Node& node, int bytes, uint64_t seed) {
+  Integers draw(seed);
+  LayerInMemory layer;
+  layer.x = draw.DrawMatrix(kBatch, kIn);
+  layer.dy = draw.DrawMatrix(kBatch, kOut);
+  layer.w = draw.DrawMatrix(kOut, kIn);
+  layer.x_pitch = node.Pitch(kIn, bytes);
+  layer.dy_pitch = node.Pitch(kOut, bytes);
+  layer.w_pitch = node.Pitch(kIn, 4);
+  node.PutMatrix(0x10000, layer.x, bytes);
+  node.PutMatrix(0x20000, layer.dy, bytes);
+  node.PutMatrix(0x30000, layer.w, 4);
+  return layer;
+}
+
 TEST(Machine, BackPropagationThroughTransposedWeightsAndMaskEqualsPlainLoops) {
   for (const MachineConfig& config : Shapes()) {
     SCOPED_TRACE(NameOf(config));
     Node node(config);
-    Integers draw(2);
-    const Matrix x = draw.DrawMatrix(kBatch, kIn);
-    const Matrix dy = draw.DrawMatrix(kBatch, kOut);
-    const Matrix w = draw.DrawMatrix(kOut, kIn);
     const int bytes = config.OperandBytes();
     const int64_t word = config.WordBytes();
-    const int64_t x_pitch = node.Pitch(kIn, bytes);
-    const int64_t dy_pitch = node.Pitch(kOut, bytes);
-    const int64_t w_pitch = node.Pitch(kIn, 4);
+    const auto [x, dy, w, x_pitch, dy_pitch, w_pitch] = PutLayer(node, bytes, 2);
     const int64_t padded = RoundUp(kOut, word / bytes);
-    node.PutMatrix(0x10000, x, bytes);
-    node.PutMatrix(0x20000, dy, bytes);
-    node.PutMatrix(0x30000, w, 4);
     const int64_t spad_dy = 0x8000;
     const int64_t spad_w = 0x10000;
     const int64_t spad_dx = 0x30000;
@@ -511,19 +522,10 @@ TEST(Machine, WeightsAreUpdatedInPlace) {
   for (const MachineConfig& config : Shapes()) {
     SCOPED_TRACE(NameOf(config));
     Node node(config);
-    Integers draw(3);
-    const Matrix x = draw.DrawMatrix(kBatch, kIn);
-    const Matrix dy = draw.DrawMatrix(kBatch, kOut);
-    const Matrix w = draw.DrawMatrix(kOut, kIn);
     const int bytes = config.OperandBytes();
     const int64_t word = config.WordBytes();
-    const int64_t x_pitch = node.Pitch(kIn, bytes);
-    const int64_t dy_pitch = node.Pitch(kOut, bytes);
-    const int64_t w_pitch = node.Pitch(kIn, 4);
+    const auto [x, dy, w, x_pitch, dy_pitch, w_pitch] = PutLayer(node, bytes, 3);
     const int64_t padded = RoundUp(kBatch, word / bytes);
-    node.PutMatrix(0x10000, x, bytes);
-    node.PutMatrix(0x20000, dy, bytes);
-    node.PutMatrix(0x30000, w, 4);
     const int64_t spad_x = 0x10000;
     const int64_t spad_w = 0x28000;
     Move transposed;
