@@ -658,57 +658,74 @@ void Machine::PutResults(std::span<const uint32_t> values, bool wide, std::vecto
   }
 }
 
+// What VECTOR and ELEMENTS make of one value of each column.
+struct Machine::Post {
+  Post(const Descriptor& d, const MachineConfig& config, std::span<const uint32_t> scalars)
+      : tail_loop(static_cast<int>(d.Get(FieldId::kTailLoop))),
+        aux_kind(static_cast<isa::Aux>(d.Get(FieldId::kAuxKind))),
+        out_bytes(d.Get(FieldId::kOutFp32) ? 4 : config.OperandBytes()),
+        aux_bytes(aux_kind == isa::Aux::kAdd ? 4 : config.OperandBytes()),
+        // An accumulator is worth mantissa * 2^(exponent - 254 - (align_bits - 2)).
+        exp_zero(254 + config.align_bits - 2),
+        values(static_cast<size_t>(config.cols)),
+        results(values.size()),
+        aux(values.size() * static_cast<size_t>(aux_bytes)),
+        out(values.size() * static_cast<size_t>(out_bytes)),
+        zeros(config.WordBytes()) {
+    in.use_scale = d.Get(FieldId::kUseScale);
+    in.add_aux = aux_kind == isa::Aux::kAdd;
+    in.relu = d.Get(FieldId::kRelu);
+    in.mask = aux_kind == isa::Aux::kMask;
+    in.scale = scalars[Unsigned(d, FieldId::kScalar)];
+  }
+  int tail_loop;
+  isa::Aux aux_kind;
+  int out_bytes, aux_bytes, exp_zero;
+  VectorLaneInput in;
+  std::vector<Accumulator> values;
+  std::vector<uint32_t> results;
+  std::vector<uint8_t> aux, out;
+  std::vector<uint8_t> zeros;  // behind the last results of a row up to the end of the word
+};
+
+void Machine::PutPosted(Post& post, const Nest& nest, uint64_t out_address, uint64_t aux_address) {
+  if (post.aux_kind != isa::Aux::kNone) ReadScratchpad(aux_address, post.aux);
+  for (size_t c = 0; c < post.values.size(); ++c) {
+    VectorLaneInput& in = post.in;
+    in.acc = post.values[c];
+    const uint8_t* operand = post.aux.data() + c * static_cast<size_t>(post.aux_bytes);
+    if (in.add_aux) in.aux = Get32(operand);
+    if (in.mask) {
+      in.positive =
+          OperandIsPositive(config_.operand, post.aux_bytes == 2 ? Get16(operand) : Get32(operand));
+    }
+    post.results[c] = VectorLane(in, post.exp_zero);
+  }
+  PutResults(post.results, post.out_bytes == 4, post.out);
+  WriteScratchpad(out_address, post.out);
+  if (post.tail_loop < kLoops && nest.index[post.tail_loop] + 1 == nest.bound[post.tail_loop]) {
+    const uint64_t end = out_address + post.out.size();
+    const uint64_t word = post.zeros.size();
+    WriteScratchpad(end, std::span(post.zeros).first((word - end % word) % word));
+  }
+}
+
 OrderFault Machine::Vector(const Descriptor& d) {
   const int pop_level = static_cast<int>(d.Get(FieldId::kPopLevel));
-  const int tail_loop = static_cast<int>(d.Get(FieldId::kTailLoop));
-  const isa::Aux aux_kind = static_cast<isa::Aux>(d.Get(FieldId::kAuxKind));
-  const bool out_fp32 = d.Get(FieldId::kOutFp32);
-  const int cols = config_.cols;
-  const int operand_bytes = config_.OperandBytes();
-  const int out_bytes = out_fp32 ? 4 : operand_bytes;
-  const int aux_bytes = aux_kind == isa::Aux::kAdd ? 4 : operand_bytes;
-  // An accumulator is worth mantissa * 2^(exponent - 254 - (align_bits - 2)).
-  const int exp_zero = 254 + config_.align_bits - 2;
-  VectorLaneInput in;
-  in.use_scale = d.Get(FieldId::kUseScale);
-  in.add_aux = aux_kind == isa::Aux::kAdd;
-  in.relu = d.Get(FieldId::kRelu);
-  in.mask = aux_kind == isa::Aux::kMask;
-  in.scale = scalars_[Unsigned(d, FieldId::kScalar)];
-
+  Post post(d, config_, scalars_);
   uint64_t out_address = Unsigned(d, FieldId::kOutBase);
   uint64_t aux_address = Unsigned(d, FieldId::kAuxBase);
-  std::vector<uint8_t> aux(static_cast<size_t>(cols * aux_bytes));
-  std::vector<uint8_t> out(static_cast<size_t>(cols * out_bytes));
-  std::vector<uint32_t> results(static_cast<size_t>(cols));
-  const std::vector<uint8_t> zeros(config_.WordBytes());
   Nest nest(d, FieldId::kVBound);
   size_t taken = 0;  // sums of the current set
   for (;;) {
     if (sets_.empty()) return OrderFault::kNoSums;
     const std::vector<Sum>& set = sets_.front();
-    if (taken + cols > set.size()) return OrderFault::kFewSums;
-    if (aux_kind != isa::Aux::kNone) ReadScratchpad(aux_address, aux);
-    for (int c = 0; c < cols; ++c) {
-      const Sum& sum = set[taken + c];
-      in.acc = {sum.nan, static_cast<uint32_t>(sum.exponent), sum.mantissa};
-      const uint8_t* operand = aux.data() + c * aux_bytes;
-      if (in.add_aux) in.aux = Get32(operand);
-      if (in.mask) {
-        in.positive = OperandIsPositive(config_.operand,
-                                        operand_bytes == 2 ? Get16(operand) : Get32(operand));
-      }
-      results[static_cast<size_t>(c)] = VectorLane(in, exp_zero);
+    if (taken + post.values.size() > set.size()) return OrderFault::kFewSums;
+    for (Accumulator& value : post.values) {
+      const Sum& sum = set[taken++];
+      value = {sum.nan, static_cast<uint32_t>(sum.exponent), sum.mantissa};
     }
-    PutResults(results, out_bytes == 4, out);
-    taken += cols;
-    WriteScratchpad(out_address, out);
-    if (tail_loop < kLoops && nest.index[tail_loop] + 1 == nest.bound[tail_loop]) {
-      const uint64_t end = out_address + out.size();
-      const uint64_t word = config_.WordBytes();
-      WriteScratchpad(end, std::span(zeros).first((word - end % word) % word));
-    }
-
+    PutPosted(post, nest, out_address, aux_address);
     const int advanced = nest.Advance(0);
     if (advanced >= pop_level) {
       sets_.pop_front();
@@ -723,49 +740,18 @@ OrderFault Machine::Vector(const Descriptor& d) {
 
 // As VECTOR, with fp32 values of the scratchpad in place of sums.
 void Machine::Elements(const Descriptor& d) {
-  const isa::Aux aux_kind = static_cast<isa::Aux>(d.Get(FieldId::kAuxKind));
-  const int tail_loop = static_cast<int>(d.Get(FieldId::kTailLoop));
-  const int cols = config_.cols;
-  const int operand_bytes = config_.OperandBytes();
-  const int out_bytes = d.Get(FieldId::kOutFp32) ? 4 : operand_bytes;
-  const int aux_bytes = aux_kind == isa::Aux::kAdd ? 4 : operand_bytes;
-  const int exp_zero = 254 + config_.align_bits - 2;
-  VectorLaneInput in;
-  in.use_scale = d.Get(FieldId::kUseScale);
-  in.add_aux = aux_kind == isa::Aux::kAdd;
-  in.relu = d.Get(FieldId::kRelu);
-  in.mask = aux_kind == isa::Aux::kMask;
-  in.scale = scalars_[Unsigned(d, FieldId::kScalar)];
-
+  Post post(d, config_, scalars_);
   uint64_t out_address = Unsigned(d, FieldId::kOutBase);
   uint64_t src_address = Unsigned(d, FieldId::kSrcBase);
   uint64_t aux_address = Unsigned(d, FieldId::kAuxBase);
-  std::vector<uint8_t> source(static_cast<size_t>(cols * 4));
-  std::vector<uint8_t> aux(static_cast<size_t>(cols * aux_bytes));
-  std::vector<uint8_t> out(static_cast<size_t>(cols * out_bytes));
-  std::vector<uint32_t> results(static_cast<size_t>(cols));
-  const std::vector<uint8_t> zeros(config_.WordBytes());
+  std::vector<uint8_t> source(post.values.size() * 4);
   Nest nest(d, FieldId::kVBound);
   for (;;) {
     ReadScratchpad(src_address, source);
-    if (aux_kind != isa::Aux::kNone) ReadScratchpad(aux_address, aux);
-    for (int c = 0; c < cols; ++c) {
-      in.acc = AccumulatorOf(Get32(source.data() + 4 * c), exp_zero);
-      const uint8_t* operand = aux.data() + c * aux_bytes;
-      if (in.add_aux) in.aux = Get32(operand);
-      if (in.mask) {
-        in.positive = OperandIsPositive(config_.operand,
-                                        operand_bytes == 2 ? Get16(operand) : Get32(operand));
-      }
-      results[static_cast<size_t>(c)] = VectorLane(in, exp_zero);
+    for (size_t c = 0; c < post.values.size(); ++c) {
+      post.values[c] = AccumulatorOf(Get32(source.data() + 4 * c), post.exp_zero);
     }
-    PutResults(results, out_bytes == 4, out);
-    WriteScratchpad(out_address, out);
-    if (tail_loop < kLoops && nest.index[tail_loop] + 1 == nest.bound[tail_loop]) {
-      const uint64_t end = out_address + out.size();
-      const uint64_t word = config_.WordBytes();
-      WriteScratchpad(end, std::span(zeros).first((word - end % word) % word));
-    }
+    PutPosted(post, nest, out_address, aux_address);
     const int advanced = nest.Advance(0);
     if (advanced == kLoops) return;
     out_address = (out_address + Unsigned(d, FieldId::kEOutInc, advanced)) & kScratchpadAddressMask;

@@ -169,6 +169,7 @@ class Machine {
 
  private:
   struct Nest;
+  struct Post;
 
   void PutResults(std::span<const uint32_t> values, bool wide, std::vector<uint8_t>& out);
   void WriteScratchpad(uint64_t address, std::span<const uint8_t> bytes);
@@ -179,6 +180,7 @@ class Machine {
   void Load(const isa::Descriptor& d, Counts& counts);
   void Store(const isa::Descriptor& d, Counts& counts);
   void Compute(const isa::Descriptor& d, Counts& counts);
+  void PutPosted(Post& post, const Nest& nest, uint64_t out_address, uint64_t aux_address);
   OrderFault Vector(const isa::Descriptor& d);
   void Elements(const isa::Descriptor& d);
   void Softmax(const isa::Descriptor& d);
