@@ -16,10 +16,8 @@
 `include "vt_lane_isa.vh"
 
 module vt_lane_alu #(
-    parameter Lane     = 0,  // which one, below Cols
-    parameter Cols     = 4,
-    parameter Fixed    = 0,  // 1: an operand that is loaded comes as the number 3 * 2^(22 - FracBits) more
-    parameter FracBits = 0
+    parameter Lane = 0,  // which one, below Cols
+    parameter Cols = 4
 ) (
     input  wire        clk_i,
     input  wire        rst_ni,
@@ -47,7 +45,6 @@ module vt_lane_alu #(
   localparam [31:0] OwnSeed = 32'h9E3779B9 * (Lane + 1);
   localparam [31:0] ColsWide = Cols;
   localparam [31:0] LaneWide = Lane;
-  localparam [31:0] LoadExponent = 150 - FracBits;
 
   wire [5:0] op = instruction_i[`VT_LANE_OP];
 
@@ -81,10 +78,13 @@ module vt_lane_alu #(
   wire greater = ordered && !equal && above;
   wire less = ordered && !equal && !above;
   wire positive = !a_i[31] && (|a_i[30:23]) && !a_nan;
+  wire masked = !b_nan && (b_i[31] || !(|b_i[30:23]));
 
   // ---- operands
 
   wire [31:0] number = ColsWide * {28'd0, group_i} + LaneWide;
+  wire [1:0]  taken = instruction_i[`VT_LANE_TAKEN];
+  wire        takes_a = taken == 2'd1 || taken == 2'd2;
   wire        truth = op == `VT_LANE_OP_EQ ? equal : greater || (op == `VT_LANE_OP_GE && equal);
   reg  [31:0] x_d;
   reg  [31:0] y_d;
@@ -95,19 +95,28 @@ module vt_lane_alu #(
     z_d = MINUS_ZERO;
     case (op)
       `VT_LANE_OP_MAD: begin
-        x_d[31] = a_i[31] ^ instruction_i[`VT_LANE_NEG_PRODUCT];
-        if (!instruction_i[`VT_LANE_ONE]) y_d = b_i;
-        if (!instruction_i[`VT_LANE_NO_C]) z_d = {c_i[31] ^ instruction_i[`VT_LANE_NEG_C], c_i[30:0]};
+        if (takes_a) x_d = loaded_i;
+        if (instruction_i[`VT_LANE_NEG_PRODUCT]) x_d[31] = !x_d[31];
+        if (!instruction_i[`VT_LANE_ONE]) y_d = taken == 2'd2 ? loaded_i : b_i;
+        if (!instruction_i[`VT_LANE_NO_C]) begin
+          z_d = taken == 2'd3 ? loaded_i : c_i;
+          if (instruction_i[`VT_LANE_NEG_C]) z_d[31] = !z_d[31];
+        end
       end
       `VT_LANE_OP_MAX: x_d = (a_nan || greater) ? a_i : b_i;
       `VT_LANE_OP_MIN: x_d = (a_nan || less) ? a_i : b_i;
       `VT_LANE_OP_GT, `VT_LANE_OP_GE, `VT_LANE_OP_EQ: x_d = truth ? ONE : 32'd0;
       `VT_LANE_OP_SEL: x_d = positive ? b_i : c_i;
-      `VT_LANE_OP_LDW: x_d = loaded_i;
-      `VT_LANE_OP_LDO: begin
+      `VT_LANE_OP_LDW, `VT_LANE_OP_LDO: x_d = loaded_i;
+      `VT_LANE_OP_LAW, `VT_LANE_OP_LAO: begin
         x_d = loaded_i;
-        if (Fixed != 0) z_d = {1'b1, LoadExponent[7:0], 1'b1, 22'd0};
+        z_d = a_i;
       end
+      `VT_LANE_OP_LMW, `VT_LANE_OP_LMO: begin
+        x_d = loaded_i;
+        y_d = a_i;
+      end
+      `VT_LANE_OP_STM: if (masked) x_d = 32'd0;
       `VT_LANE_OP_LDI, `VT_LANE_OP_LDH, `VT_LANE_OP_SCL: x_d = literal_i;
       `VT_LANE_OP_MOVE: x_d = moved_i;
       `VT_LANE_OP_IOTA: begin

@@ -121,8 +121,10 @@ module vt_lane_engine #(
 
   // What the next instruction needs besides its registers.
   wire [5:0]          next_op = next_instruction[`VT_LANE_OP];
-  wire [1:0]          next_stream = next_instruction[`VT_LANE_STREAM];
-  wire [31:0]         next_offset = {{16{next_instruction[31]}}, next_instruction[`VT_LANE_OFFSET]} << OpLog;
+  wire                next_mad = next_op == `VT_LANE_OP_MAD;
+  wire [1:0]          next_stream = next_mad ? next_instruction[`VT_LANE_TAKEN_STREAM] : next_instruction[`VT_LANE_STREAM];
+  wire [15:0]         next_slots = next_instruction[`VT_LANE_OFFSET] & {16{!next_mad}};
+  wire [31:0]         next_offset = {{16{next_slots[15]}}, next_slots} << OpLog;
   wire [31:0]         next_literal =
       next_op == `VT_LANE_OP_LDI ? next_constant :
       next_op == `VT_LANE_OP_LDH ? {next_instruction[`VT_LANE_HIGH], 16'd0} :
@@ -140,11 +142,15 @@ module vt_lane_engine #(
   reg  [3:0]          wait_q;         // cycles until an instruction may begin
 
   wire [5:0]  op = instruction_q[`VT_LANE_OP];
-  wire        is_load = op == `VT_LANE_OP_LDW || op == `VT_LANE_OP_LDO;
-  wire        is_store = op == `VT_LANE_OP_STW || op == `VT_LANE_OP_STO || op == `VT_LANE_OP_STR;
+  wire        is_mad = op == `VT_LANE_OP_MAD;
+  wire        takes = is_mad && instruction_q[`VT_LANE_TAKEN] != 2'd0;
+  wire        is_load =
+      takes || op == `VT_LANE_OP_LDW || op == `VT_LANE_OP_LDO || (op >= `VT_LANE_OP_LAW && op <= `VT_LANE_OP_LMO);
+  wire        is_masked = op == `VT_LANE_OP_STM;
+  wire        is_store = is_masked || (op >= `VT_LANE_OP_STW && op <= `VT_LANE_OP_STR);
   wire        is_move = op == `VT_LANE_OP_MOVE;
   wire        is_function = op >= `VT_LANE_OP_EX2 && op <= `VT_LANE_OP_RSQ;
-  wire        is_nothing = op == `VT_LANE_OP_NOP || op > `VT_LANE_OP_RSQ;
+  wire        is_nothing = op == `VT_LANE_OP_NOP || op > `VT_LANE_OP_STM;
   wire        writes = !is_store && !is_nothing && op != `VT_LANE_OP_SEED;
   wire [4:0]  groups = job_i[`VT_L_GROUPS];
   wire [3:0]  last_group = groups[3:0] - 4'd1;
@@ -170,7 +176,7 @@ module vt_lane_engine #(
 
   // Slots from group to group of the instruction's stream.
   wire [255:0]        inc_all = job_i[`VT_L_INC];
-  wire [1:0]          stream = instruction_q[`VT_LANE_STREAM];
+  wire [1:0]          stream = is_mad ? instruction_q[`VT_LANE_TAKEN_STREAM] : instruction_q[`VT_LANE_STREAM];
   wire [15:0]         inc = inc_all[stream*64+:16];
   wire [31:0]         inc_bytes = {{16{inc[15]}}, inc} << OpLog;
 
@@ -223,7 +229,7 @@ module vt_lane_engine #(
       // A move from one group reads it once: it may be written before the last group is.
       .read_i(issue && (first_q || !(is_move && group_mode[1]))),
       .a_i(instruction_q[`VT_LANE_A]),
-      .b_i(instruction_q[`VT_LANE_B]),
+      .b_i(is_masked ? instruction_q[`VT_LANE_DST] : instruction_q[`VT_LANE_B]),
       .c_i(instruction_q[`VT_LANE_C]),
       .a_group_i(a_group),
       .group_i(group_q),
@@ -268,6 +274,9 @@ module vt_lane_engine #(
 
   // The slot that was loaded, as fp32.
   wire [5:0]          op1 = instruction1_q[`VT_LANE_OP];
+  wire                loads_wide =
+      op1 == `VT_LANE_OP_MAD ? instruction1_q[`VT_LANE_TAKEN_WIDE] :
+      op1 == `VT_LANE_OP_LDW || op1 == `VT_LANE_OP_LAW || op1 == `VT_LANE_OP_LMW;
   wire [WideSlot-1:0] loaded_wide;
   wire [OpSlot-1:0]   loaded_op;
   wire [Cols*32-1:0]  loaded;
@@ -302,17 +311,27 @@ module vt_lane_engine #(
       localparam [31:0] Number = i;
       wire [31:0] wide = loaded_wide[i*32+:32];
       if (OpExp == 0) begin : gen_load_fixed
-        // 3 * 2^(22 - FracBits) more than the value, which the lane takes off again.
-        localparam [31:0] Exponent = 150 - FracBits;
+        // Its magnitude moves up until the leading one is at bit 15, which stands for 2^(15 - FracBits).
+        localparam [31:0] Exponent = 127 + 15 - FracBits;
         wire [15:0] value = loaded_op[i*16+:16];
-        assign loaded[i*32+:32] =
-            op1 == `VT_LANE_OP_LDW ? wide : {1'b0, Exponent[7:0], !value[15], {6{value[15]}}, value};
+        wire [15:0] up0 = value[15] ? -value : value;
+        wire        by8 = up0[15:8] == 8'd0;
+        wire [15:0] up8 = by8 ? {up0[7:0], 8'd0} : up0;
+        wire        by4 = up8[15:12] == 4'd0;
+        wire [15:0] up4 = by4 ? {up8[11:0], 4'd0} : up8;
+        wire        by2 = up4[15:14] == 2'd0;
+        wire [15:0] up2 = by2 ? {up4[13:0], 2'd0} : up4;
+        wire        by1 = !up2[15];
+        wire [14:0] fraction = by1 ? {up2[13:0], 1'b0} : up2[14:0];
+        wire [7:0]  exponent = Exponent[7:0] - {4'd0, by8, by4, by2, by1};
+        wire        nonzero = up2[15] || up2[14];
+        assign loaded[i*32+:32] = loads_wide ? wide : {value[15], {exponent, fraction} & {23{nonzero}}, 8'd0};
       end else if (OpExp == 5) begin : gen_load_fp16
         wire [15:0] value = loaded_op[i*16+:16];
         wire [7:0]  exponent = value[14:10] == 5'd0 ? 8'd0 : (&value[14:10]) ? 8'hFF : {3'd0, value[14:10]} + 8'd112;
-        assign loaded[i*32+:32] = op1 == `VT_LANE_OP_LDW ? wide : {value[15], exponent, value[9:0], 13'd0};
+        assign loaded[i*32+:32] = loads_wide ? wide : {value[15], exponent, value[9:0], 13'd0};
       end else if (OpBits == 16) begin : gen_load_bf16
-        assign loaded[i*32+:32] = op1 == `VT_LANE_OP_LDW ? wide : {loaded_op[i*16+:16], 16'd0};
+        assign loaded[i*32+:32] = loads_wide ? wide : {loaded_op[i*16+:16], 16'd0};
       end else begin : gen_load_fp32
         assign loaded[i*32+:32] = wide;
       end
@@ -327,9 +346,7 @@ module vt_lane_engine #(
 
       vt_lane_alu #(
           .Lane(i),
-          .Cols(Cols),
-          .Fixed((OpExp == 0) ? 1 : 0),
-          .FracBits(FracBits)
+          .Cols(Cols)
       ) u_alu (
           .clk_i(clk_i),
           .rst_ni(rst_ni),
@@ -459,7 +476,8 @@ module vt_lane_engine #(
   assign pipe_empty = !valid1_q && !store2_q && !write_pending;
   assign finished = running_q && fetch_done && !busy_q && pipe_empty;
 
-  wire unused_bits = &{1'b0, job_i, groups, lane_mode, turn2, noise, inc_bytes, next_offset, lane_shift, random2_q, loaded_op};
+  wire unused_bits = &{1'b0, job_i, groups, lane_mode, turn2, noise, inc_bytes, next_offset, lane_shift, random2_q, loaded_op,
+                       loads_wide};
 
 endmodule
 

@@ -5,7 +5,7 @@
 //
 // Written from the tables in generator/include/vaultrain/lane_program.h; edit those, then run
 // VT_UPDATE=1 lane_program_test to write this file again.
-// Digest of the definitions: d4cc43a3a7609430e2c5b2933584b9e7338c90ea768699806c1f38049755131c
+// Digest of the definitions: e5079e460cce89de917b6819b4a395c986af8dcd8431c1e09d091a9f8bd358c6
 
 `ifndef VT_LANE_HEADER
 `define VT_LANE_HEADER
@@ -23,6 +23,9 @@
 `define VT_LANE_NEG_C                        23
 `define VT_LANE_ONE                          24
 `define VT_LANE_NO_C                         25
+`define VT_LANE_TAKEN                        27:26
+`define VT_LANE_TAKEN_STREAM                 29:28
+`define VT_LANE_TAKEN_WIDE                   30
 `define VT_LANE_GROUP_MODE                   15:14
 `define VT_LANE_LANE_MODE                    17:16
 `define VT_LANE_LANE_SHIFT                   25:22
@@ -57,5 +60,10 @@
 `define VT_LANE_OP_LG2                       6'h15
 `define VT_LANE_OP_RCP                       6'h16
 `define VT_LANE_OP_RSQ                       6'h17
+`define VT_LANE_OP_LAW                       6'h18
+`define VT_LANE_OP_LAO                       6'h19
+`define VT_LANE_OP_LMW                       6'h1a
+`define VT_LANE_OP_LMO                       6'h1b
+`define VT_LANE_OP_STM                       6'h1c
 
 `endif

@@ -256,23 +256,27 @@ class LaneRun {
     switch (op) {
       case Op::kNop:
         return;
-      case Op::kLdw:
-      case Op::kLdo:
-        return Load(word, d, op == Op::kLdw);
       case Op::kStw:
       case Op::kSto:
       case Op::kStr:
-        return Store(word, a, op);
+      case Op::kStm:
+        return Store(word, a, d, op);
       case Op::kMove:
         return Move(word, d, a);
       default:
         break;
     }
+    const auto taken = op == Op::kMad ? static_cast<lanes::Taken>(lanes::Get(word, FieldId::kTaken))
+                                      : lanes::Taken::kNothing;
+    const bool loads = IsLoad(op) || taken != lanes::Taken::kNothing;
+    std::vector<uint32_t> loaded(cols_);
     for (size_t g = 0; g < groups_; ++g) {
+      if (loads) LoadGroup(word, op, g, loaded);
       for (size_t l = 0; l < cols_; ++l) {
-        const uint32_t x = At(a, g, l);
-        const uint32_t y = At(b, g, l);
-        const uint32_t z = At(c, g, l);
+        const bool first = taken == lanes::Taken::kA || taken == lanes::Taken::kAAndB;
+        const uint32_t x = first ? loaded[l] : At(a, g, l);
+        const uint32_t y = taken == lanes::Taken::kAAndB ? loaded[l] : At(b, g, l);
+        const uint32_t z = taken == lanes::Taken::kC ? loaded[l] : At(c, g, l);
         if (op == Op::kSeed) {
           states_[l] = NoiseSeed(static_cast<int>(l), x);
           continue;
@@ -306,6 +310,18 @@ class LaneRun {
             break;
           case Op::kSel:
             result = Fp32IsPositive(x) ? y : z;
+            break;
+          case Op::kLdw:
+          case Op::kLdo:
+            result = loaded[l];
+            break;
+          case Op::kLaw:
+          case Op::kLao:
+            result = Fp32Add(loaded[l], x);
+            break;
+          case Op::kLmw:
+          case Op::kLmo:
+            result = Fp32Mul(loaded[l], x);
             break;
           case Op::kLdi:
             result = constant;
@@ -342,42 +358,51 @@ class LaneRun {
     }
   }
 
+  static bool IsLoad(Op op) {
+    return op == Op::kLdw || op == Op::kLdo || (op >= Op::kLaw && op <= Op::kLmo);
+  }
+
   // Address of a group of an access of `bytes`, which ignores the bits below that size.
-  uint64_t AddressOf(uint32_t word, size_t group, uint64_t bytes) const {
-    const auto s = static_cast<size_t>(lanes::Get(word, FieldId::kStream));
-    const uint64_t address =
-        at_[s] + SlotBytes(lanes::Get(word, FieldId::kOffset)) + group * inc_[s][0];
+  uint64_t AddressOf(size_t stream, int offset, size_t group, uint64_t bytes) const {
+    const uint64_t address = at_[stream] + SlotBytes(offset) + group * inc_[stream][0];
     return (address & kAddressMask) / bytes * bytes;
   }
 
-  void Load(uint32_t word, int d, bool wide) {
+  // What a load, or a mad that takes from a stream, has of it.
+  void LoadGroup(uint32_t word, Op op, size_t group, std::vector<uint32_t>& loaded) {
+    const bool mad = op == Op::kMad;
+    const bool wide = mad ? lanes::Get(word, FieldId::kTakenWide) != 0
+                          : op == Op::kLdw || op == Op::kLaw || op == Op::kLmw;
+    const auto stream =
+        static_cast<size_t>(lanes::Get(word, mad ? FieldId::kTakenStream : FieldId::kStream));
     const size_t size = wide ? 4 : operand_bytes_;
-    std::vector<uint8_t> bytes(cols_ * size);
-    for (size_t g = 0; g < groups_; ++g) {
-      job_.read(AddressOf(word, g, bytes.size()), bytes);
-      for (size_t l = 0; l < cols_; ++l) {
-        const uint8_t* from = bytes.data() + l * size;
-        At(d, g, l) = Canonical(
-            wide || size == 4
-                ? Get32(from)
-                : OperandToFp32(job_.operand, static_cast<uint32_t>(from[0] | from[1] << 8)));
-      }
+    bytes_.resize(cols_ * size);
+    const int offset = mad ? 0 : lanes::Get(word, FieldId::kOffset);
+    job_.read(AddressOf(stream, offset, group, bytes_.size()), bytes_);
+    for (size_t l = 0; l < cols_; ++l) {
+      const uint8_t* from = bytes_.data() + l * size;
+      loaded[l] = Canonical(
+          wide || size == 4
+              ? Get32(from)
+              : OperandToFp32(job_.operand, static_cast<uint32_t>(from[0] | from[1] << 8)));
     }
   }
 
-  void Store(uint32_t word, int a, Op op) {
+  void Store(uint32_t word, int a, int mask, Op op) {
+    const auto stream = static_cast<size_t>(lanes::Get(word, FieldId::kStream));
     const size_t size = op == Op::kStw ? 4 : operand_bytes_;
-    std::vector<uint8_t> bytes(cols_ * size);
+    bytes_.resize(cols_ * size);
     for (size_t g = 0; g < groups_; ++g) {
       for (size_t l = 0; l < cols_; ++l) {
-        const uint32_t x = At(a, g, l);
+        const bool masked = op == Op::kStm && !IsNan(At(mask, g, l)) && !Exceeds(At(mask, g, l), 0);
+        const uint32_t x = masked ? 0 : At(a, g, l);
         const bool random = op == Op::kStr;
         const uint32_t noise = random ? Step(l) >> 16 : 0;
         const Rounding rounding = random ? Rounding::kStochastic : Rounding::kNearest;
         const uint32_t value = op == Op::kStw ? x : ToOperand(job_.operand, x, rounding, noise);
-        Put(bytes.data() + l * size, value, size);
+        Put(bytes_.data() + l * size, value, size);
       }
-      job_.write(AddressOf(word, g, bytes.size()), bytes);
+      job_.write(AddressOf(stream, lanes::Get(word, FieldId::kOffset), g, bytes_.size()), bytes_);
     }
   }
 
@@ -405,6 +430,7 @@ class LaneRun {
   size_t cols_, groups_, operand_bytes_;
   std::vector<uint32_t> values_;  // [register][group][lane]
   std::vector<uint32_t> states_;
+  std::vector<uint8_t> bytes_;  // of an access
   std::vector<uint32_t> program_;
   size_t init_ = 0, body_ = 0;
   int level_ = 0;

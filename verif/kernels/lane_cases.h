@@ -22,7 +22,7 @@ template <typename Draw>
 void DrawLaneInstruction(Draw& draw, lanes::Section& section, bool wild) {
   using lanes::FieldId;
   using lanes::Op;
-  constexpr int kLastOp = static_cast<int>(Op::kRsq);
+  constexpr int kLastOp = static_cast<int>(Op::kStm);
   uint32_t word = static_cast<uint32_t>(draw());
   if (wild && draw() % 16 == 0) {  // known operation or not
     section.Word(word);
@@ -44,7 +44,8 @@ void DrawLaneInstruction(Draw& draw, lanes::Section& section, bool wild) {
   }
   Set(word, FieldId::kOp, op);
   // Few registers, so that results meet again.
-  const bool memory = op >= static_cast<int>(Op::kLdw) && op <= static_cast<int>(Op::kStr);
+  const bool memory = (op >= static_cast<int>(Op::kLdw) && op <= static_cast<int>(Op::kStr)) ||
+                      op >= static_cast<int>(Op::kLaw);
   Set(word, FieldId::kDst, draw() % 5);
   Set(word, FieldId::kA, draw() % 5);
   if (memory) {

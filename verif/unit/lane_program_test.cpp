@@ -58,6 +58,16 @@ TEST(LaneProgram, ConstantsTakeOneWordWhereOneIsEnough) {
   EXPECT_EQ(s.words()[2], 0x3DCCCCCDu);
 }
 
+TEST(LaneProgram, OnlyAMadTakesValuesOfAStream) {
+  Section s;
+  EXPECT_THROW(s.TakeWide(Taken::kA, 1), std::out_of_range);
+  s.Mad(1, 2, 3, 4).TakeOperands(Taken::kC, 3);
+  EXPECT_EQ(ToText(s.words()[0]),
+            "mad d1 a2 b3 c4 neg_product=0 neg_c=0 one=0 no_c=0 taken=3 taken_stream=3 "
+            "taken_wide=0");
+  EXPECT_THROW(s.Max(1, 2, 3).TakeWide(Taken::kA, 1), std::out_of_range);
+}
+
 // The streams of a job walk their strides, whatever the groups do.
 TEST(LaneProgram, DescriptorsWalkTheStrides) {
   Program program;

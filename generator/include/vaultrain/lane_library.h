@@ -153,17 +153,17 @@ Program MeanSquare(int values, int cols, int dz_slots);
 
 // Registers that hold what a part needs; SetUp writes them, once, in init.
 struct Constants {
-  int log2e = 15;
-  int one = 14;
-  int two = 13;
+  int sigmoid_scale = 15;  // -log2 e
+  int tanh_scale = 14;     // 2 log2 e
+  int one = 13;
+  int two = 12;
 
   void SetUp(Section& section) const;
 };
 
-// d = e^a, 1 / (1 + e^-a), tanh a; d may be a.
-void EmitExp(Section& section, int d, int a, const Constants& constants);
-void EmitSigmoid(Section& section, int d, int a, const Constants& constants);
-void EmitTanh(Section& section, int d, int a, const Constants& constants);
+// d = 1 / (1 + e^-a) or tanh a, where d is a times the constant's scale.
+void EmitSigmoid(Section& section, int d, const Constants& constants);
+void EmitTanh(Section& section, int d, const Constants& constants);
 
 // ---- jobs
 

@@ -43,6 +43,10 @@ inline constexpr int kRegisters = 16;
   X(NegC, 23, 1, U, "mad: c changes its sign")                                                  \
   X(One, 24, 1, U, "mad: b is 1")                                                               \
   X(NoC, 25, 1, U, "mad: c is -0, which adds nothing")                                          \
+  X(Taken, 26, 2, U,                                                                            \
+    "mad: what the stream's values stand for: nothing (0), a (1), a and b (2), c (3)")          \
+  X(TakenStream, 28, 2, U, "mad: the stream, whose offset is 0")                                \
+  X(TakenWide, 30, 1, U, "mad: its values are fp32 (1) or operands (0)")                        \
   X(GroupMode, 14, 2, U,                                                                        \
     "move: from group g + n, +0 beyond the last (0); g + n, the last beyond it (1); n, or the " \
     "last (2, 3)")                                                                              \
@@ -79,7 +83,12 @@ inline constexpr int kRegisters = 16;
   X(Ex2, 20, "da", "d = 2^a")                                                                      \
   X(Lg2, 21, "da", "d = log2 a; -infinity of zeros, NaN of what is below")                         \
   X(Rcp, 22, "da", "d = 1 / a; zeros and infinities change places")                                \
-  X(Rsq, 23, "da", "d = 1 / sqrt a; +infinity of zeros, NaN of what is below")
+  X(Rsq, 23, "da", "d = 1 / sqrt a; +infinity of zeros, NaN of what is below")                     \
+  X(Law, 24, "da stream", "d = fp32 values of the stream + a")                                     \
+  X(Lao, 25, "da stream", "d = operands of the stream + a")                                        \
+  X(Lmw, 26, "da stream", "d = fp32 values of the stream * a")                                     \
+  X(Lmo, 27, "da stream", "d = operands of the stream * a")                                        \
+  X(Stm, 28, "da stream", "stores a as operands, to nearest; +0 where d is a zero or below")
 
 enum class Op : uint8_t {
 #define VT_X(name, number, ...) k##name = number,
@@ -115,6 +124,11 @@ std::span<const OpInfo> Ops();
 int32_t Get(uint32_t word, FieldId id);
 void Set(uint32_t& word, FieldId id, int64_t value);
 
+// What the values of a stream stand for in a mad.
+enum class Taken : uint8_t { kNothing = 0, kA = 1, kAAndB = 2, kC = 3 };
+// Written for a register that the stream stands in for.
+inline constexpr int kStreamed = 0;
+
 // How a move takes groups and lanes from elsewhere.
 enum class GroupMode : uint8_t { kShiftZero = 0, kShiftLast = 1, kFixed = 2 };
 enum class LaneMode : uint8_t { kRotate = 0, kXor = 1, kFixed = 2 };
@@ -137,19 +151,40 @@ class Section {
   Section& Eq(int d, int a, int b) { return Three(Op::kEq, d, a, b); }
   Section& Sel(int d, int a, int b, int c) { return Three(Op::kSel, d, a, b, c); }
   Section& LoadWide(int d, int stream, int offset = 0) {
-    return Memory(Op::kLdw, d, stream, offset);
+    return Memory(Op::kLdw, d, 0, stream, offset);
   }
   Section& LoadOperand(int d, int stream, int offset = 0) {
-    return Memory(Op::kLdo, d, stream, offset);
+    return Memory(Op::kLdo, d, 0, stream, offset);
   }
+  // d = the values + a.
+  Section& AddWide(int d, int a, int stream, int offset = 0) {
+    return Memory(Op::kLaw, d, a, stream, offset);
+  }
+  Section& AddOperand(int d, int a, int stream, int offset = 0) {
+    return Memory(Op::kLao, d, a, stream, offset);
+  }
+  // d = the values * a.
+  Section& MulWide(int d, int a, int stream, int offset = 0) {
+    return Memory(Op::kLmw, d, a, stream, offset);
+  }
+  Section& MulOperand(int d, int a, int stream, int offset = 0) {
+    return Memory(Op::kLmo, d, a, stream, offset);
+  }
+  // The mad before this takes values of a stream for some of its registers.
+  Section& TakeWide(Taken taken, int stream) { return Take(taken, stream, true); }
+  Section& TakeOperands(Taken taken, int stream) { return Take(taken, stream, false); }
   Section& StoreWide(int a, int stream, int offset = 0) {
-    return Memory(Op::kStw, a, stream, offset);
+    return Memory(Op::kStw, 0, a, stream, offset);
   }
   Section& StoreOperand(int a, int stream, int offset = 0) {
-    return Memory(Op::kSto, a, stream, offset);
+    return Memory(Op::kSto, 0, a, stream, offset);
+  }
+  // +0 where `mask` is a zero or below.
+  Section& StoreMasked(int a, int mask, int stream, int offset = 0) {
+    return Memory(Op::kStm, mask, a, stream, offset);
   }
   Section& StoreRandom(int a, int stream, int offset = 0) {
-    return Memory(Op::kStr, a, stream, offset);
+    return Memory(Op::kStr, 0, a, stream, offset);
   }
   // One word if the lower half of its bits is zero, else two.
   Section& Constant(int d, float value);
@@ -170,7 +205,8 @@ class Section {
 
  private:
   Section& Three(Op op, int d, int a, int b, int c = 0);
-  Section& Memory(Op op, int reg, int stream, int offset);
+  Section& Memory(Op op, int d, int a, int stream, int offset);
+  Section& Take(Taken taken, int stream, bool wide);
 
   std::vector<uint32_t> words_;
 };

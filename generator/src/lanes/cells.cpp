@@ -15,16 +15,18 @@ Program LstmForward(int sum_slots, int kept_at, int kept_slots, bool first) {
   constants.SetUp(program.init);
   if (first) program.init.Constant(kBefore, 0);
   Section& body = program.body;
-  for (int gate : kGates) body.LoadWide(gate, 0, gate * sum_slots);
-  if (!first) body.LoadWide(kBefore, 1);
   for (int gate : kGates) {
-    gate == kG ? EmitTanh(body, gate, gate, constants) : EmitSigmoid(body, gate, gate, constants);
+    const int scale = gate == kG ? constants.tanh_scale : constants.sigmoid_scale;
+    body.MulWide(gate, scale, 0, gate * sum_slots);
+    gate == kG ? EmitTanh(body, gate, constants) : EmitSigmoid(body, gate, constants);
   }
+  if (!first) body.LoadWide(kBefore, 1);
   body.Mul(kC, kI, kG);
   if (!first) body.Mad(kC, kBefore, kF, kC);
   body.StoreWide(kC, 1);
   for (int gate : kGates) body.StoreOperand(gate, 2, kept_at + gate * kept_slots);
-  EmitTanh(body, kC, kC, constants);
+  body.Mul(kC, kC, constants.tanh_scale);
+  EmitTanh(body, kC, constants);
   body.StoreOperand(kC, 2, kept_at + 4 * kept_slots);
   body.StoreOperand(kBefore, 2, kept_at + 5 * kept_slots);
   body.Mul(kO, kO, kC).StoreOperand(kO, 2);
@@ -33,13 +35,13 @@ Program LstmForward(int sum_slots, int kept_at, int kept_slots, bool first) {
 
 Program LstmBackward(int kept_slots, int dh_slots, int gate_slots, bool first) {
   constexpr int kI = 0, kO = 1, kF = 2, kG = 3, kTanhC = 4, kBefore = 5;
-  constexpr int kDh = 6, kRest = 7, kDc = 8, kD = 9, kSlope = 10, kOne = 14;
+  constexpr int kDh = 6, kDc = 8, kD = 9, kSlope = 10, kOne = 14;
   Program program;
   program.init.Constant(kOne, 1);
   Section& body = program.body;
-  body.LoadOperand(kDh, 2);
   for (int kept : {kI, kO, kF, kG, kTanhC, kBefore}) body.LoadOperand(kept, 0, kept * kept_slots);
-  if (!first) body.LoadWide(kRest, 1, dh_slots).LoadWide(kDc, 1).Add(kDh, kDh, kRest);
+  body.LoadOperand(kDh, 2);
+  if (!first) body.AddWide(kDh, kDh, 1, dh_slots);
   auto of_sigmoid = [&](int gate) {
     body.Mad(kSlope, gate, gate, gate, true).Mul(kD, kD, kSlope);
     body.StoreOperand(kD, 3, gate * gate_slots);
@@ -47,7 +49,7 @@ Program LstmBackward(int kept_slots, int dh_slots, int gate_slots, bool first) {
   body.Mul(kD, kDh, kTanhC);
   of_sigmoid(kO);
   body.Mul(kD, kDh, kO).Mad(kSlope, kTanhC, kTanhC, kOne, true);
-  first ? body.Mul(kDc, kD, kSlope) : body.Mad(kDc, kD, kSlope, kDc);
+  first ? body.Mul(kDc, kD, kSlope) : body.Mad(kDc, kD, kSlope, kDc).TakeWide(Taken::kC, 1);
   body.Mul(kD, kDc, kG);
   of_sigmoid(kI);
   body.Mul(kD, kDc, kBefore);
@@ -59,23 +61,29 @@ Program LstmBackward(int kept_slots, int dh_slots, int gate_slots, bool first) {
 }
 
 Program GruForward(int sum_slots, int kept_at, int kept_slots, bool bias, bool first) {
-  constexpr int kZ = 0, kR = 1, kN = 2, kQ = 3, kBefore = 4, kH = 5, kBias = 6;
+  constexpr int kZ = 0, kR = 1, kN = 2, kQ = 3, kBefore = 4, kH = 5;
   const Constants constants;
   Program program;
   constants.SetUp(program.init);
   if (first) program.init.Constant(kBefore, 0).Constant(kQ, 0);
   Section& body = program.body;
-  for (int sum : {kZ, kR, kN}) body.LoadWide(sum, 0, sum * sum_slots);
+  for (int gate : {kZ, kR}) {
+    const int at = gate * sum_slots;
+    bias ? body.LoadWide(gate, 0, at) : body.MulWide(gate, constants.sigmoid_scale, 0, at);
+  }
+  body.LoadWide(kN, 0, kN * sum_slots);
   if (!first) body.LoadWide(kQ, 0, kQ * sum_slots).LoadWide(kBefore, 1);
   if (bias) {
-    for (int gate : {kZ, kR}) body.LoadWide(kBias, 3, gate * sum_slots).Add(gate, gate, kBias);
-    body.LoadWide(first ? kQ : kBias, 3, 2 * sum_slots);
-    if (!first) body.Add(kQ, kQ, kBias);
+    for (int gate : {kZ, kR}) body.AddWide(gate, gate, 3, gate * sum_slots);
+    const int of_q = 2 * sum_slots;
+    first ? body.LoadWide(kQ, 3, of_q) : body.AddWide(kQ, kQ, 3, of_q);
   }
-  EmitSigmoid(body, kZ, kZ, constants);
-  EmitSigmoid(body, kR, kR, constants);
-  body.Mad(kN, kR, kQ, kN);
-  EmitTanh(body, kN, kN, constants);
+  for (int gate : {kZ, kR}) {
+    if (bias) body.Mul(gate, gate, constants.sigmoid_scale);
+    EmitSigmoid(body, gate, constants);
+  }
+  body.Mad(kN, kR, kQ, kN).Mul(kN, kN, constants.tanh_scale);
+  EmitTanh(body, kN, constants);
   body.Sub(kH, kBefore, kN).Mad(kH, kZ, kH, kN).StoreWide(kH, 1).StoreOperand(kH, 2);
   for (int kept : {kZ, kR, kN, kQ, kBefore}) {
     body.StoreOperand(kept, 2, kept_at + kept * kept_slots);
@@ -91,10 +99,7 @@ Program GruBackward(int kept_slots, int dh_slots, int gate_slots, int n_at, bool
   Section& body = program.body;
   body.LoadOperand(kDh, 2);
   for (int kept : {kZ, kR, kN, kQ, kBefore}) body.LoadOperand(kept, 0, kept * kept_slots);
-  if (!first) {
-    body.LoadWide(kRest, 1).Add(kDh, kDh, kRest);
-    body.LoadWide(kRest, 1, dh_slots).Add(kDh, kDh, kRest);
-  }
+  if (!first) body.AddWide(kDh, kDh, 1).AddWide(kDh, kDh, 1, dh_slots);
   auto of_sigmoid = [&](int gate) {
     body.Mad(kSlope, gate, gate, gate, true).Mul(kD, kD, kSlope);
     body.StoreOperand(kD, 3, gate * gate_slots);
@@ -110,14 +115,14 @@ Program GruBackward(int kept_slots, int dh_slots, int gate_slots, int n_at, bool
 }
 
 Program ResetGruGates(int sum_slots, int kept_at, int kept_slots) {
-  constexpr int kBefore = 0, kR = 1;
+  constexpr int kR = 1;
   const Constants constants;
   Program program;
   constants.SetUp(program.init);
-  program.body.LoadWide(kR, 0, kR * sum_slots).LoadWide(kBefore, 1);
-  EmitSigmoid(program.body, kR, kR, constants);
+  program.body.MulWide(kR, constants.sigmoid_scale, 0, kR * sum_slots);
+  EmitSigmoid(program.body, kR, constants);
   program.body.StoreOperand(kR, 2, kept_at + kR * kept_slots);
-  program.body.Mul(kR, kR, kBefore).StoreOperand(kR, 3);
+  program.body.MulWide(kR, kR, 1).StoreOperand(kR, 3);
   return program;
 }
 
@@ -128,10 +133,11 @@ Program ResetGruForward(int sum_slots, int kept_at, int kept_slots, bool first) 
   constants.SetUp(program.init);
   if (first) program.init.Constant(kBefore, 0).Constant(kR, 0);
   Section& body = program.body;
-  for (int sum : {kZ, kN}) body.LoadWide(sum, 0, sum * sum_slots);
+  body.MulWide(kZ, constants.sigmoid_scale, 0, kZ * sum_slots);
+  EmitSigmoid(body, kZ, constants);
+  body.MulWide(kN, constants.tanh_scale, 0, kN * sum_slots);
+  EmitTanh(body, kN, constants);
   if (!first) body.LoadWide(kBefore, 1);
-  EmitSigmoid(body, kZ, kZ, constants);
-  EmitTanh(body, kN, kN, constants);
   body.Sub(kH, kBefore, kN).Mad(kH, kZ, kH, kN).StoreWide(kH, 1).StoreOperand(kH, 2);
   for (int kept : {kZ, kR, kN, kBefore}) {
     if (kept != kR || first) body.StoreOperand(kept, 2, kept_at + kept * kept_slots);
@@ -147,10 +153,7 @@ Program ResetGruBackward(int kept_slots, int dh_slots, int gate_slots, bool firs
   Section& body = program.body;
   body.LoadOperand(kDh, 2);
   for (int kept : {kZ, kN, kBefore}) body.LoadOperand(kept, 0, kept * kept_slots);
-  if (!first) {
-    body.LoadWide(kRest, 1).Add(kDh, kDh, kRest);
-    body.LoadWide(kRest, 1, dh_slots).Add(kDh, kDh, kRest);
-  }
+  if (!first) body.AddWide(kDh, kDh, 1).AddWide(kDh, kDh, 1, dh_slots);
   body.Sub(kD, kBefore, kN).Mul(kD, kD, kDh).Mad(kSlope, kZ, kZ, kZ, true).Mul(kD, kD, kSlope);
   body.StoreOperand(kD, 3).StoreOperand(kZero, 3, kR * gate_slots);
   body.Mul(kRest, kDh, kZ).StoreWide(kRest, 1);
@@ -164,8 +167,8 @@ Program ResetGruGatesBackward(int kept_slots, int dh_slots, int gate_slots) {
   Program program;
   Section& body = program.body;
   for (int kept : {kR, kBefore}) body.LoadOperand(kept, 0, kept * kept_slots);
-  body.LoadWide(kPassed, 1).LoadWide(kD, 1, dh_slots);
-  body.Mad(kPassed, kD, kR, kPassed).StoreWide(kPassed, 1);
+  body.LoadWide(kD, 1, dh_slots);
+  body.Mad(kPassed, kD, kR, kStreamed).TakeWide(Taken::kC, 1).StoreWide(kPassed, 1);
   body.Mad(kSlope, kR, kR, kR, true).Mul(kD, kD, kBefore).Mul(kD, kD, kSlope);
   body.StoreOperand(kD, 3, kR * gate_slots);
   return program;
@@ -175,18 +178,18 @@ Program RnnForward() {
   const Constants constants;
   Program program;
   constants.SetUp(program.init);
-  program.body.LoadWide(0, 0);
-  EmitTanh(program.body, 0, 0, constants);
+  program.body.MulWide(0, constants.tanh_scale, 0);
+  EmitTanh(program.body, 0, constants);
   program.body.StoreOperand(0, 2);
   return program;
 }
 
 Program RnnBackward(bool first) {
-  constexpr int kH = 0, kDh = 1, kRest = 2, kSlope = 3, kOne = 4;
+  constexpr int kH = 0, kDh = 1, kSlope = 3, kOne = 4;
   Program program;
   program.init.Constant(kOne, 1);
   program.body.LoadOperand(kH, 0).LoadOperand(kDh, 2);
-  if (!first) program.body.LoadWide(kRest, 1).Add(kDh, kDh, kRest);
+  if (!first) program.body.AddWide(kDh, kDh, 1);
   program.body.Mad(kSlope, kH, kH, kOne, true).Mul(kDh, kDh, kSlope).StoreOperand(kDh, 3);
   return program;
 }

@@ -11,20 +11,22 @@ namespace {
 
 constexpr float kLog2E = 1.44269504088896341f;
 
+void StoreRelu(Section& section, int x, bool relu, int stream) {
+  relu ? section.StoreMasked(x, x, stream) : section.StoreOperand(x, stream);
+}
+
 }  // namespace
 
 // ---- normalisation of samples
 
 Program GroupForward(int rstd_slots, int bias_slots, bool relu) {
-  constexpr int kX = 0, kMean = 1, kScale = 2, kWeight = 3, kShift = 4, kZero = 5;
+  constexpr int kX = 0, kMean = 1, kScale = 2, kWeight = 3, kShift = 4;
   Program program;
   program.init.LoadWide(kMean, 2).LoadWide(kScale, 2, rstd_slots);
   program.init.LoadWide(kWeight, 3).LoadWide(kShift, 3, bias_slots);
   program.init.Mul(kScale, kScale, kWeight).Mad(kShift, kMean, kScale, kShift, true);
-  if (relu) program.init.Constant(kZero, 0);
-  program.body.LoadOperand(kX, 0).Mad(kX, kX, kScale, kShift);
-  if (relu) program.body.Max(kX, kX, kZero);
-  program.body.StoreOperand(kX, 1);
+  program.body.Mad(kX, kStreamed, kScale, kShift).TakeOperands(Taken::kA, 0);
+  StoreRelu(program.body, kX, relu, 1);
   return program;
 }
 
@@ -54,10 +56,11 @@ void EmitSums(Section& init, int stream, int first, int second, int slots, bool 
 }  // namespace
 
 Program GroupMoments(int squares_slots, bool more) {
-  constexpr int kX = 0, kSum = 1, kSquares = 2;
+  constexpr int kSum = 1, kSquares = 2;
   Program program;
   EmitSums(program.init, 1, kSum, kSquares, squares_slots, more);
-  program.body.LoadOperand(kX, 0).Add(kSum, kSum, kX).Mad(kSquares, kX, kX, kSquares);
+  program.body.AddOperand(kSum, kSum, 0);
+  program.body.Mad(kSquares, kStreamed, kStreamed, kSquares).TakeOperands(Taken::kAAndB, 0);
   program.final.StoreWide(kSum, 1).StoreWide(kSquares, 1, squares_slots);
   return program;
 }
@@ -80,22 +83,22 @@ Program GroupStatistics(int64_t count, float epsilon, int width, int cols, int r
 }
 
 Program GroupGradientSums(int products_slots, bool more) {
-  constexpr int kDy = 0, kX = 1, kSum = 2, kProducts = 3;
+  constexpr int kDy = 0, kSum = 2, kProducts = 3;
   Program program;
   EmitSums(program.init, 2, kSum, kProducts, products_slots, more);
-  program.body.LoadOperand(kDy, 0).LoadOperand(kX, 1);
-  program.body.Add(kSum, kSum, kDy).Mad(kProducts, kDy, kX, kProducts);
+  program.body.LoadOperand(kDy, 0).Add(kSum, kSum, kDy);
+  program.body.Mad(kProducts, kStreamed, kDy, kProducts).TakeOperands(Taken::kA, 1);
   program.final.StoreWide(kSum, 2).StoreWide(kProducts, 2, products_slots);
   return program;
 }
 
 Program GroupGradientCentre(int products_slots, int rstd_slots) {
-  constexpr int kSum = 0, kProducts = 1, kMean = 2, kRstd = 3;
+  constexpr int kSum = 0, kProducts = 1;
   Program program;
   Section& body = program.body;
   body.LoadWide(kSum, 0).LoadWide(kProducts, 0, products_slots);
-  body.LoadWide(kMean, 1).LoadWide(kRstd, 1, rstd_slots);
-  body.Mad(kProducts, kMean, kSum, kProducts, true).Mul(kProducts, kProducts, kRstd);
+  body.Mad(kProducts, kStreamed, kSum, kProducts, true).TakeWide(Taken::kA, 1);
+  body.MulWide(kProducts, kProducts, 1, rstd_slots);
   body.StoreWide(kProducts, 0, products_slots);
   return program;
 }
@@ -125,24 +128,24 @@ Program GroupCoefficients(int64_t count, int width, int cols, int products_slots
 }
 
 Program GroupBackward(int next_slots, bool mask) {
-  constexpr int kDy = 0, kX = 1, kScale = 2, kQ = 3, kR = 4, kSum = 5;
-  constexpr int kZero = 15;  // never written
+  constexpr int kX = 1, kScale = 2, kQ = 3, kR = 4, kSum = 5;
   Program program;
   program.init.LoadWide(kScale, 2).LoadWide(kQ, 3).Mul(kScale, kScale, kQ);
   program.init.LoadWide(kQ, 3, next_slots).LoadWide(kR, 3, 2 * next_slots);
   Section& body = program.body;
-  body.LoadOperand(kDy, 0).LoadOperand(kX, 1).Mad(kSum, kX, kQ, kR).Mad(kDy, kDy, kScale, kSum);
-  if (mask) body.Sel(kDy, kX, kDy, kZero);
-  body.StoreOperand(kDy, 0);
+  if (mask) body.LoadOperand(kX, 1);
+  body.Mad(kSum, kX, kQ, kR);
+  if (!mask) body.TakeOperands(Taken::kA, 1);
+  body.Mad(kSum, kStreamed, kScale, kSum).TakeOperands(Taken::kA, 0);
+  mask ? body.StoreMasked(kSum, kX, 0) : body.StoreOperand(kSum, 0);
   return program;
 }
 
 Program GroupParameterSums(int products_slots, int sums_slots, bool more) {
-  constexpr int kX = 0, kSum = 1, kProducts = 2;
+  constexpr int kSum = 1, kProducts = 2;
   Program program;
   EmitSums(program.init, 1, kSum, kProducts, sums_slots, more);
-  program.body.LoadWide(kX, 0).Add(kSum, kSum, kX);
-  program.body.LoadWide(kX, 0, products_slots).Add(kProducts, kProducts, kX);
+  program.body.AddWide(kSum, kSum, 0).AddWide(kProducts, kProducts, 0, products_slots);
   program.final.StoreWide(kSum, 1).StoreWide(kProducts, 1, sums_slots);
   return program;
 }
@@ -155,13 +158,12 @@ Program BatchStatistics(int64_t count, float epsilon, float momentum, int square
   program.init.Constant(kShare, 1 / static_cast<float>(count)).Constant(kEpsilon, epsilon);
   program.init.Constant(kMomentum, momentum).Constant(kRest, 1 - momentum);
   Section& body = program.body;
-  body.LoadWide(kMean, 0).LoadWide(kVariance, 0, squares_slots);
-  body.Mul(kMean, kMean, kShare).Mul(kVariance, kVariance, kShare);
+  body.MulWide(kMean, kShare, 0).MulWide(kVariance, kShare, 0, squares_slots);
   // Rounding may leave a variance below zero.
   body.Mad(kVariance, kMean, kMean, kVariance, true).Max(kVariance, kVariance, kZero);
   for (const int value : {kMean, kVariance}) {
     const int offset = value == kMean ? 0 : variance_slots;
-    body.LoadWide(kRunning, 1, offset).Mul(kRunning, kRunning, kMomentum);
+    body.MulWide(kRunning, kMomentum, 1, offset);
     body.Mad(kRunning, value, kRest, kRunning).StoreWide(kRunning, 1, offset);
   }
   body.Add(kVariance, kVariance, kEpsilon).Rsqrt(kVariance, kVariance);
@@ -173,7 +175,7 @@ Program RunningStatistics(float epsilon, int variance_slots) {
   constexpr int kVariance = 0, kEpsilon = 1;
   Program program;
   program.init.Constant(kEpsilon, epsilon);
-  program.body.LoadWide(kVariance, 0, variance_slots).Add(kVariance, kVariance, kEpsilon);
+  program.body.AddWide(kVariance, kEpsilon, 0, variance_slots);
   program.body.Rsqrt(kVariance, kVariance).StoreWide(kVariance, 0, variance_slots);
   return program;
 }
@@ -182,34 +184,30 @@ Program RunningStatistics(float epsilon, int variance_slots) {
 
 Program AddTensors(bool relu) {
   Program program;
-  if (relu) program.init.Constant(2, 0);
-  program.body.LoadOperand(0, 0).LoadOperand(1, 1).Add(0, 0, 1);
-  if (relu) program.body.Max(0, 0, 2);
-  program.body.StoreOperand(0, 2);
+  program.body.LoadOperand(0, 0).AddOperand(0, 0, 1);
+  StoreRelu(program.body, 0, relu, 2);
   return program;
 }
 
 Program SubtractTensors(bool relu) {
   Program program;
-  program.body.LoadOperand(0, 0).LoadOperand(1, 1).Sub(0, 0, 1);
-  if (relu) program.body.Max(0, 0, 2);
-  program.body.StoreOperand(0, 2);
+  program.body.LoadOperand(1, 1).Sub(0, kStreamed, 1).TakeOperands(Taken::kA, 0);
+  StoreRelu(program.body, 0, relu, 2);
   return program;
 }
 
 Program DivideTensors() {
   Program program;
-  program.body.LoadOperand(0, 0).LoadOperand(1, 1).Recip(1, 1).Mul(0, 0, 1).StoreOperand(0, 2);
+  program.body.LoadOperand(1, 1).Recip(1, 1).MulOperand(0, 1, 0).StoreOperand(0, 2);
   return program;
 }
 
 Program DivisorBackward(bool mask) {
-  constexpr int kDy = 0, kB = 1, kY = 2, kReciprocal = 3, kZero = 4;  // zero is never written
+  constexpr int kDy = 0, kB = 1, kReciprocal = 3;
   Program program;
-  program.body.LoadOperand(kDy, 0).LoadOperand(kB, 1).LoadOperand(kY, 3);
-  program.body.Recip(kReciprocal, kB).Mul(kDy, kDy, kReciprocal).Mul(kDy, kDy, kY, true);
-  if (mask) program.body.Sel(kDy, kB, kDy, kZero);
-  program.body.StoreOperand(kDy, 2);
+  program.body.LoadOperand(kB, 1).Recip(kReciprocal, kB).MulOperand(kDy, kReciprocal, 0);
+  program.body.Mul(kDy, kStreamed, kDy, true).TakeOperands(Taken::kA, 3);
+  mask ? program.body.StoreMasked(kDy, kB, 2) : program.body.StoreOperand(kDy, 2);
   return program;
 }
 
@@ -221,7 +219,7 @@ Program NegateTensor() {
 
 Program MultiplyTensors() {
   Program program;
-  program.body.LoadOperand(0, 0).LoadOperand(1, 1).Mul(0, 0, 1).StoreOperand(0, 2);
+  program.body.LoadOperand(0, 0).MulOperand(0, 0, 1).StoreOperand(0, 2);
   return program;
 }
 
@@ -233,11 +231,12 @@ Program CopyTensor() {
 
 Program Masked(Program program, bool mask) {
   if (!mask) return program;
-  constexpr int kX = 8, kZero = 9;  // never written: +0
+  constexpr int kX = 8;
   const uint32_t store = program.body.words().back();
   Section body;
   for (size_t i = 0; i + 1 < program.body.words().size(); ++i) body.Word(program.body.words()[i]);
-  program.body = body.LoadOperand(kX, 3).Sel(0, kX, 0, kZero).Word(store);
+  program.body = body.LoadOperand(kX, 3).StoreMasked(
+      Get(store, FieldId::kA), kX, Get(store, FieldId::kStream), Get(store, FieldId::kOffset));
   return program;
 }
 
@@ -261,8 +260,8 @@ Program Dropout(float rate, int seed_scalar) {
   program.init.Scalar(kRate, seed_scalar).LoadWide(kKeep, 1).Add(kRate, kRate, kKeep).Seed(kRate);
   program.init.Constant(kRate, rate);
   program.init.Constant(kScale, 1 / (1 - rate));
-  program.body.LoadOperand(kX, 0).Rnd(kKeep).Ge(kKeep, kKeep, kRate);
-  program.body.Mul(kX, kX, kScale).Mul(kX, kX, kKeep).StoreOperand(kX, 2);
+  program.body.Rnd(kKeep).Ge(kKeep, kKeep, kRate).MulOperand(kX, kScale, 0);
+  program.body.Mul(kX, kX, kKeep).StoreOperand(kX, 2);
   return program;
 }
 
@@ -270,8 +269,8 @@ Program SigmoidForward() {
   const Constants constants;
   Program program;
   constants.SetUp(program.init);
-  program.body.LoadOperand(0, 0);
-  EmitSigmoid(program.body, 0, 0, constants);
+  program.body.MulOperand(0, constants.sigmoid_scale, 0);
+  EmitSigmoid(program.body, 0, constants);
   program.body.StoreOperand(0, 2);
   return program;
 }
@@ -280,26 +279,26 @@ Program TanhForward() {
   const Constants constants;
   Program program;
   constants.SetUp(program.init);
-  program.body.LoadOperand(0, 0);
-  EmitTanh(program.body, 0, 0, constants);
+  program.body.MulOperand(0, constants.tanh_scale, 0);
+  EmitTanh(program.body, 0, constants);
   program.body.StoreOperand(0, 2);
   return program;
 }
 
 Program SigmoidBackward() {
-  constexpr int kDy = 0, kY = 1, kSlope = 2;
+  constexpr int kSlope = 0, kY = 1;
   Program program;
-  program.body.LoadOperand(kDy, 0).LoadOperand(kY, 1);
-  program.body.Mad(kSlope, kY, kY, kY, true).Mul(kDy, kDy, kSlope).StoreOperand(kDy, 2);
+  program.body.LoadOperand(kY, 1).Mad(kSlope, kY, kY, kY, true);
+  program.body.MulOperand(kSlope, kSlope, 0).StoreOperand(kSlope, 2);
   return program;
 }
 
 Program TanhBackward() {
-  constexpr int kDy = 0, kY = 1, kSlope = 2, kOne = 3;
+  constexpr int kSlope = 0, kOne = 3;
   Program program;
   program.init.Constant(kOne, 1);
-  program.body.LoadOperand(kDy, 0).LoadOperand(kY, 1);
-  program.body.Mad(kSlope, kY, kY, kOne, true).Mul(kDy, kDy, kSlope).StoreOperand(kDy, 2);
+  program.body.Mad(kSlope, kStreamed, kStreamed, kOne, true).TakeOperands(Taken::kAAndB, 1);
+  program.body.MulOperand(kSlope, kSlope, 0).StoreOperand(kSlope, 2);
   return program;
 }
 
@@ -316,26 +315,32 @@ Program OptimiserStep(const OptimiserConstants& constants, int step_scalar, int 
     init.Constant(reg, static_cast<float>(value));
   };
   init.Scalar(kStep, step_scalar);
-  body.LoadWide(kU, 0).LoadWide(kW, 2);
+  body.LoadWide(kU, 0);
   if (constants.clip != 0) {
     constant(kMost, constants.clip);
     constant(kLeast, -constants.clip);
     body.Min(kU, kU, kMost).Max(kU, kU, kLeast);
   }
-  if (constants.decay != 0) {
+  const bool decays = constants.decay != 0;
+  if (decays) {
     constant(kDecay, constants.decay);
-    body.Mad(kU, kW, kDecay, kU);
+    body.LoadWide(kW, 2).Mad(kU, kW, kDecay, kU);
   }
+  // The weight less the step; it is there already if it decayed.
+  auto descend = [&](int a, int b) {
+    body.Mad(kW, a, b, kW);
+    if (!decays) body.TakeWide(Taken::kC, 2);
+  };
   switch (constants.optimiser) {
     case Optimiser::kSgd:
-      body.Mad(kW, kU, kStep, kW);
+      descend(kU, kStep);
       break;
     case Optimiser::kMomentum:
     case Optimiser::kNesterov:
       constant(kMomentum, constants.momentum);
-      body.LoadWide(kV, 1).Mad(kV, kV, kMomentum, kU).StoreWide(kV, 1);
+      body.Mad(kV, kStreamed, kMomentum, kU).TakeWide(Taken::kA, 1).StoreWide(kV, 1);
       if (constants.optimiser == Optimiser::kNesterov) body.Mad(kV, kV, kMomentum, kU);
-      body.Mad(kW, kV, kStep, kW);
+      descend(kV, kStep);
       break;
     case Optimiser::kAdam:
       constant(kBeta1, constants.beta1);
@@ -344,13 +349,13 @@ Program OptimiserStep(const OptimiserConstants& constants, int step_scalar, int 
       constant(kRest2, 1 - constants.beta2);
       constant(kEpsilon, constants.epsilon);
       constant(kZero, 0);
-      body.LoadWide(kV, 1).Mul(kV, kV, kBeta1).Mad(kV, kU, kRest1, kV).StoreWide(kV, 1);
-      body.LoadWide(kQ, 1, q_slots).Mul(kQ, kQ, kBeta2);
+      body.MulWide(kV, kBeta1, 1).Mad(kV, kU, kRest1, kV).StoreWide(kV, 1);
+      body.MulWide(kQ, kBeta2, 1, q_slots);
       body.Mul(kU, kU, kU).Mad(kQ, kU, kRest2, kQ).StoreWide(kQ, 1, q_slots);
       // The root of zero is zero, not zero times infinity.
       body.Rsqrt(kRoot, kQ).Mul(kRoot, kRoot, kQ).Sel(kRoot, kQ, kRoot, kZero);
       body.Add(kRoot, kRoot, kEpsilon).Recip(kRoot, kRoot).Mul(kRoot, kRoot, kV);
-      body.Mad(kW, kRoot, kStep, kW);
+      descend(kRoot, kStep);
       break;
   }
   body.StoreWide(kW, 2);
@@ -377,7 +382,7 @@ Program MeanSquare(int values, int cols, int dz_slots) {
   for (int slot = (values + cols - 1) / cols; slot < dz_slots; ++slot) {
     init.StoreOperand(kZero, 2, slot);
   }
-  body.LoadWide(kY, 0).LoadWide(kTarget, 1).Sub(kY, kY, kTarget);
+  body.LoadWide(kTarget, 1).Sub(kY, kStreamed, kTarget).TakeWide(Taken::kA, 0);
   if (ragged) {
     body.Gt(kInside, kValues, kPlace).Sel(kY, kInside, kY, kZero).Add(kPlace, kPlace, kCols);
   }
@@ -389,22 +394,17 @@ Program MeanSquare(int values, int cols, int dz_slots) {
 // ---- parts
 
 void Constants::SetUp(Section& section) const {
-  section.Constant(log2e, kLog2E).Constant(one, 1).Constant(two, 2);
+  section.Constant(sigmoid_scale, -kLog2E).Constant(tanh_scale, 2 * kLog2E);
+  section.Constant(one, 1).Constant(two, 2);
 }
 
-void EmitExp(Section& section, int d, int a, const Constants& constants) {
-  section.Mul(d, a, constants.log2e).Exp2(d, d);
-}
-
-void EmitSigmoid(Section& section, int d, int a, const Constants& constants) {
-  section.Mul(d, a, constants.log2e, true).Exp2(d, d);
-  section.Add(d, d, constants.one).Recip(d, d);
+void EmitSigmoid(Section& section, int d, const Constants& constants) {
+  section.Exp2(d, d).Add(d, d, constants.one).Recip(d, d);
 }
 
 // 1 - 2 / (e^2a + 1)
-void EmitTanh(Section& section, int d, int a, const Constants& constants) {
-  section.Mul(d, a, constants.log2e).Add(d, d, d).Exp2(d, d);
-  section.Add(d, d, constants.one).Recip(d, d);
+void EmitTanh(Section& section, int d, const Constants& constants) {
+  section.Exp2(d, d).Add(d, d, constants.one).Recip(d, d);
   section.Mad(d, d, constants.two, constants.one, true);
 }
 

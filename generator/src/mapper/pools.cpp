@@ -109,12 +109,12 @@ void Mapper::AddPoolForward(const TrainingOp& op, int tag, double budget) {
       program.init.Constant(kScale, share);
       if (made.loops) {
         program.init.Copy(kSum, kZero);
-        body.LoadOperand(kValue, 0).Add(kSum, kSum, kValue);
+        body.AddOperand(kSum, kSum, 0);
         program.final.Mul(kSum, kSum, kScale).StoreOperand(kSum, 1);
       } else {
         for (int64_t t = 0; t < taps; ++t) {
-          body.LoadOperand(t == 0 ? kSum : kValue, 0, offset(t / cx.taps, t % cx.taps));
-          if (t > 0) body.Add(kSum, kSum, kValue);
+          const int at = offset(t / cx.taps, t % cx.taps);
+          t == 0 ? body.LoadOperand(kSum, 0, at) : body.AddOperand(kSum, kSum, 0, at);
         }
         body.Mul(kSum, kSum, kScale).StoreOperand(kSum, 1);
       }
@@ -345,10 +345,10 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
       }
       const auto offset = static_cast<int>((p.y * x_row + p.x * pixel) / slot);
       if (op.mask && sum != kZero) {
-        body.LoadOperand(kBest, 2, offset).Sel(kSum, kBest, sum, kZero);
-        sum = kSum;
+        body.LoadOperand(kBest, 2, offset).StoreMasked(sum, kBest, 3, offset);
+      } else {
+        body.StoreOperand(sum, 3, offset);
       }
-      body.StoreOperand(sum, 3, offset);
     }
     if (*end == begin) {
       RefuseInput(

@@ -86,14 +86,24 @@ Section& Section::Three(Op op, int d, int a, int b, int c) {
   return Word(word);
 }
 
-Section& Section::Memory(Op op, int reg, int stream, int offset) {
+Section& Section::Memory(Op op, int d, int a, int stream, int offset) {
   uint32_t word = 0;
-  const bool load = op == Op::kLdw || op == Op::kLdo;
   Set(word, FieldId::kOp, static_cast<int>(op));
-  Set(word, load ? FieldId::kDst : FieldId::kA, reg);
+  Set(word, FieldId::kDst, d);
+  Set(word, FieldId::kA, a);
   Set(word, FieldId::kStream, stream);
   Set(word, FieldId::kOffset, offset);
   return Word(word);
+}
+
+Section& Section::Take(Taken taken, int stream, bool wide) {
+  if (words_.empty() || Get(words_.back(), FieldId::kOp) != static_cast<int>(Op::kMad)) {
+    throw std::out_of_range("only a mad takes values of a stream");
+  }
+  Set(words_.back(), FieldId::kTaken, static_cast<int>(taken));
+  Set(words_.back(), FieldId::kTakenStream, stream);
+  Set(words_.back(), FieldId::kTakenWide, wide);
+  return *this;
 }
 
 Section& Section::Mad(int d, int a, int b, int c, bool neg_product, bool neg_c) {
@@ -234,7 +244,8 @@ std::string ToText(uint32_t word) {
     }
     const std::string_view rest = space == operands.npos ? "" : operands.substr(space + 1);
     if (rest == "neg") {
-      for (FieldId id : {FieldId::kNegProduct, FieldId::kNegC, FieldId::kOne, FieldId::kNoC}) {
+      for (FieldId id : {FieldId::kNegProduct, FieldId::kNegC, FieldId::kOne, FieldId::kNoC,
+                         FieldId::kTaken, FieldId::kTakenStream, FieldId::kTakenWide}) {
         field(id);
       }
     } else if (rest == "stream") {
