@@ -65,9 +65,8 @@ class Schedule : public testing::Test {
     scheduler_.AddTask(std::move(task));
   }
   std::vector<Descriptor> Program() {
-    auto programs = scheduler_.Run();
-    EXPECT_TRUE(programs);
-    return programs ? programs->front() : std::vector<Descriptor>();
+    EXPECT_TRUE(scheduler_.Run());
+    return scheduler_.Programs().front();
   }
   // Tags of an opcode's descriptors in their order.
   static std::vector<int> Tags(const std::vector<Descriptor>& program, Opcode opcode) {

@@ -38,6 +38,7 @@ struct Explanation;  // explain.h
 struct MapOptions {
   bool keep_gradients = false;         // also store dW and db of every layer (fp32)
   std::optional<Partition> partition;  // absent: the cheapest
+  int search = 0;                      // schedules of a step that are weighed beside the first
   Explanation* explanation = nullptr;  // gets what was decided and why, if given
 };
 

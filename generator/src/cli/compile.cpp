@@ -19,8 +19,7 @@ int RunCompile(const CompileOptions& options) {
   NetworkFlags flags;
   flags.network = options.network;
   flags.batch = options.batch;
-  flags.keep_gradients = options.keep_gradients;
-  flags.partition = options.partition;
+  flags.mapping = options.mapping;
   CompiledNetwork network = CompileNetwork(variant, dram, flags);
   AddFirstBatch(network);
   const Program& program = network.program;

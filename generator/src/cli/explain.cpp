@@ -115,9 +115,8 @@ int RunExplain(const ExplainOptions& options) {
   NetworkFlags flags;
   flags.network = options.network;
   flags.batch = options.batch;
-  flags.keep_gradients = options.keep_gradients;
-  flags.partition = options.partition;
-  flags.explanation = &explanation;
+  flags.mapping = options.mapping;
+  flags.mapping.explanation = &explanation;
   const CompiledNetwork network = CompileNetwork(variant, dram, flags);
   const Program& program = network.program;
   const double peak = variant.MacsPerCycle() * variant.vaults;

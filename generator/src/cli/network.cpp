@@ -33,8 +33,8 @@ CompiledNetwork CompileNetwork(const Variant& variant, const VaultDram& dram,
   override_key("epochs", "--epochs", flags.epochs);
   override_key("seed", "--seed", flags.seed);
   result.graph = Differentiate(ReadOnnx(file), result.recipe.batch, LossOf(result.recipe));
-  result.program = MapNetwork(variant, dram, result.graph, result.recipe, result.name,
-                              {flags.keep_gradients, flags.partition, flags.explanation});
+  result.program =
+      MapNetwork(variant, dram, result.graph, result.recipe, result.name, flags.mapping);
   return result;
 }
 

@@ -33,9 +33,7 @@ struct NetworkFlags {
   std::optional<long> steps;
   std::optional<long> epochs;
   std::optional<uint64_t> seed;
-  bool keep_gradients = false;
-  std::optional<Partition> partition;
-  Explanation* explanation = nullptr;
+  MapOptions mapping;
 };
 
 CompiledNetwork CompileNetwork(const Variant& variant, const VaultDram& dram,

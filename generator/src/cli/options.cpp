@@ -28,12 +28,8 @@ void AddSeed(CLI::App& app, uint64_t& seed) {
       ->capture_default_str();
 }
 
-void AddKeepGradients(CLI::App& app, bool& keep) {
-  app.add_flag("--keep-gradients", keep,
-               "Also store dW and db, which a step otherwise consumes inside the module");
-}
-
-void AddPartition(CLI::App& app, std::optional<Partition>& partition) {
+// How a network is mapped.
+void AddMapping(CLI::App& app, MapOptions& mapping) {
   static const std::map<std::string, Partition> names = [] {
     std::map<std::string, Partition> all;
     for (Partition p : {Partition::kBatch, Partition::kOutputs, Partition::kHybrid}) {
@@ -41,12 +37,20 @@ void AddPartition(CLI::App& app, std::optional<Partition>& partition) {
     }
     return all;
   }();
+  app.add_flag("--keep-gradients", mapping.keep_gradients,
+               "Also store dW and db, which a step otherwise consumes inside the module");
   app.add_option_function<std::string>(
-         "--partition", [&partition](const std::string& name) { partition = names.at(name); },
+         "--partition", [&mapping](const std::string& name) { mapping.partition = names.at(name); },
          "What the nodes share out: samples, outputs, or samples over the rows of the mesh and "
          "outputs over its columns [the cheapest]")
       ->type_name("batch|outputs|hybrid")
       ->check(CLI::IsMember({"batch", "outputs", "hybrid"}));
+  mapping.search = kDefaultSearch;
+  app.add_option("--search", mapping.search,
+                 "Schedules of a step that are weighed beside the first, fewer of long programs")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1000000))
+      ->capture_default_str();
 }
 
 void AddEngine(CLI::App& app, Engine& engine) {
@@ -65,8 +69,7 @@ void AddOptions(CLI::App& app, CompileOptions& options) {
   AddOptions(app, options.variant);
   AddNetwork(app, options.network);
   AddBatch(app, options.batch);
-  AddKeepGradients(app, options.keep_gradients);
-  AddPartition(app, options.partition);
+  AddMapping(app, options.mapping);
   app.add_option("--out", options.out, "Program file to write")->required()->type_name("P.vtp");
   AddOptions(app, options.json);
 }
@@ -75,8 +78,7 @@ void AddOptions(CLI::App& app, ExplainOptions& options) {
   AddOptions(app, options.variant);
   AddNetwork(app, options.network);
   AddBatch(app, options.batch);
-  AddKeepGradients(app, options.keep_gradients);
-  AddPartition(app, options.partition);
+  AddMapping(app, options.mapping);
   AddOptions(app, options.json);
 }
 
@@ -104,8 +106,7 @@ void AddOptions(CLI::App& app, TrainOptions& options) {
       ->excludes(steps);
   AddBatch(app, options.batch);
   AddSeed(app, options.seed);
-  AddKeepGradients(app, options.keep_gradients);
-  AddPartition(app, options.partition);
+  AddMapping(app, options.mapping);
   app.add_option("--trace", options.trace, "Also write the waveforms (rtl engine)")
       ->type_name("F.fst");
   app.add_option("--timeline", options.timeline,
@@ -153,6 +154,7 @@ void AddOptions(CLI::App& app, SynthOptions& options) {
   app.add_option("--network", options.network, "Network whose training step gives the activity")
       ->type_name("N");
   AddBatch(app, options.batch);
+  AddMapping(app, options.mapping);
   app.add_option("--clock-ns", options.clock_ns, "Clock period; default: the technology's")
       ->type_name("T")
       ->check(CLI::PositiveNumber);

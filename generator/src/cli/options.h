@@ -19,6 +19,9 @@ namespace vaultrain::cli {
 
 enum class Engine { kRtl, kGolden };
 
+// Schedules that are weighed if --search does not say how many.
+inline constexpr int kDefaultSearch = 64;
+
 // compile VARIANT NETWORK --out P.vtp
 struct CompileOptions {
   JsonOptions json;
@@ -26,8 +29,7 @@ struct CompileOptions {
   std::string network;       // shipped name or ONNX file
   std::optional<int> batch;  // absent: the recipe's
   std::string out;
-  bool keep_gradients = false;         // also store dW and db
-  std::optional<Partition> partition;  // absent: the cheapest
+  MapOptions mapping;
 };
 void AddOptions(CLI::App& app, CompileOptions& options);
 
@@ -37,8 +39,7 @@ struct ExplainOptions {
   VariantOptions variant;
   std::string network;       // shipped name or ONNX file
   std::optional<int> batch;  // absent: the recipe's
-  bool keep_gradients = false;
-  std::optional<Partition> partition;  // absent: the cheapest
+  MapOptions mapping;
 };
 void AddOptions(CLI::App& app, ExplainOptions& options);
 
@@ -62,14 +63,13 @@ struct TrainOptions {
   std::optional<long> epochs;
   std::optional<int> batch;
   uint64_t seed = 1;
-  std::string trace;                   // FST file; empty: none
-  std::string timeline;                // JSON file; empty: none
-  std::string checkpoint;              // file to write; empty: none
-  int64_t every = 100;                 // steps from one writing of it to the next
-  std::string resume;                  // checkpoint to go on from; empty: none
-  std::string out;                     // ONNX file for the trained network; empty: none
-  bool keep_gradients = false;         // also store dW and db
-  std::optional<Partition> partition;  // absent: the cheapest
+  std::string trace;       // FST file; empty: none
+  std::string timeline;    // JSON file; empty: none
+  std::string checkpoint;  // file to write; empty: none
+  int64_t every = 100;     // steps from one writing of it to the next
+  std::string resume;      // checkpoint to go on from; empty: none
+  std::string out;         // ONNX file for the trained network; empty: none
+  MapOptions mapping;
 };
 void AddOptions(CLI::App& app, TrainOptions& options);
 
@@ -91,6 +91,7 @@ struct SynthOptions {
   std::vector<std::string> liberty;  // empty: the library of the Debian package
   std::string network;               // its step gives the activity; empty: none is measured
   std::optional<int> batch;          // absent: the recipe's
+  MapOptions mapping;
   std::optional<double> clock_ns;    // absent: the technology's
   std::optional<bool> clock_gating;  // absent: the technology's default
   std::string out;                   // empty: reports are not kept

@@ -63,6 +63,7 @@ NetworkFlags Flags(const SynthOptions& options) {
   NetworkFlags flags;
   flags.network = options.network;
   flags.batch = options.batch;
+  flags.mapping = options.mapping;
   return flags;
 }
 

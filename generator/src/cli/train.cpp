@@ -31,9 +31,13 @@ std::string RepeatCommand(const TrainOptions& options, int64_t steps) {
   std::vector<std::string> argv = {"vaultrain", "train", options.variant.variant, options.network};
   for (const std::string& set : options.variant.overrides) argv.insert(argv.end(), {"--set", set});
   if (!options.data.empty()) argv.insert(argv.end(), {"--data", options.data});
-  if (options.keep_gradients) argv.emplace_back("--keep-gradients");
-  if (options.partition) {
-    argv.insert(argv.end(), {"--partition", std::string(PartitionName(*options.partition))});
+  if (options.mapping.keep_gradients) argv.emplace_back("--keep-gradients");
+  if (options.mapping.partition) {
+    argv.insert(argv.end(),
+                {"--partition", std::string(PartitionName(*options.mapping.partition))});
+  }
+  if (options.mapping.search != kDefaultSearch) {
+    argv.insert(argv.end(), {"--search", fmt::format("{}", options.mapping.search)});
   }
   if (options.batch) argv.insert(argv.end(), {"--batch", fmt::format("{}", *options.batch)});
   argv.insert(argv.end(),
@@ -112,8 +116,7 @@ int RunTrain(const TrainOptions& options) {
   NetworkFlags flags;
   flags.network = options.network;
   flags.batch = options.batch;
-  flags.keep_gradients = options.keep_gradients;
-  flags.partition = options.partition;
+  flags.mapping = options.mapping;
   flags.steps = options.steps;
   flags.epochs = options.epochs;
   flags.seed = options.seed;
@@ -140,7 +143,7 @@ int RunTrain(const TrainOptions& options) {
     identity.data = DatasetDigest(data.train);
     // Without its folder, so that the file is the same wherever the data lie.
     identity.data_name = std::filesystem::path(data.train.source).filename().string();
-    identity.keep_gradients = options.keep_gradients;
+    identity.keep_gradients = options.mapping.keep_gradients;
     if (!options.resume.empty()) resumed = ReadCheckpoint(options.resume, identity);
   }
 

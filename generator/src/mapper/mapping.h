@@ -296,6 +296,7 @@ class Mapper {
       : v_(variant),
         recipe_(recipe),
         keep_gradients_(options.keep_gradients),
+        search_(options.search),
         partition_(partition),
         explanation_(options.explanation),
         grid_(MakeGrid(partition, variant.mesh.x, variant.mesh.y)),
@@ -330,8 +331,11 @@ class Mapper {
   std::vector<std::vector<isa::Descriptor>> MapOps(bool train);
   // What the scheduler does with the tasks.
   enum class Order { kAsAdded, kInterleaved, kKeeping };
-  bool TryMapOps(bool train, double budget, Order order,
-                 std::vector<std::vector<isa::Descriptor>>& programs);
+  // About the cycles of a step, and its programs if they are wanted; nothing if it does not fit.
+  std::optional<int64_t> TryMapOps(bool train, double budget, Order order, const Tuning& tuning,
+                                   std::vector<std::vector<isa::Descriptor>>* programs);
+  // The best of what was tried.
+  Tuning Search(double budget, int64_t fewest, size_t jobs);
   void AddOp(const TrainingOp& op, int tag, double budget);
   void AddGemm(const Gemm& gemm, double budget);
   // Labels and losses of cross-entropy are read and written as one row, or one for each turn.
@@ -609,6 +613,7 @@ class Mapper {
   const Variant& v_;
   const Recipe& recipe_;
   const bool keep_gradients_;
+  const int search_;  // schedules that are weighed
   const Partition partition_;
   Explanation* const explanation_;
   const Grid grid_;
@@ -624,6 +629,10 @@ class Mapper {
   bool explains_ = false;   // of the stream at hand what is decided is written down
   bool overlaps_ = true;    // tasks change places where there is room for it
   bool updates_ = false;    // tasks at hand update a parameter
+  int op_ = 0;              // tasks at hand are of this one
+  int sum_ = 0;             // the next task adds to it
+  int sums_begun_ = 0;
+  Tuning tuning_;
   Late late_;
   // Adds tasks that wait for the task before; they come behind the next one, which does not. It
   // may end with something late, so products with late sums of their own come after it.

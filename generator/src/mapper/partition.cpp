@@ -416,6 +416,8 @@ void Mapper::AddTile(std::vector<Load> loads, std::vector<Step> before, Step com
 
 void Mapper::AddTask(Task task) {
   task.update = updates_;
+  task.op = op_;
+  task.sum = std::exchange(sum_, 0);
   s_->AddTask(std::move(task));
   FlushAfterNext();
 }

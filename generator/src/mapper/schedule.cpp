@@ -3,9 +3,12 @@
 
 #include "mapper/schedule.h"
 
+#include "mapper/estimate.h"
+
 #include <algorithm>
 #include <array>
 #include <map>
+#include <utility>
 
 namespace vaultrain {
 namespace {
@@ -40,8 +43,11 @@ int Scheduler::AddBuffer(uint32_t bytes, bool resident) {
 }
 
 uint32_t Scheduler::AddressOf(int buffer) const {
-  while (buffers_[buffer].same_as) buffer = *buffers_[buffer].same_as;
-  return buffers_[buffer].address.value();
+  uint32_t offset = 0;
+  for (; buffers_[buffer].same_as; buffer = *buffers_[buffer].same_as) {
+    offset += buffers_[buffer].offset;
+  }
+  return buffers_[buffer].address.value() + offset;
 }
 
 namespace {
@@ -65,8 +71,7 @@ void Scheduler::AddTask(Task task) { tasks_.push_back(std::move(task)); }
 bool Scheduler::Conflict(const Step& a, const Step& b) {
   for (const BufferUse& use : a.buffers) {
     for (const BufferUse& meets : b.buffers) {
-      const bool parts = use.part >= 0 && meets.part >= 0 && use.part != meets.part;
-      if (use.buffer == meets.buffer && !parts && (use.write || meets.write)) return true;
+      if (use.Meets(meets)) return true;
     }
   }
   return AnyConflict(a.dram, b.dram);
@@ -136,7 +141,11 @@ Scheduler::Line Scheduler::LineOf(const Task& task) {
   return lanes && !array ? kLanes : kArray;
 }
 
-int64_t Scheduler::ThroughMemory(const Task& from, const Task& to) const {
+bool Scheduler::MayKeep(const Task& from, const Load& load, bool bands) const {
+  return StoredFrom(from, load).has_value() || (bands && StoresBandOf(from, load));
+}
+
+int64_t Scheduler::ThroughMemory(const Task& from, const Task& to, bool bands) const {
   int64_t cycles = 0;
   for (const Load& load : to.loads) {
     int64_t stored = 0, loaded = 0;
@@ -146,7 +155,7 @@ int64_t Scheduler::ThroughMemory(const Task& from, const Task& to) const {
       }
       loaded += step.cycles;
     }
-    if (stored > 0 && !StoredFrom(from, load)) cycles += stored + loaded;
+    if (stored > 0 && !MayKeep(from, load, bands)) cycles += stored + loaded;
   }
   return cycles;
 }
@@ -157,84 +166,127 @@ int64_t Scheduler::CyclesOfANode(const Step& step) const {
          static_cast<int64_t>(places_.size());
 }
 
-void Scheduler::Interleave() {
-  // Tasks of a queue that may come next. Updates keep their order: sums of several that have begun
-  // would fill the scratchpad: `lstm` on 4 x 4 nodes takes 861 thousand cycles in order, 869 with 3
-  // and 960 with 16 that may come next (`convnet` on 2 x 2: 1,313, 1,303 and 1,280).
-  constexpr size_t kAhead = 16;
-  // Tasks of fewer cycles than kShort go before others even if they begin up to kWait later: what
-  // waits for the loss is the way back. With 0, 4,000 and 12,000 `convnet` takes 1,280, 1,227 and
-  // 1,227 thousand cycles on 2 x 2 nodes.
-  constexpr int64_t kShort = 256, kWait = 4000;
-  // Jobs of the lanes take longer than their instructions, as they wait for banks of the
-  // scratchpad: those of `convnet` 1.04 to 1.24 times.
-  constexpr double kLanesTake = 1.15;
+// What the choice of the next task knows of the others.
+struct Scheduler::Choice {
   struct Queue {
     Line line = kArray;
-    size_t ahead = kAhead;
+    bool updates = false;
     std::vector<size_t> tasks;  // not taken, in order
   };
   std::array<Queue, 2 * kLines> queues;
-  std::vector<int64_t> cost(tasks_.size()), on_links(tasks_.size());
-  for (size_t t = 0; t < tasks_.size(); ++t) {
-    for (const Step& step : tasks_[t].work) {
-      (step.engine == Engine::kSend ? on_links : cost)[t] += CyclesOfANode(step);
-    }
-    const Line line = LineOf(tasks_[t]);
-    if (line == kLanes) cost[t] = static_cast<int64_t>(kLanesTake * static_cast<double>(cost[t]));
-    Queue& queue = queues[2 * line + (tasks_[t].update ? 1 : 0)];
-    queue.line = line;
-    if (tasks_[t].update) queue.ahead = 1;
-    queue.tasks.push_back(t);
+  std::vector<int64_t> cost, on_links, loads, stores;  // cycles of each task
+  std::vector<size_t> awaited;                         // predecessors that are not taken
+  std::vector<int64_t> ready;                          // when those that are will have been done
+  std::array<int64_t, kLines> busy{};                  // an engine works until then
+  int64_t pins = 0;                                    // memory works until then
+  int sum = 0;                                         // that was begun
+  std::map<int, int> left;                             // tasks of each sum
+};
+
+// The tasks of a queue that may come next, as places in it.
+std::vector<size_t> Scheduler::Candidates(const Choice& choice, size_t queue,
+                                          const Tuning& tuning) const {
+  const Choice::Queue& from = choice.queues[queue];
+  std::vector<size_t> places;
+  auto add = [&](size_t n) {
+    if (choice.awaited[from.tasks[n]] == 0) places.push_back(n);
+  };
+  // Updates keep their order, at most but for those of other operations where no sum has begun:
+  // several sums would fill the scratchpad.
+  const bool mixes = from.updates && from.line == kArray && tuning.mixes_updates != 0;
+  if (!mixes) {
+    const size_t ahead = from.updates ? 1 : static_cast<size_t>(tuning.ahead);
+    for (size_t n = 0; n < std::min(ahead, from.tasks.size()); ++n) add(n);
+    return places;
   }
-  std::vector<size_t> awaited(tasks_.size());  // predecessors that are not taken
-  std::vector<int64_t> ready(tasks_.size());   // when those that are will have been done
-  std::vector<std::vector<size_t>> successors(tasks_.size());
+  std::vector<int> ops;
+  for (size_t n = 0; n < from.tasks.size(); ++n) {
+    const Task& task = tasks_[from.tasks[n]];
+    if (choice.sum != 0 && task.sum != choice.sum) continue;
+    if (std::find(ops.begin(), ops.end(), task.op) != ops.end()) continue;
+    ops.push_back(task.op);
+    add(n);
+  }
+  return places;
+}
+
+void Scheduler::Interleave(const Tuning& tuning) {
+  // Tasks of fewer cycles go before others even if they begin up to tuning.wait later: what waits
+  // for the loss is the way back.
+  constexpr int64_t kShort = 256;
+  const size_t count = tasks_.size();
+  Choice choice;
+  for (std::vector<int64_t>* cycles :
+       {&choice.cost, &choice.on_links, &choice.loads, &choice.stores, &choice.ready}) {
+    cycles->resize(count);
+  }
+  choice.awaited.resize(count);
+  std::vector<std::vector<size_t>> successors(count);
   const std::vector<std::vector<size_t>> predecessors = Predecessors();
-  for (size_t t = 0; t < tasks_.size(); ++t) {
-    awaited[t] = predecessors[t].size();
+  const bool bands = tuning.band_share > 0;
+  for (size_t t = 0; t < count; ++t) {
+    const Task& task = tasks_[t];
+    choice.awaited[t] = predecessors[t].size();
     for (const size_t before : predecessors[t]) successors[before].push_back(t);
+    for (const Step& step : task.work) {
+      (step.engine == Engine::kSend ? choice.on_links : choice.cost)[t] += CyclesOfANode(step);
+    }
+    for (const Step& step : task.stores) choice.stores[t] += CyclesOfANode(step);
+    for (const Load& load : task.loads) {
+      const bool kept =
+          std::any_of(predecessors[t].begin(), predecessors[t].end(),
+                      [&](size_t before) { return MayKeep(tasks_[before], load, bands); });
+      for (const Step& step : load.steps) choice.loads[t] += kept ? 0 : CyclesOfANode(step);
+    }
+    const Line line = LineOf(task);
+    if (line == kLanes) choice.cost[t] = choice.cost[t] * tuning.lanes_take / 100;
+    Choice::Queue& queue = choice.queues[2 * line + (task.update ? 1 : 0)];
+    queue.line = line;
+    queue.updates = task.update;
+    queue.tasks.push_back(t);
+    ++choice.left[task.sum];
   }
-  std::vector<int64_t> begin(tasks_.size()), end(tasks_.size());
-  std::vector<size_t> order;
-  std::array<int64_t, kLines> busy{};  // an engine works until then
-  while (order.size() < tasks_.size()) {
+  std::vector<Task> tasks;
+  begin_.clear();
+  end_.clear();
+  while (tasks.size() < count) {
     // What can begin first; of these a task of the lanes, and an update last.
-    Queue* from = nullptr;
+    Choice::Queue* from = nullptr;
     size_t place = 0;
-    int64_t at = 0, least = 0;
+    int64_t begin = 0, least = 0;
     for (const size_t q : {2 * kLanes, 2 * kArray, 2 * kLanes + 1, 2 * kArray + 1}) {
-      Queue& queue = queues[q];
-      for (size_t n = 0; n < std::min(queue.ahead, queue.tasks.size()); ++n) {
+      Choice::Queue& queue = choice.queues[q];
+      for (const size_t n : Candidates(choice, q, tuning)) {
         const size_t task = queue.tasks[n];
-        const int64_t could = std::max(ready[task], busy[queue.line]);
-        const bool is_short = !tasks_[task].update && cost[task] < kShort;
-        const int64_t rank = could - (is_short ? kWait : 0);
-        if (awaited[task] > 0 || (from != nullptr && rank >= least)) continue;
+        int64_t could = std::max(choice.ready[task], choice.busy[queue.line]);
+        if (tuning.prefetch > 0) {
+          could =
+              std::max(could, std::max(choice.pins, could - tuning.prefetch) + choice.loads[task]);
+        }
+        const bool is_short = !queue.updates && choice.cost[task] < kShort;
+        const int64_t rank = could - (is_short ? tuning.wait : 0);
+        if (from != nullptr && rank >= least) continue;
         from = &queue;
         place = n;
-        at = could;
+        begin = could;
         least = rank;
       }
     }
     const size_t task = from->tasks[place];
     from->tasks.erase(from->tasks.begin() + static_cast<std::ptrdiff_t>(place));
-    begin[task] = at;
-    end[task] = busy[from->line] = at + cost[task];
-    order.push_back(task);
+    if (const int sum = tasks_[task].sum) choice.sum = --choice.left[sum] > 0 ? sum : 0;
+    const int64_t end = choice.busy[from->line] = begin + choice.cost[task];
+    choice.pins = std::max(choice.pins, begin - choice.loads[task] - tuning.prefetch) +
+                  choice.loads[task] + choice.stores[task];
     for (const size_t after : successors[task]) {
-      --awaited[after];
-      ready[after] = std::max(
-          ready[after], end[task] + on_links[task] + ThroughMemory(tasks_[task], tasks_[after]));
+      --choice.awaited[after];
+      choice.ready[after] =
+          std::max(choice.ready[after],
+                   end + choice.on_links[task] + ThroughMemory(tasks_[task], tasks_[after], bands));
     }
-  }
-  std::vector<Task> tasks;
-  begin_.clear();
-  end_.clear();
-  for (const size_t t : order) {
-    tasks.push_back(std::move(tasks_[t]));
-    begin_.push_back(begin[t]);
-    end_.push_back(end[t]);
+    tasks.push_back(tasks_[task]);
+    begin_.push_back(begin);
+    end_.push_back(end);
   }
   tasks_ = std::move(tasks);
 }
@@ -259,7 +311,7 @@ std::optional<int> Scheduler::StoredFrom(const Task& task, const Load& load) {
   return matched == load.steps.size() ? from : std::nullopt;
 }
 
-void Scheduler::KeepStored(int64_t room) {
+std::vector<Scheduler::Life> Scheduler::Lives() const {
   std::vector<Life> lives(buffers_.size());
   for (size_t t = 0; t < tasks_.size(); ++t) {
     ForEachStep(tasks_[t], [&](const Step& step) {
@@ -267,10 +319,16 @@ void Scheduler::KeepStored(int64_t room) {
         Life& life = lives[use.buffer];
         life.first = std::min(life.first, t);
         life.last = t;
+        if (use.write) life.written = t;
         life.parted = life.parted || use.part >= 0;
       }
     });
   }
+  return lives;
+}
+
+void Scheduler::KeepStored(int64_t room) {
+  std::vector<Life> lives = Lives();
   std::vector<int64_t> held(tasks_.size());
   std::map<int, std::vector<size_t>> stores;  // tasks that store parts of a tensor
   // The task that stores last what a load takes, and the buffer if it stores just that.
@@ -321,6 +379,193 @@ void Scheduler::KeepStored(int64_t room) {
       lives[from].parted = lives[from].parted || later.parted;
     }
     for (const Step& store : tasks_[t].stores) stores[store.dram.front().rect.tensor].push_back(t);
+  }
+}
+
+bool Scheduler::Band::Follows(const Band& other) const {
+  const Rect& a = rect;
+  const Rect& b = other.rect;
+  return a.tensor == b.tensor && a.col_begin == b.col_begin && a.col_end == b.col_end &&
+         a.batch_part == b.batch_part && a.sample_begin == b.sample_begin &&
+         a.sample_end == b.sample_end && row_bytes == other.row_bytes;
+}
+
+std::optional<Scheduler::Band> Scheduler::BandOf(const Step& step) const {
+  if (!step.copy || step.copy->offset != 0 || step.only || step.dram.size() != 1 ||
+      step.buffers.size() != 1) {
+    return std::nullopt;
+  }
+  Band band;
+  band.rect = step.dram.front().rect;
+  band.buffer = step.buffers.front().buffer;
+  const int64_t rows = band.rect.row_end - band.rect.row_begin;
+  const int64_t bytes = buffers_[band.buffer].bytes;
+  if (bytes % rows != 0) return std::nullopt;
+  band.row_bytes = bytes / rows;
+  return band;
+}
+
+bool Scheduler::StoresBandOf(const Task& task, const Load& load) const {
+  if (load.steps.size() != 1 || !load.gather.empty()) return false;
+  const std::optional<Band> taken = BandOf(load.steps.front());
+  return taken && std::any_of(task.stores.begin(), task.stores.end(), [&](const Step& store) {
+           const std::optional<Band> band = BandOf(store);
+           return band && band->Follows(*taken) && band->rect.Overlaps(taken->rect);
+         });
+}
+
+void Scheduler::KeepBands(int64_t room, int64_t cycles) {
+  const std::vector<Life> lives = Lives();
+  struct Stored {
+    Band band;
+    size_t task = 0;
+    bool usable = false;  // as long as someone takes it
+    int region = -1;
+  };
+  // By tensor, in the order of rows; where one is stored twice, nothing is kept.
+  std::map<int, std::vector<Stored>> stores;
+  for (size_t t = 0; t < tasks_.size(); ++t) {
+    for (const Step& step : tasks_[t].stores) {
+      Stored stored;
+      stored.task = t;
+      if (const std::optional<Band> band = BandOf(step)) {
+        stored.band = *band;
+        stored.usable = lives[band->buffer].written <= t;
+      } else {
+        stored.band.rect = step.dram.front().rect;
+      }
+      stores[step.dram.front().rect.tensor].push_back(stored);
+    }
+  }
+  struct Taken {
+    size_t task, load;
+    Band band;
+    std::vector<Stored*> from;  // one behind the other
+  };
+  std::vector<Taken> takers;
+  for (size_t t = 0; t < tasks_.size(); ++t) {
+    for (size_t l = 0; l < tasks_[t].loads.size(); ++l) {
+      const Load& load = tasks_[t].loads[l];
+      if (load.steps.size() != 1 || !load.gather.empty()) continue;
+      const std::optional<Band> band = BandOf(load.steps.front());
+      if (!band || lives[band->buffer].first != t || lives[band->buffer].written != t) continue;
+      // Nothing but the load writes it.
+      bool only_read = true;
+      for (size_t n = t; n <= lives[band->buffer].last; ++n) {
+        for (const Step& step : tasks_[n].work) {
+          for (const BufferUse& use : step.buffers) {
+            only_read = only_read && (use.buffer != band->buffer || !use.write);
+          }
+        }
+      }
+      Taken taken{t, l, *band, {}};
+      int64_t row = band->rect.row_begin;
+      bool found = only_read;
+      for (Stored& stored : stores[band->rect.tensor]) {
+        if (stored.band.rect.Overlaps(band->rect)) taken.from.push_back(&stored);
+      }
+      std::sort(taken.from.begin(), taken.from.end(), [](const Stored* a, const Stored* b) {
+        return a->band.rect.row_begin < b->band.rect.row_begin;
+      });
+      for (const Stored* stored : taken.from) {
+        const Rect& rect = stored->band.rect;
+        found = found && stored->usable && stored->task < t && stored->band.Follows(*band) &&
+                (stored == taken.from.front() ? rect.row_begin <= row : rect.row_begin == row);
+        row = rect.row_end;
+      }
+      found = found && !taken.from.empty() && begin_[t] - end_[taken.from.back()->task] <= cycles;
+      if (found && row >= band->rect.row_end) takers.push_back(std::move(taken));
+    }
+  }
+  // Bands that one load takes together are of one region.
+  struct Region {
+    std::vector<Stored*> bands;
+    std::vector<size_t> takers;
+  };
+  std::vector<Region> regions;
+  for (size_t n = 0; n < takers.size(); ++n) {
+    int region = -1;
+    auto join = [&](int other) {
+      if (other < 0 || other == region) return;
+      if (region < 0) {
+        region = other;
+        return;
+      }
+      Region moved = std::exchange(regions[other], {});
+      for (Stored* band : moved.bands) {
+        band->region = region;
+        regions[region].bands.push_back(band);
+      }
+      for (const size_t taker : moved.takers) regions[region].takers.push_back(taker);
+    };
+    for (const Stored* band : takers[n].from) join(band->region);
+    if (region < 0) {
+      region = static_cast<int>(regions.size());
+      regions.emplace_back();
+    }
+    for (Stored* band : takers[n].from) {
+      if (band->region < 0) regions[region].bands.push_back(band);
+      band->region = region;
+    }
+    regions[region].takers.push_back(n);
+  }
+  std::vector<int64_t> held(tasks_.size());
+  std::vector<std::vector<size_t>> spared(tasks_.size());
+  for (Region& region : regions) {
+    if (region.bands.empty()) continue;
+    std::sort(region.bands.begin(), region.bands.end(), [](const Stored* a, const Stored* b) {
+      return a->band.rect.row_begin < b->band.rect.row_begin;
+    });
+    size_t first = tasks_.size(), last = 0;
+    int64_t bytes = 0;
+    int64_t row = region.bands.front()->band.rect.row_begin;
+    bool whole = true;
+    std::map<int, int64_t> offsets;  // of buffers
+    for (const Stored* stored : region.bands) {
+      const Band& band = stored->band;
+      whole = whole && band.rect.row_begin == row && !buffers_[band.buffer].same_as &&
+              !buffers_[band.buffer].resident && offsets.emplace(band.buffer, bytes).second;
+      row = band.rect.row_end;
+      bytes += buffers_[band.buffer].bytes;
+      first = std::min(first, lives[band.buffer].first);
+      last = std::max(last, lives[band.buffer].last);
+    }
+    for (const size_t taker : region.takers) {
+      last = std::max(last, lives[takers[taker].band.buffer].last);
+    }
+    if (!whole) continue;
+    const auto begin = held.begin() + static_cast<std::ptrdiff_t>(first);
+    const auto end = held.begin() + static_cast<std::ptrdiff_t>(last) + 1;
+    if (std::any_of(begin, end, [&](int64_t other) { return other + bytes > room; })) continue;
+    std::for_each(begin, end, [&](int64_t& other) { other += bytes; });
+    const int all = AddBuffer(static_cast<uint32_t>(bytes), false);
+    for (const size_t taker : region.takers) {
+      const Taken& taken = takers[taker];
+      const int64_t rows = taken.band.rect.row_begin - region.bands.front()->band.rect.row_begin;
+      offsets[taken.band.buffer] = rows * taken.band.row_bytes;
+      spared[taken.task].push_back(taken.load);
+    }
+    for (const auto& [buffer, offset] : offsets) {
+      buffers_[buffer].same_as = all;
+      buffers_[buffer].offset = static_cast<uint32_t>(offset);
+    }
+    for (size_t t = first; t <= last; ++t) {
+      ForEachStep(tasks_[t], [&](Step& step) {
+        for (BufferUse& use : step.buffers) {
+          const auto found = offsets.find(use.buffer);
+          if (found == offsets.end()) continue;
+          use.begin = static_cast<uint32_t>(found->second);
+          use.end = use.begin + buffers_[use.buffer].bytes;
+          use.buffer = all;
+        }
+      });
+    }
+  }
+  for (size_t t = 0; t < tasks_.size(); ++t) {
+    std::sort(spared[t].rbegin(), spared[t].rend());
+    for (const size_t load : spared[t]) {
+      tasks_[t].loads.erase(tasks_[t].loads.begin() + static_cast<std::ptrdiff_t>(load));
+    }
   }
 }
 
@@ -479,13 +724,14 @@ void Scheduler::Emit(const Step& step) {
   Emitted emitted{step, {}};
   for (const BufferUse& use : step.buffers) {
     const Buffer& buffer = buffers_[use.buffer];
-    emitted.extents.push_back({*buffer.address, *buffer.address + buffer.bytes, use});
+    emitted.extents.push_back(
+        {*buffer.address + use.begin, *buffer.address + std::min(buffer.bytes, use.end), use});
   }
   for (const BufferUse& use : step.buffers) --buffers_[use.buffer].uses_left;
   emitted_.push_back(std::move(emitted));
 }
 
-std::optional<std::vector<std::vector<isa::Descriptor>>> Scheduler::Run() {
+bool Scheduler::Run() {
   CountUses();
   begin_.resize(tasks_.size());
   end_.resize(tasks_.size());
@@ -498,12 +744,16 @@ std::optional<std::vector<std::vector<isa::Descriptor>>> Scheduler::Run() {
       if (stores_left_[other] && end_[*last_[other]] <= begin_[current_]) FlushStores(other);
     }
     HoistLoads(current_);
-    if (placed_tasks_ <= current_) return std::nullopt;
+    if (placed_tasks_ <= current_) return false;
     for (const Step& step : task.work) Emit(step);
     last_[line] = current_;
     stores_left_[line] = true;
   }
   for (const Line line : {kArray, kLanes}) FlushStores(line);
+  return true;
+}
+
+std::vector<std::vector<isa::Descriptor>> Scheduler::Programs() const {
   std::vector<std::vector<isa::Descriptor>> programs;
   for (const Place& place : places_) programs.push_back(ProgramOf(place));
   return programs;
@@ -518,19 +768,20 @@ bool Scheduler::Conflict(const Emitted& a, const Emitted& b) {
   return AnyConflict(a.step.dram, b.step.dram);
 }
 
-std::vector<isa::Descriptor> Scheduler::ProgramOf(const Place& place) const {
+template <typename Keep, typename Visit>
+void Scheduler::ForEachInOrder(Keep keep, Visit visit) const {
   using isa::kEngines;
   // Per engine, how many of its steps are known to be done.
   using Clock = std::array<size_t, kEngines>;
   struct Taken {
     const Emitted* emitted;
-    size_t index;  // in the program
+    size_t index;  // among those that are kept
     Clock clock;   // when it starts
   };
   std::array<std::vector<Taken>, kEngines> of_engine;  // steps of each engine, in order
-  std::vector<isa::Descriptor> program;
+  size_t index = 0;
   for (const Emitted& emitted : emitted_) {
-    if (emitted.step.only && !emitted.step.only(place)) continue;
+    if (!keep(emitted.step)) continue;
     const int q = static_cast<int>(emitted.step.engine);
     Clock clock = of_engine[q].empty() ? Clock{} : of_engine[q].back().clock;
     // The latest step of each other engine that this one must come after.
@@ -553,20 +804,45 @@ std::vector<isa::Descriptor> Scheduler::ProgramOf(const Place& place) const {
         if (other != p && needed[other] <= behind[other]) needed[other] = 0;
       }
     }
-    isa::Descriptor descriptor = emitted.step.make(place);
+    std::vector<size_t> after;
     for (int p = 0; p < kEngines; ++p) {
       if (needed[p] == 0) continue;
       const Taken& source = of_engine[p][needed[p] - 1];
-      isa::Order(program[source.index], descriptor);
+      after.push_back(source.index);
       for (int other = 0; other < kEngines; ++other) {
         clock[other] = std::max(clock[other], source.clock[other]);
       }
       clock[p] = std::max(clock[p], needed[p]);
     }
-    of_engine[q].push_back({&emitted, program.size(), clock});
-    program.push_back(descriptor);
+    visit(emitted.step, std::move(after));
+    of_engine[q].push_back({&emitted, index++, clock});
   }
+}
+
+std::vector<isa::Descriptor> Scheduler::ProgramOf(const Place& place) const {
+  std::vector<isa::Descriptor> program;
+  ForEachInOrder([&](const Step& step) { return !step.only || step.only(place); },
+                 [&](const Step& step, std::vector<size_t> after) {
+                   isa::Descriptor descriptor = step.make(place);
+                   for (const size_t source : after) isa::Order(program[source], descriptor);
+                   program.push_back(descriptor);
+                 });
   return program;
+}
+
+int64_t Scheduler::Estimate() const {
+  std::vector<EstimatedJob> jobs;
+  ForEachInOrder([](const Step&) { return true; },
+                 [&](const Step& step, std::vector<size_t> after) {
+                   EstimatedJob job;
+                   job.engine = step.engine;
+                   job.cycles = CyclesOfANode(step);
+                   job.drains = step.engine == Engine::kVector && !jobs.empty() &&
+                                jobs.back().engine == Engine::kCompute;
+                   job.after = std::move(after);
+                   jobs.push_back(std::move(job));
+                 });
+  return EstimateCycles(jobs, queue_);
 }
 
 }  // namespace vaultrain

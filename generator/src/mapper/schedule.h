@@ -70,6 +70,15 @@ struct BufferUse {
   int buffer = 0;
   bool write = false;
   int part = -1;  // uses of different parts of a buffer do not meet; -1 is all of it
+  // Bytes of the buffer.
+  uint32_t begin = 0, end = std::numeric_limits<uint32_t>::max();
+
+  // Whether they may not change places.
+  bool Meets(const BufferUse& other) const {
+    const bool parts = part >= 0 && other.part >= 0 && part != other.part;
+    return buffer == other.buffer && begin < other.end && other.begin < end && !parts &&
+           (write || other.write);
+  }
 };
 
 // A node, and the part of every operation that it has: one of the parts of the batch, one of the
@@ -116,6 +125,22 @@ struct Task {
   std::vector<Step> work;  // COMPUTE and its VECTOR, or SOFTMAX: never parted by a load
   std::vector<Step> stores;
   bool update = false;  // of a parameter: nothing in the step waits for it
+  int op = 0;           // that it belongs to
+  int sum = 0;          // that it adds to, in the scratchpad; 0: none
+};
+
+// What may be chosen of a schedule; nothing of it changes a result.
+struct Tuning {
+  int64_t ahead = 16;           // tasks of a kind that may come next
+  int64_t wait = 4000;          // cycles that others wait for the shortest tasks
+  int64_t prefetch = 60000;     // cycles that memory may be ahead; 0: it is taken for always ready
+  int64_t lanes_take = 115;     // cycles of a job of the lanes, with waits for banks, in percent
+  int64_t mixes_updates = 0;    // 1: updates of any operation may come next
+  int64_t keep_share = 4;       // of the scratchpad for what a later task takes, in sixteenths
+  int64_t band_share = 8;       // the same for what several take; 0: it goes through memory
+  int64_t band_cycles = 80000;  // at most from a band to what takes it
+  int64_t forward_bands = 2;    // tiles of an image in FF, at least, where samples go by turns
+  int64_t backward_bands = 2;   // in BP
 };
 
 class Scheduler {
@@ -132,15 +157,24 @@ class Scheduler {
   void AddTask(Task task);
 
   // Lets tasks of the lanes and of the array change places; after the last AddTask.
-  void Interleave();
+  void Interleave(const Tuning& tuning = {});
 
   // Spares loads of what an earlier task stores from its buffer; after Interleave. `room`: bytes
   // that may be held from one task to the other.
   void KeepStored(int64_t room);
 
-  // The programs without END, one per place, or nothing if a task's buffers do not fit beside what
-  // must stay.
-  std::optional<std::vector<std::vector<isa::Descriptor>>> Run();
+  // Spares loads of what several earlier tasks store, band by band: their buffers become parts of
+  // one that lies like the tensor. After KeepStored. `cycles`: at most between the two.
+  void KeepBands(int64_t room, int64_t cycles);
+
+  // Whether the buffers of each task fit beside what must stay.
+  bool Run();
+
+  // After Run: about the cycles that a node takes.
+  int64_t Estimate() const;
+
+  // After Run: the programs without END, one per place.
+  std::vector<std::vector<isa::Descriptor>> Programs() const;
 
  private:
   struct Buffer {
@@ -148,12 +182,14 @@ class Scheduler {
     bool resident = false;
     int uses_left = 0;  // steps not yet emitted
     std::optional<uint32_t> address;
-    std::optional<int> same_as;  // the buffer that it is a later use of
+    std::optional<int> same_as;  // the buffer that it is a later use, or a part, of
+    uint32_t offset = 0;         // in that one
   };
   // Uses of a buffer in the order of tasks.
   struct Life {
     size_t first = std::numeric_limits<size_t>::max();
     size_t last = 0;
+    size_t written = 0;   // by this task last
     bool parted = false;  // by parts, which mean nothing to another parted buffer
   };
   // Part of the scratchpad.
@@ -177,12 +213,28 @@ class Scheduler {
   static Line LineOf(const Task& task);
   // The buffer from which `task` stores exactly what the load brings, or nothing.
   static std::optional<int> StoredFrom(const Task& task, const Load& load);
+  // Whether the task stores a band of what the load brings.
+  bool StoresBandOf(const Task& task, const Load& load) const;
   std::vector<std::vector<size_t>> Predecessors() const;
   // Cycles about of a step, on average over the nodes.
   int64_t CyclesOfANode(const Step& step) const;
+  // Whether the load may find what the task stores in the scratchpad.
+  bool MayKeep(const Task& from, const Load& load, bool bands) const;
   // Cycles about from the end of a task until another has from memory what it stored.
-  int64_t ThroughMemory(const Task& from, const Task& to) const;
+  int64_t ThroughMemory(const Task& from, const Task& to, bool bands) const;
+  struct Choice;
+  std::vector<size_t> Candidates(const Choice& choice, size_t queue, const Tuning& tuning) const;
   void CountUses();
+  std::vector<Life> Lives() const;
+  // A load or store of one step between memory and all of a buffer: what it moves, and the buffer.
+  struct Band {
+    Rect rect;
+    int buffer = 0;
+    int64_t row_bytes = 0;  // of a row of the tensor, in the buffer
+
+    bool Follows(const Band& other) const;  // the same but for the rows
+  };
+  std::optional<Band> BandOf(const Step& step) const;
 
   bool PlaceBuffer(Buffer& buffer);
   bool PlaceTask(size_t task);
@@ -196,6 +248,10 @@ class Scheduler {
   void Emit(const Step& step);
   static bool Conflict(const Emitted& a, const Emitted& b);
   static bool Conflict(const Step& a, const Step& b);
+  // Visits the steps that are kept, in order, with those of other engines that each waits for, as
+  // numbers among them.
+  template <typename Keep, typename Visit>
+  void ForEachInOrder(Keep keep, Visit visit) const;
   std::vector<isa::Descriptor> ProgramOf(const Place& place) const;
 
   uint32_t scratchpad_bytes_;

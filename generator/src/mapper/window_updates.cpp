@@ -193,6 +193,7 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
           with_bias ? s_->AddBuffer(static_cast<uint32_t>(std::max(kAccess, word_)), true) : -1;
       std::set<std::pair<int64_t, int64_t>> begun;  // taps whose sums hold something
       bool first = true;
+      const int this_sum = ++sums_begun_;
       ForEachTile(raster, raster.samples, l.to.height, l.to.width, tile, [&](const Patch& to) {
         const auto [from_y, from_rows] =
             keeps_x ? down.Seen(0, l.to.height) : some_taps(ky, taps_y).Seen(to.y, to.rows);
@@ -285,6 +286,7 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
         first = false;
         if (task.work.empty()) return;
         loads_of_kept.clear();
+        sum_ = this_sum;
         AddTask(std::move(task));
       });
       // Taps that only ever see what lies outside the image.

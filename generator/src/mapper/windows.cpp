@@ -293,7 +293,9 @@ void Mapper::AddWindowForward(const TrainingOp& op, int tag, double budget) {
   const int64_t a_pixel = samples * a_pitch;
   const int64_t out_pixel = samples * out_pitch;
   const Tile tile = FitTile(
-      TurnsOf(x, samples) > 1 && cut.part >= l.to.channels ? CeilDiv(l.to.height, 2) : l.to.height,
+      TurnsOf(x, samples) > 1 && cut.part >= l.to.channels
+          ? CeilDiv(l.to.height, tuning_.forward_bands)
+          : l.to.height,
       l.to.width, (Scratchpad(budget) - RoundUp(cut.part, cols) * of_output) / TurnsOf(x, samples),
       [&](const Tile& t) {
         return down.MostSeen(t.rows) * across.MostSeen(t.pixels) * a_pixel +
@@ -450,17 +452,18 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
   const int64_t a_pixel = samples * a_pitch;
   const int64_t out_pixel = samples * out_pitch;
   const int64_t mask_pixel = samples * mask_pitch;
-  const Tile tile = FitTile(
-      by_rows                                                   ? 1
-      : TurnsOf(dx, samples) > 1 && cut.part >= l.from.channels ? CeilDiv(seen_rows.second, 2)
-                                                                : seen_rows.second,
-      seen_pixels.second,
-      (Scratchpad(budget) - RoundUp(cut.part, cols) * b_pitch) / TurnsOf(dx, samples),
-      [&](const Tile& t) {
-        return MostWindows(row_phases, down, seen_rows, t.rows) *
-                   MostWindows(column_phases, across, seen_pixels, t.pixels) * a_pixel +
-               t.rows * t.pixels * (out_pixel + (op.mask ? mask_pixel : 0));
-      });
+  const Tile tile =
+      FitTile(by_rows ? 1
+              : TurnsOf(dx, samples) > 1 && cut.part >= l.from.channels
+                  ? CeilDiv(seen_rows.second, tuning_.backward_bands)
+                  : seen_rows.second,
+              seen_pixels.second,
+              (Scratchpad(budget) - RoundUp(cut.part, cols) * b_pitch) / TurnsOf(dx, samples),
+              [&](const Tile& t) {
+                return MostWindows(row_phases, down, seen_rows, t.rows) *
+                           MostWindows(column_phases, across, seen_pixels, t.pixels) * a_pixel +
+                       t.rows * t.pixels * (out_pixel + (op.mask ? mask_pixel : 0));
+              });
   const int64_t together = SamplesOfSet(samples, v_.AccHalfDepth());
   if (data_flow_[tag].empty()) {
     data_flow_[tag] = fmt::format(

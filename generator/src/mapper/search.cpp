@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+//
+// From the operations to programs: what fits, and which of many schedules is the shortest.
+
+#include <algorithm>
+#include <random>
+
+#include "mapper/mapping.h"
+#include "vaultrain/error.h"
+
+namespace vaultrain {
+
+using isa::Descriptor;
+using isa::Opcode;
+
+std::optional<int64_t> Mapper::TryMapOps(bool train, double budget, Order order,
+                                         const Tuning& tuning,
+                                         std::vector<std::vector<Descriptor>>* programs) {
+  data_flow_.assign(graph_.ops.size(), "");
+  tuning_ = tuning;
+  resident_.clear();
+  stored_in_.clear();
+  late_ = {};
+  after_next_ = nullptr;
+  overlaps_ = order != Order::kAsAdded;
+  trains_ = train;
+  explains_ = train && explanation_ != nullptr;
+  if (explains_) explanation_->jobs.assign(graph_.ops.size(), {});
+  Scheduler scheduler(static_cast<uint32_t>(v_.scratchpad.kib * 1024), static_cast<uint32_t>(word_),
+                      v_.sequencer.queue, grid_.places);
+  s_ = &scheduler;
+  // Over several nodes all gradients come before all updates: the transposed activations that an
+  // update takes then have time to come from memory. One node has no such time to win, and its
+  // memory is busy most evenly where updates stand between gradients; there they also give the
+  // array work while the lanes make gradients.
+  const bool on_lanes = std::any_of(graph_.ops.begin(), graph_.ops.end(), [](const TrainingOp& op) {
+    return op.kind == TrainingOpKind::kNormaliseBackward ||
+           op.kind == TrainingOpKind::kElementBackward ||
+           op.kind == TrainingOpKind::kRecurrentBackward ||
+           op.kind == TrainingOpKind::kSumGradients;
+  });
+  const bool updates_last = grid_.places.size() > 1 && !on_lanes;
+  for (const bool updates : {false, true}) {
+    for (size_t i = 0; i < graph_.ops.size(); ++i) {
+      const TrainingOp& op = graph_.ops[i];
+      if (!train && op.phase != Phase::kFeedForward) continue;
+      if (!train && op.IsLoss()) continue;
+      const bool second = updates_last && op.kind == TrainingOpKind::kLinearUpdate;
+      if (second != updates) continue;
+      updates_ = op.kind == TrainingOpKind::kLinearUpdate;
+      op_ = static_cast<int>(i);
+      AddOp(op, static_cast<int>(i), budget);
+      if (updates_) FlushAfterNext();
+    }
+  }
+  FlushAfterNext();
+  FlushLate();
+  const int64_t sixteenth = v_.scratchpad.kib * 1024 / 16;
+  if (order != Order::kAsAdded) scheduler.Interleave(tuning);
+  if (order == Order::kKeeping) {
+    scheduler.KeepStored(tuning.keep_share * sixteenth);
+    scheduler.KeepBands(tuning.band_share * sixteenth, tuning.band_cycles);
+  }
+  const bool fits = scheduler.Run();
+  std::optional<int64_t> cycles;
+  if (fits) cycles = search_ > 0 && train ? scheduler.Estimate() : 0;
+  if (fits && programs != nullptr) {
+    *programs = scheduler.Programs();
+    for (std::vector<Descriptor>& program : *programs) program.emplace_back(Opcode::kEnd);
+  }
+  s_ = nullptr;
+  return cycles;
+}
+
+namespace {
+
+// Descriptors of all schedules that are weighed: a search takes some seconds at most.
+constexpr size_t kMostJobs = 2000000;
+
+// What a search draws from.
+struct Choices {
+  int64_t Tuning::*choice;
+  std::vector<int64_t> values;
+};
+
+const std::vector<Choices>& AllChoices() {
+  static const std::vector<Choices> kAll = {
+      {&Tuning::ahead, {8, 16, 32, 64}},
+      {&Tuning::wait, {0, 2000, 4000, 10000}},
+      {&Tuning::prefetch, {0, 8000, 14000, 20000, 30000, 60000}},
+      {&Tuning::lanes_take, {100, 115, 130}},
+      {&Tuning::mixes_updates, {0, 1}},
+      {&Tuning::keep_share, {2, 4, 6}},
+      {&Tuning::band_share, {0, 4, 6, 8, 10}},
+      {&Tuning::band_cycles, {20000, 40000, 80000, 150000, 300000}},
+      {&Tuning::forward_bands, {2, 3, 4}},
+      {&Tuning::backward_bands, {2, 3, 4}},
+  };
+  return kAll;
+}
+
+}  // namespace
+
+// The first half of the schedules are drawn, the others are the best so far with two changes.
+Tuning Mapper::Search(double budget, int64_t fewest, size_t jobs) {
+  const int times = std::min<int>(search_, static_cast<int>(kMostJobs / std::max<size_t>(1, jobs)));
+  std::mt19937 random(1);  // its numbers are the same everywhere
+  Tuning best;
+  for (int n = 0; n < times; ++n) {
+    Tuning tuning = best;
+    const std::vector<Choices>& all = AllChoices();
+    auto draw = [&](const Choices& from) {
+      tuning.*from.choice = from.values[random() % from.values.size()];
+    };
+    if (n < times / 2) {
+      for (const Choices& from : all) draw(from);
+    } else {
+      for (int change = 0; change < 2; ++change) draw(all[random() % all.size()]);
+    }
+    const auto cycles = TryMapOps(true, budget, Order::kKeeping, tuning, nullptr);
+    if (!cycles || *cycles >= fewest) continue;
+    fewest = *cycles;
+    best = tuning;
+    if (getenv("EST")) fprintf(stderr, "%d estimate %ld\n", n, fewest);
+  }
+  return best;
+}
+
+std::vector<std::vector<Descriptor>> Mapper::MapOps(bool train) {
+  std::vector<std::vector<Descriptor>> programs;
+  // What must stay cuts the room of what streams; smaller tiles then fit where larger ones did not.
+  for (const bool overlap : {true, false}) {
+    for (double budget = 1.0; budget > 0.2; budget *= 0.85) {
+      for (const Order order : {Order::kKeeping, Order::kInterleaved, Order::kAsAdded}) {
+        if (overlap == (order == Order::kAsAdded)) continue;
+        const auto cycles = TryMapOps(train, budget, order, Tuning(), &programs);
+        if (!cycles) continue;
+        if (train && search_ > 0 && order == Order::kKeeping) {
+          const Tuning best = Search(budget, *cycles, programs.front().size());
+          TryMapOps(train, budget, order, best, &programs);
+        }
+        return programs;
+      }
+    }
+  }
+  RefuseInput(
+      "{}: the scratchpad of {} KiB cannot hold the tiles of two operations at once; rule: "
+      "scratchpad.kib",
+      graph_.file, v_.scratchpad.kib);
+}
+
+}  // namespace vaultrain
