@@ -633,6 +633,7 @@ class Mapper {
   int sum_ = 0;             // the next task adds to it
   int sums_begun_ = 0;
   Tuning tuning_;
+  bool of_slowest_ = false;  // estimates are of the slowest node
   Late late_;
   // Adds tasks that wait for the task before; they come behind the next one, which does not. It
   // may end with something late, so products with late sums of their own come after it.

@@ -221,6 +221,9 @@ void Mapper::PlanLayers() {
       if (plan.tile % (parts * least) == 0 && plan.slice % plan.tile == 0) {
         plan.block = plan.tile / parts;
       }
+      while (plan.block % 2 == 0 && plan.block / 2 >= least && plan.Blocks() < parts) {
+        plan.block /= 2;
+      }
       // Those of bundles are made at one place.
       if (layer.kind == LayerKind::kLinear && BundlesOf(layer).groups > 1) {
         plan.block = plan.tile = plan.slice;

@@ -161,9 +161,8 @@ int64_t Scheduler::ThroughMemory(const Task& from, const Task& to, bool bands) c
 }
 
 int64_t Scheduler::CyclesOfANode(const Step& step) const {
-  if (!step.only) return step.cycles;
-  return step.cycles * std::count_if(places_.begin(), places_.end(), step.only) /
-         static_cast<int64_t>(places_.size());
+  const bool own = !step.only || step.engine == Engine::kSend || step.only(places_.front());
+  return own ? step.cycles : 0;
 }
 
 // What the choice of the next task knows of the others.
@@ -199,12 +198,13 @@ std::vector<size_t> Scheduler::Candidates(const Choice& choice, size_t queue,
     for (size_t n = 0; n < std::min(ahead, from.tasks.size()); ++n) add(n);
     return places;
   }
-  std::vector<int> ops;
+  std::vector<int> ops;  // of sums; -1: what adds to none keeps its order
   for (size_t n = 0; n < from.tasks.size(); ++n) {
     const Task& task = tasks_[from.tasks[n]];
-    if (choice.sum != 0 && task.sum != choice.sum) continue;
-    if (std::find(ops.begin(), ops.end(), task.op) != ops.end()) continue;
-    ops.push_back(task.op);
+    if (choice.sum != 0 && task.sum != 0 && task.sum != choice.sum) continue;
+    const int op = task.sum == 0 ? -1 : task.op;
+    if (std::find(ops.begin(), ops.end(), op) != ops.end()) continue;
+    ops.push_back(op);
     add(n);
   }
   return places;
@@ -263,7 +263,8 @@ void Scheduler::Interleave(const Tuning& tuning) {
           could =
               std::max(could, std::max(choice.pins, could - tuning.prefetch) + choice.loads[task]);
         }
-        const bool is_short = !queue.updates && choice.cost[task] < kShort;
+        const bool is_short = choice.cost[task] < kShort &&
+                              (!queue.updates || (queue.line == kArray && tasks_[task].sum == 0));
         const int64_t rank = could - (is_short ? tuning.wait : 0);
         if (from != nullptr && rank >= least) continue;
         from = &queue;
@@ -830,19 +831,28 @@ std::vector<isa::Descriptor> Scheduler::ProgramOf(const Place& place) const {
   return program;
 }
 
-int64_t Scheduler::Estimate() const {
-  std::vector<EstimatedJob> jobs;
-  ForEachInOrder([](const Step&) { return true; },
-                 [&](const Step& step, std::vector<size_t> after) {
-                   EstimatedJob job;
-                   job.engine = step.engine;
-                   job.cycles = CyclesOfANode(step);
-                   job.drains = step.engine == Engine::kVector && !jobs.empty() &&
-                                jobs.back().engine == Engine::kCompute;
-                   job.after = std::move(after);
-                   jobs.push_back(std::move(job));
-                 });
-  return EstimateCycles(jobs, queue_);
+int64_t Scheduler::Estimate(bool of_slowest) const {
+  int64_t most = 0;
+  for (const Place& place : places_) {
+    std::vector<EstimatedJob> jobs;
+    // What others send takes the links, too.
+    ForEachInOrder(
+        [&](const Step& step) {
+          return !step.only || step.engine == Engine::kSend || step.only(place);
+        },
+        [&](const Step& step, std::vector<size_t> after) {
+          EstimatedJob job;
+          job.engine = step.engine;
+          job.cycles = step.cycles;
+          job.drains = step.engine == Engine::kVector && !jobs.empty() &&
+                       jobs.back().engine == Engine::kCompute;
+          job.after = std::move(after);
+          jobs.push_back(std::move(job));
+        });
+    most = std::max(most, EstimateCycles(jobs, queue_));
+    if (!of_slowest) break;
+  }
+  return most;
 }
 
 }  // namespace vaultrain

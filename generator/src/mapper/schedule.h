@@ -141,6 +141,9 @@ struct Tuning {
   int64_t band_cycles = 80000;  // at most from a band to what takes it
   int64_t forward_bands = 2;    // tiles of an image in FF, at least, where samples go by turns
   int64_t backward_bands = 2;   // in BP
+  // Shares of the scratchpad in UP, as divisors: for sums; where X stays, for the sums and, of the
+  // rest, for a tile; where it does not, of the rest for a tile.
+  int64_t sums = 4, small_sums = 16, small_tiles = 16, tiles = 2;
 };
 
 class Scheduler {
@@ -170,8 +173,8 @@ class Scheduler {
   // Whether the buffers of each task fit beside what must stay.
   bool Run();
 
-  // After Run: about the cycles that a node takes.
-  int64_t Estimate() const;
+  // After Run: about the cycles that the first node takes, or the slowest.
+  int64_t Estimate(bool of_slowest) const;
 
   // After Run: the programs without END, one per place.
   std::vector<std::vector<isa::Descriptor>> Programs() const;

@@ -64,7 +64,7 @@ std::optional<int64_t> Mapper::TryMapOps(bool train, double budget, Order order,
   }
   const bool fits = scheduler.Run();
   std::optional<int64_t> cycles;
-  if (fits) cycles = search_ > 0 && train ? scheduler.Estimate() : 0;
+  if (fits) cycles = search_ > 0 && train ? scheduler.Estimate(of_slowest_) : 0;
   if (fits && programs != nullptr) {
     *programs = scheduler.Programs();
     for (std::vector<Descriptor>& program : *programs) program.emplace_back(Opcode::kEnd);
@@ -77,6 +77,9 @@ namespace {
 
 // Descriptors of all schedules that are weighed: a search takes some seconds at most.
 constexpr size_t kMostJobs = 2000000;
+
+// Schedules whose slowest node is looked at.
+constexpr size_t kFinal = 8;
 
 // What a search draws from.
 struct Choices {
@@ -96,20 +99,25 @@ const std::vector<Choices>& AllChoices() {
       {&Tuning::band_cycles, {20000, 40000, 80000, 150000, 300000}},
       {&Tuning::forward_bands, {2, 3, 4}},
       {&Tuning::backward_bands, {2, 3, 4}},
+      {&Tuning::sums, {4, 8}},
+      {&Tuning::small_sums, {8, 16, 32}},
+      {&Tuning::small_tiles, {8, 16, 32}},
+      {&Tuning::tiles, {2, 3, 4}},
   };
   return kAll;
 }
 
 }  // namespace
 
-// The first half of the schedules are drawn, the others are the best so far with two changes.
+// The first half of the schedules are drawn, the others are the best so far with two changes. They
+// are weighed by their first node; of those that come out best, the slowest node decides.
 Tuning Mapper::Search(double budget, int64_t fewest, size_t jobs) {
   const int times = std::min<int>(search_, static_cast<int>(kMostJobs / std::max<size_t>(1, jobs)));
+  const std::vector<Choices>& all = AllChoices();
   std::mt19937 random(1);  // its numbers are the same everywhere
-  Tuning best;
+  std::vector<std::pair<int64_t, Tuning>> best = {{fewest, Tuning()}};
   for (int n = 0; n < times; ++n) {
-    Tuning tuning = best;
-    const std::vector<Choices>& all = AllChoices();
+    Tuning tuning = best.front().second;
     auto draw = [&](const Choices& from) {
       tuning.*from.choice = from.values[random() % from.values.size()];
     };
@@ -119,12 +127,22 @@ Tuning Mapper::Search(double budget, int64_t fewest, size_t jobs) {
       for (int change = 0; change < 2; ++change) draw(all[random() % all.size()]);
     }
     const auto cycles = TryMapOps(true, budget, Order::kKeeping, tuning, nullptr);
-    if (!cycles || *cycles >= fewest) continue;
-    fewest = *cycles;
-    best = tuning;
-    if (getenv("EST")) fprintf(stderr, "%d estimate %ld\n", n, fewest);
+    if (!cycles) continue;
+    const auto at = std::upper_bound(best.begin(), best.end(), *cycles,
+                                     [](int64_t a, const auto& b) { return a < b.first; });
+    // Equal estimates are most often the same schedule.
+    if (at != best.begin() && std::prev(at)->first == *cycles) continue;
+    best.insert(at, {*cycles, tuning});
+    if (best.size() > kFinal) best.pop_back();
   }
-  return best;
+  of_slowest_ = true;
+  for (auto& [cycles, tuning] : best) {
+    cycles = TryMapOps(true, budget, Order::kKeeping, tuning, nullptr).value_or(cycles);
+  }
+  of_slowest_ = false;
+  return std::min_element(best.begin(), best.end(),
+                          [](const auto& a, const auto& b) { return a.first < b.first; })
+      ->second;
 }
 
 std::vector<std::vector<Descriptor>> Mapper::MapOps(bool train) {
@@ -138,7 +156,8 @@ std::vector<std::vector<Descriptor>> Mapper::MapOps(bool train) {
         if (!cycles) continue;
         if (train && search_ > 0 && order == Order::kKeeping) {
           const Tuning best = Search(budget, *cycles, programs.front().size());
-          TryMapOps(train, budget, order, best, &programs);
+          auto f = TryMapOps(train, budget, order, best, &programs);
+          if (getenv("EST")) fprintf(stderr, "final %ld\n", *f);
         }
         return programs;
       }

@@ -90,7 +90,7 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
   auto sums_pitch = [&] {
     return RoundUp(tap_rows * w.kernel_w * width_of(0, most_bundles) * 4, std::max(kAccess, word_));
   };
-  while (slice * sums_pitch() > Scratchpad(budget) / 4) {
+  while (slice * sums_pitch() > Scratchpad(budget) / tuning_.sums) {
     if (most_bundles > whole_bundles) {
       most_bundles = RoundUp(CeilDiv(most_bundles, 2), whole_bundles);
     } else if (slice > kStep && !folds) {
@@ -119,14 +119,17 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
   auto room = [&] { return Scratchpad(budget) - (folds ? 2 : 1) * slice * pitch; };
   const bool keeps_x = raster.groups == 1 && tap_rows == w.kernel_h &&
                        most_bundles == bundles.count && whole_x <= room() / 6;
-  while (keeps_x && !folds && slice > kStep && slice * pitch > Scratchpad(budget) / 16) {
+  while (keeps_x && !folds && slice > kStep &&
+         slice * pitch > Scratchpad(budget) / tuning_.small_sums) {
     slice = RoundUp(slice / 2, kStep);
   }
   if (slice < bundles.outputs) slice = slice / kStep * kStep;
   const int64_t most_outputs = most_bundles > 1 ? most_bundles * bundles.outputs : slice;
   // Small tiles: behind loads that wait for room the lanes wait for theirs.
   const Tile tile = FitTile(
-      l.to.height, l.to.width, keeps_x ? (room() - whole_x) / 16 : room() / 2, [&](const Tile& t) {
+      l.to.height, l.to.width,
+      keeps_x ? (room() - whole_x) / tuning_.small_tiles : room() / tuning_.tiles,
+      [&](const Tile& t) {
         const int64_t of_x =
             some_taps(0, tap_rows).MostSeen(t.rows) * across.MostSeen(t.pixels) * most_channels;
         return (t.rows * t.pixels * RoundUp(most_outputs, cols) + (keeps_x ? 0 : of_x)) * pixel;
