@@ -12,6 +12,7 @@
 
 #include "unit/mapped_network.h"
 #include "unit/onnx_builder.h"
+#include "vaultrain/explain.h"
 #include "vaultrain/networks.h"
 
 namespace vaultrain {
@@ -332,6 +333,46 @@ std::string GroupNorm(Net& net, const std::string& x, int64_t groups) {
   const std::string y = net.Same("GroupNormalization", {x, scale, bias});
   net.builder().With("num_groups", groups);
   return y;
+}
+
+// Whatever a search may choose computes the same.
+TEST(Schedules, AnyChoiceTrainsLikeTheReference) {
+  Net net({14, 12, 2});
+  const std::string a = net.Relu(GroupNorm(net, net.Conv("x", 16, 5, 2), 4));
+  const std::string b = net.Relu(GroupNorm(net, net.Conv(a, 32, 3), 8));
+  const std::string c = GroupNorm(net, net.Conv(b, 32, 3), 8);
+  const Graph graph = net.FullyConnected(net.Relu(net.Same("Add", {b, c})), 5);
+  std::mt19937 random(3);
+  for (int draw = 0; draw < 12; ++draw) {
+    SCOPED_TRACE(draw);
+    MapOptions options;
+    DrawTuning(random, 0, options.tuning);
+    const std::vector<std::string> wide = {"operand_format=fp32", "array.lanes=16"};
+    const bool alone = draw % 2 == 0;
+    ExpectTrainsLikeReference(
+        MapGraph(graph, alone ? 16 : 32, alone ? wide : Mesh(2, 1, wide), options), 2, 4e-5);
+    ExpectTrainsLikeReference(
+        MapGraph(graph, alone ? 32 : 64, alone ? Mesh(2, 1) : Mesh(2, 2), options), 1, 0.25, 1e-3);
+    if (HasFatalFailure()) return;
+  }
+}
+
+// The best of many is no slower than the first, and computes the same.
+TEST(Schedules, ASearchEndsWithTheBestItFound) {
+  Net net({14, 12, 2});
+  const std::string a = net.Relu(GroupNorm(net, net.Conv("x", 16, 5, 2), 4));
+  const Graph graph = net.FullyConnected(net.Relu(GroupNorm(net, net.Conv(a, 32, 3), 8)), 5);
+  Explanation explanation;
+  MapOptions options;
+  options.search = 40;
+  options.explanation = &explanation;
+  const Mapped best = MapGraph(graph, 32, Mesh(2, 1), options);
+  EXPECT_EQ(explanation.schedule.weighed, 40);
+  EXPECT_LT(explanation.schedule.cycles, explanation.schedule.cycles_of_first);
+  ExpectTrainsLikeReference(best, 1, 0.25, 1e-3);
+  const Mapped again = MapGraph(graph, 32, Mesh(2, 1), options);
+  EXPECT_TRUE(best.program.streams.back().nodes.back().descriptors ==
+              again.program.streams.back().nodes.back().descriptors);
 }
 
 TEST(Normalisation, GroupsTrainLikeTheReference) {

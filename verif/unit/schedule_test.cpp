@@ -132,7 +132,9 @@ TEST_F(Schedule, TheWayThroughMemoryCountsUnlessTheBufferWillBeKept) {
   parts.work.push_back(Job(Engine::kLanes, Opcode::kLanes, 2, 1000, {{in, false}}));
   scheduler_.AddTask(std::move(parts));
   Add(3, Engine::kLanes, 1000, {1});
-  scheduler_.Interleave();
+  Tuning tuning;
+  tuning.band_share = 0;
+  scheduler_.Interleave(tuning);
   EXPECT_EQ(Tags(Program(), Opcode::kLanes), (std::vector<int>{3, 2}));
 }
 
@@ -190,17 +192,16 @@ TEST_F(Schedule, UpdatesAreLoadedFromFurtherAhead) {
   }
 }
 
-// What one node of four does takes the others nothing.
-TEST_F(Schedule, AStepOfItsOwnerCountsForAPartOfTheNodes) {
-  for (const bool owned : {false, true}) {
+TEST_F(Schedule, AStepOfAnotherNodeTakesTheFirstNoTime) {
+  for (const int owner : {-1, 0, 3}) {
     std::vector<Place> places(4);
     for (int n = 0; n < 4; ++n) places[n].batch_part = n;
     scheduler_ = Scheduler(1024, 32, 8, places);
     Task task;
     const int out = Buffer();
     task.work.push_back(Job(Engine::kLanes, Opcode::kLanes, 1, 1000, {{out, true}}));
-    if (owned) {
-      task.work.back().only = [](const Place& place) { return place.batch_part == 0; };
+    if (owner >= 0) {
+      task.work.back().only = [owner](const Place& place) { return place.batch_part == owner; };
     }
     task.stores.push_back(Move(Engine::kStore, 1, 1, out));
     scheduler_.AddTask(std::move(task));
@@ -209,7 +210,7 @@ TEST_F(Schedule, AStepOfItsOwnerCountsForAPartOfTheNodes) {
     Add(4, Engine::kCompute, 1000, {kInput});
     scheduler_.Interleave();
     EXPECT_EQ(Tags(Program(), Opcode::kCompute),
-              owned ? (std::vector<int>{3, 2, 4}) : (std::vector<int>{3, 4, 2}));
+              owner == 3 ? (std::vector<int>{2, 3, 4}) : (std::vector<int>{3, 2, 4}));
   }
 }
 
@@ -224,6 +225,92 @@ TEST_F(Schedule, ALoadOfMoreThanOneTaskStoredStays) {
   scheduler_.AddTask(std::move(task));
   scheduler_.KeepStored(1024);
   EXPECT_EQ(Tags(Program(), Opcode::kLoad), (std::vector<int>{1, 2}));
+}
+
+// Two tasks store a band each of tensor 50, and two others take parts of both.
+class Bands : public Schedule {
+ protected:
+  // Rows of 8 bytes.
+  Step MoveRows(Engine engine, int tag, int buffer, int64_t begin, int64_t end) {
+    Step step = Move(engine, tag, 50, buffer, begin);
+    step.dram.front().rect.row_end = end;
+    return step;
+  }
+  void Store(int tag, int64_t begin) {
+    const int out = Buffer();
+    Task task;
+    task.work.push_back(Job(Engine::kCompute, Opcode::kCompute, tag, 1000, {{out, true}}));
+    task.stores.push_back(MoveRows(Engine::kStore, tag, out, begin, begin + 8));
+    scheduler_.AddTask(std::move(task));
+    stored_.push_back(out);
+  }
+  void Take(int tag, int64_t begin, int64_t end, bool writes = false) {
+    const int in = scheduler_.AddBuffer(static_cast<uint32_t>(8 * (end - begin)), false);
+    Task task;
+    task.loads.emplace_back(MoveRows(Engine::kLoad, tag, in, begin, end));
+    task.work.push_back(Job(Engine::kLanes, Opcode::kLanes, tag, 1000, {{in, writes}}));
+    scheduler_.AddTask(std::move(task));
+    taken_.push_back(in);
+  }
+  std::vector<int> Loads(int64_t room, int64_t cycles) {
+    scheduler_.Interleave();
+    scheduler_.KeepBands(room, cycles);
+    return Tags(Program(), Opcode::kLoad);
+  }
+
+  std::vector<int> stored_, taken_;
+};
+
+TEST_F(Bands, LieSideBySideForThoseWhoTakeThem) {
+  Store(1, 8);  // in any order
+  Store(2, 0);
+  Take(3, 4, 12);
+  Take(4, 0, 16);
+  EXPECT_EQ(Loads(2 * kBytes, 100000), (std::vector<int>{}));
+  const uint32_t first = scheduler_.AddressOf(stored_[1]);
+  EXPECT_EQ(scheduler_.AddressOf(stored_[0]), first + 64);
+  EXPECT_EQ(scheduler_.AddressOf(taken_[0]), first + 32);
+  EXPECT_EQ(scheduler_.AddressOf(taken_[1]), first);
+}
+
+TEST_F(Bands, WhoWritesLoadsForItself) {
+  Store(1, 0);
+  Store(2, 8);
+  Take(3, 4, 12, true);
+  Take(4, 0, 16);
+  EXPECT_EQ(Loads(2 * kBytes, 100000), (std::vector<int>{3}));
+}
+
+TEST_F(Bands, NeedRoom) {
+  Store(1, 0);
+  Store(2, 8);
+  Take(3, 4, 12);
+  EXPECT_EQ(Loads(2 * kBytes - 1, 100000), (std::vector<int>{3}));
+}
+
+TEST_F(Bands, AreNotHeldForLong) {
+  Store(1, 0);
+  Store(2, 8);
+  Add(3, Engine::kLanes, 9000, {1});
+  Add(4, Engine::kLanes, 9000, {1});
+  Take(5, 4, 12);
+  scheduler_.Interleave();
+  EXPECT_EQ(Loads(2 * kBytes, 100), (std::vector<int>{3, 4, 5}));
+}
+
+TEST_F(Bands, OfRowsThatNobodyStoredComeFromMemory) {
+  Store(1, 0);
+  Store(2, 16);
+  Take(3, 4, 12);
+  EXPECT_EQ(Loads(4 * kBytes, 100000), (std::vector<int>{3}));
+}
+
+TEST_F(Bands, OfRowsThatAreStoredTwiceComeFromMemory) {
+  Store(1, 0);
+  Store(2, 8);
+  Store(3, 4);
+  Take(4, 4, 12);
+  EXPECT_EQ(Loads(4 * kBytes, 100000), (std::vector<int>{4}));
 }
 
 TEST_F(Schedule, WhatDoesNotFitIsNoProgram) {

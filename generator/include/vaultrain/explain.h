@@ -85,10 +85,18 @@ struct JobChoice {
   std::vector<ProductChoice> products;  // of layers that are plain products, on one node
 };
 
+// Schedules of a step, by their estimates.
+struct ScheduleChoice {
+  int weighed = 0;              // beside the first
+  int64_t cycles = 0;           // of the slowest node
+  int64_t cycles_of_first = 0;  // of the first schedule
+};
+
 struct Explanation {
   std::string partition_reason;
   std::vector<PartitionChoice> partitions;  // those that the batch suits, if they were weighed
   std::vector<JobChoice> jobs;              // of each ProgramJob
+  ScheduleChoice schedule;
 };
 
 }  // namespace vaultrain

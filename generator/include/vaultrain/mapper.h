@@ -13,6 +13,7 @@
 #include "vaultrain/program.h"
 #include "vaultrain/recipe.h"
 #include "vaultrain/training_graph.h"
+#include "vaultrain/tuning.h"
 #include "vaultrain/variant.h"
 #include "vaultrain/vault_dram.h"
 
@@ -39,6 +40,7 @@ struct MapOptions {
   bool keep_gradients = false;         // also store dW and db of every layer (fp32)
   std::optional<Partition> partition;  // absent: the cheapest
   int search = 0;                      // schedules of a step that are weighed beside the first
+  Tuning tuning;                       // of the first
   Explanation* explanation = nullptr;  // gets what was decided and why, if given
 };
 

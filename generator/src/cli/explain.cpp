@@ -123,6 +123,11 @@ int RunExplain(const ExplainOptions& options) {
 
   fmt::print("{} at batch {} for {}\n", program.network, program.batch, variant.name);
   PrintPartition(program, explanation);
+  const ScheduleChoice& schedule = explanation.schedule;
+  if (schedule.weighed > 0) {
+    fmt::print("schedule   about {} cycles, the best of {} beside the first, about {}\n",
+               schedule.cycles, schedule.weighed, schedule.cycles_of_first);
+  }
   fmt::print("\n{:<12} {:<5} {:>10} {:>10} {:<6} {:>10} {:>10} {:>10} {:>10} {:>11} {:>11}\n",
              "layer", "phase", "at peak", "estimated", "bound", "array", "pins", "links", "lanes",
              "DRAM bytes", "mesh bytes");
@@ -168,17 +173,22 @@ int RunExplain(const ExplainOptions& options) {
       "\nA step: {:.0f} cycles at peak, {:.0f} estimated if each phase runs alone at its bound; "
       "utilisation at most {:.3f}\n",
       all_at_peak, estimated, bound);
-  WriteJson(options.json, "explain",
-            {{"variant", variant.name},
-             {"network", program.network},
-             {"batch", program.batch},
-             {"partition", program.partition},
-             {"partition_reason", explanation.partition_reason},
-             {"partitions", PartitionRows(explanation)},
-             {"cycles_at_peak", all_at_peak},
-             {"cycles_estimated", estimated},
-             {"bound", bound},
-             {"layers", layers}});
+  WriteJson(
+      options.json, "explain",
+      {{"variant", variant.name},
+       {"network", program.network},
+       {"batch", program.batch},
+       {"partition", program.partition},
+       {"partition_reason", explanation.partition_reason},
+       {"partitions", PartitionRows(explanation)},
+       {"schedule",
+        {{"weighed", schedule.weighed},
+         {"cycles", schedule.weighed > 0 ? Json(schedule.cycles) : Json()},
+         {"cycles_of_first", schedule.weighed > 0 ? Json(schedule.cycles_of_first) : Json()}}},
+       {"cycles_at_peak", all_at_peak},
+       {"cycles_estimated", estimated},
+       {"bound", bound},
+       {"layers", layers}});
   return 0;
 }
 

@@ -20,7 +20,7 @@ namespace vaultrain::cli {
 enum class Engine { kRtl, kGolden };
 
 // Schedules that are weighed if --search does not say how many.
-inline constexpr int kDefaultSearch = 64;
+inline constexpr int kDefaultSearch = 600;
 
 // compile VARIANT NETWORK --out P.vtp
 struct CompileOptions {

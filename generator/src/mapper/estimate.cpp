@@ -125,8 +125,16 @@ class Engines {
 
 }  // namespace
 
-int64_t EstimateCycles(const std::vector<EstimatedJob>& jobs, size_t queue) {
-  return Engines(jobs, queue).Run();
+Estimate EstimateOf(const std::vector<EstimatedJob>& jobs, size_t queue) {
+  Estimate estimate;
+  std::array<int64_t, isa::kEngines> work{};
+  for (const EstimatedJob& job : jobs) {
+    const Engine engine = job.engine == Engine::kStore ? Engine::kLoad : job.engine;
+    work[static_cast<int>(engine)] += job.cycles;
+  }
+  estimate.busiest = *std::max_element(work.begin(), work.end());
+  estimate.cycles = Engines(jobs, queue).Run();
+  return estimate;
 }
 
 }  // namespace vaultrain

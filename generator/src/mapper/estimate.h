@@ -21,10 +21,15 @@ struct EstimatedJob {
   std::vector<size_t> after;  // jobs of other engines that end before it begins
 };
 
-// Cycles from the first job to the end of the last. `queue`: jobs that wait in front of an engine,
+struct Estimate {
+  int64_t cycles = 0;   // from the first job to the end of the last
+  int64_t busiest = 0;  // what the busiest engine, or memory for loads and stores, works
+};
+
+// `queue`: jobs that wait in front of an engine,
 // beyond which none behind them is given out. The same on every machine. Of `convnet`, `lstm` and
 // `crnn` on 2 x 2 nodes it is 2 to 5 % below the RTL, and orders their schedules as that does.
-int64_t EstimateCycles(const std::vector<EstimatedJob>& jobs, size_t queue);
+Estimate EstimateOf(const std::vector<EstimatedJob>& jobs, size_t queue);
 
 }  // namespace vaultrain
 

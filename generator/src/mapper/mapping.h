@@ -297,6 +297,7 @@ class Mapper {
         recipe_(recipe),
         keep_gradients_(options.keep_gradients),
         search_(options.search),
+        first_(options.tuning),
         partition_(partition),
         explanation_(options.explanation),
         grid_(MakeGrid(partition, variant.mesh.x, variant.mesh.y)),
@@ -331,11 +332,12 @@ class Mapper {
   std::vector<std::vector<isa::Descriptor>> MapOps(bool train);
   // What the scheduler does with the tasks.
   enum class Order { kAsAdded, kInterleaved, kKeeping };
-  // About the cycles of a step, and its programs if they are wanted; nothing if it does not fit.
-  std::optional<int64_t> TryMapOps(bool train, double budget, Order order, const Tuning& tuning,
-                                   std::vector<std::vector<isa::Descriptor>>* programs);
-  // The best of what was tried.
-  Tuning Search(double budget, int64_t fewest, size_t jobs);
+  // Whether it fits; then the programs, if they are wanted, and the estimate, if schedules are
+  // weighed.
+  bool TryMapOps(bool train, double budget, Order order, const Tuning& tuning,
+                 std::vector<std::vector<isa::Descriptor>>* programs);
+  // The best schedule that was found; the first has so many jobs.
+  Tuning Search(double budget, size_t jobs);
   void AddOp(const TrainingOp& op, int tag, double budget);
   void AddGemm(const Gemm& gemm, double budget);
   // Labels and losses of cross-entropy are read and written as one row, or one for each turn.
@@ -613,7 +615,8 @@ class Mapper {
   const Variant& v_;
   const Recipe& recipe_;
   const bool keep_gradients_;
-  const int search_;  // schedules that are weighed
+  const int search_;    // schedules that are weighed
+  const Tuning first_;  // of the first of them
   const Partition partition_;
   Explanation* const explanation_;
   const Grid grid_;
@@ -634,6 +637,7 @@ class Mapper {
   int sums_begun_ = 0;
   Tuning tuning_;
   bool of_slowest_ = false;  // estimates are of the slowest node
+  Estimate estimate_;        // of the schedule made last
   Late late_;
   // Adds tasks that wait for the task before; they come behind the next one, which does not. It
   // may end with something late, so products with late sums of their own come after it.

@@ -3,8 +3,6 @@
 
 #include "mapper/schedule.h"
 
-#include "mapper/estimate.h"
-
 #include <algorithm>
 #include <array>
 #include <map>
@@ -415,114 +413,125 @@ bool Scheduler::StoresBandOf(const Task& task, const Load& load) const {
          });
 }
 
-void Scheduler::KeepBands(int64_t room, int64_t cycles) {
-  const std::vector<Life> lives = Lives();
-  struct Stored {
-    Band band;
-    size_t task = 0;
-    bool usable = false;  // as long as someone takes it
-    int region = -1;
-  };
-  // By tensor, in the order of rows; where one is stored twice, nothing is kept.
-  std::map<int, std::vector<Stored>> stores;
+struct Scheduler::StoredBand {
+  Band band;
+  size_t task = 0;
+  bool stays = false;  // nothing writes to the buffer afterwards
+  int region = -1;
+};
+
+// A load that bands of earlier tasks bring together, one behind the other.
+struct Scheduler::TakenBands {
+  size_t task = 0, load = 0;
+  Band band;
+  std::vector<StoredBand*> from;
+};
+
+// Bands that lie side by side, as one load or another takes them together.
+struct Scheduler::Region {
+  std::vector<StoredBand*> bands;
+  std::vector<const TakenBands*> takers;
+};
+
+std::map<int, std::vector<Scheduler::StoredBand>> Scheduler::StoredBands(
+    const std::vector<Life>& lives) const {
+  std::map<int, std::vector<StoredBand>> stores;
   for (size_t t = 0; t < tasks_.size(); ++t) {
     for (const Step& step : tasks_[t].stores) {
-      Stored stored;
+      StoredBand stored;
       stored.task = t;
+      stored.band.rect = step.dram.front().rect;
       if (const std::optional<Band> band = BandOf(step)) {
         stored.band = *band;
-        stored.usable = lives[band->buffer].written <= t;
-      } else {
-        stored.band.rect = step.dram.front().rect;
+        stored.stays = lives[band->buffer].written <= t;
       }
-      stores[step.dram.front().rect.tensor].push_back(stored);
+      stores[stored.band.rect.tensor].push_back(stored);
     }
   }
-  struct Taken {
-    size_t task, load;
-    Band band;
-    std::vector<Stored*> from;  // one behind the other
-  };
-  std::vector<Taken> takers;
+  return stores;
+}
+
+// Whether only its LOAD writes to a buffer of a task.
+bool Scheduler::OnlyRead(int buffer, size_t task, const Life& life) const {
+  if (life.first != task || life.written != task) return false;
+  return std::none_of(tasks_[task].work.begin(), tasks_[task].work.end(), [&](const Step& step) {
+    return std::any_of(step.buffers.begin(), step.buffers.end(),
+                       [&](const BufferUse& use) { return use.buffer == buffer && use.write; });
+  });
+}
+
+std::vector<Scheduler::TakenBands> Scheduler::BandsTaken(
+    std::map<int, std::vector<StoredBand>>& stores, const std::vector<Life>& lives,
+    int64_t cycles) const {
+  auto first_row = [](const StoredBand* stored) { return stored->band.rect.row_begin; };
+  std::vector<TakenBands> all;
   for (size_t t = 0; t < tasks_.size(); ++t) {
     for (size_t l = 0; l < tasks_[t].loads.size(); ++l) {
       const Load& load = tasks_[t].loads[l];
       if (load.steps.size() != 1 || !load.gather.empty()) continue;
       const std::optional<Band> band = BandOf(load.steps.front());
-      if (!band || lives[band->buffer].first != t || lives[band->buffer].written != t) continue;
-      // Nothing but the load writes it.
-      bool only_read = true;
-      for (size_t n = t; n <= lives[band->buffer].last; ++n) {
-        for (const Step& step : tasks_[n].work) {
-          for (const BufferUse& use : step.buffers) {
-            only_read = only_read && (use.buffer != band->buffer || !use.write);
-          }
-        }
-      }
-      Taken taken{t, l, *band, {}};
-      int64_t row = band->rect.row_begin;
-      bool found = only_read;
-      for (Stored& stored : stores[band->rect.tensor]) {
+      if (!band || !OnlyRead(band->buffer, t, lives[band->buffer])) continue;
+      TakenBands taken{t, l, *band, {}};
+      for (StoredBand& stored : stores[band->rect.tensor]) {
         if (stored.band.rect.Overlaps(band->rect)) taken.from.push_back(&stored);
       }
-      std::sort(taken.from.begin(), taken.from.end(), [](const Stored* a, const Stored* b) {
-        return a->band.rect.row_begin < b->band.rect.row_begin;
-      });
-      for (const Stored* stored : taken.from) {
-        const Rect& rect = stored->band.rect;
-        found = found && stored->usable && stored->task < t && stored->band.Follows(*band) &&
-                (stored == taken.from.front() ? rect.row_begin <= row : rect.row_begin == row);
-        row = rect.row_end;
+      if (taken.from.empty()) continue;
+      std::sort(taken.from.begin(), taken.from.end(),
+                [&](auto* a, auto* b) { return first_row(a) < first_row(b); });
+      int64_t row = first_row(taken.from.front());
+      bool whole = row <= band->rect.row_begin;
+      for (const StoredBand* stored : taken.from) {
+        whole = whole && stored->stays && stored->task < t && stored->band.Follows(*band) &&
+                first_row(stored) == row && begin_[t] - end_[stored->task] <= cycles;
+        row = stored->band.rect.row_end;
       }
-      found = found && !taken.from.empty() && begin_[t] - end_[taken.from.back()->task] <= cycles;
-      if (found && row >= band->rect.row_end) takers.push_back(std::move(taken));
+      if (whole && row >= band->rect.row_end) all.push_back(std::move(taken));
     }
   }
-  // Bands that one load takes together are of one region.
-  struct Region {
-    std::vector<Stored*> bands;
-    std::vector<size_t> takers;
-  };
+  return all;
+}
+
+std::vector<Scheduler::Region> Scheduler::RegionsOf(const std::vector<TakenBands>& takers) {
   std::vector<Region> regions;
-  for (size_t n = 0; n < takers.size(); ++n) {
-    int region = -1;
-    auto join = [&](int other) {
-      if (other < 0 || other == region) return;
-      if (region < 0) {
-        region = other;
-        return;
+  for (const TakenBands& taken : takers) {
+    Region joined;
+    const auto number = static_cast<int>(regions.size());
+    joined.takers.push_back(&taken);
+    for (StoredBand* stored : taken.from) {
+      if (stored->region == number) continue;
+      if (stored->region < 0) {
+        joined.bands.push_back(stored);
+      } else {
+        Region& other = regions[stored->region];
+        joined.bands.insert(joined.bands.end(), other.bands.begin(), other.bands.end());
+        joined.takers.insert(joined.takers.end(), other.takers.begin(), other.takers.end());
+        other = {};
       }
-      Region moved = std::exchange(regions[other], {});
-      for (Stored* band : moved.bands) {
-        band->region = region;
-        regions[region].bands.push_back(band);
-      }
-      for (const size_t taker : moved.takers) regions[region].takers.push_back(taker);
-    };
-    for (const Stored* band : takers[n].from) join(band->region);
-    if (region < 0) {
-      region = static_cast<int>(regions.size());
-      regions.emplace_back();
+      for (StoredBand* band : joined.bands) band->region = number;
     }
-    for (Stored* band : takers[n].from) {
-      if (band->region < 0) regions[region].bands.push_back(band);
-      band->region = region;
-    }
-    regions[region].takers.push_back(n);
+    regions.push_back(std::move(joined));
   }
-  std::vector<int64_t> held(tasks_.size());
-  std::vector<std::vector<size_t>> spared(tasks_.size());
   for (Region& region : regions) {
-    if (region.bands.empty()) continue;
-    std::sort(region.bands.begin(), region.bands.end(), [](const Stored* a, const Stored* b) {
-      return a->band.rect.row_begin < b->band.rect.row_begin;
-    });
+    std::sort(region.bands.begin(), region.bands.end(),
+              [](auto* a, auto* b) { return a->band.rect.row_begin < b->band.rect.row_begin; });
+  }
+  std::erase_if(regions, [](const Region& region) { return region.bands.empty(); });
+  return regions;
+}
+
+void Scheduler::KeepBands(int64_t room, int64_t cycles) {
+  const std::vector<Life> lives = Lives();
+  std::map<int, std::vector<StoredBand>> stores = StoredBands(lives);
+  const std::vector<TakenBands> takers = BandsTaken(stores, lives, cycles);
+  std::vector<int64_t> held(tasks_.size());
+  std::vector<std::vector<size_t>> spared(tasks_.size());  // loads
+  for (const Region& region : RegionsOf(takers)) {
+    const int64_t first_row = region.bands.front()->band.rect.row_begin;
     size_t first = tasks_.size(), last = 0;
-    int64_t bytes = 0;
-    int64_t row = region.bands.front()->band.rect.row_begin;
+    int64_t bytes = 0, row = first_row;
     bool whole = true;
     std::map<int, int64_t> offsets;  // of buffers
-    for (const Stored* stored : region.bands) {
+    for (const StoredBand* stored : region.bands) {
       const Band& band = stored->band;
       whole = whole && band.rect.row_begin == row && !buffers_[band.buffer].same_as &&
               !buffers_[band.buffer].resident && offsets.emplace(band.buffer, bytes).second;
@@ -531,42 +540,46 @@ void Scheduler::KeepBands(int64_t room, int64_t cycles) {
       first = std::min(first, lives[band.buffer].first);
       last = std::max(last, lives[band.buffer].last);
     }
-    for (const size_t taker : region.takers) {
-      last = std::max(last, lives[takers[taker].band.buffer].last);
+    for (const TakenBands* taken : region.takers) {
+      last = std::max(last, lives[taken->band.buffer].last);
     }
-    if (!whole) continue;
     const auto begin = held.begin() + static_cast<std::ptrdiff_t>(first);
     const auto end = held.begin() + static_cast<std::ptrdiff_t>(last) + 1;
-    if (std::any_of(begin, end, [&](int64_t other) { return other + bytes > room; })) continue;
+    if (!whole || std::any_of(begin, end, [&](int64_t other) { return other + bytes > room; })) {
+      continue;
+    }
     std::for_each(begin, end, [&](int64_t& other) { other += bytes; });
-    const int all = AddBuffer(static_cast<uint32_t>(bytes), false);
-    for (const size_t taker : region.takers) {
-      const Taken& taken = takers[taker];
-      const int64_t rows = taken.band.rect.row_begin - region.bands.front()->band.rect.row_begin;
-      offsets[taken.band.buffer] = rows * taken.band.row_bytes;
-      spared[taken.task].push_back(taken.load);
+    for (const TakenBands* taken : region.takers) {
+      offsets[taken->band.buffer] =
+          (taken->band.rect.row_begin - first_row) * taken->band.row_bytes;
+      spared[taken->task].push_back(taken->load);
     }
-    for (const auto& [buffer, offset] : offsets) {
-      buffers_[buffer].same_as = all;
-      buffers_[buffer].offset = static_cast<uint32_t>(offset);
-    }
-    for (size_t t = first; t <= last; ++t) {
-      ForEachStep(tasks_[t], [&](Step& step) {
-        for (BufferUse& use : step.buffers) {
-          const auto found = offsets.find(use.buffer);
-          if (found == offsets.end()) continue;
-          use.begin = static_cast<uint32_t>(found->second);
-          use.end = use.begin + buffers_[use.buffer].bytes;
-          use.buffer = all;
-        }
-      });
-    }
+    Join(AddBuffer(static_cast<uint32_t>(bytes), false), offsets, first, last);
   }
   for (size_t t = 0; t < tasks_.size(); ++t) {
     std::sort(spared[t].rbegin(), spared[t].rend());
     for (const size_t load : spared[t]) {
       tasks_[t].loads.erase(tasks_[t].loads.begin() + static_cast<std::ptrdiff_t>(load));
     }
+  }
+}
+
+// Makes buffers that tasks from `first` to `last` use parts of another, at offsets.
+void Scheduler::Join(int whole, const std::map<int, int64_t>& offsets, size_t first, size_t last) {
+  for (const auto& [buffer, offset] : offsets) {
+    buffers_[buffer].same_as = whole;
+    buffers_[buffer].offset = static_cast<uint32_t>(offset);
+  }
+  for (size_t t = first; t <= last; ++t) {
+    ForEachStep(tasks_[t], [&](Step& step) {
+      for (BufferUse& use : step.buffers) {
+        const auto found = offsets.find(use.buffer);
+        if (found == offsets.end()) continue;
+        use.begin = static_cast<uint32_t>(found->second);
+        use.end = use.begin + buffers_[use.buffer].bytes;
+        use.buffer = whole;
+      }
+    });
   }
 }
 
@@ -831,8 +844,8 @@ std::vector<isa::Descriptor> Scheduler::ProgramOf(const Place& place) const {
   return program;
 }
 
-int64_t Scheduler::Estimate(bool of_slowest) const {
-  int64_t most = 0;
+Estimate Scheduler::EstimateOf(bool of_slowest) const {
+  Estimate slowest;
   for (const Place& place : places_) {
     std::vector<EstimatedJob> jobs;
     // What others send takes the links, too.
@@ -849,10 +862,11 @@ int64_t Scheduler::Estimate(bool of_slowest) const {
           job.after = std::move(after);
           jobs.push_back(std::move(job));
         });
-    most = std::max(most, EstimateCycles(jobs, queue_));
+    const Estimate of_place = vaultrain::EstimateOf(jobs, queue_);
+    if (of_place.cycles > slowest.cycles) slowest = of_place;
     if (!of_slowest) break;
   }
-  return most;
+  return slowest;
 }
 
 }  // namespace vaultrain

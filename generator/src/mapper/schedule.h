@@ -20,7 +20,10 @@
 // and loads of what was stored just now behind loads that need not wait.
 //
 // What a task loads as an earlier one stored it, it takes out of that one's buffer, where there is
-// room to keep it so long.
+// room to keep it so long. Where several tasks store a tensor band by band, and others take windows
+// of it, their buffers become parts of one that lies like the tensor.
+//
+// tuning.h lists what may be chosen; Estimate tells about how long a node takes.
 //
 // Semaphores follow from what the steps read and write: one semaphore per ordered pair of engines.
 // Where a step needs a later step of the other engine than any step before it did, that one signals
@@ -33,10 +36,13 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <map>
 #include <optional>
 #include <vector>
 
+#include "mapper/estimate.h"
 #include "vaultrain/isa.h"
+#include "vaultrain/tuning.h"
 
 namespace vaultrain {
 
@@ -129,23 +135,6 @@ struct Task {
   int sum = 0;          // that it adds to, in the scratchpad; 0: none
 };
 
-// What may be chosen of a schedule; nothing of it changes a result.
-struct Tuning {
-  int64_t ahead = 16;           // tasks of a kind that may come next
-  int64_t wait = 4000;          // cycles that others wait for the shortest tasks
-  int64_t prefetch = 60000;     // cycles that memory may be ahead; 0: it is taken for always ready
-  int64_t lanes_take = 115;     // cycles of a job of the lanes, with waits for banks, in percent
-  int64_t mixes_updates = 0;    // 1: updates of any operation may come next
-  int64_t keep_share = 4;       // of the scratchpad for what a later task takes, in sixteenths
-  int64_t band_share = 8;       // the same for what several take; 0: it goes through memory
-  int64_t band_cycles = 80000;  // at most from a band to what takes it
-  int64_t forward_bands = 2;    // tiles of an image in FF, at least, where samples go by turns
-  int64_t backward_bands = 2;   // in BP
-  // Shares of the scratchpad in UP, as divisors: for sums; where X stays, for the sums and, of the
-  // rest, for a tile; where it does not, of the rest for a tile.
-  int64_t sums = 4, small_sums = 16, small_tiles = 16, tiles = 2;
-};
-
 class Scheduler {
  public:
   // Scratchpad in bytes; buffers are aligned to word_bytes. queue: descriptors that wait in front
@@ -173,8 +162,8 @@ class Scheduler {
   // Whether the buffers of each task fit beside what must stay.
   bool Run();
 
-  // After Run: about the cycles that the first node takes, or the slowest.
-  int64_t Estimate(bool of_slowest) const;
+  // After Run: of the first node, or of the slowest.
+  Estimate EstimateOf(bool of_slowest) const;
 
   // After Run: the programs without END, one per place.
   std::vector<std::vector<isa::Descriptor>> Programs() const;
@@ -219,7 +208,7 @@ class Scheduler {
   // Whether the task stores a band of what the load brings.
   bool StoresBandOf(const Task& task, const Load& load) const;
   std::vector<std::vector<size_t>> Predecessors() const;
-  // Cycles about of a step, on average over the nodes.
+  // Cycles about of a step at the first node; links carry what others send, too.
   int64_t CyclesOfANode(const Step& step) const;
   // Whether the load may find what the task stores in the scratchpad.
   bool MayKeep(const Task& from, const Load& load, bool bands) const;
@@ -238,6 +227,16 @@ class Scheduler {
     bool Follows(const Band& other) const;  // the same but for the rows
   };
   std::optional<Band> BandOf(const Step& step) const;
+  struct StoredBand;
+  struct TakenBands;
+  struct Region;
+  // All stores, by tensor, in the order of tasks; bands or not.
+  std::map<int, std::vector<StoredBand>> StoredBands(const std::vector<Life>& lives) const;
+  bool OnlyRead(int buffer, size_t task, const Life& life) const;
+  std::vector<TakenBands> BandsTaken(std::map<int, std::vector<StoredBand>>& stores,
+                                     const std::vector<Life>& lives, int64_t cycles) const;
+  static std::vector<Region> RegionsOf(const std::vector<TakenBands>& takers);
+  void Join(int whole, const std::map<int, int64_t>& offsets, size_t first, size_t last);
 
   bool PlaceBuffer(Buffer& buffer);
   bool PlaceTask(size_t task);

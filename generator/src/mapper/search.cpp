@@ -4,19 +4,18 @@
 // From the operations to programs: what fits, and which of many schedules is the shortest.
 
 #include <algorithm>
-#include <random>
 
 #include "mapper/mapping.h"
 #include "vaultrain/error.h"
+#include "vaultrain/tuning.h"
 
 namespace vaultrain {
 
 using isa::Descriptor;
 using isa::Opcode;
 
-std::optional<int64_t> Mapper::TryMapOps(bool train, double budget, Order order,
-                                         const Tuning& tuning,
-                                         std::vector<std::vector<Descriptor>>* programs) {
+bool Mapper::TryMapOps(bool train, double budget, Order order, const Tuning& tuning,
+                       std::vector<std::vector<Descriptor>>* programs) {
   data_flow_.assign(graph_.ops.size(), "");
   tuning_ = tuning;
   resident_.clear();
@@ -63,14 +62,13 @@ std::optional<int64_t> Mapper::TryMapOps(bool train, double budget, Order order,
     scheduler.KeepBands(tuning.band_share * sixteenth, tuning.band_cycles);
   }
   const bool fits = scheduler.Run();
-  std::optional<int64_t> cycles;
-  if (fits) cycles = search_ > 0 && train ? scheduler.Estimate(of_slowest_) : 0;
+  if (fits && train && search_ > 0) estimate_ = scheduler.EstimateOf(of_slowest_);
   if (fits && programs != nullptr) {
     *programs = scheduler.Programs();
     for (std::vector<Descriptor>& program : *programs) program.emplace_back(Opcode::kEnd);
   }
   s_ = nullptr;
-  return cycles;
+  return fits;
 }
 
 namespace {
@@ -81,13 +79,17 @@ constexpr size_t kMostJobs = 2000000;
 // Schedules whose slowest node is looked at.
 constexpr size_t kFinal = 8;
 
-// What a search draws from.
+// A schedule this near to the work of its busiest engine, in percent, ends a search.
+constexpr int64_t kNear = 101;
+
 struct Choices {
   int64_t Tuning::*choice;
   std::vector<int64_t> values;
 };
 
-const std::vector<Choices>& AllChoices() {
+}  // namespace
+
+void DrawTuning(std::mt19937& random, int changes, Tuning& tuning) {
   static const std::vector<Choices> kAll = {
       {&Tuning::ahead, {8, 16, 32, 64}},
       {&Tuning::wait, {0, 2000, 4000, 10000}},
@@ -104,45 +106,47 @@ const std::vector<Choices>& AllChoices() {
       {&Tuning::small_tiles, {8, 16, 32}},
       {&Tuning::tiles, {2, 3, 4}},
   };
-  return kAll;
+  auto draw = [&](const Choices& from) {
+    tuning.*from.choice = from.values[random() % from.values.size()];
+  };
+  for (int n = 0; n < changes; ++n) draw(kAll[random() % kAll.size()]);
+  for (size_t n = 0; changes == 0 && n < kAll.size(); ++n) draw(kAll[n]);
 }
-
-}  // namespace
 
 // The first half of the schedules are drawn, the others are the best so far with two changes. They
 // are weighed by their first node; of those that come out best, the slowest node decides.
-Tuning Mapper::Search(double budget, int64_t fewest, size_t jobs) {
+Tuning Mapper::Search(double budget, size_t jobs) {
   const int times = std::min<int>(search_, static_cast<int>(kMostJobs / std::max<size_t>(1, jobs)));
-  const std::vector<Choices>& all = AllChoices();
   std::mt19937 random(1);  // its numbers are the same everywhere
-  std::vector<std::pair<int64_t, Tuning>> best = {{fewest, Tuning()}};
-  for (int n = 0; n < times; ++n) {
+  std::vector<std::pair<int64_t, Tuning>> best = {{estimate_.cycles, first_}};
+  int n = 0;
+  for (; n < times && 100 * best.front().first > kNear * estimate_.busiest; ++n) {
     Tuning tuning = best.front().second;
-    auto draw = [&](const Choices& from) {
-      tuning.*from.choice = from.values[random() % from.values.size()];
-    };
-    if (n < times / 2) {
-      for (const Choices& from : all) draw(from);
-    } else {
-      for (int change = 0; change < 2; ++change) draw(all[random() % all.size()]);
-    }
-    const auto cycles = TryMapOps(true, budget, Order::kKeeping, tuning, nullptr);
-    if (!cycles) continue;
-    const auto at = std::upper_bound(best.begin(), best.end(), *cycles,
+    DrawTuning(random, n < times / 2 ? 0 : 2, tuning);
+    if (!TryMapOps(true, budget, Order::kKeeping, tuning, nullptr)) continue;
+    const int64_t cycles = estimate_.cycles;
+    const auto at = std::upper_bound(best.begin(), best.end(), cycles,
                                      [](int64_t a, const auto& b) { return a < b.first; });
     // Equal estimates are most often the same schedule.
-    if (at != best.begin() && std::prev(at)->first == *cycles) continue;
-    best.insert(at, {*cycles, tuning});
+    if (at != best.begin() && std::prev(at)->first == cycles) continue;
+    best.insert(at, {cycles, tuning});
     if (best.size() > kFinal) best.pop_back();
   }
+  ScheduleChoice choice;
+  choice.weighed = n;
+  const Tuning* found = &first_;
   of_slowest_ = true;
-  for (auto& [cycles, tuning] : best) {
-    cycles = TryMapOps(true, budget, Order::kKeeping, tuning, nullptr).value_or(cycles);
+  TryMapOps(true, budget, Order::kKeeping, first_, nullptr);
+  choice.cycles = choice.cycles_of_first = estimate_.cycles;
+  for (const auto& [cycles, tuning] : best) {
+    TryMapOps(true, budget, Order::kKeeping, tuning, nullptr);
+    if (estimate_.cycles >= choice.cycles) continue;
+    choice.cycles = estimate_.cycles;
+    found = &tuning;
   }
   of_slowest_ = false;
-  return std::min_element(best.begin(), best.end(),
-                          [](const auto& a, const auto& b) { return a.first < b.first; })
-      ->second;
+  if (explanation_ != nullptr) explanation_->schedule = choice;
+  return *found;
 }
 
 std::vector<std::vector<Descriptor>> Mapper::MapOps(bool train) {
@@ -152,12 +156,10 @@ std::vector<std::vector<Descriptor>> Mapper::MapOps(bool train) {
     for (double budget = 1.0; budget > 0.2; budget *= 0.85) {
       for (const Order order : {Order::kKeeping, Order::kInterleaved, Order::kAsAdded}) {
         if (overlap == (order == Order::kAsAdded)) continue;
-        const auto cycles = TryMapOps(train, budget, order, Tuning(), &programs);
-        if (!cycles) continue;
+        if (!TryMapOps(train, budget, order, first_, &programs)) continue;
         if (train && search_ > 0 && order == Order::kKeeping) {
-          const Tuning best = Search(budget, *cycles, programs.front().size());
-          auto f = TryMapOps(train, budget, order, best, &programs);
-          if (getenv("EST")) fprintf(stderr, "final %ld\n", *f);
+          const Tuning best = Search(budget, programs.front().size());
+          TryMapOps(train, budget, order, best, &programs);
         }
         return programs;
       }
