@@ -78,7 +78,7 @@ module vt_lane_alu #(
   wire greater = ordered && !equal && above;
   wire less = ordered && !equal && !above;
   wire positive = !a_i[31] && (|a_i[30:23]) && !a_nan;
-  wire masked = !b_nan && (b_i[31] || !(|b_i[30:23]));
+  wire masked = b_i[31] || !(|b_i[30:23]);  // the one NaN is positive
 
   // ---- operands
 

@@ -26,9 +26,8 @@ struct Estimate {
   int64_t busiest = 0;  // what the busiest engine, or memory for loads and stores, works
 };
 
-// `queue`: jobs that wait in front of an engine,
-// beyond which none behind them is given out. The same on every machine. Of `convnet`, `lstm` and
-// `crnn` on 2 x 2 nodes it is 2 to 5 % below the RTL, and orders their schedules as that does.
+// `queue`: jobs that wait in front of an engine, beyond which none behind them is given out. The
+// same on every machine. generator/README.md has it beside the RTL.
 Estimate EstimateOf(const std::vector<EstimatedJob>& jobs, size_t queue);
 
 }  // namespace vaultrain

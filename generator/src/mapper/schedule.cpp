@@ -836,7 +836,7 @@ void Scheduler::ForEachInOrder(Keep keep, Visit visit) const {
 std::vector<isa::Descriptor> Scheduler::ProgramOf(const Place& place) const {
   std::vector<isa::Descriptor> program;
   ForEachInOrder([&](const Step& step) { return !step.only || step.only(place); },
-                 [&](const Step& step, std::vector<size_t> after) {
+                 [&](const Step& step, const std::vector<size_t>& after) {
                    isa::Descriptor descriptor = step.make(place);
                    for (const size_t source : after) isa::Order(program[source], descriptor);
                    program.push_back(descriptor);
