@@ -73,8 +73,9 @@ bool Mapper::TryMapOps(bool train, double budget, Order order, const Tuning& tun
 
 namespace {
 
-// Descriptors of all schedules that are weighed: a search takes some seconds at most.
-constexpr size_t kMostJobs = 2000000;
+// Squares of the descriptors of all schedules that are weighed, as making one takes longer than in
+// proportion: a search takes about 10 seconds at most.
+constexpr double kMostWork = 3e9;
 
 // Schedules whose slowest node is looked at.
 constexpr size_t kFinal = 8;
@@ -116,7 +117,8 @@ void DrawTuning(std::mt19937& random, int changes, Tuning& tuning) {
 // The first half of the schedules are drawn, the others are the best so far with two changes. They
 // are weighed by their first node; of those that come out best, the slowest node decides.
 Tuning Mapper::Search(double budget, size_t jobs) {
-  const int times = std::min<int>(search_, static_cast<int>(kMostJobs / std::max<size_t>(1, jobs)));
+  const auto work = static_cast<double>(jobs) * static_cast<double>(jobs);
+  const int times = static_cast<int>(std::min<double>(search_, kMostWork / work));
   std::mt19937 random(1);  // its numbers are the same everywhere
   std::vector<std::pair<int64_t, Tuning>> best = {{estimate_.cycles, first_}};
   int n = 0;
