@@ -66,13 +66,15 @@ TEST(Estimate, AFullQueueHoldsUpWhatComesBehind) {
   ExpectAbout(jobs, 2000 + 9000);
 }
 
-TEST(Estimate, TheBusiestEngineIsTheLeastThatAStepTakes) {
+TEST(Estimate, TheBusiestEngineTellsHowMuchWorkCannotBeSpared) {
   EXPECT_EQ(EstimateOf({{Engine::kLoad, 1000, false, {}},
                         {Engine::kStore, 3000, false, {}},
-                        {Engine::kLanes, 3500, false, {}}},
+                        {Engine::kLanes, 2000, false, {}},
+                        {Engine::kSend, 1500, false, {}},
+                        {Engine::kLanes, 500, false, {0}}},
                        kQueue)
                 .busiest,
-            4000);
+            2500);
 }
 
 }  // namespace

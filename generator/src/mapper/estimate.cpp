@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <deque>
-#include <limits>
 #include <optional>
 
 namespace vaultrain {
@@ -25,6 +24,8 @@ constexpr int64_t kArrayBesideLanes = 62;
 constexpr int64_t kOverhead = 12;
 constexpr int64_t kOverheadOfSend = 60;
 
+constexpr int64_t kNever = int64_t{1} << 48;
+
 class Engines {
  public:
   Engines(const std::vector<EstimatedJob>& jobs, size_t queue)
@@ -34,7 +35,7 @@ class Engines {
     int64_t now = 0;
     while (ended_ < jobs_.size()) {
       Begin();
-      int64_t step = std::numeric_limits<int64_t>::max();
+      int64_t step = kNever;
       for (const auto& running : running_) {
         if (running && running->left > 0) {
           const int64_t rate = RateOf(jobs_[running->job].engine);
@@ -43,7 +44,7 @@ class Engines {
           step = 0;
         }
       }
-      if (step == std::numeric_limits<int64_t>::max()) return step;  // they wait for each other
+      if (step == kNever) return kNever;  // they wait for each other
       now += step;
       std::array<int64_t, isa::kEngines> rates{};
       for (int e = 0; e < isa::kEngines; ++e) rates[e] = RateOf(static_cast<Engine>(e));
@@ -129,8 +130,8 @@ Estimate EstimateOf(const std::vector<EstimatedJob>& jobs, size_t queue) {
   Estimate estimate;
   std::array<int64_t, isa::kEngines> work{};
   for (const EstimatedJob& job : jobs) {
-    const Engine engine = job.engine == Engine::kStore ? Engine::kLoad : job.engine;
-    work[static_cast<int>(engine)] += job.cycles;
+    const bool moves = job.engine == Engine::kLoad || job.engine == Engine::kStore;
+    if (!moves) work[static_cast<int>(job.engine)] += job.cycles;
   }
   estimate.busiest = *std::max_element(work.begin(), work.end());
   estimate.cycles = Engines(jobs, queue).Run();

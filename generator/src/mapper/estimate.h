@@ -22,8 +22,9 @@ struct EstimatedJob {
 };
 
 struct Estimate {
-  int64_t cycles = 0;   // from the first job to the end of the last
-  int64_t busiest = 0;  // what the busiest engine, or memory for loads and stores, works
+  int64_t cycles = 0;  // from the first job to the end of the last
+  int64_t busiest =
+      0;  // what the busiest engine works, but for loads and stores, which may be spared
 };
 
 // `queue`: jobs that wait in front of an engine, beyond which none behind them is given out. The

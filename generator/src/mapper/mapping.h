@@ -330,14 +330,12 @@ class Mapper {
   void PlanLayers();
   std::string PartitionText() const;
   std::vector<std::vector<isa::Descriptor>> MapOps(bool train);
-  // What the scheduler does with the tasks.
-  enum class Order { kAsAdded, kInterleaved, kKeeping };
   // Whether it fits; then the programs, if they are wanted, and the estimate, if schedules are
-  // weighed.
-  bool TryMapOps(bool train, double budget, Order order, const Tuning& tuning,
+  // weighed. `overlaps`: tasks may change places.
+  bool TryMapOps(bool train, double budget, bool overlaps, const Tuning& tuning,
                  std::vector<std::vector<isa::Descriptor>>* programs);
   // The best schedule that was found; the first has so many jobs.
-  Tuning Search(double budget, size_t jobs);
+  Tuning Search(double budget, const Tuning& first, size_t jobs);
   void AddOp(const TrainingOp& op, int tag, double budget);
   void AddGemm(const Gemm& gemm, double budget);
   // Labels and losses of cross-entropy are read and written as one row, or one for each turn.

@@ -14,7 +14,7 @@ namespace vaultrain {
 using isa::Descriptor;
 using isa::Opcode;
 
-bool Mapper::TryMapOps(bool train, double budget, Order order, const Tuning& tuning,
+bool Mapper::TryMapOps(bool train, double budget, bool overlaps, const Tuning& tuning,
                        std::vector<std::vector<Descriptor>>* programs) {
   data_flow_.assign(graph_.ops.size(), "");
   tuning_ = tuning;
@@ -22,7 +22,7 @@ bool Mapper::TryMapOps(bool train, double budget, Order order, const Tuning& tun
   stored_in_.clear();
   late_ = {};
   after_next_ = nullptr;
-  overlaps_ = order != Order::kAsAdded;
+  overlaps_ = overlaps;
   trains_ = train;
   explains_ = train && explanation_ != nullptr;
   if (explains_) explanation_->jobs.assign(graph_.ops.size(), {});
@@ -56,8 +56,8 @@ bool Mapper::TryMapOps(bool train, double budget, Order order, const Tuning& tun
   FlushAfterNext();
   FlushLate();
   const int64_t sixteenth = v_.scratchpad.kib * 1024 / 16;
-  if (order != Order::kAsAdded) scheduler.Interleave(tuning);
-  if (order == Order::kKeeping) {
+  if (overlaps) {
+    scheduler.Interleave(tuning);
     scheduler.KeepStored(tuning.keep_share * sixteenth);
     scheduler.KeepBands(tuning.band_share * sixteenth, tuning.band_cycles);
   }
@@ -80,7 +80,7 @@ constexpr double kMostWork = 3e9;
 // Schedules whose slowest node is looked at.
 constexpr size_t kFinal = 8;
 
-// A schedule this near to the work of its busiest engine, in percent, ends a search.
+// A schedule this near to the least work of a busiest engine, in percent, ends a search.
 constexpr int64_t kNear = 101;
 
 struct Choices {
@@ -116,17 +116,19 @@ void DrawTuning(std::mt19937& random, int changes, Tuning& tuning) {
 
 // The first half of the schedules are drawn, the others are the best so far with two changes. They
 // are weighed by their first node; of those that come out best, the slowest node decides.
-Tuning Mapper::Search(double budget, size_t jobs) {
+Tuning Mapper::Search(double budget, const Tuning& first, size_t jobs) {
   const auto work = static_cast<double>(jobs) * static_cast<double>(jobs);
   const int times = static_cast<int>(std::min<double>(search_, kMostWork / work));
   std::mt19937 random(1);  // its numbers are the same everywhere
-  std::vector<std::pair<int64_t, Tuning>> best = {{estimate_.cycles, first_}};
+  std::vector<std::pair<int64_t, Tuning>> best = {{estimate_.cycles, first}};
+  int64_t busiest = estimate_.busiest;  // the least of all schedules
   int n = 0;
-  for (; n < times && 100 * best.front().first > kNear * estimate_.busiest; ++n) {
+  for (; n < times && 100 * best.front().first > kNear * busiest; ++n) {
     Tuning tuning = best.front().second;
     DrawTuning(random, n < times / 2 ? 0 : 2, tuning);
-    if (!TryMapOps(true, budget, Order::kKeeping, tuning, nullptr)) continue;
+    if (!TryMapOps(true, budget, true, tuning, nullptr)) continue;
     const int64_t cycles = estimate_.cycles;
+    busiest = std::min(busiest, estimate_.busiest);
     const auto at = std::upper_bound(best.begin(), best.end(), cycles,
                                      [](int64_t a, const auto& b) { return a < b.first; });
     // Equal estimates are most often the same schedule.
@@ -136,12 +138,12 @@ Tuning Mapper::Search(double budget, size_t jobs) {
   }
   ScheduleChoice choice;
   choice.weighed = n;
-  const Tuning* found = &first_;
+  const Tuning* found = &first;
   of_slowest_ = true;
-  TryMapOps(true, budget, Order::kKeeping, first_, nullptr);
+  TryMapOps(true, budget, true, first, nullptr);
   choice.cycles = choice.cycles_of_first = estimate_.cycles;
   for (const auto& [cycles, tuning] : best) {
-    TryMapOps(true, budget, Order::kKeeping, tuning, nullptr);
+    TryMapOps(true, budget, true, tuning, nullptr);
     if (estimate_.cycles >= choice.cycles) continue;
     choice.cycles = estimate_.cycles;
     found = &tuning;
@@ -153,19 +155,23 @@ Tuning Mapper::Search(double budget, size_t jobs) {
 
 std::vector<std::vector<Descriptor>> Mapper::MapOps(bool train) {
   std::vector<std::vector<Descriptor>> programs;
+  Tuning no_bands = first_;
+  no_bands.band_share = 0;
+  Tuning keeps_nothing = no_bands;
+  keeps_nothing.keep_share = 0;
   // What must stay cuts the room of what streams; smaller tiles then fit where larger ones did not.
-  for (const bool overlap : {true, false}) {
-    for (double budget = 1.0; budget > 0.2; budget *= 0.85) {
-      for (const Order order : {Order::kKeeping, Order::kInterleaved, Order::kAsAdded}) {
-        if (overlap == (order == Order::kAsAdded)) continue;
-        if (!TryMapOps(train, budget, order, first_, &programs)) continue;
-        if (train && search_ > 0 && order == Order::kKeeping) {
-          const Tuning best = Search(budget, programs.front().size());
-          TryMapOps(train, budget, order, best, &programs);
-        }
-        return programs;
+  for (double budget = 1.0; budget > 0.2; budget *= 0.85) {
+    for (const Tuning& first : {first_, no_bands, keeps_nothing}) {
+      if (!TryMapOps(train, budget, true, first, &programs)) continue;
+      if (train && search_ > 0) {
+        const Tuning best = Search(budget, first, programs.front().size());
+        TryMapOps(train, budget, true, best, &programs);
       }
+      return programs;
     }
+  }
+  for (double budget = 1.0; budget > 0.2; budget *= 0.85) {
+    if (TryMapOps(train, budget, false, first_, &programs)) return programs;
   }
   RefuseInput(
       "{}: the scratchpad of {} KiB cannot hold the tiles of two operations at once; rule: "
