@@ -20,7 +20,7 @@ struct Tuning {
   int64_t mixes_updates = 0;    // 1: of updates the next may be of any operation
   int64_t keep_share = 4;       // of the scratchpad for what a later task takes, in sixteenths
   int64_t band_share = 8;       // the same for what several take; 0: it goes through memory
-  int64_t band_cycles = 80000;  // at most from a band to what takes it
+  int64_t band_cycles = 80000;  // at most from a band to what takes it; below 0 none is kept
   int64_t forward_bands = 2;    // tiles of an image in FF, at least, where samples go by turns
   int64_t backward_bands = 2;   // in BP
   // Shares of the scratchpad in UP, as divisors: for sums; where X stays, for sums and, of the

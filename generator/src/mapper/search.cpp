@@ -58,7 +58,7 @@ bool Mapper::TryMapOps(bool train, double budget, bool overlaps, const Tuning& t
   const int64_t sixteenth = v_.scratchpad.kib * 1024 / 16;
   if (overlaps) {
     scheduler.Interleave(tuning);
-    scheduler.KeepStored(tuning.keep_share * sixteenth);
+    if (tuning.keep_share > 0) scheduler.KeepStored(tuning.keep_share * sixteenth);
     scheduler.KeepBands(tuning.band_share * sixteenth, tuning.band_cycles);
   }
   const bool fits = scheduler.Run();
@@ -82,6 +82,8 @@ constexpr size_t kFinal = 8;
 
 // A schedule this near to the least work of a busiest engine, in percent, ends a search.
 constexpr int64_t kNear = 101;
+
+constexpr int64_t kNoBands = -1;
 
 struct Choices {
   int64_t Tuning::*choice;
@@ -156,7 +158,7 @@ Tuning Mapper::Search(double budget, const Tuning& first, size_t jobs) {
 std::vector<std::vector<Descriptor>> Mapper::MapOps(bool train) {
   std::vector<std::vector<Descriptor>> programs;
   Tuning no_bands = first_;
-  no_bands.band_share = 0;
+  no_bands.band_cycles = kNoBands;  // but the same order of tasks
   Tuning keeps_nothing = no_bands;
   keeps_nothing.keep_share = 0;
   // What must stay cuts the room of what streams; smaller tiles then fit where larger ones did not.
