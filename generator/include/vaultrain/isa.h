@@ -117,6 +117,7 @@ enum class ErrorCode : uint8_t {
   X(DramAddr, M, 64, 40, U, 1, 0, "byte address of the first row, a multiple of the access size")  \
   X(Convert, M, 104, 1, U, 1, 0, "LOAD: memory holds fp32, the scratchpad gets operands (RNE)")    \
   X(Transpose, M, 105, 1, U, 1, 0, "LOAD: memory row r, column c goes to scratchpad row c")        \
+  X(Half, M, 106, 2, U, 1, 0, "converting LOAD: 1 the high, 2 the low half of fx32; 0 operands")   \
   X(Rows, M, 112, 16, U, 1, 0, "rows in memory")                                                   \
   X(RowAccesses, M, 128, 16, U, 1, 0, "accesses (64 bytes) in a row")                              \
   X(DramPitch, M, 144, 32, U, 1, 0, "bytes from row to row in memory")                             \
@@ -129,6 +130,8 @@ enum class ErrorCode : uint8_t {
   X(Last, C, 65, 1, U, 1, 0, "accumulators are handed to VECTOR at the store level")               \
   X(BLevel, C, 66, 3, U, 1, 0, "loops below run over the rows of A with one B tile, 1 to 6")       \
   X(StoreLevel, C, 69, 3, U, 1, 0, "loops below make one set of sums, b_level to 6")               \
+  X(Halves, C, 72, 1, U, 1, 0,                                                                     \
+    "the outermost loop below the store level has 2 iterations: of high halves, then of low ones") \
   X(Bound, C, 80, 16, U, 6, 16, "iterations of each loop, the innermost first")                    \
   X(ABase, C, 176, 16, U, 1, 0, "word address of the streamed operand")                            \
   X(AInc, C, 192, 16, S, 6, 16, "words to step when this loop is the outermost that advances")     \

@@ -12,7 +12,14 @@ namespace vaultrain {
 
 // fx16: 16 bits of two's complement, some of them below the point. fp16: IEEE binary16 without
 // subnormals.
+//
+// Gradients may be fx32, 32 bits of two's complement with 16 more below the point: two operands of
+// fx16, h and l, worth h + l * 2^-16. Between operations they are fp32; LOAD makes the halves.
 enum class NumberFormat { kBf16, kFp32, kFx16, kFp16 };
+
+// Bits of a sum below those of a product of fx16, where gradients are fx32: what products with low
+// halves have below these is cut off.
+inline constexpr int kGuardBits = 8;
 
 enum class Rounding { kNearest, kStochastic, kTruncate };
 

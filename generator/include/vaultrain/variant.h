@@ -29,6 +29,7 @@ struct Variant {
   std::string name;             // [a-z][a-z0-9_-]*
   NumberFormat operand_format;  // of the two operands of a product; sums are fp32
   int fraction_bits;            // of fx16, below the point; else 0
+  std::string gradient_format;  // of gradients where they are multiplied: "operand", "fx32"
   Rounding rounding;            // of results into operands
   int vaults;
   int clock_ps;
@@ -86,6 +87,8 @@ struct Variant {
 
   // Bits of an operand: 16 for bf16, fx16 and fp16, 32 for fp32.
   int OperandBits() const { return FormatBits(operand_format); }
+  // Whether gradients have two operands a value.
+  bool HasWideGradients() const { return gradient_format == "fx32"; }
   // Bits of a word of the scratchpad and the operand streams: the K elements that the array takes
   // per column and cycle.
   int WordBits() const { return array.rows * array.lanes * OperandBits(); }

@@ -43,6 +43,9 @@ std::vector<VariantKey> MakeKeys() {
       {"fraction_bits", kInteger, {"0", "0", "12", "0"}, 0, 14, {}, "bits",
        "of a number in fx16, 16 bits of two's complement, those below the point",
        VT_INT(fraction_bits)},
+      {"gradient_format", kChoice, {"operand"}, 0, 0, {"operand", "fx32"}, "",
+       "number format of gradients where they are multiplied: as other operands, or fx32 with fx16, two "
+       "operands a value and half the products a cycle", VT_TEXT(gradient_format)},
       {"rounding", kChoice, {"nearest"}, 0, 0, {"nearest", "stochastic", "truncate"}, "",
        "how results become operands of 16 bits: to nearest, at random in the ratio of the distances, "
        "towards zero", VT_ROUNDING(rounding)},
@@ -284,6 +287,12 @@ std::vector<VariantRule> MakeRules() {
          return fmt::format("fraction_bits {} with operand_format {}; accepted: {}",
                             v.fraction_bits, FormatName(v.operand_format), fixed ? "1 to 14" : "0");
        }},
+      {"gradient_format", "gradients of fx32 go with operands of fx16",
+       [](const Variant& v) -> std::string {
+         if (!v.HasWideGradients() || v.operand_format == NumberFormat::kFx16) return "";
+         return fmt::format("gradient_format fx32 with operand_format {}; accepted: operand",
+                            FormatName(v.operand_format));
+       }},
       {"rounding", "fp32 operands are not rounded: rounding is nearest",
        [](const Variant& v) -> std::string {
          if (v.operand_format != NumberFormat::kFp32 || v.rounding == Rounding::kNearest) return "";
@@ -291,12 +300,14 @@ std::vector<VariantRule> MakeRules() {
                             RoundingName(v.rounding));
        }},
       {"align_bits",
-       "array.align_bits is the fraction of an operand and 2 bits, or more; with fx16 31 or more",
+       "array.align_bits is the fraction of an operand and 2 bits, or more; with fx16 31 or more, "
+       "39 with gradients of fx32",
        [](const Variant& v) -> std::string {
          if (v.operand_format == NumberFormat::kFx16) {
-           if (v.array.align_bits >= 31) return "";
-           return fmt::format("array.align_bits {} with products of 31 bits; accepted: 31 or more",
-                              v.array.align_bits);
+           const int least = 31 + (v.HasWideGradients() ? kGuardBits : 0);
+           if (v.array.align_bits >= least) return "";
+           return fmt::format("array.align_bits {} with products of {} bits; accepted: {} or more",
+                              v.array.align_bits, least, least);
          }
          const bool fp16 = v.operand_format == NumberFormat::kFp16;
          int fraction = v.OperandBits() == 32 ? 23 : fp16 ? 10 : 7;
