@@ -12,6 +12,7 @@
 module vt_vector_unit #(
     parameter Cols       = 4,
     parameter OpBits     = 16,   // bits of an operand
+    parameter GradBits   = OpBits,  // bits of a gradient that SOFTMAX writes; 32: fp32
     parameter OpExp      = 8,    // exponent bits of an operand; 0: fixed point
     parameter FracBits   = 0,    // fixed point: bits below the point
     parameter Rounding   = 0,    // of results into 16-bit operands: 0 nearest, 1 stochastic, 2 truncate
@@ -117,7 +118,7 @@ module vt_vector_unit #(
   );
 
   vt_softmax_engine #(
-      .OpBits(OpBits),
+      .OpBits(GradBits),
       .WordBits(WordBits),
       .SpadBits(SpadBits),
       .MaxClasses(MaxClasses),

@@ -159,7 +159,8 @@ enum class ErrorCode : uint8_t {
   X(LogitsAddr, S, 96, 24, U, 1, 0, "scratchpad byte address of the fp32 logits, word aligned")    \
   X(LogitsPitch, S, 120, 24, U, 1, 0, "bytes from sample to sample, whole words")                  \
   X(LabelsAddr, S, 144, 24, U, 1, 0, "scratchpad byte address of the 16-bit labels, word aligned") \
-  X(GradAddr, S, 168, 24, U, 1, 0, "scratchpad byte address of the gradients, operand format")     \
+  X(GradAddr, S, 168, 24, U, 1, 0,                                                                 \
+    "scratchpad byte address of the gradients, operand format, or fp32 where they are fx32")       \
   X(GradPitch, S, 192, 24, U, 1, 0, "bytes from sample to sample, whole words; zeros fill a word") \
   X(LossAddr, S, 216, 24, U, 1, 0,                                                                 \
     "scratchpad byte address of the fp32 losses, word aligned; zeros fill")                        \

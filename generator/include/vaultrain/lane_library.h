@@ -82,6 +82,15 @@ Program CopyTensor();
 // one store, of register 0, as their last instruction.
 Program Masked(Program program, bool mask = true);
 
+// The same with fp32 instead of operands in these streams, a bit each, whose slots are twice as far
+// apart. A masked store into one takes two instructions, the mask's register, and register 15,
+// which nothing may have written, for zero.
+Program Widened(const Program& program, unsigned streams);
+
+// Register 0 is written as fx32 would have it: the operand next to it, and 2^16 times what is left.
+// Streams: 0 wide, 1 and 2 operands with so many bits below the point.
+Program SplitTensor(int fraction_bits);
+
 // y = x where x > 0, else slope * x. Streams: 0 x, 2 y.
 Program LeakyReluForward(float slope);
 // dx = dy where x > 0, else slope * dy. Streams: 0 dy, 1 x (or y, for a slope of 0 or more), 2 dx.

@@ -4,6 +4,7 @@
 #include "vaultrain/lane_library.h"
 
 #include <algorithm>
+#include <cmath>
 #include <stdexcept>
 
 namespace vaultrain::lanes {
@@ -237,6 +238,76 @@ Program Masked(Program program, bool mask) {
   for (size_t i = 0; i + 1 < program.body.words().size(); ++i) body.Word(program.body.words()[i]);
   program.body = body.LoadOperand(kX, 3).StoreMasked(
       Get(store, FieldId::kA), kX, Get(store, FieldId::kStream), Get(store, FieldId::kOffset));
+  return program;
+}
+
+Program Widened(const Program& program, unsigned streams) {
+  constexpr int kZero = 15;
+  if (streams == 0) return program;
+  auto is_wide = [&](uint32_t word, FieldId stream) {
+    return (streams >> Get(word, stream) & 1) != 0;
+  };
+  auto widen = [&](const Section& section) {
+    Section wide;
+    const std::vector<uint32_t>& words = section.words();
+    for (size_t i = 0; i < words.size(); ++i) {
+      uint32_t word = words[i];
+      const auto op = static_cast<Op>(Get(word, FieldId::kOp));
+      const bool writes = op != Op::kNop && op != Op::kStw && op != Op::kSto && op != Op::kStr &&
+                          op != Op::kStm && op != Op::kSeed;
+      if (writes && Get(word, FieldId::kDst) == kZero) {
+        throw std::logic_error("the register of zero is written");
+      }
+      if (op == Op::kMad && Get(word, FieldId::kTaken) != 0 &&
+          is_wide(word, FieldId::kTakenStream)) {
+        Set(word, FieldId::kTakenWide, 1);
+      }
+      Op instead = op;
+      switch (op) {
+        case Op::kLdo:
+          instead = Op::kLdw;
+          break;
+        case Op::kLao:
+          instead = Op::kLaw;
+          break;
+        case Op::kLmo:
+          instead = Op::kLmw;
+          break;
+        case Op::kSto:
+        case Op::kStr:
+        case Op::kStm:
+          instead = Op::kStw;
+          break;
+        default:
+          break;
+      }
+      if (instead != op && is_wide(word, FieldId::kStream)) {
+        if (op == Op::kStm) {
+          const int mask = Get(word, FieldId::kDst);
+          wide.Sel(mask, mask, Get(word, FieldId::kA), kZero);
+          Set(word, FieldId::kA, mask);
+          Set(word, FieldId::kDst, 0);
+        }
+        Set(word, FieldId::kOp, static_cast<int64_t>(instead));
+        Set(word, FieldId::kOffset, 2 * Get(word, FieldId::kOffset));
+      }
+      wide.Word(word);
+      if (op == Op::kLdi && i + 1 < words.size()) wide.Word(words[++i]);
+    }
+    return wide;
+  };
+  return {widen(program.init), widen(program.body), widen(program.final)};
+}
+
+// What is added and taken away again leaves the next multiple of the operand's last bit, while the
+// number is below 2^(22 - fraction_bits); operands end far before.
+Program SplitTensor(int fraction_bits) {
+  constexpr int kX = 0, kHigh = 1, kPoint = 2, kShift = 3;
+  Program program;
+  program.init.Constant(kPoint, std::ldexp(1.5F, 23 - fraction_bits)).Constant(kShift, 65536);
+  program.body.LoadWide(kX, 0).Add(kHigh, kX, kPoint).Sub(kHigh, kHigh, kPoint);
+  program.body.Sub(kX, kX, kHigh).Mul(kX, kX, kShift);
+  program.body.StoreOperand(kHigh, 1).StoreOperand(kX, 2);
   return program;
 }
 

@@ -53,15 +53,13 @@ struct Mapper::BatchNorm {
 Mapper::BatchNorm Mapper::BatchNormOf(const TrainingOp& op) const {
   const TrainingLayer& l = graph_.layers[op.layer];
   const int64_t cols = v_.array.cols;
-  const int y =
-      tensor_of_[op.phase == Phase::kFeedForward ? op.Tensor(Role::kY) : op.Tensor(Role::kDx)];
   BatchNorm n;
   n.channels = l.from.channels;
   n.slots = CeilDiv(n.channels, cols);
   n.count = graph_.batch * l.from.pixels();
   n.wide = 4 / operand_;
   n.raster = raster_.at(tensor_of_[op.Tensor(Role::kX)]);
-  n.pitch = OutPitch(local_[y], n.channels);
+  n.pitch = LanePitch(n.channels);
   n.pixel = n.raster.samples * n.pitch;
   n.row = RoundUp(n.slots * cols * 4, std::max(kAccess, word_));
   n.sums_pitch = RoundUp(2 * n.slots * cols * 4, std::max(kAccess, word_));
@@ -249,8 +247,10 @@ void Mapper::AddBatchNormBackward(const TrainingOp& op, int tag, double budget) 
   const int bias = tensor_of_[op.Tensor(Role::kB)];
   const int statistics = statistics_of_.at(op.layer);
   const int64_t slot = v_.array.cols * operand_;
-  const Tile tile = NormTile(l, budget, 2 * n.pixel, {dz});
-  const bool at_once = r.groups * l.from.pixels() * 2 * n.pixel <= Scratchpad(budget) / kKeptShare;
+  const int64_t width = WidthOf(dz);  // of gradients, in operands
+  const int64_t both = (1 + width) * n.pixel;
+  const Tile tile = NormTile(l, budget, both, {dz});
+  const bool at_once = r.groups * l.from.pixels() * both <= Scratchpad(budget) / kKeptShare;
   data_flow_[tag] = fmt::format(
       "{} and {} through the lanes {}; sums of {} samples{}; tiles of {} x {} pixels by {} samples",
       local_[dz].name, local_[x].name, at_once ? "once" : "twice", graph_.batch,
@@ -265,18 +265,22 @@ void Mapper::AddBatchNormBackward(const TrainingOp& op, int tag, double budget) 
   const int results = s_->AddBuffer(static_cast<uint32_t>(3 * n.row), true);
   const auto products = static_cast<int>(n.slots * n.wide);
   std::vector<Load> shared;
-  auto load = [&](lanes::Program program) { return LoadLanes(std::move(program), shared, tag); };
-  const LoadedProgram first = load(lanes::GroupGradientSums(products, false));
-  const LoadedProgram more = load(lanes::GroupGradientSums(products, true));
+  auto load = [&](lanes::Program program, unsigned wide = 0) {
+    return LoadLanes(std::move(program), shared, tag, wide);
+  };
+  const unsigned wide_streams = WideStreams({dz});
+  const LoadedProgram first = load(lanes::GroupGradientSums(products, false), wide_streams);
+  const LoadedProgram more = load(lanes::GroupGradientSums(products, true), wide_streams);
   const LoadedProgram join = load(lanes::GroupParameterSums(products, n.row_slots, false));
   const LoadedProgram join_more = load(lanes::GroupParameterSums(products, n.row_slots, true));
   struct Inputs {
     int z = -1, x = -1;
   };
   auto load_tile = [&](Task& task, const Patch& p) {
-    const auto bytes = static_cast<uint32_t>(p.rows * p.pixels * n.pixel);
-    const Inputs in = {s_->AddBuffer(bytes, false), s_->AddBuffer(bytes, false)};
-    AddPatchLoads(task.loads, dz, p, 0, n.channels, n.pitch, in.z, tag);
+    const int64_t bytes = p.rows * p.pixels * n.pixel;
+    const Inputs in = {s_->AddBuffer(static_cast<uint32_t>(bytes * width), false),
+                       s_->AddBuffer(static_cast<uint32_t>(bytes), false)};
+    AddPatchLoads(task.loads, dz, p, 0, n.channels, n.pitch * width, in.z, tag);
     AddPatchLoads(task.loads, x, p, 0, n.channels, n.pitch, in.x, tag);
     return in;
   };
@@ -330,7 +334,7 @@ void Mapper::AddBatchNormBackward(const TrainingOp& op, int tag, double budget) 
     task.work.push_back(Lanes(coefficients, job, {all, moments, scales, results}, 0b1000, tag));
     AddTask(std::move(task));
   }
-  const LoadedProgram apply = load(lanes::GroupBackward(n.row_slots, op.mask));
+  const LoadedProgram apply = load(lanes::GroupBackward(n.row_slots, op.mask), wide_streams);
   size_t next = 0;
   ForEachTile(r, r.samples, l.from.height, l.from.width, tile, [&](const Patch& p) {
     Task task;
@@ -345,7 +349,7 @@ void Mapper::AddBatchNormBackward(const TrainingOp& op, int tag, double budget) 
     job.streams[3].strides = {0, 0, n.wide, 0};
     AddSampleJobs(task, apply, job, n.Samples(p.of.group, local_batch_),
                   {in.z, in.x, scales, results}, {n.pitch, n.pitch, 0, 0}, 0b1, tag);
-    AddPatchStores(task.stores, dx, p, 0, n.channels, n.pitch, in.z, tag);
+    AddPatchStores(task.stores, dx, p, 0, n.channels, n.pitch * width, in.z, tag);
     AddTask(std::move(task));
   });
   updates_ = true;

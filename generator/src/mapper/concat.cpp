@@ -48,11 +48,12 @@ void Mapper::AddCopy(const TrainingOp& op, int tag, double budget) {
   const bool next_comes = up && graph_.layers[op.layer].kind == LayerKind::kConcat;
   const bool plain = before == 0 && (last || next_comes || channels % unit == 0);
   const int64_t all = raster_.at(from).Rows();
-  const int64_t part_pitch = OutPitch(local_[from], channels);
-  const int64_t long_pitch = OutPitch(local_[from], before + channels);
+  const int64_t part_pitch = LanePitch(channels);
+  const int64_t long_pitch = LanePitch(before + channels);
+  const int64_t width = WidthOf(from);  // of both, in operands
   const int64_t in_pitch = up ? part_pitch : long_pitch;
   const int64_t out_pitch = up ? long_pitch : part_pitch;
-  int64_t step = Scratchpad(budget) / 4 / (plain ? in_pitch : in_pitch + out_pitch);
+  int64_t step = Scratchpad(budget) / 4 / width / (plain ? in_pitch : in_pitch + out_pitch);
   step = std::clamp<int64_t>(step / word_elements_ * word_elements_, word_elements_, all);
   data_flow_[tag] = fmt::format("{} of {} rows at a time through the {}", step, all,
                                 plain ? "scratchpad" : "lanes");
@@ -60,27 +61,30 @@ void Mapper::AddCopy(const TrainingOp& op, int tag, double budget) {
     const int64_t rows = std::min(step, all - row);
     Task task;
     // A slot behind the last row may be read with it.
-    const int in = s_->AddBuffer(static_cast<uint32_t>(rows * in_pitch + word_), false);
-    const int out = plain ? in : s_->AddBuffer(static_cast<uint32_t>(rows * out_pitch), false);
+    const int in = s_->AddBuffer(static_cast<uint32_t>((rows * in_pitch + word_) * width), false);
+    const int out =
+        plain ? in : s_->AddBuffer(static_cast<uint32_t>(rows * out_pitch * width), false);
     task.loads.emplace_back(LoadPlain(from, row, rows, up ? 0 : begin,
-                                      up ? channels : before + channels, 0, in_pitch, false, in,
-                                      tag));
+                                      up ? channels : before + channels, 0, in_pitch * width, false,
+                                      in, tag));
     if (up && before > 0) {
       task.loads.emplace_back(
-          LoadPlain(to, row, rows, begin, before, 0, out_pitch, false, out, tag));
+          LoadPlain(to, row, rows, begin, before, 0, out_pitch * width, false, out, tag));
     }
     if (!plain) {
-      AddShift(task, before, channels, up, {in, in_pitch}, {out, out_pitch}, rows, tag);
+      AddShift(task, before, channels, up, {in, in_pitch}, {out, out_pitch}, rows, tag,
+               WideStreams({from, to}));
     }
     task.stores.push_back(StorePlain(to, row, rows, up ? begin : 0,
-                                     up ? before + channels : channels, out_pitch, out, tag));
+                                     up ? before + channels : channels, out_pitch * width, out,
+                                     tag));
     AddTask(std::move(task));
   }
 }
 
 // Moves channels of rows up by `shift`, or down, and fills the last access with zeros.
 void Mapper::AddShift(Task& task, int64_t shift, int64_t channels, bool up, const Rows& in,
-                      const Rows& out, int64_t rows, int tag) {
+                      const Rows& out, int64_t rows, int tag, unsigned wide) {
   const int64_t cols = v_.array.cols;
   const int64_t slot = cols * operand_;
   const int64_t whole = shift / cols;
@@ -89,7 +93,7 @@ void Mapper::AddShift(Task& task, int64_t shift, int64_t channels, bool up, cons
   // The program for `count` slots of the result from `to` on, which see the source from `from` on.
   auto add = [&](lanes::Program program, int64_t from, int64_t to, int64_t count) {
     if (count <= 0) return;
-    const LoadedProgram loaded = LoadLanes(std::move(program), task.loads, tag);
+    const LoadedProgram loaded = LoadLanes(std::move(program), task.loads, tag, wide);
     lanes::Job job;
     job.groups = static_cast<int>(groups);
     job.bounds = {count, rows / groups, 1};

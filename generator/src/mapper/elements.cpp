@@ -24,8 +24,9 @@ void Mapper::AddLaneRows(lanes::Program program, const std::vector<int>& streams
   constexpr int64_t kJobsOfTile = 2;  // RowJobs makes at most
   FlushLate();
   const int64_t cols = local_[result].cols;
-  const int64_t pitch = OutPitch(local_[result], cols);
-  const auto buffers = static_cast<int64_t>(streams.size());
+  const int64_t pitch = LanePitch(cols);
+  int64_t buffers = 0;
+  for (const int tensor : streams) buffers += tensor < 0 ? 1 : WidthOf(tensor);
   const Raster& r = raster_.at(result);
   std::vector<std::pair<int, int64_t>> pitches = {{result, pitch}};
   for (const int tensor : streams) {
@@ -47,7 +48,10 @@ void Mapper::AddLaneRows(lanes::Program program, const std::vector<int>& streams
     data_flow_[tag] = fmt::format("{} of {} rows at a time through the lanes", step, all);
   }
   std::vector<Load> shared;
-  const LoadedProgram loaded = LoadLanes(std::move(program), shared, tag);
+  std::vector<int> all_streams = streams;
+  all_streams.resize(isa::kLaneStreams, -1);
+  all_streams[kResult] = result;
+  const LoadedProgram loaded = LoadLanes(std::move(program), shared, tag, WideStreams(all_streams));
   const int seeds = random_layer < 0 ? -1 : SeedsOf(random_layer, parts * kJobsOfTile);
   const int64_t seed_pitch = RoundUp(v_.array.cols * 4, std::max(kAccess, word_));
   auto add_rows = [&](const Samples& of, int64_t row) {
@@ -60,10 +64,11 @@ void Mapper::AddLaneRows(lanes::Program program, const std::vector<int>& streams
     for (lanes::Row& each : walk) each.used = false;
     for (size_t i = 0; i < streams.size(); ++i) {
       if (streams[i] < 0) continue;
-      const int buffer = s_->AddBuffer(static_cast<uint32_t>(rows * pitch), false);
+      const int64_t in_pitch = pitch * WidthOf(streams[i]);
+      const int buffer = s_->AddBuffer(static_cast<uint32_t>(rows * in_pitch), false);
       task.loads.emplace_back(
           turns ? MoveTurn(Engine::kLoad, streams[i], from, rows / samples, of, buffer, 0, tag)
-                : LoadPlain(streams[i], row, rows, 0, cols, 0, pitch, false, buffer, tag));
+                : LoadPlain(streams[i], row, rows, 0, cols, 0, in_pitch, false, buffer, tag));
       in_stream[i] = buffer;
       walk[i].used = true;
     }
@@ -84,7 +89,7 @@ void Mapper::AddLaneRows(lanes::Program program, const std::vector<int>& streams
     }
     task.stores.push_back(
         turns ? MoveTurn(Engine::kStore, result, from, rows / samples, of, in_stream[0], 0, tag)
-              : StorePlain(result, row, rows, 0, cols, pitch, in_stream[0], tag));
+              : StorePlain(result, row, rows, 0, cols, pitch * WidthOf(result), in_stream[0], tag));
     AddTask(std::move(task));
   };
   for (int64_t begin = 0; begin < r.samples; begin += samples) {

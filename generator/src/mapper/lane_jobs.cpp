@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "mapper/mapping.h"
+#include "vaultrain/lane_library.h"
 
 namespace vaultrain {
 
@@ -19,7 +20,9 @@ constexpr int kNeverWritten = 15;  // a register that no program here writes: ze
 }  // namespace
 
 // A program gets its place in memory at its first use.
-LoadedProgram Mapper::LoadLanes(lanes::Program program, std::vector<Load>& loads, int tag) {
+LoadedProgram Mapper::LoadLanes(lanes::Program program, std::vector<Load>& loads, int tag,
+                                unsigned wide) {
+  program = lanes::Widened(program, wide);
   const std::vector<uint32_t> words = program.Words();
   auto found = lane_programs_.find(words);
   if (found == lane_programs_.end()) {
@@ -37,7 +40,7 @@ LoadedProgram Mapper::LoadLanes(lanes::Program program, std::vector<Load>& loads
     found = lane_programs_.emplace(words, tensor).first;
   }
   const int64_t pitch = RoundUp(local_[found->second].pitch_bytes, word_);
-  LoadedProgram loaded{std::move(program), s_->AddBuffer(static_cast<uint32_t>(pitch), true)};
+  LoadedProgram loaded{std::move(program), s_->AddBuffer(static_cast<uint32_t>(pitch), true), wide};
   loads.emplace_back(LoadPlain(found->second, 0, 1, 0, static_cast<int64_t>(words.size()), 0, pitch,
                                false, loaded.buffer, tag));
   return loaded;
@@ -57,6 +60,10 @@ Step Mapper::Lanes(const LoadedProgram& loaded, const lanes::Job& job,
   step.make = [=, this](const Place&) {
     lanes::Job placed = job;
     for (int i = 0; i < isa::kLaneStreams; ++i) {
+      if ((loaded.wide >> i & 1) != 0) {
+        placed.streams[i].base *= 2;
+        for (int64_t& stride : placed.streams[i].strides) stride *= 2;
+      }
       if (buffers[i] >= 0) placed.streams[i].base += s_->AddressOf(buffers[i]);
     }
     Descriptor d = lanes::MakeDescriptor(
@@ -104,6 +111,17 @@ void Mapper::AddZeros(int buffer, int64_t offset, int64_t pitch, int64_t rows, i
   job.streams[0].strides = {0, wide / slot, pitch / slot, 0};
   task.work.push_back(Lanes(loaded, job, {buffer, -1, -1, -1}, 0b1, tag));
   AddTask(std::move(task));
+}
+
+void Mapper::AddSplitting(Task& task, const LoadedProgram& splitting, int from, int to,
+                          int64_t bytes, int tag) const {
+  const std::array<lanes::Row, 3> rows = {lanes::Row{}, lanes::Row{},
+                                          lanes::Row{static_cast<uint32_t>(bytes)}};
+  const int64_t slot = v_.array.cols * operand_;
+  for (const lanes::Job& job :
+       lanes::RowJobs(bytes / slot, rows, v_.array.cols, static_cast<int>(operand_))) {
+    task.work.push_back(Lanes(splitting, job, {from, to, to, -1}, 0b110, tag));
+  }
 }
 
 void Mapper::AddWidening(Task& task, int tensor, int64_t row, int64_t rows, int to, int64_t pitch,

@@ -96,19 +96,20 @@ void Mapper::AddMeanSquare(const TrainingOp& op, int tag) {
   const int gradient = tensor_of_[op.Tensor(Role::kDz)];
   const int64_t values = local_[outputs].cols;
   const int64_t pitch = RoundUp(values * 4, std::max(kAccess, word_));
-  const int64_t gradient_pitch = OutPitch(local_[gradient], values);
+  const int64_t gradient_pitch = LanePitch(values);
+  const int64_t stored_pitch = gradient_pitch * WidthOf(gradient);
   const int64_t loss_pitch = std::max(kAccess, word_);
   const int64_t cols = v_.array.cols;
   const int64_t slot = cols * operand_;
   const int64_t slots = CeilDiv(values, cols);
-  const int64_t fit = v_.scratchpad.kib * 1024 / 4 / (2 * pitch + gradient_pitch + loss_pitch);
+  const int64_t fit = v_.scratchpad.kib * 1024 / 4 / (2 * pitch + stored_pitch + loss_pitch);
   const int64_t most = std::clamp<int64_t>(fit, 1, SamplesOfFlatTurn());
   data_flow_[tag] = "samples through the lanes";
   std::vector<Load> shared;
   const LoadedProgram loaded =
       LoadLanes(lanes::MeanSquare(static_cast<int>(values), static_cast<int>(cols),
                                   static_cast<int>(gradient_pitch / slot)),
-                shared, tag);
+                shared, tag, WideStreams({-1, -1, gradient, -1}));
   for (int64_t row = 0; row < local_batch_; row += most) {
     const int64_t rows = std::min(most, local_batch_ - row);
     Task task;
@@ -116,7 +117,7 @@ void Mapper::AddMeanSquare(const TrainingOp& op, int tag) {
     int64_t in_offset = 0;
     const int in = LoadOutputs(task, outputs, row, rows, pitch, &in_offset, tag);
     const int wanted = s_->AddBuffer(static_cast<uint32_t>(rows * pitch), false);
-    const int grad = s_->AddBuffer(static_cast<uint32_t>(rows * gradient_pitch), false);
+    const int grad = s_->AddBuffer(static_cast<uint32_t>(rows * stored_pitch), false);
     const int losses = s_->AddBuffer(static_cast<uint32_t>(rows * loss_pitch), false);
     if (rows == local_batch_ && IsSmall(local_[gradient])) resident_[gradient] = grad;
     task.loads.emplace_back(LoadPlain(targets, row, rows, 0, values, 0, pitch, false, wanted, tag));
@@ -139,7 +140,7 @@ void Mapper::AddMeanSquare(const TrainingOp& op, int tag) {
     const int64_t whole = rows / isa::kLaneGroups;
     add_job(0, isa::kLaneGroups, whole);
     add_job(whole * isa::kLaneGroups, rows % isa::kLaneGroups, 1);
-    task.stores.push_back(StorePlain(gradient, row, rows, 0, values, gradient_pitch, grad, tag));
+    task.stores.push_back(StorePlain(gradient, row, rows, 0, values, stored_pitch, grad, tag));
     task.stores.push_back(StorePlain(loss, row, rows, 0, 1, loss_pitch, losses, tag));
     AddTask(std::move(task));
   }

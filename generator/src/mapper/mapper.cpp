@@ -75,6 +75,7 @@ void Mapper::PlaceTensors() {
           break;
         case TensorKind::kGradient:
           role = TensorRole::kGradient;
+          if (v_.HasWideGradients()) format = ElementFormat::kFp32;
           break;
         case TensorKind::kWeight:
         case TensorKind::kBias:
@@ -285,12 +286,15 @@ void Mapper::Fill(const std::vector<std::vector<float>>& start) {
     }
     program_.image.push_back(std::move(segment));
   }
-  for (const auto& [tensor, raster] : raster_) {
-    if (!raster.has_zeros) continue;
-    const auto bytes = static_cast<size_t>(raster.Rows() * local_[tensor].pitch_bytes);
+  for (size_t t = 0; t < local_.size(); ++t) {
+    const auto raster = raster_.find(static_cast<int>(t));
+    // Of wide gradients more is read than was written where words are long.
+    const bool reads_beyond = HasHalves(local_[t]) && word_elements_ * 4 > kAccess;
+    if ((raster == raster_.end() || !raster->second.has_zeros) && !reads_beyond) continue;
+    const auto bytes = static_cast<size_t>(local_[t].rows * local_[t].pitch_bytes);
     for (size_t node = 0; node < grid_.places.size(); ++node) {
       program_.image.push_back(
-          {local_[tensor].address + node * vault_bytes_, std::vector<uint8_t>(bytes)});
+          {local_[t].address + node * vault_bytes_, std::vector<uint8_t>(bytes)});
     }
   }
 }
@@ -299,9 +303,11 @@ void Mapper::Fill(const std::vector<std::vector<float>>& start) {
 
 Step Mapper::LoadPlain(int tensor, int64_t row, int64_t rows, Offset col, int64_t cols,
                        int64_t pad_rows, int64_t pitch, bool convert, int buffer, int tag,
-                       int64_t offset) const {
+                       int64_t offset, Half half) const {
   const ProgramTensor& t = local_[tensor];
   const int64_t bytes = BytesOf(t);
+  // Halves fill their words.
+  if (half != Half::kNone) cols = RoundUp(cols, word_elements_);
   Step step;
   step.engine = Engine::kLoad;
   step.buffers = {{buffer, true}};
@@ -319,6 +325,7 @@ Step Mapper::LoadPlain(int tensor, int64_t row, int64_t rows, Offset col, int64_
     d.Set(FieldId::kTag, tag);
     d.Set(FieldId::kDramAddr, address + col.At(place) * bytes);
     d.Set(FieldId::kConvert, convert);
+    d.Set(FieldId::kHalf, static_cast<int64_t>(half));
     d.Set(FieldId::kRows, rows);
     d.Set(FieldId::kRowAccesses, accesses);
     d.Set(FieldId::kDramPitch, dram_pitch);
@@ -375,18 +382,24 @@ std::vector<Step> Mapper::LoadOperand(const Operand2D& operand, int64_t row, int
                                       int64_t padded_rows, int64_t k, int buffer, int tag) const {
   const ProgramTensor& t = local_[operand.tensor];
   const int64_t pitch = OperandPitch(operand, k);
-  if (!operand.transposed) {
-    return {LoadPlain(operand.tensor, row, rows, 0, k, padded_rows - rows, pitch, Converts(t),
-                      buffer, tag)};
-  }
-  return LoadTransposed(operand.tensor, 0, k, row, padded_rows, KWords(k) * word_elements_ - k,
-                        pitch, buffer, 0, tag);
+  auto load = [&](Half half, int64_t offset) -> std::vector<Step> {
+    if (!operand.transposed) {
+      return {LoadPlain(operand.tensor, row, rows, 0, k, padded_rows - rows, pitch, Converts(t),
+                        buffer, tag, offset, half)};
+    }
+    return LoadTransposed(operand.tensor, 0, k, row, padded_rows, KWords(k) * word_elements_ - k,
+                          pitch, buffer, offset, tag, half);
+  };
+  if (!HasHalves(t)) return load(Half::kNone, 0);
+  std::vector<Step> steps = load(Half::kHigh, 0);
+  for (Step& step : load(Half::kLow, padded_rows * pitch)) steps.push_back(std::move(step));
+  return steps;
 }
 
 // The zeros behind the last column in memory are the padding of columns.
 std::vector<Step> Mapper::LoadTransposed(int tensor, int64_t row, int64_t rows, Offset col,
                                          int64_t count, int64_t pad_rows, int64_t pitch, int buffer,
-                                         int64_t offset, int tag) const {
+                                         int64_t offset, int tag, Half half) const {
   const ProgramTensor& t = local_[tensor];
   const int64_t bytes = BytesOf(t);
   const bool convert = Converts(t);
@@ -407,6 +420,7 @@ std::vector<Step> Mapper::LoadTransposed(int tensor, int64_t row, int64_t rows, 
       d.Set(FieldId::kTag, tag);
       d.Set(FieldId::kDramAddr, address + col.At(place) * bytes);
       d.Set(FieldId::kConvert, convert);
+      d.Set(FieldId::kHalf, static_cast<int64_t>(half));
       d.Set(FieldId::kTranspose, 1);
       d.Set(FieldId::kRows, rows);
       d.Set(FieldId::kRowAccesses, accesses);
@@ -426,23 +440,26 @@ std::vector<Step> Mapper::LoadTransposed(int tensor, int64_t row, int64_t rows, 
 
 Step Mapper::Compute(const ComputeSpec& spec, int tag) const {
   const int64_t cols = v_.array.cols;
+  const int64_t halves = spec.HasHalves() ? 2 : 1;
   Step step;
   step.engine = Engine::kCompute;
   step.buffers = {{spec.a, false}, {spec.b, false}};
-  step.cycles = spec.m * spec.groups * spec.k_words * spec.n_tiles;
+  step.cycles = spec.m * spec.groups * spec.k_words * halves * spec.n_tiles;
   step.make = [=, this](const Place&) {
     Descriptor d(Opcode::kCompute);
     d.Set(FieldId::kTag, tag);
     d.Set(FieldId::kFirst, 1);
     d.Set(FieldId::kLast, 1);
     d.Set(FieldId::kBLevel, 2);
-    d.Set(FieldId::kStoreLevel, 3);
-    const std::array<int64_t, isa::kLoops> bounds = {spec.m,       spec.groups, spec.k_words,
-                                                     spec.n_tiles, 1,           1};
-    const auto a_inc =
-        isa::Increments(bounds, {spec.a_pitch / word_, spec.group_pitch / word_, 1, 0, 0, 0});
-    const auto b_inc = isa::Increments({1, 1, spec.k_words, spec.n_tiles, 1, 1},
-                                       {0, 0, 1, cols * (spec.b_pitch / word_), 0, 0});
+    d.Set(FieldId::kStoreLevel, 4);
+    d.Set(FieldId::kHalves, spec.HasHalves());
+    const std::array<int64_t, isa::kLoops> bounds = {spec.m, spec.groups,  spec.k_words,
+                                                     halves, spec.n_tiles, 1};
+    const auto a_inc = isa::Increments(
+        bounds, {spec.a_pitch / word_, spec.group_pitch / word_, 1, spec.a_low / word_, 0, 0});
+    const auto b_inc =
+        isa::Increments({1, 1, spec.k_words, halves, spec.n_tiles, 1},
+                        {0, 0, 1, spec.b_low / word_, cols * (spec.b_pitch / word_), 0});
     for (int l = 0; l < isa::kLoops; ++l) {
       d.Set(FieldId::kBound, bounds[l], l);
       d.Set(FieldId::kAInc, bounds[l] > 1 ? a_inc[l] : 0, l);

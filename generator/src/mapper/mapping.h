@@ -208,8 +208,11 @@ struct ComputeSpec {
   int64_t b_offset = 0, b_pitch = 0;
   int64_t m = 0, n_tiles = 0, k_words = 0;  // rows of a group of A, columns of tiles, depth
   int64_t groups = 1, group_pitch = 0;
+  // Of an operand that is halves of fx32, from the high ones to the low ones; else 0.
+  int64_t a_low = 0, b_low = 0;
 
   int64_t Rows() const { return m * groups; }
+  bool HasHalves() const { return a_low != 0 || b_low != 0; }
 };
 
 // One loop of a job: bytes from an iteration to the next in both operands, the results and the
@@ -266,11 +269,16 @@ struct Piece {
   std::vector<Step> loads;
 };
 
-// A lane program and the buffer that it lies in.
+// A lane program and the buffer that it lies in. Jobs are written for streams of operands; the wide
+// ones, a bit each, lie in their buffers twice as far apart.
 struct LoadedProgram {
   lanes::Program program;
   int buffer = -1;
+  unsigned wide = 0;
 };
+
+// What LOAD makes of fp32: operands, or one half of fx32 numbers.
+enum class Half { kNone = 0, kHigh = 1, kLow = 2 };
 
 // Groups of a register that walk so many slots in whole steps: the most that divide them.
 inline int64_t LaneGroupsOf(int64_t slots) {
@@ -315,6 +323,21 @@ class Mapper {
   int64_t BytesOf(const ProgramTensor& t) const { return vaultrain::BytesOf(t.format); }
   bool Converts(const ProgramTensor& t) const {
     return t.format == ElementFormat::kFp32 && operand_ == 2;
+  }
+  // Gradients that are fp32 in memory, and two operands a value where the array takes them.
+  bool HasHalves(const ProgramTensor& t) const {
+    return t.role == TensorRole::kGradient && Converts(t);
+  }
+  int64_t HalvesOf(int tensor) const { return HasHalves(local_[tensor]) ? 2 : 1; }
+  // The bytes of a value as the lanes have it, in operands.
+  int64_t WidthOf(int tensor) const { return BytesOf(local_[tensor]) / operand_; }
+  // Of the tensors that are the streams of a lane program a bit for each that is a wide gradient.
+  unsigned WideStreams(const std::vector<int>& streams) const {
+    unsigned wide = 0;
+    for (size_t i = 0; i < streams.size(); ++i) {
+      if (streams[i] >= 0 && HasHalves(local_[streams[i]])) wide |= 1u << i;
+    }
+    return wide;
   }
   // The number of a window's tap as an operand that is exact in every format.
   float IndexOf(int64_t tap) const {
@@ -388,10 +411,11 @@ class Mapper {
   // LOAD or STORE of a turn's samples of pixels that follow each other.
   Step MoveTurn(Engine engine, int tensor, int64_t row, int64_t pixels, const Samples& of,
                 int buffer, int64_t offset, int tag) const;
+  // With `low` the halves of gradients, the low ones so far behind the high ones.
   void AddPatchLoads(std::vector<Load>& loads, int tensor, const Patch& patch, int64_t col,
-                     int64_t cols, int64_t pitch, int buffer, int tag) const;
+                     int64_t cols, int64_t pitch, int buffer, int tag, int64_t low = 0) const;
   void AddTurnedLoads(std::vector<Load>& loads, int tensor, const Patch& patch, int64_t col,
-                      int64_t cols, int buffer, int tag) const;
+                      int64_t cols, int buffer, int tag, int64_t low = 0) const;
   void AddPatchStores(std::vector<Step>& stores, int tensor, const Patch& patch, int64_t col,
                       int64_t cols, int64_t pitch, int buffer, int tag);
   // Samples of a node that take a turn in layers without images, and in the loss: behind images
@@ -432,12 +456,14 @@ class Mapper {
   };
   void AddCopy(const TrainingOp& op, int tag, double budget);
   void AddShift(Task& task, int64_t shift, int64_t channels, bool up, const Rows& in,
-                const Rows& out, int64_t rows, int tag);
+                const Rows& out, int64_t rows, int tag, unsigned wide);
 
   // ---- lane_jobs.cpp
 
-  // The program in a buffer; what brings it there joins `loads`.
-  LoadedProgram LoadLanes(lanes::Program program, std::vector<Load>& loads, int tag);
+  // The program in a buffer; what brings it there joins `loads`. Its operands of wide streams
+  // become fp32.
+  LoadedProgram LoadLanes(lanes::Program program, std::vector<Load>& loads, int tag,
+                          unsigned wide = 0);
   // Bases of the job's streams count from the beginning of their buffers; `written` has a bit of
   // each stream that the program writes.
   Step Lanes(const LoadedProgram& loaded, const lanes::Job& job,
@@ -452,6 +478,10 @@ class Mapper {
   lanes::Stream StreamOf(int64_t offset, int64_t pitch, int64_t step, int64_t row) const;
   // Rows of zeros in a buffer.
   void AddZeros(int buffer, int64_t offset, int64_t pitch, int64_t rows, int64_t bytes, int tag);
+  // Rows of fp32 in a buffer as halves of fx32 in another, the low ones behind the high ones;
+  // `bytes` of operands.
+  void AddSplitting(Task& task, const LoadedProgram& splitting, int from, int to, int64_t bytes,
+                    int tag) const;
   // Rows of operands as fp32 in a buffer.
   void AddWidening(Task& task, int tensor, int64_t row, int64_t rows, int to, int64_t pitch,
                    int tag);
@@ -585,7 +615,12 @@ class Mapper {
   void ExplainProduct(const Gemm& g, std::vector<TilingChoice> fit, int64_t too_large) const;
 
   int64_t Granularity(const ProgramTensor& t) const { return kAccess / BytesOf(t); }
-  // Words from one row to the next of an operand tile.
+  // A result that is still in the scratchpad as an operand of the array, or -1.
+  int Kept(int tensor) const {
+    const auto found = resident_.find(tensor);
+    return found == resident_.end() || HalvesOf(tensor) > 1 ? -1 : found->second;
+  }
+  // Bytes from one row to the next of an operand tile.
   int64_t OperandPitch(const Operand2D& operand, int64_t k) const;
   // A tensor so small that all of it may stay in the scratchpad from the operation that makes it to
   // those that take it.
@@ -595,16 +630,22 @@ class Mapper {
   int64_t OutPitch(const ProgramTensor& t, int64_t cols) const {
     return RoundUp(cols * BytesOf(t), std::max<int64_t>(kAccess, word_));
   }
+  // Bytes from a row to the next of lane jobs, as if all were operands.
+  int64_t LanePitch(int64_t cols) const {
+    return RoundUp(cols * operand_, std::max<int64_t>(kAccess, word_));
+  }
+  // Of gradients both halves, one tile behind the other.
   std::vector<Step> LoadOperand(const Operand2D& operand, int64_t row, int64_t rows,
                                 int64_t padded_rows, int64_t k, int buffer, int tag) const;
   Step LoadPlain(int tensor, int64_t row, int64_t rows, Offset col, int64_t cols, int64_t pad_rows,
-                 int64_t pitch, bool convert, int buffer, int tag, int64_t offset = 0) const;
+                 int64_t pitch, bool convert, int buffer, int tag, int64_t offset = 0,
+                 Half half = Half::kNone) const;
   // Rows [row, row + rows) and `count` columns of memory from `col` on, transposed; pad_rows zeros
   // follow the rows. They go to `offset` bytes of the buffer and on, a column of memory every
   // `pitch` bytes.
   std::vector<Step> LoadTransposed(int tensor, int64_t row, int64_t rows, Offset col, int64_t count,
                                    int64_t pad_rows, int64_t pitch, int buffer, int64_t offset,
-                                   int tag) const;
+                                   int tag, Half half = Half::kNone) const;
   Rect RectOf(int tensor, int64_t row, int64_t rows, Offset col, int64_t cols) const;
   Step StorePlain(int tensor, int64_t row, int64_t rows, int64_t col, int64_t cols, int64_t pitch,
                   int buffer, int tag, int64_t offset = 0) const;

@@ -63,7 +63,8 @@ void Mapper::AddJobs(std::vector<Step>& work, const ComputeSpec& spec, const Vec
   std::vector<Loop> loops = OfOperands(nest.rows);
   const size_t b_level = std::max<size_t>(loops.size(), 1);
   loops.resize(b_level);
-  const std::vector<Loop> depth = OfOperands(nest.depth);
+  std::vector<Loop> depth = OfOperands(nest.depth);
+  if (spec.HasHalves()) depth.push_back({2, spec.a_low, spec.b_low, 0, 0});
   const size_t store_level = b_level + depth.size();
   loops.insert(loops.end(), depth.begin(), depth.end());
   const std::vector<Loop> sets = OfOperands(nest.sets);
@@ -125,6 +126,7 @@ void Mapper::AddJobs(std::vector<Step>& work, const ComputeSpec& spec, const Vec
     d.Set(FieldId::kLast, 1);
     d.Set(FieldId::kBLevel, static_cast<int64_t>(b_level));
     d.Set(FieldId::kStoreLevel, static_cast<int64_t>(store_level));
+    d.Set(FieldId::kHalves, spec.HasHalves());
     std::array<int64_t, kLoops> bounds{}, b_bounds{}, a_steps{}, b_steps{};
     for (size_t l = 0; l < kLoops; ++l) {
       bounds[l] = loops[l].count;

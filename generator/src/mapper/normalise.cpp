@@ -214,9 +214,11 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
   const int64_t wide = 4 / operand_;
   const int64_t channels = l.from.channels;
   const int64_t slots = units.count * units.slots;  // of all channels
-  const int64_t pitch = OutPitch(local_[dx], channels);
+  const int64_t pitch = LanePitch(channels);
+  const int64_t width = WidthOf(dz);  // of gradients, in operands
+  const int64_t z_pitch = pitch * width;
   const int64_t samples =
-      units.of_steps ? r.samples : SamplesOfTurn(r, {{x, pitch}, {dz, pitch}, {dx, pitch}});
+      units.of_steps ? r.samples : SamplesOfTurn(r, {{x, pitch}, {dz, z_pitch}, {dx, z_pitch}});
   const int64_t pixel = samples * pitch;
   const int64_t moments_pitch = OutPitch(local_[statistics], local_[statistics].cols);
   const auto rstd_slots = static_cast<int>(units.count * wide);
@@ -231,13 +233,15 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
   const int64_t moments_step = units.of_steps ? r.samples * moments_pitch / slot : wide;
   const int64_t sums_step = units.of_steps ? r.samples * sums_pitch / slot : units.slots * wide;
   const int64_t result_step = units.of_steps ? r.samples * result_pitch / slot : wide;
-  const Tile tile = NormTile(
-      l, budget,
-      2 * pixel + (units.of_steps ? r.samples * (moments_pitch + sums_pitch + result_pitch) : 0),
-      {dz});
+  const Tile tile =
+      NormTile(l, budget,
+               (1 + width) * pixel +
+                   (units.of_steps ? r.samples * (moments_pitch + sums_pitch + result_pitch) : 0),
+               {dz});
   // The last tiles stay, as many as fit.
   const int64_t tiles = CeilDiv(l.from.height, tile.rows) * CeilDiv(l.from.width, tile.pixels);
-  const int64_t fit = Scratchpad(budget) / kKeptShare / (tile.rows * tile.pixels * 2 * pixel);
+  const int64_t fit =
+      Scratchpad(budget) / kKeptShare / (tile.rows * tile.pixels * (1 + width) * pixel);
   const int64_t reloads = units.of_steps ? 0 : std::max<int64_t>(0, tiles - fit);
   if (data_flow_[tag].empty()) {
     data_flow_[tag] = fmt::format(
@@ -250,13 +254,16 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
   const int parameter_sums = s_->AddBuffer(static_cast<uint32_t>(2 * of_parameters), true);
   std::vector<Load> shared;
   shared.push_back(GatherPerChannel({scale}, channels, scales, per_channel, tag));
-  auto load = [&](lanes::Program program) { return LoadLanes(std::move(program), shared, tag); };
-  const LoadedProgram first = load(lanes::GroupGradientSums(products, false));
-  const LoadedProgram more = load(lanes::GroupGradientSums(products, true));
+  auto load = [&](lanes::Program program, unsigned wide = 0) {
+    return LoadLanes(std::move(program), shared, tag, wide);
+  };
+  const unsigned wide_streams = WideStreams({dz});
+  const LoadedProgram first = load(lanes::GroupGradientSums(products, false), wide_streams);
+  const LoadedProgram more = load(lanes::GroupGradientSums(products, true), wide_streams);
   const LoadedProgram centre = load(lanes::GroupGradientCentre(products, rstd_slots));
   const LoadedProgram coefficients = load(lanes::GroupCoefficients(
       units.values, units.width, static_cast<int>(cols), products, rstd_slots, rstd_slots));
-  const LoadedProgram apply = load(lanes::GroupBackward(rstd_slots, op.mask));
+  const LoadedProgram apply = load(lanes::GroupBackward(rstd_slots, op.mask), wide_streams);
   const auto parameter_slots = static_cast<int>(of_parameters / slot);
   const LoadedProgram sum = load(lanes::GroupParameterSums(products, parameter_slots, false));
   const LoadedProgram sum_more = load(lanes::GroupParameterSums(products, parameter_slots, true));
@@ -275,9 +282,10 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
     std::vector<std::pair<Patch, Inputs>> second;  // in the order of the second time
     std::vector<Patch> gone;
     auto load_tile = [&](Task& task, const Patch& p) {
-      const auto bytes = static_cast<uint32_t>(p.rows * p.pixels * pixel);
-      const Inputs in = {s_->AddBuffer(bytes, false), s_->AddBuffer(bytes, false)};
-      AddPatchLoads(task.loads, dz, p, 0, channels, pitch, in.z, tag);
+      const int64_t bytes = p.rows * p.pixels * pixel;
+      const Inputs in = {s_->AddBuffer(static_cast<uint32_t>(bytes * width), false),
+                         s_->AddBuffer(static_cast<uint32_t>(bytes), false)};
+      AddPatchLoads(task.loads, dz, p, 0, channels, z_pitch, in.z, tag);
       AddPatchLoads(task.loads, x, p, 0, channels, pitch, in.x, tag);
       return in;
     };
@@ -344,7 +352,7 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
       job.streams[3].strides = {result_pitch / slot, 0, 0, result_step};
       AddSampleJobs(task, apply, job, samples, {in.z, in.x, scales, results},
                     {pitch, pitch, 0, result_pitch}, 0b1, tag);
-      AddPatchStores(task.stores, dx, p, 0, channels, pitch, in.z, tag);
+      AddPatchStores(task.stores, dx, p, 0, channels, z_pitch, in.z, tag);
       AddTask(std::move(task));
     }
   });

@@ -461,8 +461,7 @@ void Mapper::AddForward(const TrainingOp& op, int tag, double budget) {
                       most * (a_pitch + out_pitch) + 3 * tile_bytes > Scratchpad(budget))) {
     most = CeilDiv(most, 2);
   }
-  const auto kept = resident_.find(x);
-  const int kept_x = kept == resident_.end() ? -1 : kept->second;
+  const int kept_x = Kept(x);
   if (data_flow_[tag].empty()) {
     data_flow_[tag] = fmt::format(
         "{} stationary in the array, tiles of {} rows {}, {} samples stay in the scratchpad{}",
@@ -583,6 +582,7 @@ void Mapper::AddBackward(const TrainingOp& op, int tag, double budget) {
   const int64_t cols = v_.array.cols;
   const int64_t k = plan.slice;
   const int64_t a_pitch = OperandPitch({dz, false}, k);
+  const int64_t halves = HalvesOf(dz);
   const int64_t b_pitch = KWords(k) * word_;
   const int64_t out_pitch = OutPitch(out, out.cols);
   // Every node of the outputs axis has a partial sum for all inputs; each part goes to its node.
@@ -598,7 +598,7 @@ void Mapper::AddBackward(const TrainingOp& op, int tag, double budget) {
   };
   int64_t most = std::min<int64_t>(SamplesOfFlatTurn(), v_.AccHalfDepth());
   int64_t wide = RoundUp(n, std::max<int64_t>(cols, kSliceStep));
-  while (most * (a_pitch + out_pitch) + tile_bytes(most, wide) > Scratchpad(budget) / 2) {
+  while (most * (halves * a_pitch + out_pitch) + tile_bytes(most, wide) > Scratchpad(budget) / 2) {
     if (wide > 64) {
       wide = RoundUp(wide / 2, std::max<int64_t>(cols, kSliceStep));
     } else if (most > 16) {
@@ -609,8 +609,7 @@ void Mapper::AddBackward(const TrainingOp& op, int tag, double budget) {
       break;
     }
   }
-  const auto kept = resident_.find(dz);
-  const int kept_dz = kept == resident_.end() ? -1 : kept->second;
+  const int kept_dz = Kept(dz);
   if (data_flow_[tag].empty()) {
     data_flow_[tag] = fmt::format(
         "{} transposed stationary in the array, tiles of {} columns{}, {} samples stay in the "
@@ -622,8 +621,9 @@ void Mapper::AddBackward(const TrainingOp& op, int tag, double budget) {
   int only_tile = -1;  // stays for all samples
   for (int64_t row = 0; row < local_batch_; row += most) {
     const int64_t rows = std::min(most, local_batch_ - row);
-    const int a =
-        kept_dz >= 0 ? kept_dz : s_->AddBuffer(static_cast<uint32_t>(rows * a_pitch), true);
+    const int a = kept_dz >= 0
+                      ? kept_dz
+                      : s_->AddBuffer(static_cast<uint32_t>(rows * a_pitch * halves), true);
     const int results = s_->AddBuffer(static_cast<uint32_t>(rows * out_pitch), true);
     bool loaded = kept_dz >= 0;
     auto store = [&] { return StorePlain(dx, row, rows, 0, out.cols, out_pitch, results, tag); };
@@ -633,7 +633,9 @@ void Mapper::AddBackward(const TrainingOp& op, int tag, double budget) {
       for (int owner = 0; owner < sums; ++owner) {
         std::vector<Load> loads;
         if (!loaded) {
-          loads.push_back(LoadPlain(dz, row, rows, 0, k, 0, a_pitch, false, a, tag));
+          for (Step& step : LoadOperand({dz, false}, row, rows, rows, k, a, tag)) {
+            loads.emplace_back(std::move(step));
+          }
           loaded = true;
         }
         // Columns of W: of the part that the sum is for, or of the node's own.
@@ -657,15 +659,16 @@ void Mapper::AddBackward(const TrainingOp& op, int tag, double budget) {
           pieces.push_back(std::move(piece));
         }
         if (comes) loads.push_back(Gather(Axis::kBatch, tile, b_pitch, std::move(pieces), tag));
-        const ComputeSpec product{a,
-                                  tile,
-                                  kept_dz >= 0 ? row * a_pitch : 0,
-                                  a_pitch,
-                                  0,
-                                  b_pitch,
-                                  rows,
-                                  padded / cols,
-                                  KWords(k)};
+        ComputeSpec product{a,
+                            tile,
+                            kept_dz >= 0 ? row * a_pitch : 0,
+                            a_pitch,
+                            0,
+                            b_pitch,
+                            rows,
+                            padded / cols,
+                            KWords(k)};
+        if (halves > 1) product.a_low = rows * a_pitch;
         const int64_t mask_pitch = OutPitch(local_[x], count);
         const int mask =
             op.mask ? s_->AddBuffer(static_cast<uint32_t>(rows * mask_pitch), false) : -1;
@@ -762,6 +765,8 @@ void Mapper::AddUpdate(const TrainingOp& op, int tag, double budget) {
   const int64_t pitch = KWords(k) * word_;
   const int64_t n = local_[w].cols;
   const int64_t slice = RoundUp(plan.slice, cols);
+  const int64_t halves = HalvesOf(dz);
+  const int64_t low = halves > 1 ? slice * pitch : 0;
   const int parts = grid_.batch.parts;
   // Blocks of one owner make a tile, as many as the accumulators hold; a longer block goes in
   // parts.
@@ -771,9 +776,9 @@ void Mapper::AddUpdate(const TrainingOp& op, int tag, double budget) {
   const int64_t tile = rows_of_part * groups;
 
   int64_t wide = n;
-  while (wide > kSliceStep &&
-         slice * pitch + 2 * RoundUp(wide, cols) * pitch + 6 * tile * RoundUp(wide, cols) * 4 >
-             Scratchpad(budget) / 2) {
+  while (wide > kSliceStep && halves * slice * pitch + 2 * RoundUp(wide, cols) * pitch +
+                                      6 * tile * RoundUp(wide, cols) * 4 >
+                                  Scratchpad(budget) / 2) {
     wide = RoundUp(CeilDiv(wide, 2), kSliceStep);
   }
   if (data_flow_[tag].empty()) {
@@ -782,7 +787,7 @@ void Mapper::AddUpdate(const TrainingOp& op, int tag, double budget) {
                     tile, wide, parts > 1 ? fmt::format(", summed over {} nodes", parts) : "");
   }
   // dZ^T of all outputs of the node stays.
-  const int a = s_->AddBuffer(static_cast<uint32_t>(slice * pitch), true);
+  const int a = s_->AddBuffer(static_cast<uint32_t>(halves * slice * pitch), true);
   std::vector<Load> first;
   for (Step& step : LoadOperand({dz, true}, 0, plan.slice, slice, k, a, tag)) {
     first.emplace_back(std::move(step));
@@ -812,6 +817,7 @@ void Mapper::AddUpdate(const TrainingOp& op, int tag, double budget) {
                                 std::min(rows_of_part, plan.RowsOf(block) - at),
                                 padded / cols,
                                 KWords(k)};
+            product.a_low = low;
             product.groups = blocks;
             product.group_pitch = parts * plan.block * pitch;
             AddToParameter(w, turn * plan.block + at, col, count, owner, take_step,
@@ -823,7 +829,8 @@ void Mapper::AddUpdate(const TrainingOp& op, int tag, double budget) {
     if (bias >= 0) {
       const int64_t one_pitch = OperandPitch({ones_, false}, k);
       const int ones = s_->AddBuffer(static_cast<uint32_t>(one_pitch), false);
-      const ComputeSpec product{ones, a, 0, one_pitch, 0, pitch, 1, slice / cols, KWords(k)};
+      ComputeSpec product{ones, a, 0, one_pitch, 0, pitch, 1, slice / cols, KWords(k)};
+      product.b_low = low;
       AddToParameter(bias, 0, 0, plan.slice, 0, take_step,
                      {LoadPlain(ones_, 0, 1, 0, k, 0, one_pitch, false, ones, tag)}, product, tag);
     }

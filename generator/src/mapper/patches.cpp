@@ -66,7 +66,7 @@ Step Mapper::MoveTurn(Engine engine, int tensor, int64_t row, int64_t pixels, co
 }
 
 void Mapper::AddPatchLoads(std::vector<Load>& loads, int tensor, const Patch& p, int64_t col,
-                           int64_t cols, int64_t pitch, int buffer, int tag) const {
+                           int64_t cols, int64_t pitch, int buffer, int tag, int64_t low) const {
   const Raster& r = raster_.at(tensor);
   const int64_t rows = p.pixels == r.image.width ? p.rows : 1;  // in one LOAD
   Load load;
@@ -74,29 +74,38 @@ void Mapper::AddPatchLoads(std::vector<Load>& loads, int tensor, const Patch& p,
     const int64_t row = r.Row(p.of.group, p.y + y, p.x);
     const int64_t offset = y * p.pixels * p.of.count * pitch;
     const int64_t pixels = p.pixels * rows;
-    load.steps.push_back(
-        p.of.count < r.samples && pixels > 1
-            ? MoveTurn(Engine::kLoad, tensor, row, pixels, p.of, buffer, offset, tag)
-            : LoadPlain(tensor, row + p.of.begin, pixels * p.of.count, col, cols, 0, pitch, false,
-                        buffer, tag, offset));
+    if (p.of.count < r.samples && pixels > 1) {
+      load.steps.push_back(MoveTurn(Engine::kLoad, tensor, row, pixels, p.of, buffer, offset, tag));
+      continue;
+    }
+    auto add = [&](int64_t at, Half half) {
+      load.steps.push_back(LoadPlain(tensor, row + p.of.begin, pixels * p.of.count, col, cols, 0,
+                                     pitch, half != Half::kNone, buffer, tag, at, half));
+    };
+    add(offset, low > 0 ? Half::kHigh : Half::kNone);
+    if (low > 0) add(offset + low, Half::kLow);
   }
   loads.push_back(std::move(load));
 }
 
 // Transposed: rows of the buffer are channels, words the samples of a pixel.
 void Mapper::AddTurnedLoads(std::vector<Load>& loads, int tensor, const Patch& p, int64_t col,
-                            int64_t cols, int buffer, int tag) const {
+                            int64_t cols, int buffer, int tag, int64_t low) const {
   const Raster& r = raster_.at(tensor);
   const bool whole = p.pixels == r.image.width;
   const int64_t of_row = p.pixels * r.samples;
   const int64_t pitch = p.rows * of_row * operand_;
   Load load;
   for (int64_t y = 0; y < p.rows; y += whole ? p.rows : 1) {
-    for (Step& step :
-         LoadTransposed(tensor, r.Row(p.of.group, p.y + y, p.x), of_row * (whole ? p.rows : 1), col,
-                        cols, 0, pitch, buffer, y * of_row * operand_, tag)) {
-      load.steps.push_back(std::move(step));
-    }
+    auto add = [&](int64_t at, Half half) {
+      for (Step& step :
+           LoadTransposed(tensor, r.Row(p.of.group, p.y + y, p.x), of_row * (whole ? p.rows : 1),
+                          col, cols, 0, pitch, buffer, y * of_row * operand_ + at, tag, half)) {
+        load.steps.push_back(std::move(step));
+      }
+    };
+    add(0, low > 0 ? Half::kHigh : Half::kNone);
+    if (low > 0) add(low, Half::kLow);
   }
   loads.push_back(std::move(load));
 }

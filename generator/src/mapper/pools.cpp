@@ -194,8 +194,9 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
   const int index = is_max ? tensor_of_[op.Tensor(Role::kIndex)] : -1;
   const int64_t channels = l.from.channels;
   const int64_t slot = v_.array.cols * operand_;
-  const int64_t pitch = OutPitch(local_[dx], channels);
-  std::vector<std::pair<int, int64_t>> pitches = {{dz, pitch}, {dx, pitch}};
+  const int64_t pitch = LanePitch(channels);
+  const int64_t width = WidthOf(dz);  // of gradients, in operands
+  std::vector<std::pair<int, int64_t>> pitches = {{dz, pitch * width}, {dx, pitch * width}};
   if (op.mask) pitches.emplace_back(x, pitch);
   if (index >= 0) pitches.emplace_back(index, pitch);
   const int64_t samples = SamplesOfTurn(raster_.at(dx), pitches);
@@ -218,8 +219,8 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
                 const int64_t pixels = pixels_of(across, 0, t.pixels);
                 return (MostWindows(row_phases, down, {0, down.size}, rows) *
                             MostWindows(column_phases, across, {0, across.size}, pixels) *
-                            (is_max ? 2 : 1) +
-                        rows * pixels * (op.mask ? 2 : 1)) *
+                            (width + (is_max ? 1 : 0)) +
+                        rows * pixels * (width + (op.mask ? 1 : 0))) *
                        pixel;
               });
   if (data_flow_[tag].empty()) {
@@ -375,14 +376,16 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
     const bool is_seen = z_rows > 0 && z_pixels > 0;
     const int64_t z_row = z_pixels * pixel;
     const int64_t x_row = to.pixels * pixel;
-    const auto z_bytes = static_cast<uint32_t>(z_rows * z_row);
-    const int out = s_->AddBuffer(static_cast<uint32_t>(to.rows * x_row), false);
-    const int gradient = is_seen ? s_->AddBuffer(z_bytes, false) : -1;
-    const int indices = is_seen && is_max ? s_->AddBuffer(z_bytes, false) : -1;
+    const int64_t z_bytes = z_rows * z_row;
+    const int out = s_->AddBuffer(static_cast<uint32_t>(to.rows * x_row * width), false);
+    const int gradient =
+        is_seen ? s_->AddBuffer(static_cast<uint32_t>(z_bytes * width), false) : -1;
+    const int indices =
+        is_seen && is_max ? s_->AddBuffer(static_cast<uint32_t>(z_bytes), false) : -1;
     const int mask = op.mask ? s_->AddBuffer(static_cast<uint32_t>(to.rows * x_row), false) : -1;
     Task task;
     const Patch z = {to.of, z_y, z_rows, z_x, z_pixels};
-    if (is_seen) AddPatchLoads(task.loads, dz, z, 0, channels, pitch, gradient, tag);
+    if (is_seen) AddPatchLoads(task.loads, dz, z, 0, channels, pitch * width, gradient, tag);
     if (indices >= 0) AddPatchLoads(task.loads, index, z, 0, channels, pitch, indices, tag);
     if (op.mask) AddPatchLoads(task.loads, x, to, 0, channels, pitch, mask, tag);
     for (const CellRun& all_rows : cell_rows) {
@@ -401,7 +404,10 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
         for (size_t begin = 0, end = 0; begin < pixels.size(); begin = end) {
           lanes::Program program = make(pixels, first, z_row, x_row, begin, &end);
           auto [found, is_new] = loaded.try_emplace(program.Words());
-          if (is_new) found->second = LoadLanes(std::move(program), task.loads, tag);
+          if (is_new) {
+            found->second =
+                LoadLanes(std::move(program), task.loads, tag, WideStreams({-1, dz, -1, dx}));
+          }
           lanes::Job job;
           job.bounds = {KWords(channels) * word_ / slot, rx.count, ry.count};
           job.level = 3;
@@ -420,7 +426,7 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
         }
       }
     }
-    AddPatchStores(task.stores, dx, to, 0, channels, pitch, out, tag);
+    AddPatchStores(task.stores, dx, to, 0, channels, pitch * width, out, tag);
     AddTask(std::move(task));
   };
   ForEachTile(raster_.at(dx), samples, CeilDiv(down.size, down.stride),

@@ -325,19 +325,21 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
   const int kept_tensor = has_state ? cells_of_.at(op.layer) : y;
   const int64_t kept_cols = local_[kept_tensor].cols;
   const int64_t kept_pitch = OutPitch(local_[kept_tensor], kept_cols);
-  const int64_t dy_pitch = OutPitch(local_[dy], hidden);
+  const int64_t dy_pitch = LanePitch(hidden);
+  const int64_t width = WidthOf(dy);  // of gradients, in operands
   // Gradients by U's part of the sums; of a GRU n's other part lies behind them, of one that
   // resets all of n.
-  const int64_t n_at = resets ? outputs * operand_ : OutPitch(local_[dsums], outputs);
-  const int64_t ds_pitch = resets ? OutPitch(local_[dsums], gates)
-                                  : n_at + (is_gru ? OutPitch(local_[dsums], hidden) : 0);
+  const int64_t n_at = resets ? outputs * operand_ : LanePitch(outputs);
+  const int64_t ds_pitch = resets ? LanePitch(gates) : n_at + (is_gru ? LanePitch(hidden) : 0);
   // What passes by the sums and, behind it, what comes back through U and V.
   const int64_t state_pitch = RoundUp((has_state ? 2 : 1) * hidden * 4, word_);
   const int64_t rest_offset = has_state ? hidden * 4 : 0;
   const int64_t u_pitch = KWords(outputs) * word_;
   const int64_t v_pitch = resets ? KWords(hidden) * word_ : 0;
-  const Turns turns = TurnsOf(raster_.at(y), hidden * (u_pitch + v_pitch),
-                              2 * (kept_pitch + dy_pitch + ds_pitch) + state_pitch, budget);
+  const Turns turns = TurnsOf(
+      raster_.at(y), hidden * (u_pitch + v_pitch),
+      2 * (kept_pitch + width * (dy_pitch + ds_pitch)) + (width - 1) * 2 * ds_pitch + state_pitch,
+      budget);
   const int64_t samples = turns.samples;
   data_flow_[tag] = fmt::format(
       "{}{} transposed stationary in the scratchpad, {} steps of {} samples, {} in turns",
@@ -367,24 +369,31 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
     if (resets) return lanes::ResetGruBackward(kept_slots, rest_slots, kept_slots, first);
     return lanes::RnnBackward(first);
   };
-  const LoadedProgram of_first = LoadLanes(program_of(true), shared, tag);
+  const unsigned wide_streams = WideStreams({-1, -1, dy, dsums});
+  const LoadedProgram of_first = LoadLanes(program_of(true), shared, tag, wide_streams);
   LoadedProgram of_rest;
-  if (steps > 1) of_rest = LoadLanes(program_of(false), shared, tag);
+  if (steps > 1) of_rest = LoadLanes(program_of(false), shared, tag, wide_streams);
   LoadedProgram of_gates;
   if (steps > 1 && resets) {
-    of_gates =
-        LoadLanes(lanes::ResetGruGatesBackward(kept_slots, rest_slots, kept_slots), shared, tag);
+    of_gates = LoadLanes(lanes::ResetGruGatesBackward(kept_slots, rest_slots, kept_slots), shared,
+                         tag, wide_streams);
+  }
+  LoadedProgram splitting;
+  if (steps > 1 && width > 1) {
+    splitting = LoadLanes(lanes::SplitTensor(v_.fraction_bits), shared, tag, 0b1);
   }
 
+  // Gradients by the sums as the lanes make them, and as the array takes them.
   struct Sequence {
-    int state = -1, ds = -1, kept = -1;
+    int state = -1, ds = -1, operand = -1, kept = -1;
   };
   // What comes back through weights [hidden][depth], from gradients at an offset.
   auto add_rest = [&](Task& task, const Sequence& s, int weights, int64_t pitch, int64_t offset,
                       int64_t depth) {
     ComputeSpec product;
-    product.a = s.ds;
+    product.a = s.operand;
     product.a_offset = offset;
+    product.a_low = width > 1 ? samples * ds_pitch : 0;
     product.b = weights;
     product.b_pitch = pitch;
     VectorSpec vector;
@@ -396,7 +405,8 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
     nest.sets = {{hidden / cols, 0, cols * pitch, cols * 4}};
     AddJobs(task.work, product, vector, nest, tag);
   };
-  auto add_lanes = [&](Task& task, const Sequence& s, const LoadedProgram& program, int of_step) {
+  auto add_lanes = [&](Task& task, Sequence& s, const LoadedProgram& program, int of_step,
+                       bool goes_on) {
     lanes::Job job;
     job.bounds = {hidden / cols, 1, 1};
     job.level = 1;
@@ -406,11 +416,15 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
     job.streams[3].strides = {ds_pitch / slot, 1, 0, 0};
     AddSampleJobs(task, program, job, samples, {s.kept, s.state, of_step, s.ds},
                   {kept_pitch, state_pitch, dy_pitch, ds_pitch}, 0b1010, tag);
+    s.operand = s.ds;
+    if (width == 1 || !goes_on) return;
+    s.operand = s_->AddBuffer(static_cast<uint32_t>(2 * samples * ds_pitch), false);
+    AddSplitting(task, splitting, s.ds, s.operand, samples * ds_pitch, tag);
   };
   auto add_stores = [&](Task& task, const Sequence& s, int64_t row) {
-    auto store = [&](int tensor, int64_t col, int64_t width, int64_t offset) {
-      task.stores.push_back(
-          StorePlain(tensor, row, samples, col, width, ds_pitch, s.ds, tag, offset));
+    auto store = [&](int tensor, int64_t col, int64_t count, int64_t offset) {
+      task.stores.push_back(StorePlain(tensor, row, samples, col, count, ds_pitch * width, s.ds,
+                                       tag, offset * width));
     };
     if (is_gru) {
       store(tensor_of_[gradients.back()], 0, outputs, 0);
@@ -438,22 +452,22 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
         Task task;
         task.loads = std::exchange(shared, {});
         s.kept = s_->AddBuffer(static_cast<uint32_t>(samples * kept_pitch), false);
-        const int of_step = s_->AddBuffer(static_cast<uint32_t>(samples * dy_pitch), false);
+        const int of_step = s_->AddBuffer(static_cast<uint32_t>(samples * dy_pitch * width), false);
         task.loads.emplace_back(
             LoadPlain(kept_tensor, row, samples, 0, kept_cols, 0, kept_pitch, false, s.kept, tag));
         task.loads.emplace_back(
-            LoadPlain(dy, row, samples, 0, hidden, 0, dy_pitch, false, of_step, tag));
+            LoadPlain(dy, row, samples, 0, hidden, 0, dy_pitch * width, false, of_step, tag));
         if (!first) add_rest(task, s, u_rows, u_pitch, 0, outputs);
-        s.ds = s_->AddBuffer(static_cast<uint32_t>(samples * ds_pitch), false);
-        add_lanes(task, s, first ? of_first : of_rest, of_step);
+        s.ds = s_->AddBuffer(static_cast<uint32_t>(samples * ds_pitch * width), false);
+        add_lanes(task, s, first ? of_first : of_rest, of_step, t > 0);
         if (t == 0 || !resets) add_stores(task, s, row);
         AddTask(std::move(task));
       }
       for (int64_t i = 0; i < count && resets && t > 0; ++i) {
-        const Sequence& s = sequences[static_cast<size_t>(i)];
+        Sequence& s = sequences[static_cast<size_t>(i)];
         Task task;
         add_rest(task, s, v_rows, v_pitch, n_at, hidden);
-        add_lanes(task, s, of_gates, -1);
+        add_lanes(task, s, of_gates, -1, true);
         add_stores(task, s, turns.Row(first_group, i, t));
         AddTask(std::move(task));
       }

@@ -24,8 +24,10 @@ Tiling Mapper::ChooseTiling(const Gemm& g, double budget) const {
   const ProgramTensor& out = local_[g.out];
   const int64_t cols = v_.array.cols;
   const int64_t capacity = static_cast<int64_t>(budget * v_.scratchpad.kib * 1024);
-  const int64_t a_pitch = OperandPitch(g.a, g.k);
-  const int64_t b_pitch = OperandPitch(g.b, g.k);
+  // Of halves both.
+  const int64_t a_pitch = OperandPitch(g.a, g.k) * HalvesOf(g.a.tensor);
+  const int64_t b_pitch = OperandPitch(g.b, g.k) * HalvesOf(g.b.tensor);
+  const int64_t depth = KWords(g.k) * HalvesOf(g.a.tensor) * HalvesOf(g.b.tensor);
   const double beats = 1.0 / (kPinShare * static_cast<double>(beat_));
 
   // Chunk sizes that keep rows of memory on access boundaries.
@@ -106,8 +108,7 @@ Tiling Mapper::ChooseTiling(const Gemm& g, double budget) const {
         choice.cols = nt;
         choice.streams_whole = streams_whole;
         choice.tile =
-            static_cast<double>(KWords(g.k) * CeilDiv(nt, cols) * std::max<int64_t>(mt, cols + 2)) +
-            60;
+            static_cast<double>(depth * CeilDiv(nt, cols) * std::max<int64_t>(mt, cols + 2)) + 60;
         choice.compute = choice.tile * static_cast<double>(tiles);
         const double descriptors = static_cast<double>(tiles * 5 * kAccess);
         // A row of a tile that is shorter than a row of memory opens pages for less.
@@ -154,6 +155,8 @@ void Mapper::AddGemm(const Gemm& g, double budget) {
   const int64_t a_pitch = OperandPitch(g.a, g.k);
   const int64_t b_pitch = OperandPitch(g.b, g.k);
   const int64_t k_words = KWords(g.k);
+  const int64_t a_halves = HalvesOf(g.a.tensor);
+  const int64_t b_halves = HalvesOf(g.b.tensor);
 
   struct Chunk {
     int64_t begin, count;
@@ -169,12 +172,8 @@ void Mapper::AddGemm(const Gemm& g, double budget) {
   const std::vector<Chunk>& inner = tiling.a_stays ? n_chunks : m_chunks;
 
   int whole = -1;  // buffer of a streaming operand that stays whole
-  auto kept = [&](int tensor) {
-    const auto found = resident_.find(tensor);
-    return found == resident_.end() ? -1 : found->second;
-  };
-  const int kept_a = g.a.transposed ? -1 : kept(g.a.tensor);
-  const int kept_mask = kept(g.mask);
+  const int kept_a = g.a.transposed ? -1 : Kept(g.a.tensor);
+  const int kept_mask = g.mask < 0 ? -1 : Kept(g.mask);
   const bool whole_out = !g.in_place && IsSmall(out);
   int rows_out = -1;
   int whole_bias = -1;
@@ -199,22 +198,21 @@ void Mapper::AddGemm(const Gemm& g, double budget) {
         const Chunk& chunk = is_a ? mc : nc;
         const int64_t padded = is_a ? chunk.count : n_padded;
         const bool is_staying = is_a == tiling.a_stays;
+        const int64_t pitch = is_a ? a_pitch * a_halves : b_pitch * b_halves;
         if (is_staying && stays >= 0) return stays;
         if (is_a && kept_a >= 0) return kept_a;
         if (!is_staying && tiling.streams_whole) {
           if (whole < 0) {
             const int64_t all = is_a ? g.m : g.n;
             const int64_t all_padded = is_a ? g.m : RoundUp(g.n, cols);
-            whole =
-                s_->AddBuffer(static_cast<uint32_t>(all_padded * (is_a ? a_pitch : b_pitch)), true);
+            whole = s_->AddBuffer(static_cast<uint32_t>(all_padded * pitch), true);
             for (Step& step : LoadOperand(source, 0, all, all_padded, g.k, whole, g.tag)) {
               task.loads.push_back(std::move(step));
             }
           }
           return whole;
         }
-        const int buffer = s_->AddBuffer(static_cast<uint32_t>(padded * (is_a ? a_pitch : b_pitch)),
-                                         is_staying && many);
+        const int buffer = s_->AddBuffer(static_cast<uint32_t>(padded * pitch), is_staying && many);
         for (Step& step :
              LoadOperand(source, chunk.begin, chunk.count, padded, g.k, buffer, g.tag)) {
           task.loads.push_back(std::move(step));
@@ -280,8 +278,9 @@ void Mapper::AddGemm(const Gemm& g, double budget) {
         }
       }
 
-      const ComputeSpec product{a,       b,        a_offset, a_pitch, b_offset,
-                                b_pitch, mc.count, n_tiles,  k_words};
+      ComputeSpec product{a, b, a_offset, a_pitch, b_offset, b_pitch, mc.count, n_tiles, k_words};
+      if (a_halves > 1) product.a_low = (a == whole ? g.m : mc.count) * a_pitch;
+      if (b_halves > 1) product.b_low = (b == whole ? RoundUp(g.n, cols) : n_padded) * b_pitch;
       VectorSpec results;
       results.out = c;
       results.out_offset = out_offset;

@@ -73,6 +73,7 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
   const int64_t all_channels = KWords(l.from.channels) * word_elements_;
   const Bundles bundles = UpdateBundlesOf(l);
   const bool folds = bundles.groups > 1;
+  const int64_t halves = HalvesOf(dz);
 
   // Sums of some bundles, a slice of their outputs and some rows of taps stay in the scratchpad
   // while all samples go by.
@@ -132,7 +133,8 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
       [&](const Tile& t) {
         const int64_t of_x =
             some_taps(0, tap_rows).MostSeen(t.rows) * across.MostSeen(t.pixels) * most_channels;
-        return (t.rows * t.pixels * RoundUp(most_outputs, cols) + (keeps_x ? 0 : of_x)) * pixel;
+        return (t.rows * t.pixels * RoundUp(most_outputs, cols) * halves + (keeps_x ? 0 : of_x)) *
+               pixel;
       });
   if (data_flow_[tag].empty()) {
     data_flow_[tag] = fmt::format(
@@ -206,7 +208,8 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
         const int64_t b_row = from_pixels * pixel;
         const int64_t a_pitch = to.rows * a_row;
         const int64_t b_pitch = from_rows * b_row;
-        const int a = s_->AddBuffer(static_cast<uint32_t>(a_rows * a_pitch), false);
+        const int a = s_->AddBuffer(static_cast<uint32_t>(a_rows * a_pitch * halves), false);
+        const int64_t low = halves > 1 ? a_rows * a_pitch : 0;
         Task task;
         VectorSpec vector;
         vector.aux_kind = Aux::kAdd;
@@ -222,7 +225,7 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
           if (keeps_x) kept = b;
         }
         for (Load& load : loads_of_kept) task.loads.push_back(load);
-        AddTurnedLoads(task.loads, dz, to, o, padded, a, tag);
+        AddTurnedLoads(task.loads, dz, to, o, padded, a, tag, low);
         if (b >= 0) {
           for (const TapSpan& sy : row_spans) {
             const int64_t y0 = std::max(sy.begin, to.y);
@@ -258,6 +261,7 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
                     (y0 * w.stride_h + sy.tap * w.dilation_h - w.pad_top - from_y) * b_row +
                     (x0 * w.stride_w + sx.tap * w.dilation_w - w.pad_left - from_x) * pixel;
                 product.b_pitch = b_pitch;
+                product.a_low = low;
                 vector.out = sums;
                 vector.out_offset =
                     ((sy.tap - ky) * w.kernel_w + sx.tap) * tap_bytes + (run.first - channel) * 4;
@@ -284,6 +288,7 @@ void Mapper::AddWindowUpdate(const TrainingOp& op, int tag, double budget) {
           sum.a = ones;
           sum.b = a;
           sum.b_pitch = a_pitch;
+          sum.b_low = low;
           AddJobs(task.work, sum, vector, nest, tag);
         }
         first = false;

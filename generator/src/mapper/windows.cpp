@@ -449,21 +449,22 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
   std::vector<std::pair<int, int64_t>> pitches = {{dz, a_pitch}, {dx, out_pitch}};
   if (op.mask) pitches.emplace_back(x, mask_pitch);
   const int64_t samples = SamplesOfTurn(raster_.at(dx), pitches);
+  const int64_t halves = HalvesOf(dz);
   const int64_t a_pixel = samples * a_pitch;
   const int64_t out_pixel = samples * out_pitch;
   const int64_t mask_pixel = samples * mask_pitch;
-  const Tile tile =
-      FitTile(by_rows ? 1
-              : TurnsOf(dx, samples) > 1 && cut.part >= l.from.channels
-                  ? CeilDiv(seen_rows.second, tuning_.backward_bands)
-                  : seen_rows.second,
-              seen_pixels.second,
-              (Scratchpad(budget) - RoundUp(cut.part, cols) * b_pitch) / TurnsOf(dx, samples),
-              [&](const Tile& t) {
-                return MostWindows(row_phases, down, seen_rows, t.rows) *
-                           MostWindows(column_phases, across, seen_pixels, t.pixels) * a_pixel +
-                       t.rows * t.pixels * (out_pixel + (op.mask ? mask_pixel : 0));
-              });
+  const Tile tile = FitTile(
+      by_rows ? 1
+      : TurnsOf(dx, samples) > 1 && cut.part >= l.from.channels
+          ? CeilDiv(seen_rows.second, tuning_.backward_bands)
+          : seen_rows.second,
+      seen_pixels.second,
+      (Scratchpad(budget) - RoundUp(cut.part, cols) * b_pitch) / TurnsOf(dx, samples),
+      [&](const Tile& t) {
+        return MostWindows(row_phases, down, seen_rows, t.rows) *
+                   MostWindows(column_phases, across, seen_pixels, t.pixels) * halves * a_pixel +
+               t.rows * t.pixels * (out_pixel + (op.mask ? mask_pixel : 0));
+      });
   const int64_t together = SamplesOfSet(samples, v_.AccHalfDepth());
   if (data_flow_[tag].empty()) {
     data_flow_[tag] = fmt::format(
@@ -485,13 +486,14 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
       const int64_t a_row = z_pixels * a_pixel;
       const int64_t out_row = to.pixels * out_pixel;
       const int64_t mask_row = to.pixels * mask_pixel;
-      const int a = s_->AddBuffer(static_cast<uint32_t>(z_rows * a_row), false);
+      const int a = s_->AddBuffer(static_cast<uint32_t>(z_rows * a_row * halves), false);
+      const int64_t low = halves > 1 ? z_rows * a_row : 0;
       const int results = s_->AddBuffer(static_cast<uint32_t>(to.rows * out_row), false);
       const int mask =
           op.mask ? s_->AddBuffer(static_cast<uint32_t>(to.rows * mask_row), false) : -1;
       std::vector<Load> shared;
       AddPatchLoads(shared, dz, {to.of, z_y, z_rows, z_x, z_pixels}, seen.begin, seen.count,
-                    a_pitch, a, tag);
+                    a_pitch, a, tag, low);
       if (op.mask) AddPatchLoads(shared, x, to, c, count, mask_pitch, mask, tag);
       if (!all_seen) AddPatchLoads(shared, dx, to, c, count, out_pitch, results, tag);
       for (int64_t part = 0, channels = 0; part < count; part += channels) {
@@ -557,6 +559,7 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
                                        (px.tap + rx.tap * px.tap_step) * k_words * word_ +
                                        (run.first - c - part) * b_pitch;
                     product.b_pitch = b_pitch;
+                    product.a_low = low;
                     const int64_t pixel_y = py.at + ry.begin * w.stride_h - to.y;
                     const int64_t pixel_x = px.at + rx.begin * w.stride_w - to.x;
                     vector.out_offset = pixel_y * out_row + pixel_x * out_pixel +
