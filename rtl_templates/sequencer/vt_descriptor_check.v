@@ -192,7 +192,7 @@ module vt_descriptor_check #(
   wire level =
       (is_compute && (b_level == 3'd0 || b_level > store_level || store_level > 3'd6 ||
                       (!whole && |(bound_many & above_store)) ||
-                      (halves && (b_level == store_level || bound_two == {Loops{1'b0}})))) ||
+                      (Halves != 0 && halves && (b_level == store_level || bound_two == {Loops{1'b0}})))) ||
       (is_vector && (pop_level == 3'd0 || pop_level > 3'd6)) || (is_elements && |bound_many[5:3]);
 
   wire [15:0] all_rows = rows + pad_rows;
