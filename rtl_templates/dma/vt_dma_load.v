@@ -14,7 +14,8 @@
 // Bound       QueueBeats beats requested and not yet consumed; TurnBeats beats in a row of a transposed tile.
 // Numerics    fp32 becomes operands by vt_fp32_to_operand, to nearest, or towards zero where results are truncated. Not
 //             at random: masters keep what is cut off here, and back-propagation has to see the weights that
-//             feed-forward saw.
+//             feed-forward saw. A job with `half` keeps one half of each value in fx32, by vt_fp32_to_fx32, which knows
+//             no other rounding than its own.
 
 `default_nettype none
 `include "vt_isa.vh"
@@ -24,6 +25,7 @@ module vt_dma_load #(
     parameter OpExp      = 8,    // exponent bits of an operand; 0: fixed point
     parameter FracBits   = 0,    // fixed point: bits below the point
     parameter Rounding   = 0,    // of the variant; 2: fp32 is truncated, else it goes to nearest
+    parameter Halves     = 0,    // 1: fp32 may become one half of fx32; fixed point only
     parameter WordBits   = 256,  // bits of a scratchpad word
     parameter BeatBits   = 64,   // bits of a beat
     parameter Beats      = 8,    // beats of an access
@@ -71,11 +73,19 @@ module vt_dma_load #(
   localparam Side = BeatBits / OpBits;
   localparam BeatLastWide = Beats - 1;
 
+  generate
+    if (Halves != 0 && (Halves != 1 || OpBits != 16 || OpExp != 0)) begin : gen_bad_halves
+      vt_error_Halves_must_be_0_or_1_and_0_but_for_fixed_point_of_16_bits u_error ();
+    end
+  endgenerate
+
   // ---- requests
 
   // Copies of what the receiving side needs follow the requests through a small queue.
-  localparam RecvBits = 2 + 16 + 16 + 24 + 24 + 16 + 16 + `VT_ENGINES + 6;
-  wire [RecvBits-1:0] recv_in = {
+  localparam HalfBits = (Halves != 0) ? 2 : 0;
+  localparam RecvBits = HalfBits + 2 + 16 + 16 + 24 + 24 + 16 + 16 + `VT_ENGINES + 6;
+  wire [RecvBits-1:0] recv_in;
+  assign recv_in[RecvBits-HalfBits-1:0] = {
     job_i[`VT_CONVERT],
     job_i[`VT_TRANSPOSE],
     job_i[`VT_ROWS],
@@ -87,6 +97,11 @@ module vt_dma_load #(
     job_i[`VT_SIGNAL],
     job_i[`VT_TAG]
   };
+  generate
+    if (Halves != 0) begin : gen_half_in
+      assign recv_in[RecvBits-1-:2] = job_i[`VT_HALF];
+    end
+  endgenerate
 
   reg                          req_run_q;
   reg  [15:0]                  req_row_q;
@@ -198,7 +213,7 @@ module vt_dma_load #(
   wire [15:0] pad_rows;
   wire [15:0] cols;
   assign {convert, transpose, rows, row_accesses, spad_addr, spad_pitch, pad_rows, cols, done_signal_o, done_tag_o} =
-      recv;
+      recv[RecvBits-HalfBits-1:0];
 
   // Position in the tile as memory has it: row, access in the row, beat in the access.
   localparam AccessBeatBits = $clog2(Beats);
@@ -245,6 +260,7 @@ module vt_dma_load #(
       wire [BeatBits/2-1:0] half;
       genvar v;
       for (v = 0; v < BeatBits / 32; v = v + 1) begin : gen_value
+        wire [15:0] operand;
         vt_fp32_to_operand #(
             .ExpBits(OpExp),
             .FracBits(FracBits)
@@ -252,8 +268,23 @@ module vt_dma_load #(
             .x_i(source[v*32+:32]),
             .rounding_i((Rounding == 2) ? 2'd2 : 2'd0),
             .noise_i(16'd0),
-            .y_o(half[v*16+:16])
+            .y_o(operand)
         );
+        if (Halves != 0) begin : gen_half
+          wire [1:0]  of_value = recv[RecvBits-1-:2];
+          wire [15:0] high;
+          wire [15:0] low;
+          vt_fp32_to_fx32 #(
+              .FracBits(FracBits)
+          ) u_split (
+              .x_i(source[v*32+:32]),
+              .high_o(high),
+              .low_o(low)
+          );
+          assign half[v*16+:16] = of_value[0] ? high : of_value[1] ? low : operand;
+        end else begin : gen_whole
+          assign half[v*16+:16] = operand;
+        end
       end
       reg                  held_q;
       reg [BeatBits/2-1:0] half_q;

@@ -23,6 +23,7 @@ module vt_pe_cluster #(
     parameter FracBits   = 0,     // operand of fixed point: bits below the point
     parameter Rounding   = 0,     // of results into 16-bit operands: 0 nearest, 1 stochastic, 2 truncate
     parameter AlignBits  = 24,    // alignment window of the dot product
+    parameter GuardBits  = 0,     // fixed point: bits of a sum below those of a product; not 0: gradients of fx32
     parameter AccDepth   = 256,   // accumulators of a column, two halves
     parameter SpadBytes  = 262144,
     parameter SpadBanks  = 4,
@@ -125,6 +126,7 @@ module vt_pe_cluster #(
   localparam ColBits = (Cols > 1) ? $clog2(Cols) : 1;
   // An accumulator's significand in units of one: two biases of 127, and the window under two integer bits.
   localparam ExpZero = 254 + AlignBits - 2;
+  localparam Halves = (GuardBits != 0) ? 1 : 0;  // operands may be halves of fx32
   localparam DescriptorBits = `VT_DESCRIPTOR_BITS;
 
   // ---- sequencer
@@ -167,6 +169,7 @@ module vt_pe_cluster #(
       .MaxClasses(MaxClasses),
       .TurnBeats(TurnBeats),
       .AccDepth(AccDepth),
+      .Halves(Halves),
       .LinkBits(LinkBits)
   ) u_sequencer (
       .clk_i(clk_i),
@@ -346,6 +349,7 @@ module vt_pe_cluster #(
       .OpExp(ExpBits),
       .FracBits(FracBits),
       .Rounding(Rounding),
+      .Halves(Halves),
       .WordBits(WordBits),
       .BeatBits(BeatBits),
       .Beats(Beats),
@@ -418,6 +422,7 @@ module vt_pe_cluster #(
   wire                    pe_a_valid;
   wire [WordBits-1:0]     pe_a_word;
   wire                    pe_a_swap;
+  wire                    pe_a_low;
   wire                    pe_a_init;
   wire                    pe_a_half;
   wire [HalfBits-1:0]     pe_a_index;
@@ -434,7 +439,8 @@ module vt_pe_cluster #(
       .Cols(Cols),
       .WordBits(WordBits),
       .AddrBits(WordAddr),
-      .AccDepth(AccDepth)
+      .AccDepth(AccDepth),
+      .Halves(Halves)
   ) u_compute (
       .clk_i(clk_i),
       .rst_ni(engine_rst_n),
@@ -459,6 +465,7 @@ module vt_pe_cluster #(
       .pe_a_valid_o(pe_a_valid),
       .pe_a_word_o(pe_a_word),
       .pe_a_swap_o(pe_a_swap),
+      .pe_a_low_o(pe_a_low),
       .pe_a_init_o(pe_a_init),
       .pe_a_half_o(pe_a_half),
       .pe_a_index_o(pe_a_index),
@@ -478,6 +485,7 @@ module vt_pe_cluster #(
       .ManBits(ManBits),
       .FracBits(FracBits),
       .AlignBits(AlignBits),
+      .GuardBits(GuardBits),
       .AccDepth(AccDepth),
       .AccExp(AccExp)
   ) u_pe_array (
@@ -489,6 +497,7 @@ module vt_pe_cluster #(
       .a_valid_i(pe_a_valid),
       .a_word_i(pe_a_word),
       .a_swap_i(pe_a_swap),
+      .a_low_i(pe_a_low),
       .a_init_i(pe_a_init),
       .a_half_i(pe_a_half),
       .a_index_i(pe_a_index),

@@ -16,7 +16,8 @@
 //             of bf16 first: 0, subnormals too, stays 0 and 31 becomes 255. ExpBits = 0 is fixed point in two's complement
 //             with FracBits bits below the point: vt_fixed_dot_unit, vt_fixed_merge. Its sums in units of
 //             2^(-2*FracBits) leave with the exponent that gives them this worth, 254 + AlignBits - 2 - 2*FracBits, and
-//             the memories hold no exponents.
+//             the memories hold no exponents. With GuardBits, words of low halves are marked with a_low_i
+//             (vt_fixed_column); units and exponent are lower by GuardBits then.
 
 `default_nettype none
 
@@ -28,6 +29,7 @@ module vt_pe_array #(
     parameter ManBits   = 7,    // fraction bits of an operand; fixed point: bits beside the sign
     parameter FracBits  = 0,    // fixed point: bits below the point
     parameter AlignBits = 24,   // alignment window; fixed point: makes the bits of a sum
+    parameter GuardBits = 0,    // fixed point: bits of a sum below those of a product; 0: a_low_i does not count
     parameter AccDepth  = 256,  // accumulators of a column, two halves
     parameter ColBits   = (Cols > 1) ? $clog2(Cols) : 1,
     parameter OpBits    = 1 + ExpBits + ManBits,
@@ -49,6 +51,7 @@ module vt_pe_array #(
     input  wire                    a_valid_i,
     input  wire [WordBits-1:0]     a_word_i,
     input  wire                    a_swap_i,
+    input  wire                    a_low_i,    // low halves, worth 2^-OpBits of high ones
     input  wire                    a_init_i,   // the accumulator starts from zero
     input  wire                    a_half_i,   // accumulator half and entry
     input  wire [HalfBits-1:0]     a_index_i,
@@ -77,6 +80,10 @@ module vt_pe_array #(
     end
     if (FracBits < 0 || (Fixed == 0 && FracBits != 0) || (Fixed != 0 && FracBits > ManBits)) begin : gen_bad_point
       vt_error_FracBits_must_lie_in_a_fixed_point_operand u_error ();
+    end
+    if (GuardBits < 0 || (GuardBits != 0 && (Fixed == 0 || GuardBits >= OpBits || AlignBits < 2 * ManBits + 1 + GuardBits)))
+    begin : gen_bad_guard
+      vt_error_GuardBits_are_for_fixed_point_less_than_OpBits_and_AlignBits_must_hold_them u_error ();
     end
     if (AccDepth < 8 || (AccDepth & (AccDepth - 1)) != 0) begin : gen_bad_depth
       vt_error_AccDepth_must_be_a_power_of_two_of_at_least_8 u_error ();
@@ -166,7 +173,18 @@ module vt_pe_array #(
   genvar c;
   generate
     if (Fixed != 0) begin : gen_fixed
-      localparam [31:0] Exponent = 254 + AlignBits - 2 - 2 * FracBits;
+      localparam [31:0] Exponent = 254 + AlignBits - 2 - 2 * FracBits - GuardBits;
+
+      // The mark of a word goes with it to the stage in which its dot products are there.
+      wire low;
+      if (GuardBits != 0) begin : gen_low
+        reg [3:0] low_q;
+        always @(posedge clk_i) low_q <= {low_q[2:0], a_low_i};
+        assign low = low_q[3];
+      end else begin : gen_no_low
+        wire unused_low = &{1'b0, a_low_i};
+        assign low = 1'b0;
+      end
 
       // A register in the place of the preparation, and the one for all columns.
       reg [WordBits-1:0] a_q;
@@ -184,7 +202,8 @@ module vt_pe_array #(
             .Rows(Rows),
             .Lanes(Lanes),
             .OpBits(OpBits),
-            .SumBits(SumBits)
+            .SumBits(SumBits),
+            .GuardBits(GuardBits)
         ) u_column (
             .clk_i(clk_i),
             .load_i(b_valid_q && b_col_q == c[ColBits-1:0]),
@@ -192,6 +211,7 @@ module vt_pe_array #(
             .swap_i(swap_q),
             .valid_i(valid_q[2*Rows+1:1]),
             .x_i(x_q),
+            .low_i(low),
             .acc_i(accumulator[c*KeptBits+:KeptBits]),
             .acc_o(merged[c*KeptBits+:KeptBits])
         );
@@ -201,6 +221,7 @@ module vt_pe_array #(
       localparam LaneBits = 1 + ShiftBits + ManBits + 1;
       localparam WideExp = 8;
       localparam WideBits = 1 + WideExp + ManBits;  // of an operand with such an exponent
+      wire unused_low = &{1'b0, a_low_i};
 
       wire [Rows*Lanes*WideBits-1:0] a_wide;
       wire [Rows*Lanes*WideBits-1:0] b_wide;

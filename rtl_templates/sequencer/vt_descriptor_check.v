@@ -21,6 +21,7 @@ module vt_descriptor_check #(
     parameter MaxClasses = 256,
     parameter TurnBeats  = 32,   // operand beats of a row that the corner turn holds
     parameter AccDepth   = 256,
+    parameter Halves     = 0,    // 1: LOAD and COMPUTE know halves of fx32
     parameter LinkBits   = 128   // payload of a flit, at least 8
 ) (
     input  wire                           clk_i,
@@ -70,6 +71,8 @@ module vt_descriptor_check #(
   wire [15:0] cols = d[`VT_COLS];
   wire        convert = d[`VT_CONVERT];
   wire        transpose = d[`VT_TRANSPOSE];
+  wire [1:0]  half = d[`VT_HALF];
+  wire        halves = d[`VT_HALVES];
   wire [39:0] dram_addr = d[`VT_DRAM_ADDR];
   wire [31:0] dram_pitch = d[`VT_DRAM_PITCH];
   wire [23:0] spad_addr = d[`VT_SPAD_ADDR];
@@ -131,6 +134,7 @@ module vt_descriptor_check #(
   reg [Loops-1:0] bound_zero;
   reg [Loops-1:0] bound_many;   // more than one iteration
   reg [Loops-1:0] above_store;
+  reg [Loops-1:0] bound_two;    // 2 iterations, of the outermost loop below the store level
   reg [23:0]      out_low;      // bits of the base and of any increment
   reg [23:0]      aux_low;
   reg [23:0]      src_low;
@@ -143,6 +147,7 @@ module vt_descriptor_check #(
       bound_zero[k] = bound[k*16+:16] == 16'd0;
       bound_many[k] = bound[k*16+:16] != 16'd1;
       above_store[k] = k[2:0] >= store_level;
+      bound_two[k] = k[2:0] + 3'd1 == store_level && bound[k*16+:16] == 16'd2;
       // ELEMENTS has three increments, where VECTOR has its first three.
       if (k < 3 || is_vector) begin
         out_low = out_low | out_inc[k*24+:24];
@@ -177,15 +182,17 @@ module vt_descriptor_check #(
       (is_reduce && ((group == 2'd1 && owner_y != my_y_i) || (group == 2'd2 && owner_x != my_x_i))) ||
       (take[5:0] != 6'd0 && take[21:16] != 6'd0 && take_sem[4:0] == take_sem[20:16]);
   localparam [31:0] MaxClassesWide = MaxClasses;
+  wire bad_half = half != 2'd0 && (Halves == 0 || is_store || !convert || half == 2'd3);
   wire unsupported =
-      (is_store && (convert || transpose || pad_rows != 16'd0 || cols != 16'd0)) ||
+      (is_move && bad_half) || (is_compute && halves && Halves == 0) || (is_store && (convert || transpose || pad_rows != 16'd0 || cols != 16'd0)) ||
       (is_load && ((convert && OpBits == 32) || (!transpose && cols != 16'd0))) || turn_too_wide ||
       (is_drain && aux_kind == 2'd3) || (is_softmax && {16'd0, classes} > MaxClassesWide) ||
       (is_send && bad_send) || (is_lanes && (l_groups > `VT_LANE_GROUPS || l_words > `VT_LANE_INSTRUCTIONS));
 
   wire level =
       (is_compute && (b_level == 3'd0 || b_level > store_level || store_level > 3'd6 ||
-                      (!whole && |(bound_many & above_store)))) ||
+                      (!whole && |(bound_many & above_store)) ||
+                      (Halves != 0 && halves && (b_level == store_level || bound_two == {Loops{1'b0}})))) ||
       (is_vector && (pop_level == 3'd0 || pop_level > 3'd6)) || (is_elements && |bound_many[5:3]);
 
   wire [15:0] all_rows = rows + pad_rows;

@@ -44,8 +44,8 @@
 `define VT_ERROR_PEER               8'd17
 
 // Bits that a descriptor of each group may set.
-`define VT_USED_M                   512'h0000000000000000000000000000000000000000000000000000000000000000ffffffffffffffffffffffffffffffffffff03ffffffffff000000003f3f3f0f
-`define VT_USED_C                   512'h000000000000000000000000ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff00ff000000003f3f3f0f
+`define VT_USED_M                   512'h0000000000000000000000000000000000000000000000000000000000000000ffffffffffffffffffffffffffffffffffff0fffffffffff000000003f3f3f0f
+`define VT_USED_C                   512'h000000000000000000000000ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff01ff000000003f3f3f0f
 `define VT_USED_V                   512'hffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff3fff000000003f3f3f0f
 `define VT_USED_W                   512'hffffffffffffffffffffffffffffffffffffffffff000000000000ffffffffffffffffffffffffffffffffffffffffffffffffffffff3ff8000000003f3f3f0f
 `define VT_USED_S                   512'h00000000000000000000000000000000000000000000000000000000000000000007ffffffffffffffffffffffffffffffffffffffffffff000000003f3f3f0f
@@ -60,6 +60,7 @@
 `define VT_DRAM_ADDR                103:64
 `define VT_CONVERT                  104:104
 `define VT_TRANSPOSE                105:105
+`define VT_HALF                     107:106
 `define VT_ROWS                     127:112
 `define VT_ROW_ACCESSES             143:128
 `define VT_DRAM_PITCH               175:144
@@ -71,6 +72,7 @@
 `define VT_LAST                     65:65
 `define VT_B_LEVEL                  68:66
 `define VT_STORE_LEVEL              71:69
+`define VT_HALVES                   72:72
 `define VT_BOUND                    175:80
 `define VT_A_BASE                   191:176
 `define VT_A_INC                    287:192

@@ -31,6 +31,7 @@ module vt_sequencer #(
     parameter MaxClasses = 256,
     parameter TurnBeats  = 32,
     parameter AccDepth   = 256,
+    parameter Halves     = 0,    // 1: LOAD and COMPUTE know halves of fx32
     parameter LinkBits   = 128,  // payload of a flit
     parameter AccessBits = $clog2(Beats * BeatBits / 8)
 ) (
@@ -227,6 +228,7 @@ module vt_sequencer #(
       .MaxClasses(MaxClasses),
       .TurnBeats(TurnBeats),
       .AccDepth(AccDepth),
+      .Halves(Halves),
       .LinkBits(LinkBits)
   ) u_check (
       .clk_i(clk_i),

@@ -11,6 +11,9 @@
 // The walk of A keeps what it needs of its job, so the walk of B may go on to the next job, and load its first tile,
 // while A is still in this one.
 //
+// A job with `halves` streams high halves of operands in the first iteration of the outermost loop below store_level, and
+// low ones in the second and last; the latter are marked with pe_a_low_o.
+//
 // Latency     2 + Cols cycles from job_valid_i to the first streamed word in the array. A set of sums is handed over
 //             2*Rows + 4 cycles after its last word, 2*Rows + 2 if its last B tile lasted 3 words or more.
 // Throughput  1 streamed word per cycle while a B tile lasts max(Cols, 3) words or more, from one job to the next too
@@ -27,6 +30,7 @@ module vt_compute_engine #(
     parameter WordBits = 256,
     parameter AddrBits = 13,   // of a scratchpad word
     parameter AccDepth = 256,
+    parameter Halves   = 0,    // 1: jobs may have halves of operands
     parameter ColBits  = (Cols > 1) ? $clog2(Cols) : 1,
     parameter HalfBits = $clog2(AccDepth / 2)
 ) (
@@ -61,6 +65,7 @@ module vt_compute_engine #(
     output wire                            pe_a_valid_o,
     output wire [WordBits-1:0]             pe_a_word_o,
     output wire                            pe_a_swap_o,
+    output wire                            pe_a_low_o,
     output wire                            pe_a_init_o,
     output wire                            pe_a_half_o,
     output wire [HalfBits-1:0]             pe_a_index_o,
@@ -78,6 +83,12 @@ module vt_compute_engine #(
 
   localparam Loops = `VT_LOOPS;
   localparam Stages = 2 * Rows + 3;  // from a word's entry to the write of its sums
+
+  generate
+    if (Halves != 0 && Halves != 1) begin : gen_bad_halves
+      vt_error_Halves_must_be_0_or_1 u_error ();
+    end
+  endgenerate
 
   // ---- the job, and what the walk of A keeps of its own
 
@@ -190,8 +201,9 @@ module vt_compute_engine #(
   end
 
   // What goes with a word, one cycle behind the read.
-  localparam MetaBits = 6 + HalfBits;
+  localparam MetaBits = 6 + HalfBits + Halves;
   reg  [MetaBits-1:0] meta_q;
+  wire [MetaBits-1:0] meta;
   wire [MetaBits-1:0] head_meta;
   wire [WordBits-1:0] head_word;
   wire                head_valid;
@@ -199,9 +211,21 @@ module vt_compute_engine #(
   wire [1:0]          fifo_level;
   wire                unused_fifo_ready;
 
-  always @(posedge clk_i) begin
-    if (a_take) meta_q <= {a_nest_done, set_last, tile_last, init, tile_first, half_q, index_q};
-  end
+  generate
+    if (Halves != 0) begin : gen_halves
+      // The outermost loop below store_level is in its last iteration.
+      reg  halves_q;
+      wire low = halves_q && |(a_last & below_store & ~{1'b0, below_store[Loops-1:1]});
+      always @(posedge clk_i) if (a_start) halves_q <= job_i[`VT_HALVES];
+      assign meta = {low, a_nest_done, set_last, tile_last, init, tile_first, half_q, index_q};
+      assign pe_a_low_o = head_meta[HalfBits+6];
+    end else begin : gen_whole
+      assign meta = {a_nest_done, set_last, tile_last, init, tile_first, half_q, index_q};
+      assign pe_a_low_o = 1'b0;
+    end
+  endgenerate
+
+  always @(posedge clk_i) if (a_take) meta_q <= meta;
 
   vt_fifo #(
       .Width(WordBits + MetaBits),

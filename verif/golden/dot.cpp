@@ -76,6 +76,8 @@ struct Job {
   std::span<const uint32_t> b_words;
   bool initialise;
   int32_t fixed_exponent;
+  int up;  // bits by which dot products of fx16 with guard bits move to their place in a sum
+  int down;
   Sum* entries;
 };
 
@@ -135,6 +137,13 @@ VT_INLINE int64_t DotFixed(const uint8_t* a, const uint8_t* b, int lanes) {
   return sum;
 }
 
+// In units of the sum; what falls off sets the last bit.
+VT_INLINE int64_t Placed(int64_t dot, int up, int down) {
+  const int64_t cut = dot & ((int64_t{1} << down) - 1);
+  return (dot << up) >> down | (cut != 0 ? 1 : 0);
+}
+
+template <bool kGuarded>
 VT_INLINE void RunFixedJob(const Job& job, int lanes) {
   Sum* entry = job.entries;
   for (const uint32_t a_word : job.a_words) {
@@ -143,10 +152,10 @@ VT_INLINE void RunFixedJob(const Job& job, int lanes) {
       for (int r = 0; r < job.rows; ++r) {
         const size_t a = static_cast<size_t>(a_word) * job.rows + r;
         const size_t b = static_cast<size_t>(b_word) * job.rows + r;
-        total = AddSaturating(
-            total,
-            DotFixed(job.decoded + a * job.group_bytes, job.decoded + b * job.group_bytes, lanes),
-            job.acc_bits);
+        int64_t dot =
+            DotFixed(job.decoded + a * job.group_bytes, job.decoded + b * job.group_bytes, lanes);
+        if constexpr (kGuarded) dot = Placed(dot, job.up, job.down);
+        total = AddSaturating(total, dot, job.acc_bits);
       }
       const int64_t before = job.initialise ? 0 : entry->mantissa;
       *entry = {AddSaturating(before, total, job.acc_bits), job.fixed_exponent, false};
@@ -155,8 +164,10 @@ VT_INLINE void RunFixedJob(const Job& job, int lanes) {
   }
 }
 
-VT_VECTOR_CLONES void RunFixedLanes16(const Job& job) { RunFixedJob(job, 16); }
-VT_VECTOR_CLONES void RunFixed(const Job& job) { RunFixedJob(job, job.lanes); }
+VT_VECTOR_CLONES void RunFixedLanes16(const Job& job) { RunFixedJob<false>(job, 16); }
+VT_VECTOR_CLONES void RunFixed(const Job& job) { RunFixedJob<false>(job, job.lanes); }
+VT_VECTOR_CLONES void RunGuardedLanes16(const Job& job) { RunFixedJob<true>(job, 16); }
+VT_VECTOR_CLONES void RunGuarded(const Job& job) { RunFixedJob<true>(job, job.lanes); }
 
 // Loops over 16 lanes of bf16 are worth a constant count.
 VT_VECTOR_CLONES void RunBf16Lanes16(const Job& job) {
@@ -230,14 +241,22 @@ int32_t Decode(const DotFormat& format, std::span<const uint32_t> bits, uint8_t*
                               : DecodeGroup<uint32_t>(format, bits, decoded);
 }
 
-void RunAny(const DotFormat& format, Job& job) {
+void RunAny(const DotFormat& format, Job& job, bool low) {
   job.group_bytes = GroupBytes(format);
   job.lanes = format.lanes;
   job.acc_bits = format.AccBits();
   job.left = std::max(0, format.align_bits - format.ProdBits());
   job.right = std::max(0, format.ProdBits() - format.align_bits);
   job.fixed_exponent = format.FixedExponent();
-  if (format.IsFixed()) {
+  if (format.guard_bits != 0) {
+    job.up = low ? 0 : format.guard_bits;
+    job.down = low ? 16 - format.guard_bits : 0;
+    if (format.lanes == 16) {
+      RunGuardedLanes16(job);
+    } else {
+      RunGuarded(job);
+    }
+  } else if (format.IsFixed()) {
     if (format.lanes == 16) {
       RunFixedLanes16(job);
     } else {
@@ -284,15 +303,20 @@ void DotFormat::Check() const {
   if (fraction_bits < 0 || fraction_bits > 15 || (fraction_bits != 0 && !IsFixed())) {
     throw std::invalid_argument("fraction_bits must be 0 to 15, 0 but for fx16");
   }
-  if (IsFixed() && (align_bits < 31 || AccBits() > 63)) {
-    throw std::invalid_argument("align_bits of fx16 must be 31 or more, its sums of 63 bits");
+  if (guard_bits < 0 || guard_bits > 15 || (guard_bits != 0 && !IsFixed())) {
+    throw std::invalid_argument("guard_bits must be 0 to 15, 0 but for fx16");
+  }
+  if (IsFixed() && (align_bits < 31 + guard_bits || AccBits() > 63)) {
+    throw std::invalid_argument(
+        "align_bits of fx16 must be 31 and guard_bits or more, its sums of 63 bits");
   }
   if (align_bits < 8 || align_bits > 52) {
     throw std::invalid_argument("align_bits must be 8 to 52");
   }
 }
 
-Sum DotGroup(const DotFormat& format, std::span<const uint32_t> a, std::span<const uint32_t> b) {
+Sum DotGroup(const DotFormat& format, std::span<const uint32_t> a, std::span<const uint32_t> b,
+             bool low) {
   format.Check();
   const size_t lanes = static_cast<size_t>(format.lanes);
   if (a.size() != lanes || b.size() != lanes) {
@@ -313,7 +337,7 @@ Sum DotGroup(const DotFormat& format, std::span<const uint32_t> a, std::span<con
   job.b_words = std::span(words + 1, 1);
   job.initialise = true;
   job.entries = &sum;
-  RunAny(format, job);
+  RunAny(format, job, low);
   return sum;
 }
 
@@ -358,7 +382,7 @@ void PeArray::DecodeWord(size_t word) {
 }
 
 void PeArray::Run(uint16_t a_word, uint16_t a_step, uint32_t count,
-                  std::span<const uint32_t> b_words, bool initialise, Sum* entries) {
+                  std::span<const uint32_t> b_words, bool initialise, Sum* entries, bool low) {
   a_words_.clear();
   for (uint32_t i = 0; i < count; ++i, a_word = static_cast<uint16_t>(a_word + a_step)) {
     a_words_.push_back(static_cast<uint32_t>(a_word % words_));
@@ -377,7 +401,7 @@ void PeArray::Run(uint16_t a_word, uint16_t a_step, uint32_t count,
   job.b_words = b_words;
   job.initialise = initialise;
   job.entries = entries;
-  RunAny(format_, job);
+  RunAny(format_, job, low);
 }
 
 }  // namespace vaultrain::golden

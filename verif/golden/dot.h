@@ -37,6 +37,12 @@
 // sticks at the nearest end. Every sum has the exponent that gives these units their worth above,
 // 254 + align_bits - 2 - 2 * fraction_bits. So a sum that never reaches an end is exact: no sum of
 // fewer than 2^(AccBits - 31) products does.
+//
+// With guard_bits g a value of fx32 is multiplied as two operands of fx16, of which the low one is
+// worth 2^-16 of the high one; sums are in units of 2^(-2 * fraction_bits - g). A dot product of
+// high halves enters as M * 2^g, exact; one of low halves as M * 2^(g - 16), rounded to odd: down,
+// and its last bit is set if that cut anything. So a sum that never reaches an end is off by less
+// than a unit a row of every word of low halves, to either side.
 
 #ifndef VAULTRAIN_GOLDEN_DOT_H_
 #define VAULTRAIN_GOLDEN_DOT_H_
@@ -56,11 +62,12 @@ struct DotFormat {
   int man_bits = 7;  // 7 for bf16, 10 for fp16, 23 for fp32; 15 for fx16, its bits beside the sign
   int align_bits = 24;    // bits an aligned product keeps, its sign apart
   int fraction_bits = 0;  // of fx16, below the point
+  int guard_bits = 0;     // of fx16: bits of a sum below those of a product
 
   static int ManBits(NumberFormat format);
   bool IsFixed() const { return man_bits == 15; }
-  // Of the sums of fx16, in units of 2^(-2 * fraction_bits).
-  int32_t FixedExponent() const { return 254 + align_bits - 2 - 2 * fraction_bits; }
+  // Of the sums of fx16, in units of 2^(-2 * fraction_bits - guard_bits).
+  int32_t FixedExponent() const { return 254 + align_bits - 2 - 2 * fraction_bits - guard_bits; }
 
   int ProdBits() const { return 2 * (man_bits + 1); }
   int ShBits() const { return std::bit_width(static_cast<unsigned>(align_bits)); }
@@ -68,8 +75,8 @@ struct DotFormat {
   int OperandBytes() const { return man_bits == 23 ? 4 : 2; }
 
   // Throws std::invalid_argument unless lanes is 1 to 256, man_bits 7, 10, 15 or 23, align_bits 8
-  // to 52, of fx16 31 or more with sums of 63 bits at the most, and fraction_bits 0 to 15, 0 but
-  // for fx16.
+  // to 52, of fx16 31 + guard_bits or more with sums of 63 bits at the most, and fraction_bits and
+  // guard_bits 0 to 15, 0 but for fx16.
   void Check() const;
 };
 
@@ -82,8 +89,10 @@ struct Sum {
   friend bool operator==(const Sum&, const Sum&) = default;
 };
 
-// Dot product of two groups, `lanes` operands each as raw bits in the low end of a word.
-Sum DotGroup(const DotFormat& format, std::span<const uint32_t> a, std::span<const uint32_t> b);
+// Dot product of two groups, `lanes` operands each as raw bits in the low end of a word. low: one
+// of the groups is low halves, which counts with guard_bits only.
+Sum DotGroup(const DotFormat& format, std::span<const uint32_t> a, std::span<const uint32_t> b,
+             bool low = false);
 
 Sum Merge(const DotFormat& format, const Sum& a, const Sum& b);
 
@@ -99,9 +108,9 @@ class PeArray {
 
   // For i < count: every entries[i * b_words.size() + c] (zero first if `initialise`) is merged
   // with the dot product of word (a_word + i * a_step) mod 2^16 mod words and word b_words[c];
-  // several rows of a word are merged in order first.
+  // several rows of a word are merged in order first. low: as DotGroup, of all words.
   void Run(uint16_t a_word, uint16_t a_step, uint32_t count, std::span<const uint32_t> b_words,
-           bool initialise, Sum* entries);
+           bool initialise, Sum* entries, bool low = false);
 
  private:
   void DecodeWord(size_t word);

@@ -246,6 +246,10 @@ ErrorCode Machine::CheckMove(const Descriptor& d) const {
   }
   if (store && (convert || transpose || pad_rows != 0 || cols != 0)) return ErrorCode::kUnsupported;
   if (convert && config_.OperandBytes() != 2) return ErrorCode::kUnsupported;
+  const int64_t half = d.Get(FieldId::kHalf);
+  if (half != 0 && (store || !convert || half == 3 || !config_.wide_gradients)) {
+    return ErrorCode::kUnsupported;
+  }
   if (!transpose && cols != 0) return ErrorCode::kUnsupported;
   const int64_t row_ops =
       d.Get(FieldId::kRowAccesses) * config_.access_bytes / (convert ? 4 : config_.OperandBytes());
@@ -274,6 +278,8 @@ ErrorCode Machine::CheckMove(const Descriptor& d) const {
 
 ErrorCode Machine::CheckCompute(const Descriptor& d) const {
   if (AnyZero(d, FieldId::kBound)) return ErrorCode::kZeroCount;
+  const bool halves = d.Get(FieldId::kHalves);
+  if (halves && !config_.wide_gradients) return ErrorCode::kUnsupported;
   const int b_level = static_cast<int>(d.Get(FieldId::kBLevel));
   const int store_level = static_cast<int>(d.Get(FieldId::kStoreLevel));
   if (b_level < 1 || b_level > store_level || store_level > kLoops) return ErrorCode::kLevel;
@@ -281,6 +287,9 @@ ErrorCode Machine::CheckCompute(const Descriptor& d) const {
     for (int k = store_level; k < kLoops; ++k) {
       if (d.Get(FieldId::kBound, k) != 1) return ErrorCode::kLevel;
     }
+  }
+  if (halves && (store_level == b_level || d.Get(FieldId::kBound, store_level - 1) != 2)) {
+    return ErrorCode::kLevel;
   }
   const uint64_t words = scratchpad_.size() / config_.WordBytes();
   if (Unsigned(d, FieldId::kABase) >= words || Unsigned(d, FieldId::kBBase) >= words) {
@@ -522,6 +531,7 @@ bool Machine::Continue() {
 void Machine::Load(const Descriptor& d, Counts& counts) {
   const bool convert = d.Get(FieldId::kConvert);
   const bool transpose = d.Get(FieldId::kTranspose);
+  const int64_t half = d.Get(FieldId::kHalf);
   const uint64_t rows = Unsigned(d, FieldId::kRows);
   const uint64_t pad_rows = Unsigned(d, FieldId::kPadRows);
   const uint64_t dram_pitch = Unsigned(d, FieldId::kDramPitch);
@@ -539,8 +549,15 @@ void Machine::Load(const Descriptor& d, Counts& counts) {
       Read(Unsigned(d, FieldId::kDramAddr) + r * dram_pitch, row);
       counts.dram_read_bytes += row.size();
       for (size_t i = 0; convert && i < row.size() / 4; ++i) {
-        Put(row.data() + 2 * i, ToOperand(config_.operand, Get32(row.data() + 4 * i), rounding, 0),
-            2);
+        const uint32_t value = Get32(row.data() + 4 * i);
+        uint32_t operand = 0;
+        if (half == 0) {
+          operand = ToOperand(config_.operand, value, rounding, 0);
+        } else {
+          const Fx32 wide = ToFx32(config_.operand.fraction_bits, value);
+          operand = static_cast<uint16_t>(half == 1 ? wide.high : wide.low);
+        }
+        Put(row.data() + 2 * i, operand, 2);
       }
     } else if (r == rows) {
       std::fill(row.begin(), row.end(), uint8_t{0});
@@ -592,6 +609,7 @@ struct Machine::Nest {
 void Machine::Compute(const Descriptor& d, Counts& counts) {
   const bool first = d.Get(FieldId::kFirst);
   const bool last = d.Get(FieldId::kLast);
+  const bool halves = d.Get(FieldId::kHalves);
   const int b_level = static_cast<int>(d.Get(FieldId::kBLevel));
   const int store_level = static_cast<int>(d.Get(FieldId::kStoreLevel));
   const size_t cols = static_cast<size_t>(config_.cols);
@@ -621,7 +639,8 @@ void Machine::Compute(const Descriptor& d, Counts& counts) {
       }
     }
     const bool initialise = first && nest.IsFirst(b_level, store_level);
-    pe_array_.Run(a, a_inc[0], run, b_words, initialise, sums_.data() + entry * cols);
+    const bool low = halves && nest.index[store_level - 1] == 1;
+    pe_array_.Run(a, a_inc[0], run, b_words, initialise, sums_.data() + entry * cols, low);
     if (order_) {
       for (const uint32_t b_word : b_words) was_read[b_word] = true;
       for (uint32_t i = 0; i < run; ++i) {

@@ -37,6 +37,7 @@ struct MachineConfig {
   int cols = 4;
   int lanes = 16;
   OperandFormat operand;
+  bool wide_gradients = false;             // of fx32, with operands of fx16 (golden/operand.h)
   Rounding rounding = Rounding::kNearest;  // of results into operands
   int align_bits = 24;
   int acc_depth = 256;  // entries of `cols` accumulators, in two halves
@@ -57,7 +58,8 @@ struct MachineConfig {
   // Operands of the longest row that a transposed LOAD can take.
   int TurnOperands() const { return turn_beats * data_bits / 8 / OperandBytes(); }
   DotFormat Dot() const {
-    return {lanes, DotFormat::ManBits(operand.number), align_bits, operand.fraction_bits};
+    return {lanes, DotFormat::ManBits(operand.number), align_bits, operand.fraction_bits,
+            wide_gradients ? kGuardBits : 0};
   }
 };
 

@@ -3,6 +3,7 @@
 
 #include "golden/operand.h"
 
+#include <algorithm>
 #include <bit>
 
 #include "golden/fp32.h"
@@ -85,6 +86,28 @@ uint32_t ToOperand(const OperandFormat& format, uint32_t x, Rounding rounding, u
       break;
   }
   return x;
+}
+
+Fx32 ToFx32(int fraction_bits, uint32_t x) {
+  constexpr int64_t kMost = 0x7FFF7FFF;
+  if (IsNan(x)) return {-0x8000, 0};
+  if (IsZero(x)) return {};
+  // The magnitude is significand * 2^exponent units.
+  const int exponent = static_cast<int>((x & ~kSign) >> 23) - 150 + fraction_bits + 16;
+  const int64_t significand = (x & 0x007FFFFF) | 0x00800000;
+  int64_t units = 1;  // of all that lie below a unit
+  if (exponent >= 8) {
+    units = kMost;
+  } else if (exponent >= 0) {
+    units = std::min(significand << exponent, kMost);
+  } else if (exponent > -24) {
+    const int64_t one = int64_t{1} << -exponent;
+    units = significand / one;
+    if (significand % one != 0) units |= 1;
+  }
+  if ((x & kSign) != 0) units = -units;
+  const auto low = static_cast<int16_t>(units);
+  return {static_cast<int16_t>((units - low) / 65536), low};
 }
 
 uint32_t OperandToFp32(const OperandFormat& format, uint32_t bits) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// Bit-exact twins of vt_fp32_to_operand and vt_noise, whose headers define them: operands of a
-// variant and fp32, and the random numbers that round one into the other.
+// Bit-exact twins of vt_fp32_to_operand, vt_fp32_to_fx32 and vt_noise, whose headers define them:
+// operands of a variant and fp32, and the random numbers that round one into the other.
 
 #ifndef VAULTRAIN_GOLDEN_OPERAND_H_
 #define VAULTRAIN_GOLDEN_OPERAND_H_
@@ -23,6 +23,22 @@ struct OperandFormat {
 
 // fp32 as operand bits; `noise`, 16 bits, counts with kStochastic only.
 uint32_t ToOperand(const OperandFormat& format, uint32_t x, Rounding rounding, uint32_t noise);
+
+// A number of fx32 as two operands of fx16, worth (high + low * 2^-16) * 2^-fraction_bits.
+struct Fx32 {
+  int16_t high = 0;
+  int16_t low = 0;
+
+  // In units of 2^-(fraction_bits + 16).
+  int64_t Units() const { return int64_t{high} * 65536 + low; }
+  friend bool operator==(const Fx32&, const Fx32&) = default;
+};
+
+// fp32 as fx32. What lies below the last bit is cut off, and the last bit of the magnitude set if
+// that was not zero (rounded to odd), whatever the rounding of operands: off by less than a unit,
+// to either side. Values beyond, and infinities, stick at +-0x7FFF7FFF units, the largest magnitude
+// both of whose halves fit; subnormals are 0, a NaN is {-0x8000, 0}.
+Fx32 ToFx32(int fraction_bits, uint32_t x);
 
 // The value of an operand in fp32, exact. Of bf16 the bits as they are: NaN and subnormals stay;
 // subnormals of fp16 are zeros of their sign.

@@ -19,6 +19,7 @@ golden::MachineConfig MachineConfigOf(const Variant& variant, const VaultDram& d
   config.cols = variant.array.cols;
   config.lanes = variant.array.lanes;
   config.operand = {variant.operand_format, variant.fraction_bits};
+  config.wide_gradients = variant.HasWideGradients();
   config.rounding = variant.rounding;
   config.align_bits = variant.array.align_bits;
   config.acc_depth = variant.array.acc_depth;

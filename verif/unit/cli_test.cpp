@@ -170,7 +170,7 @@ TEST_F(Cli, AVariantThatCannotBeUsedIsRefusedAndLeavesNothing) {
   WriteFile(Out("key.toml"), "[array]\ncolums = 4\n");
   ExpectRefused({"generate", "nanno", "--out", Out()}, 2, "no variant 'nanno'");
   ExpectRefused({"generate", "nanno", "--out", Out()}, 2,
-                "one of cube, nano, nano-fp32, nano-fx16, quad");
+                "one of cube, nano, nano-fp32, nano-fx16, nano-fx32, quad");
   ExpectRefused({"generate", "absent.toml", "--out", Out()}, 2, "absent.toml");
   ExpectRefused({"generate", "syntax.toml", "--out", Out()}, 2, "syntax.toml:2: not TOML");
   ExpectRefused({"generate", "key.toml", "--out", Out()}, 2, "nearest key: array.cols");

@@ -32,13 +32,13 @@ uint32_t Content(uint32_t address) { return (address % kWords) * 2654435761u; }
 struct Word {
   uint32_t data;
   std::array<uint32_t, kCols> tile;
-  bool swap, init, half, set_last, job_last;
+  bool swap, low, init, half, set_last, job_last;
   int index;
   int64_t signal;  // of the job
 };
 
 struct Job {
-  bool first = true, last = true;
+  bool first = true, last = true, halves = false;
   int64_t signal = 0;
   int b_level = 1, store_level = 1;
   std::array<uint32_t, kLoops> bound = {1, 1, 1, 1, 1, 1};
@@ -50,6 +50,7 @@ struct Job {
     d.Set(FieldId::kSignal, signal);
     d.Set(FieldId::kFirst, first);
     d.Set(FieldId::kLast, last);
+    d.Set(FieldId::kHalves, halves);
     d.Set(FieldId::kBLevel, b_level);
     d.Set(FieldId::kStoreLevel, store_level);
     d.Set(FieldId::kABase, a_base);
@@ -79,6 +80,7 @@ struct Job {
       for (int k = b_level; k < store_level; ++k) w.init = w.init && i[k] == 0;
       for (int k = 0; k < store_level; ++k) w.set_last = w.set_last && i[k] + 1 == bound[k];
       w.init = w.init && first;
+      w.low = halves && i[store_level - 1] == 1;
       w.set_last = w.set_last && last;
       if (w.swap) index = 0;
       w.index = index++;
@@ -108,6 +110,10 @@ Job DrawJob(std::mt19937& random) {
     if (k < job.b_level) tile *= job.bound[k];
     job.a_inc[k] = static_cast<uint16_t>(random());
     job.b_inc[k] = static_cast<uint16_t>(random());
+  }
+  if (VT_Halves && job.store_level > job.b_level && random() % 4) {
+    job.halves = true;
+    job.bound[job.store_level - 1] = 2;
   }
   job.a_base = static_cast<uint16_t>(random() % kWords);
   job.b_base = static_cast<uint16_t>(random() % kWords);
@@ -158,6 +164,7 @@ class Bench {
   int first_word() const { return first_word_; }  // cycles from the first offer
   int pause = 0;                                  // cycles without an offer after one was taken
   int sets() const { return sets_; }
+  int low() const { return low_; }  // words of low halves
   std::mt19937& random() { return random_; }
 
  private:
@@ -235,7 +242,9 @@ class Bench {
     if (dut_.pe_a_swap_o) active_ = shadow_;
     EXPECT_EQ(dut_.pe_a_word_o, w.data) << "streamed operand" << Where();
     EXPECT_EQ(dut_.pe_a_swap_o, w.swap) << Where();
+    EXPECT_EQ(dut_.pe_a_low_o, w.low) << Where();
     EXPECT_EQ(dut_.pe_a_init_o, w.init) << Where();
+    low_ += w.low;
     EXPECT_EQ(dut_.pe_a_half_o, w.half) << Where();
     EXPECT_EQ(static_cast<int>(dut_.pe_a_index_o), w.index) << Where();
     EXPECT_EQ(active_, w.tile) << "stationary operands" << Where();
@@ -286,6 +295,7 @@ class Bench {
   int first_offer_ = -1;
   int first_word_ = 0;
   int sets_ = 0;
+  int low_ = 0;
 };
 
 TEST(ComputeEngine, StreamsEveryNestInOrderUnderRandomStalls) {
@@ -294,6 +304,7 @@ TEST(ComputeEngine, StreamsEveryNestInOrderUnderRandomStalls) {
     for (int j = 0; j < 30; ++j) bench.Push(DrawJob(bench.random()));
     ASSERT_TRUE(bench.Run()) << "seed " << seed;
     EXPECT_GT(bench.sets(), 30);
+    EXPECT_EQ(bench.low() > 100, VT_Halves == 1) << bench.low();
   }
 }
 

@@ -31,7 +31,11 @@ constexpr int kX = 3, kY = 1, kLastX = 5, kLastY = 2;
 golden::MachineConfig Config() {
   golden::MachineConfig config;
   config.lanes = VT_WordBits / VT_OpBits;
-  config.operand.number = VT_OpBits == 16 ? NumberFormat::kBf16 : NumberFormat::kFp32;
+  config.operand.number = VT_Halves         ? NumberFormat::kFx16
+                          : VT_OpBits == 16 ? NumberFormat::kBf16
+                                            : NumberFormat::kFp32;
+  config.wide_gradients = VT_Halves;
+  if (VT_Halves) config.align_bits = 43;
   config.cols = VT_Cols;
   config.acc_depth = VT_AccDepth;
   config.softmax_classes = VT_MaxClasses;
@@ -136,6 +140,7 @@ Descriptor DrawLegal(std::mt19937& random) {
       }
       d.Set(FieldId::kTranspose, transpose);
       d.Set(FieldId::kConvert, convert);
+      if (VT_Halves && convert) d.Set(FieldId::kHalf, random() % 3);
       d.Set(FieldId::kRows, rows);
       d.Set(FieldId::kPadRows, pad);
       d.Set(FieldId::kSpadPitch, pitch());
@@ -149,6 +154,8 @@ Descriptor DrawLegal(std::mt19937& random) {
       d.Set(FieldId::kLast, whole);
       d.Set(FieldId::kBLevel, b_level);
       d.Set(FieldId::kStoreLevel, store_level);
+      const bool halves = VT_Halves && store_level > b_level && random() % 2;
+      d.Set(FieldId::kHalves, halves);
       int left = VT_AccDepth / 2;
       for (int k = 0; k < kLoops; ++k) {
         int bound = 1 + static_cast<int>(random() % 65535);
@@ -158,6 +165,7 @@ Descriptor DrawLegal(std::mt19937& random) {
         } else if (k >= store_level && !whole) {
           bound = 1;
         }
+        if (halves && k == store_level - 1) bound = 2;
         d.Set(FieldId::kBound, bound, k);
         d.Set(FieldId::kAInc, static_cast<int16_t>(random()), k);
         d.Set(FieldId::kBInc, static_cast<int16_t>(random()), k);
@@ -339,6 +347,48 @@ TEST(DescriptorCheck, AnswersNoiseAsGoldenDoes) {
     for (uint8_t& b : d.bytes()) b = static_cast<uint8_t>(random() & random());
     bench.Compare(d, 1);
     ASSERT_FALSE(HasFailure());
+  }
+}
+
+// Halves, where the variant has them and where it has not: by the field and by what it needs.
+TEST(DescriptorCheck, HalvesStandWhereTheyMay) {
+  Bench bench;
+  std::mt19937 random(4);
+  std::map<ErrorCode, int> seen;
+  std::map<int64_t, int> drawn;
+  while (seen[ErrorCode::kUnsupported] < 2000) {
+    Descriptor d = DrawLegal(random);
+    const auto opcode = static_cast<Opcode>(d.Get(FieldId::kOpcode));
+    if (opcode == Opcode::kLoad || opcode == Opcode::kStore) {
+      ++drawn[d.Get(FieldId::kHalf)];
+      const bool convert = d.Get(FieldId::kConvert);
+      for (int half = 0; half < 4; ++half) {
+        d.Set(FieldId::kHalf, half);
+        const bool allowed = half == 0 || (VT_Halves && convert && half < 3);
+        const ErrorCode code = bench.Compare(d, 4);
+        EXPECT_EQ(code, allowed ? ErrorCode::kNone : ErrorCode::kUnsupported) << isa::ToText(d);
+        ++seen[code];
+      }
+    } else if (opcode == Opcode::kCompute) {
+      d.Set(FieldId::kHalves, 1);
+      const int64_t b_level = d.Get(FieldId::kBLevel);
+      const int64_t store_level = d.Get(FieldId::kStoreLevel);
+      for (int bound = 1; bound < 4; ++bound) {
+        if (store_level > b_level) d.Set(FieldId::kBound, bound, static_cast<int>(store_level) - 1);
+        const ErrorCode code = bench.Compare(d, 4);
+        EXPECT_EQ(code, !VT_Halves                            ? ErrorCode::kUnsupported
+                        : store_level > b_level && bound == 2 ? ErrorCode::kNone
+                                                              : ErrorCode::kLevel)
+            << isa::ToText(d);
+        ++seen[code];
+      }
+    }
+    ASSERT_FALSE(HasFailure());
+  }
+  if (VT_Halves) {
+    EXPECT_GT(seen[ErrorCode::kLevel], 100);
+    EXPECT_GT(drawn[1], 20);
+    EXPECT_GT(drawn[2], 20);
   }
 }
 

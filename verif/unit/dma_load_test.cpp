@@ -33,7 +33,8 @@ golden::MachineConfig Config() {
   golden::MachineConfig config;
   config.lanes = VT_WordBits / VT_OpBits;
   config.operand = kOperand;
-  if (VT_OpExp == 0) config.align_bits = 36;
+  if (VT_OpExp == 0) config.align_bits = VT_Halves ? 43 : 36;
+  config.wide_gradients = VT_Halves;
   config.rounding = static_cast<Rounding>(VT_Rounding);
   config.cols = 1;
   config.scratchpad_bytes = kSpadBytes;
@@ -48,6 +49,7 @@ struct Load {
   int rows = 1, row_accesses = 1, pad_rows = 0, cols = 0;
   uint32_t dram_addr = 0, dram_pitch = 64, spad_addr = 0, spad_pitch = 0;
   int tag = 0;
+  int half = 0;
 
   int RowOps() const { return row_accesses * 64 / (convert ? 4 : kOpBytes); }
   Descriptor Encode() const {
@@ -56,6 +58,7 @@ struct Load {
     d.Set(FieldId::kDramAddr, dram_addr);
     d.Set(FieldId::kConvert, convert);
     d.Set(FieldId::kTranspose, transpose);
+    d.Set(FieldId::kHalf, half);
     d.Set(FieldId::kRows, rows);
     d.Set(FieldId::kRowAccesses, row_accesses);
     d.Set(FieldId::kDramPitch, dram_pitch);
@@ -70,6 +73,10 @@ struct Load {
 Load DrawLoad(std::mt19937& random) {
   Load load;
   load.convert = VT_OpBits == 16 && random() % 2;
+  if (VT_Halves && random() % 2) {
+    load.convert = true;
+    load.half = 1 + static_cast<int>(random() % 2);
+  }
   load.transpose = random() % 2;
   load.rows = 1 + static_cast<int>(random() % 9);
   if (random() % 3 == 0) load.pad_rows = static_cast<int>(random() % 6);
@@ -105,10 +112,20 @@ class Bench {
     // ends.
     for (uint32_t i = 0; VT_OpExp < 8 && i < kMemBytes; i += 4) {
       if (random_() % 8 == 0) continue;
-      const uint32_t exponent =
-          VT_OpExp == 0 ? 127 - VT_FracBits - 4 + random_() % 20 : 110 + random_() % 36;
+      const uint32_t exponent = VT_Halves       ? 127 - VT_FracBits - 20 + random_() % 36
+                                : VT_OpExp == 0 ? 127 - VT_FracBits - 4 + random_() % 20
+                                                : 110 + random_() % 36;
       memory_[i + 3] = static_cast<uint8_t>((memory_[i + 3] & 0x80) | exponent >> 1);
       memory_[i + 2] = static_cast<uint8_t>((memory_[i + 2] & 0x7F) | (exponent & 1) << 7);
+    }
+    // Infinities, NaN, subnormals and what lies at the ends of fx32.
+    for (uint32_t i = 0; VT_Halves && i < kMemBytes; i += 4 * (1 + random_() % 64)) {
+      const uint32_t end = static_cast<uint32_t>(127 + 14 - VT_FracBits) << 23 | 0x7FFF00;
+      const uint32_t specials[] = {0x7F800000, 0x7FC00000,
+                                   0x7F800001, 0x007FFFFF,
+                                   end,        end + static_cast<uint32_t>(random_() % 512) - 256};
+      const uint32_t value = specials[random_() % 6] | random_() % 2 << 31;
+      for (int b = 0; b < 4; ++b) memory_[i + b] = static_cast<uint8_t>(value >> 8 * b);
     }
     golden_.Write(0, memory_);
     spad_.assign(kSpadBytes, 0);

@@ -418,7 +418,75 @@ TEST(Dot, FixedPointIsExactUpToTheEnds) {
   EXPECT_EQ(f.FixedExponent() - 254 - (f.align_bits - 2), -24);
 }
 
+// fx32 as two operands: dot products at their place in the sum, low ones rounded to odd.
+TEST(Dot, GuardBitsPlaceDotProductsOfEitherHalf) {
+  for (const int lanes : {4, 16}) {
+    for (const int guard : {1, 8, 15}) {
+      const DotFormat f{lanes, 15, 31 + guard, 12, guard};
+      const int rows = 2;
+      const int64_t most = (int64_t{1} << (f.AccBits() - 1)) - 1;
+      std::mt19937_64 random(static_cast<uint64_t>(lanes + guard));
+      constexpr size_t kWords = 8;
+      std::vector<int16_t> operands(kWords * rows * static_cast<size_t>(lanes));
+      for (int16_t& x : operands) {
+        x = static_cast<int16_t>(random());
+        if (random() % 2) x = static_cast<int16_t>(x >> random() % 16);
+        if (random() % 8 == 0) x = -32768;
+      }
+      std::vector<uint8_t> bytes(2 * operands.size());
+      std::memcpy(bytes.data(), operands.data(), bytes.size());
+      PeArray array(f, rows, kWords, bytes.data());
+      std::vector<Sum> sums(kWords);
+      std::vector<int64_t> expected(kWords);
+      auto held = [&](const Big& sum) {
+        if (Compare(sum, most) > 0) return most;
+        if (Compare(sum, -most - 1) < 0) return -most - 1;
+        return sum.Value();
+      };
+      int cut = 0;
+      for (int pass = 0; pass < 60; ++pass) {
+        const uint32_t b_word = random() % kWords;
+        const bool low = random() % 2;
+        array.Run(0, 1, kWords, std::span(&b_word, 1), pass % 8 == 0, sums.data(), low);
+        for (size_t w = 0; w < kWords; ++w) {
+          Big total;
+          for (int r = 0; r < rows; ++r) {
+            Big dot;
+            std::vector<uint32_t> a, b;
+            for (int i = 0; i < lanes; ++i) {
+              const int16_t x = operands[(w * rows + r) * lanes + i];
+              const int16_t y = operands[(b_word * rows + r) * lanes + i];
+              dot = dot + Big(x) * Big(y);
+              a.push_back(static_cast<uint16_t>(x));
+              b.push_back(static_cast<uint16_t>(y));
+            }
+            Big placed = dot.Up(guard);
+            if (low) {
+              placed = placed.FloorDown(16);
+              const bool inexact = Compare(placed.Up(16), dot.Up(guard)) != 0;
+              if (inexact && placed.Value() % 2 == 0) placed = placed + Big(1);
+              cut += inexact;
+            }
+            ASSERT_EQ(DotGroup(f, a, b, low), (Sum{placed.Value(), f.FixedExponent(), false}));
+            total = Big(held(total + placed));
+          }
+          if (pass % 8 == 0) expected[w] = 0;
+          expected[w] = held(Big(expected[w]) + total);
+          ASSERT_EQ(sums[w], (Sum{expected[w], f.FixedExponent(), false})) << "pass " << pass;
+        }
+      }
+      EXPECT_GT(cut, 20);
+    }
+  }
+  // The exponent gives a product of the high halves 1 * 1, moved up by 8, its worth.
+  const DotFormat f{16, 15, 43, 12, 8};
+  EXPECT_EQ(f.FixedExponent() - 254 - (f.align_bits - 2), -32);
+}
+
 TEST(Dot, FormatsOutOfRangeAreRefused) {
+  EXPECT_THROW((DotFormat{16, 15, 38, 12, 8}.Check()), std::invalid_argument);
+  EXPECT_THROW((DotFormat{16, 15, 52, 12, 16}.Check()), std::invalid_argument);
+  EXPECT_THROW((DotFormat{16, 7, 40, 0, 8}.Check()), std::invalid_argument);
   EXPECT_THROW((DotFormat{16, 15, 30, 12}.Check()), std::invalid_argument);
   EXPECT_THROW((DotFormat{16, 15, 36, 16}.Check()), std::invalid_argument);
   EXPECT_THROW((DotFormat{16, 7, 24, 1}.Check()), std::invalid_argument);

@@ -35,13 +35,21 @@ inline std::string DrawValue(const VariantKey& key, std::mt19937& random) {
 inline std::vector<std::string> DrawOverrides(std::mt19937& random) {
   std::vector<std::string> overrides;
   std::string format;
+  std::string gradients;
   for (const VariantKey& key : VariantKeys()) {
     if (key.key == "name" || key.key == "vaults" || key.key == "mesh.x" || key.key == "mesh.y" ||
         (key.key == "fraction_bits" && format != "fx16") ||
+        (key.key == "gradient_format" && format != "fx16") ||
         (key.key == "rounding" && format == "fp32")) {
       continue;
     }
-    const std::string value = DrawValue(key, random);
+    std::string value = DrawValue(key, random);
+    if (key.key == "gradient_format") gradients = value;
+    // What the sums of fx32 need, which is little of the range.
+    if (key.key == "array.align_bits" && gradients == "fx32") {
+      constexpr int kLeast = 31 + kGuardBits;
+      value = std::to_string(kLeast + static_cast<int>(random() % (key.max - kLeast + 1)));
+    }
     if (key.key == "operand_format") format = value;
     overrides.push_back(fmt::format("{}={}", key.key, value));
   }

@@ -10,6 +10,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <ctime>
 #include <memory>
 #include <random>
@@ -39,6 +40,15 @@ constexpr uint64_t kVaultBytes = 1 << 26;
 MachineConfig Nano() {
   MachineConfig config;
   config.dram_bytes = kVaultBytes;
+  return config;
+}
+
+MachineConfig NanoFx32() {
+  MachineConfig config = Nano();
+  config.operand = {NumberFormat::kFx16, 12};
+  config.wide_gradients = true;
+  config.align_bits = 43;
+  config.turn_beats = 256;
   return config;
 }
 
@@ -98,6 +108,7 @@ struct Move {
   int64_t cols = 0;
   bool convert = false;
   bool transpose = false;
+  int64_t half = 0;
 
   Descriptor Make(Opcode opcode) const {
     Descriptor d(opcode);
@@ -111,6 +122,7 @@ struct Move {
     d.Set(FieldId::kCols, cols);
     d.Set(FieldId::kConvert, convert);
     d.Set(FieldId::kTranspose, transpose);
+    d.Set(FieldId::kHalf, half);
     return d;
   }
   Descriptor Load() const { return Make(Opcode::kLoad); }
@@ -128,9 +140,11 @@ struct ComputeNest {
   int64_t store_level = 1;
   bool first = true;
   bool last = true;
+  bool halves = false;
 
   Descriptor Make() const {
     Descriptor d(Opcode::kCompute);
+    d.Set(FieldId::kHalves, halves);
     const Loops a = isa::Increments(bounds, a_strides);
     const Loops b = isa::Increments(bounds, b_strides);
     for (int k = 0; k < kLoops; ++k) {
@@ -819,6 +833,98 @@ TEST(Machine, ConvertRoundsToNearestEven) {
   EXPECT_EQ(std::vector<double>(row[0].begin() + 16, row[0].end()), std::vector<double>(16, 9.0));
 }
 
+// Gradients of fx32 with operands of fx16: all that is lost is a unit of 2^-28 of a gradient, one
+// of 2^-32 of a word of low halves, and the rounding of the sum to fp32.
+TEST(Machine, GradientsOfFx32KeepTheirBits) {
+  constexpr size_t kRows = 6;
+  constexpr size_t kDepth = 96;
+  for (const bool transpose : {false, true}) {
+    const MachineConfig config = NanoFx32();
+    Node node(config);
+    std::mt19937 random(8);
+    Matrix gradients(kRows, std::vector<double>(kDepth));
+    for (auto& row : gradients) {
+      for (double& g : row) {
+        g = static_cast<float>(std::ldexp(static_cast<int32_t>(random()) * 0x1p-31,
+                                          2 - static_cast<int>(random() % 20)));
+      }
+    }
+    std::vector<int16_t> weights(static_cast<size_t>(config.cols) * kDepth);
+    for (int16_t& w : weights) w = static_cast<int16_t>(random());
+    Bytes bytes(2 * weights.size());
+    std::memcpy(bytes.data(), weights.data(), bytes.size());
+    node.machine.Write(0x20000, bytes);
+    if (transpose) {
+      // Memory has a gradient's depth as its rows.
+      Matrix turned(kDepth, std::vector<double>(16));
+      for (size_t r = 0; r < kRows; ++r) {
+        for (size_t k = 0; k < kDepth; ++k) turned[k][r] = gradients[r][k];
+      }
+      node.PutMatrix(0x10000, turned, 4);
+    } else {
+      node.PutMatrix(0x10000, gradients, 4);
+    }
+    const int64_t low = 0x8000;
+    const int64_t pitch = 2 * kDepth;
+    const int64_t word = config.WordBytes();
+    for (int64_t half : {1, 2}) {
+      Move move{.dram = 0x10000,
+                .rows = kRows,
+                .accesses = 4 * kDepth / 64,
+                .dram_pitch = 4 * kDepth,
+                .spad = half == 1 ? 0 : low,
+                .spad_pitch = pitch,
+                .convert = true,
+                .half = half};
+      if (transpose) {
+        move.rows = kDepth;
+        move.accesses = 1;
+        move.dram_pitch = 64;
+        move.cols = kRows;
+        move.transpose = true;
+      }
+      node.Add(move.Load());
+    }
+    node.Add(Move{.dram = 0x20000,
+                  .rows = config.cols,
+                  .accesses = pitch / 64,
+                  .dram_pitch = pitch,
+                  .spad = 0x10000,
+                  .spad_pitch = pitch}
+                 .Load());
+    ComputeNest nest;
+    nest.bounds = {kRows, pitch / word, 2, 1, 1, 1};
+    nest.a_strides = {pitch / word, 1, low / word, 0, 0, 0};
+    nest.b_strides = {0, 1, 0, 0, 0, 0};
+    nest.b_base = 0x10000 / word;
+    nest.b_col_inc = pitch / word;
+    nest.store_level = 3;
+    nest.halves = true;
+    node.Add(nest.Make());
+    VectorNest post;
+    post.bounds = {kRows, 1, 1, 1, 1, 1};
+    post.out_strides = {config.cols * 4, 0, 0, 0, 0, 0};
+    post.out_base = 0x20000;
+    post.out_fp32 = true;
+    node.Add(post.Make());
+    node.RunToTheEnd();
+    const Matrix got = node.GetMatrix(0x20000, kRows, 4, config.cols * 4, 4, true);
+    for (size_t r = 0; r < kRows; ++r) {
+      for (size_t c = 0; c < 4; ++c) {
+        long double exact = 0;
+        long double bound = 0;
+        for (size_t k = 0; k < kDepth; ++k) {
+          const long double weight = std::ldexp(weights[c * kDepth + k], -12);
+          exact += gradients[r][k] * weight;
+          bound += 0x1p-28L * std::fabs(weight);
+        }
+        bound += 0x1p-32L * kDepth / 16 + std::fabs(exact) * 0x1p-24L;
+        EXPECT_LE(std::fabs(got[r][c] - exact), bound) << r << ", " << c;
+      }
+    }
+  }
+}
+
 // ---- softmax
 
 TEST(Machine, SoftmaxLeavesGradientsZerosAndLosses) {
@@ -1269,6 +1375,32 @@ TEST_F(Rules, Unsupported) {
   Expect(ErrorCode::kUnsupported, Opcode::kLoad, {{FieldId::kConvert, 1, 0}});
 }
 
+TEST_F(Rules, HalvesAreForGradientsOfFx32) {
+  const FieldId half = FieldId::kHalf;
+  const FieldId convert = FieldId::kConvert;
+  const Change compute = {
+      {FieldId::kHalves, 1, 0}, {FieldId::kStoreLevel, 2, 0}, {FieldId::kBound, 2, 1}};
+  MachineConfig fx16 = NanoFx32();
+  fx16.wide_gradients = false;
+  Use(fx16);
+  Expect(ErrorCode::kUnsupported, Opcode::kLoad, {{convert, 1, 0}, {half, 1, 0}});
+  Expect(ErrorCode::kUnsupported, Opcode::kCompute, compute);
+  Use(NanoFx32());
+  for (int64_t h : {1, 2}) {
+    Expect(ErrorCode::kNone, Opcode::kLoad, {{convert, 1, 0}, {half, h, 0}});
+    Expect(ErrorCode::kUnsupported, Opcode::kLoad, {{half, h, 0}});
+    Expect(ErrorCode::kUnsupported, Opcode::kStore, {{half, h, 0}});
+  }
+  Expect(ErrorCode::kUnsupported, Opcode::kLoad, {{convert, 1, 0}, {half, 3, 0}});
+  Expect(ErrorCode::kNone, Opcode::kCompute, compute);
+  Expect(ErrorCode::kLevel, Opcode::kCompute, {{FieldId::kHalves, 1, 0}, {FieldId::kBound, 2, 0}});
+  for (int64_t bound : {1, 3}) {
+    Change other = compute;
+    other.push_back({FieldId::kBound, bound, 1});
+    Expect(ErrorCode::kLevel, Opcode::kCompute, other);
+  }
+}
+
 TEST_F(Rules, Levels) {
   Expect(ErrorCode::kLevel, Opcode::kCompute, {{FieldId::kBLevel, 0, 0}});
   Expect(ErrorCode::kLevel, Opcode::kCompute, {{FieldId::kBLevel, 2, 0}});
@@ -1486,6 +1618,7 @@ TEST(Machine, ConfigurationsThatCannotBeBuiltAreRefused) {
   refused([](MachineConfig& c) { c.scratchpad_bytes = 1 << 25; });
   refused([](MachineConfig& c) { c.data_bits = 8; });
   refused([](MachineConfig& c) { c.access_bytes = 6; });
+  refused([](MachineConfig& c) { c.wide_gradients = true; });
 }
 
 // ---- speed

@@ -95,6 +95,47 @@ TEST(Operand, Fx16TakesSpecialValues) {
   EXPECT_EQ(ValueOf(f, 0x8000), -8.0);
 }
 
+// fx32 against its definition in long double, which holds every value in its units.
+TEST(Operand, Fx32IsCutToOddAndSplitAsDefined) {
+  std::mt19937 random(4);
+  for (const int fraction_bits : {0, 1, 8, 12, 14, 15}) {
+    double sum = 0;
+    for (int i = 0; i < kDraws; ++i) {
+      const float x =
+          std::ldexp(DrawValue(random, fraction_bits), -static_cast<int>(random() % 20));
+      const long double units = std::ldexp(static_cast<long double>(x), fraction_bits + 16);
+      const long double whole = std::trunc(units);
+      auto wanted = static_cast<int64_t>(std::clamp(whole, -2147450879.0L, 2147450879.0L));
+      if (whole != units && wanted % 2 == 0) wanted += units < 0 ? -1 : 1;
+      const Fx32 got = ToFx32(fraction_bits, std::bit_cast<uint32_t>(x));
+      ASSERT_EQ(got.Units(), wanted) << x << " with " << fraction_bits << " bits";
+      // The stated bound, and no side: the errors of what fits sum to little.
+      if (std::fabs(units) > 2147450879.0L) continue;
+      const auto error = static_cast<double>(static_cast<long double>(got.Units()) - units);
+      ASSERT_LT(std::fabs(error), 1);
+      sum += error;
+    }
+    EXPECT_LT(std::fabs(sum), 5 * std::sqrt(kDraws)) << fraction_bits << " bits";
+  }
+}
+
+TEST(Operand, Fx32TakesSpecialValues) {
+  const auto infinity = std::bit_cast<uint32_t>(std::numeric_limits<float>::infinity());
+  EXPECT_EQ(ToFx32(12, infinity), (Fx32{0x7FFF, 0x7FFF}));
+  EXPECT_EQ(ToFx32(12, infinity | 1u << 31), (Fx32{-0x7FFF, -0x7FFF}));
+  for (const uint32_t nan : {0x7FC00000u, 0x7F800001u, 0xFFC00000u}) {
+    EXPECT_EQ(ToFx32(12, nan), (Fx32{-0x8000, 0}));
+  }
+  for (const uint32_t zero : {0u, 0x80000000u, 0x007FFFFFu, 0x807FFFFFu}) {
+    EXPECT_EQ(ToFx32(12, zero), Fx32{});
+  }
+  EXPECT_EQ(ToFx32(12, std::bit_cast<uint32_t>(1.0f)), (Fx32{4096, 0}));
+  EXPECT_EQ(ToFx32(12, std::bit_cast<uint32_t>(0x1p-13f)), (Fx32{1, -0x8000}));
+  EXPECT_EQ(ToFx32(12, std::bit_cast<uint32_t>(-0x1p-13f)), (Fx32{0, -0x8000}));
+  EXPECT_EQ(ToFx32(12, 0x00800000), (Fx32{0, 1}));
+  EXPECT_EQ(ToFx32(12, 0x80800000), (Fx32{0, -1}));
+}
+
 TEST(Operand, Bf16IsRoundedAsDefined) {
   std::mt19937 random(2);
   for (int i = 0; i < kDraws; ++i) {

@@ -28,7 +28,8 @@ constexpr uint32_t kTop = kFixed ? 255 : (1u << VT_ExpBits) - 1;
 constexpr int kEntries = VT_AccDepth / 2;
 constexpr int kLatency = 2 * kRows + 3;
 constexpr int kAccExp = 10;
-constexpr golden::DotFormat kFormat{kLanes, kManBits, VT_AlignBits, VT_FracBits};
+constexpr bool kGuarded = VT_GuardBits != 0;
+constexpr golden::DotFormat kFormat{kLanes, kManBits, VT_AlignBits, VT_FracBits, VT_GuardBits};
 constexpr int kSum = VT_AlignBits + std::bit_width(unsigned{kLanes - 1}) + 1;
 
 using Word = std::vector<uint32_t>;  // kRows * kLanes operands
@@ -115,8 +116,11 @@ class Bench {
     const Word a = largest ? LargestWord() : DrawWord(random_);
     const Word b = largest ? LargestWord() : DrawWord(random_);
     const int column = static_cast<int>(random_() % kCols);
+    // Without guard bits the mark does not count.
+    const bool low = !largest && random_() % 2;
     dut_.a_valid_i = stream;
     dut_.a_swap_i = swap;
+    dut_.a_low_i = low;
     dut_.a_init_i = init;
     dut_.a_half_i = half;
     dut_.a_index_i = index;
@@ -139,7 +143,7 @@ class Bench {
     if (stream) {
       if (swap) active_ = shadow_;
       for (int c = 0; c < kCols; ++c)
-        Accumulate(entries_[half][index * kCols + c], a, active_[c], init);
+        Accumulate(entries_[half][index * kCols + c], a, active_[c], init, low);
       ++words_;
     }
     if (load) shadow_[column] = b;
@@ -163,16 +167,18 @@ class Bench {
                       sum.mantissa == -(int64_t{1} << (kSum - 1)));
   }
 
-  void Accumulate(Entry& entry, const Word& a, const Word& b, bool init) {
+  void Accumulate(Entry& entry, const Word& a, const Word& b, bool init, bool low) {
     if (init) entry = Entry();
     golden::Sum total;
     for (int r = 0; r < kRows; ++r) {
       const std::span<const uint32_t> x = std::span(a).subspan(r * kLanes, kLanes);
       const std::span<const uint32_t> w = std::span(b).subspan(r * kLanes, kLanes);
-      const golden::Sum dot = golden::DotGroup(kFormat, x, w);
-      for (int i = 0; i < kLanes; ++i) entry.exact += Value(x[i]) * Value(w[i]);
+      const golden::Sum dot = golden::DotGroup(kFormat, x, w, low);
+      const long double worth = kGuarded && low ? 0x1p-16L : 1;
+      for (int i = 0; i < kLanes; ++i) entry.exact += worth * Value(x[i]) * Value(w[i]);
       total = r == 0 ? dot : golden::Merge(kFormat, total, dot);
       entry.saturated = entry.saturated || AtEnd(total);
+      if (kGuarded && low) entry.bound += Unit(dot.exponent);
       if (kFixed) continue;
       entry.bound += kLanes * Unit(dot.exponent);
       if (r > 0) entry.bound += Unit(total.exponent);

@@ -2,7 +2,8 @@
 // Copyright the Vaultrain authors
 //
 // A cluster whose meshes lead back to itself: what it sends, it receives. The vault and the golden
-// machine's must hold the same bytes in the end. Programs that compute are the kernels' business.
+// machine's must hold the same bytes in the end. Programs that compute are the kernels' business,
+// but for gradients of fx32, which no kernel has.
 
 #include <Vdut.h>
 #include <gtest/gtest.h>
@@ -50,6 +51,9 @@ golden::MachineConfig Config() {
   config.rows = VT_Rows;
   config.cols = VT_Cols;
   config.lanes = VT_Lanes;
+  if (VT_ExpBits == 0) config.operand = {NumberFormat::kFx16, VT_FracBits};
+  config.wide_gradients = VT_GuardBits != 0;
+  config.align_bits = VT_AlignBits;
   config.acc_depth = VT_AccDepth;
   config.scratchpad_bytes = VT_SpadBytes;
   config.dram_bytes = kMemBytes;
@@ -148,6 +152,15 @@ class Bench {
     EXPECT_FALSE(outcome.done || outcome.error);
   }
   size_t waiting() const { return mesh_.size(); }
+
+  // fp32 values, most of which fx32 holds.
+  void DrawGradients(uint32_t address, uint32_t bytes) {
+    for (uint32_t i = address; i < address + bytes; i += 4) {
+      const auto exponent = static_cast<uint32_t>(127 + 3 - random_() % (random_() % 8 ? 32 : 128));
+      const uint32_t value = (random_() & 0x807FFFFF) | exponent << 23;
+      for (int b = 0; b < 4; ++b) memory_[i + b] = static_cast<uint8_t>(value >> 8 * b);
+    }
+  }
 
   const std::vector<uint8_t>& memory() const { return memory_; }
   std::mt19937& random() { return random_; }
@@ -342,6 +355,87 @@ TEST(PeCluster, WhatItSendsToItselfIsWhereGoldenHasIt) {
       ASSERT_FALSE(HasFailure()) << "run " << run << " seed " << seed;
     }
     EXPECT_GT(bench.sent(), 0);
+  }
+}
+
+// LOAD of both halves of gradients, plain or transposed, beside other operands of either side,
+// COMPUTE, VECTOR and STORE of the sums.
+Program MultiplyHalves(Bench& bench) {
+  std::mt19937& random = bench.random();
+  const int rows = 4 * (1 + static_cast<int>(random() % 4));
+  const int words = 1 + static_cast<int>(random() % 3);
+  const bool transpose = random() % 2;
+  const bool gradients_stay = random() % 2;  // as the stationary operand
+  constexpr int kWordBytes = VT_Lanes * 2;
+  const int pitch = words * kWordBytes;  // of operands
+  const uint32_t high = 0, low = 0x800, other = 0x1000, out = 0x2000;
+  Descriptor halves[2];
+  for (int h = 0; h < 2; ++h) {
+    Descriptor& d = halves[h];
+    d = Move(Opcode::kLoad, kInput, h ? low : high, rows, 2 * pitch);
+    d.Set(FieldId::kConvert, 1);
+    d.Set(FieldId::kHalf, 1 + h);
+    d.Set(FieldId::kSpadPitch, pitch);
+    if (transpose) {
+      // Rows of memory lie along K.
+      d.Set(FieldId::kTranspose, 1);
+      d.Set(FieldId::kRows, words * VT_Lanes);
+      d.Set(FieldId::kRowAccesses, 1);
+      d.Set(FieldId::kDramPitch, kAccessBytes);
+      d.Set(FieldId::kCols, rows);
+    }
+  }
+  Descriptor operands = Move(Opcode::kLoad, kInput + 0x4000, other, rows * words, kAccessBytes);
+  Descriptor compute(Opcode::kCompute);
+  const int tiles = gradients_stay ? rows / VT_Cols : 1;
+  const std::array<int64_t, isa::kLoops> bounds = {rows, words, 2, tiles, 1, 1};
+  const int64_t half = (low - high) / kWordBytes;
+  const auto a = isa::Increments(bounds, {words, 1, gradients_stay ? 0 : half, 0, 0, 0});
+  const auto b = isa::Increments(bounds, {0, 1, gradients_stay ? half : 0, words * VT_Cols, 0, 0});
+  for (int k = 0; k < isa::kLoops; ++k) {
+    compute.Set(FieldId::kBound, bounds[k], k);
+    compute.Set(FieldId::kAInc, a[k], k);
+    compute.Set(FieldId::kBInc, b[k], k);
+  }
+  compute.Set(FieldId::kFirst, 1);
+  compute.Set(FieldId::kLast, 1);
+  compute.Set(FieldId::kBLevel, 1);
+  compute.Set(FieldId::kStoreLevel, 3);
+  compute.Set(FieldId::kHalves, 1);
+  compute.Set(FieldId::kABase, (gradients_stay ? other : high) / kWordBytes);
+  compute.Set(FieldId::kBBase, (gradients_stay ? high : other) / kWordBytes);
+  compute.Set(FieldId::kBColInc, words);
+  Descriptor vector(Opcode::kVector);
+  const std::array<int64_t, isa::kLoops> drained = {rows, tiles, 1, 1, 1, 1};
+  const auto inc = isa::Increments(drained, {kSlotBytes, rows * kSlotBytes, 0, 0, 0, 0});
+  for (int k = 0; k < isa::kLoops; ++k) {
+    vector.Set(FieldId::kVBound, drained[k], k);
+    vector.Set(FieldId::kOutInc, inc[k], k);
+  }
+  vector.Set(FieldId::kPopLevel, 1);
+  vector.Set(FieldId::kOutFp32, 1);
+  vector.Set(FieldId::kTailLoop, isa::kNoTail);
+  vector.Set(FieldId::kOutBase, out);
+  Descriptor store =
+      Move(Opcode::kStore, kOutput, out, tiles * rows * kSlotBytes / kAccessBytes, kAccessBytes);
+  Order(operands, compute);
+  Order(vector, store);
+  return {halves[0], halves[1], operands, compute, vector, store, Descriptor(Opcode::kEnd)};
+}
+
+TEST(PeCluster, ProductsOfHalvesAreThoseOfGolden) {
+  if (VT_GuardBits == 0) GTEST_SKIP() << "no gradients of fx32";
+  for (uint32_t seed = 1; seed <= 12; ++seed) {
+    Bench bench(seed, seed % 3 != 0);
+    for (int run = 0; run < 8; ++run) {
+      bench.DrawGradients(kInput, 0x4000);
+      const Program program = MultiplyHalves(bench);
+      const std::vector<uint8_t> before = bench.memory();
+      const Outcome outcome = bench.Run(program);
+      ASSERT_TRUE(outcome.done) << "code " << outcome.code << " seed " << seed;
+      bench.RunGolden(program, before);
+      ASSERT_FALSE(HasFailure()) << "run " << run << " seed " << seed;
+    }
   }
 }
 

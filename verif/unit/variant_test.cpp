@@ -120,6 +120,7 @@ TEST(Variant, EveryRuleRefusesByName) {
       {"lane_functions", {"lanes.functions=8"}},
       {"align_bits", {"operand_format=fp32", "array.lanes=8", "array.align_bits=24"}},
       {"fraction_bits", {"operand_format=fx16", "fraction_bits=0"}},
+      {"gradient_format", {"gradient_format=fx32"}},
       {"rounding", {"operand_format=fp32", "array.lanes=8", "rounding=truncate"}},
       {"sum_bits", {"array.align_bits=23"}},
       {"scratchpad_words", {"array.lanes=8", "array.align_bits=25", "scratchpad.kib=2048"}},
@@ -136,6 +137,24 @@ TEST(Variant, EveryRuleRefusesByName) {
     EXPECT_THAT(refusal, StartsWith(fmt::format("my.toml: breaks rule {}: ", rule.name)));
     EXPECT_THAT(refusal, HasSubstr("accepted: "));
   }
+}
+
+TEST(Variant, GradientsOfFx32NeedTheirGuardBits) {
+  const std::vector<std::string> fx32 = {"operand_format=fx16", "gradient_format=fx32"};
+  auto with = [&](int align_bits) {
+    std::vector<std::string> keys = fx32;
+    keys.push_back(fmt::format("array.align_bits={}", align_bits));
+    return keys;
+  };
+  EXPECT_THAT(Refusal("", fx32), HasSubstr("breaks rule align_bits"));
+  EXPECT_THAT(Refusal("", with(38)), HasSubstr("accepted: 39 or more"));
+  EXPECT_EQ(Refusal("", with(39)), "");
+  EXPECT_THAT(Refusal("", {"operand_format=fp16", "gradient_format=fx32"}),
+              HasSubstr("breaks rule gradient_format"));
+  const Variant nano = LoadVariant("nano-fx32", {}, kShipped);
+  EXPECT_TRUE(nano.HasWideGradients());
+  EXPECT_EQ(nano.array.align_bits, 43);
+  EXPECT_FALSE(LoadVariant("nano-fx16", {}, kShipped).HasWideGradients());
 }
 
 TEST(Variant, DrawnVariantsAreLegalOrRefusedByANamedRule) {

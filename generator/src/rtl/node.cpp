@@ -53,6 +53,8 @@ std::vector<Parameter> NodeParameters(const Variant& v, const VaultDram& dram) {
       {"Rounding", static_cast<int>(v.rounding),
        "of results into 16-bit operands: 0 nearest, 1 stochastic, 2 truncate"},
       {"AlignBits", v.array.align_bits, "bits of the aligned products"},
+      {"GuardBits", v.HasWideGradients() ? kGuardBits : 0,
+       "bits of a sum below those of a product, for gradients of fx32; else 0"},
       {"AccDepth", v.array.acc_depth, "accumulators per column, both halves"},
       {"SpadBytes", v.scratchpad.kib * 1024, "bytes of the scratchpad"},
       {"SpadBanks", v.scratchpad.banks, "scratchpad banks"},
