@@ -516,6 +516,7 @@ module vt_pe_cluster #(
   vt_vector_unit #(
       .Cols(Cols),
       .OpBits(OpBits),
+      .GradBits((GuardBits != 0) ? 32 : OpBits),
       .OpExp(ExpBits),
       .FracBits(FracBits),
       .Rounding(Rounding),

@@ -849,12 +849,14 @@ void Machine::Receive(const Message& message) {
 
 void Machine::Softmax(const Descriptor& d) {
   const size_t classes = Unsigned(d, FieldId::kClasses);
-  const size_t operand_bytes = static_cast<size_t>(config_.OperandBytes());
+  // Gradients that are to be fx32 stay fp32.
+  const bool wide = config_.wide_gradients;
+  const size_t gradient_size = wide ? 4 : static_cast<size_t>(config_.OperandBytes());
   const uint32_t scale = scalars_[Unsigned(d, FieldId::kSScalar)];
   std::vector<uint8_t> logit_bytes(classes * 4);
   std::vector<uint32_t> logits(classes);
   const uint64_t word = config_.WordBytes();
-  std::vector<uint8_t> gradient_bytes((classes * operand_bytes + word - 1) / word * word);
+  std::vector<uint8_t> gradient_bytes((classes * gradient_size + word - 1) / word * word);
   const uint64_t rows = Unsigned(d, FieldId::kSRows);
   std::vector<uint8_t> loss_bytes((rows * 4 + word - 1) / word * word);
   for (uint64_t r = 0; r < rows; ++r) {
@@ -867,9 +869,10 @@ void Machine::Softmax(const Descriptor& d) {
                                                static_cast<size_t>(config_.softmax_classes));
     for (size_t c = 0; c < classes; ++c) {
       const uint32_t noise = softmax_noise_.Next();
-      Put(gradient_bytes.data() + c * operand_bytes,
-          ToOperand(config_.operand, result.gradient[c], config_.rounding, noise),
-          static_cast<int>(operand_bytes));
+      Put(gradient_bytes.data() + c * gradient_size,
+          wide ? result.gradient[c]
+               : ToOperand(config_.operand, result.gradient[c], config_.rounding, noise),
+          static_cast<int>(gradient_size));
     }
     WriteScratchpad(Unsigned(d, FieldId::kGradAddr) + r * Unsigned(d, FieldId::kGradPitch),
                     gradient_bytes);

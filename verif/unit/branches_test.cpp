@@ -62,13 +62,18 @@ class Net {
 };
 
 // Small networks at a large rate drift apart in bf16 within a few steps.
-void ExpectBothFormatsTrain(const Graph& net, int batch, std::vector<std::string> overrides = {},
-                            int narrow_steps = 2) {
+void ExpectFormatsTrain(const Graph& net, int batch, std::vector<std::string> overrides = {},
+                        int narrow_steps = 2) {
   {
     SCOPED_TRACE("fp32");
     std::vector<std::string> wide = overrides;
     wide.insert(wide.end(), {"operand_format=fp32", "array.lanes=8"});
     ExpectTrainsLikeReference(MapGraph(net, batch, wide), 3, 4e-5);
+  }
+  {
+    SCOPED_TRACE("gradients of fx32");
+    ExpectTrainsLikeReference(MapGraph(net, batch, WithFx32Gradients(overrides)), narrow_steps, 0.25,
+                              1e-3);
   }
   SCOPED_TRACE("bf16");
   ExpectTrainsLikeReference(MapGraph(net, batch, overrides), narrow_steps, 0.25, 1e-3);
@@ -82,9 +87,9 @@ TEST(Branches, ResidualsTrainLikeTheReference) {
   const std::string strided = net.Conv(sum, 24, 3, 2);
   const std::string shortcut = net.Conv(sum, 24, 1, 2);
   const Graph graph = net.FullyConnected(net.Relu(net.Same("Add", {strided, shortcut})), 7);
-  ExpectBothFormatsTrain(graph, 16);
-  ExpectBothFormatsTrain(graph, 21);
-  ExpectBothFormatsTrain(graph, 32, Mesh(2, 1));
+  ExpectFormatsTrain(graph, 16);
+  ExpectFormatsTrain(graph, 21);
+  ExpectFormatsTrain(graph, 32, Mesh(2, 1));
 }
 
 TEST(Branches, ManyUsesOfOneOutput) {
@@ -93,8 +98,7 @@ TEST(Branches, ManyUsesOfOneOutput) {
   const std::string a = net.Conv(x, 8, 3);
   const std::string b = net.Conv(x, 8, 1);
   const std::string twice = net.Same("Add", {x, x});
-  ExpectBothFormatsTrain(net.FullyConnected(net.Same("Add", {net.Same("Add", {a, b}), twice}), 5),
-                         16);
+  ExpectFormatsTrain(net.FullyConnected(net.Same("Add", {net.Same("Add", {a, b}), twice}), 5), 16);
 }
 
 // The classes are the channels of the last convolution.
@@ -104,8 +108,8 @@ TEST(Branches, AMeanAtTheEnd) {
   net.builder().Node("GlobalAveragePool", "mean", {x}, "mean.y");
   net.builder().Node("Flatten", "flat", {"mean.y"}, "y").Output("y", {0, 7});
   const Graph graph = ParseOnnx(net.builder().Bytes(), "net");
-  ExpectBothFormatsTrain(graph, 16);
-  ExpectBothFormatsTrain(graph, 34, Mesh(2, 1));
+  ExpectFormatsTrain(graph, 16);
+  ExpectFormatsTrain(graph, 34, Mesh(2, 1));
 }
 
 TEST(Branches, ActivationsAndProducts) {
@@ -114,8 +118,8 @@ TEST(Branches, ActivationsAndProducts) {
   const std::string gate = net.Same("Sigmoid", {net.Conv(x, 10, 3)});
   const std::string value = net.Same("Tanh", {net.Conv(x, 10, 3)});
   const Graph graph = net.FullyConnected(net.Relu(net.Same("Mul", {gate, value})), 5);
-  ExpectBothFormatsTrain(graph, 20);
-  ExpectBothFormatsTrain(graph, 32, Mesh(2, 1));
+  ExpectFormatsTrain(graph, 20);
+  ExpectFormatsTrain(graph, 32, Mesh(2, 1));
 }
 
 TEST(Branches, DifferencesAndQuotients) {
@@ -127,16 +131,16 @@ TEST(Branches, DifferencesAndQuotients) {
   const std::string divisor = net.Same("Sigmoid", {net.Same("Tanh", {net.Conv(x, 10, 3)})});
   const std::string quotient = net.Same("Div", {net.Same("Tanh", {difference}), divisor});
   const Graph graph = net.FullyConnected(quotient, 5);
-  ExpectBothFormatsTrain(graph, 20);
-  ExpectBothFormatsTrain(graph, 32, Mesh(2, 1));
+  ExpectFormatsTrain(graph, 20);
+  ExpectFormatsTrain(graph, 32, Mesh(2, 1));
 }
 
 // Classes of steps as rows of a table, into an LSTM; those of tinyshakespeare, and one more than a
 // word.
 TEST(Embedding, TrainsLikeTheReference) {
-  ExpectBothFormatsTrain(ParseOnnx(MakeTokens("net", 5, 65, 24, 32, 5), "net"), 16);
-  ExpectBothFormatsTrain(ParseOnnx(MakeTokens("net", 3, 17, 20, 16, 5), "net"), 37);
-  ExpectBothFormatsTrain(ParseOnnx(MakeTokens("net", 4, 65, 24, 32, 5), "net"), 32, Mesh(2, 1));
+  ExpectFormatsTrain(ParseOnnx(MakeTokens("net", 5, 65, 24, 32, 5), "net"), 16);
+  ExpectFormatsTrain(ParseOnnx(MakeTokens("net", 3, 17, 20, 16, 5), "net"), 37);
+  ExpectFormatsTrain(ParseOnnx(MakeTokens("net", 4, 65, 24, 32, 5), "net"), 32, Mesh(2, 1));
 }
 
 // The product with a one is the row itself, rounded to an operand once.
@@ -183,10 +187,10 @@ Graph WithDropouts() {
 }
 
 TEST(Dropout, TrainsLikeTheReference) {
-  ExpectBothFormatsTrain(WithDropouts(), 20);
-  ExpectBothFormatsTrain(WithDropouts(), 64, Mesh(2, 1));
+  ExpectFormatsTrain(WithDropouts(), 20);
+  ExpectFormatsTrain(WithDropouts(), 64, Mesh(2, 1));
   // Tiles of the lanes that differ from those of what is around them.
-  ExpectBothFormatsTrain(WithDropouts(), 64, {"scratchpad.kib=64"});
+  ExpectFormatsTrain(WithDropouts(), 64, {"scratchpad.kib=64"});
 }
 
 // Values that a dropout keeps in one step after the other, by layer.
@@ -256,8 +260,8 @@ TEST(Branches, Splits) {
   net.images()["d"] = {6, 5, 32};
   const std::string sum = net.Same("Add", {net.Conv("a", 12, 3), net.Conv("c", 12, 3)});
   const Graph graph = net.FullyConnected(net.Relu(net.Same("Sub", {sum, net.Conv("d", 12, 1)})), 5);
-  ExpectBothFormatsTrain(graph, 16);
-  ExpectBothFormatsTrain(graph, 34, Mesh(2, 1));
+  ExpectFormatsTrain(graph, 16);
+  ExpectFormatsTrain(graph, 34, Mesh(2, 1));
 }
 
 // Channels from anywhere to anywhere, the parts of which some overlap.
@@ -274,8 +278,8 @@ TEST(Branches, SplitsOfAnyChannels) {
   net.images()["d"] = {6, 5, 17};
   const std::string sum = net.Same("Add", {net.Conv("a", 12, 3), net.Conv("c", 12, 3)});
   const Graph graph = net.FullyConnected(net.Relu(net.Same("Sub", {sum, net.Conv("d", 12, 1)})), 5);
-  ExpectBothFormatsTrain(graph, 16);
-  ExpectBothFormatsTrain(graph, 34, Mesh(2, 1, {"array.cols=8"}));
+  ExpectFormatsTrain(graph, 16);
+  ExpectFormatsTrain(graph, 34, Mesh(2, 1, {"array.cols=8"}));
 }
 
 // Rows of the image, each for a window of its own.
@@ -289,7 +293,7 @@ TEST(Branches, SplitPixels) {
   b.Node("Gemm", "fc1", {"u", "w1"}, "y1", {{"transB", 1}});
   b.Node("Gemm", "fc2", {"v", "w2"}, "y2", {{"transB", 1}});
   b.Node("Sub", "sub", {"y1", "y2"}, "y").Output("y", {0, 5});
-  ExpectBothFormatsTrain(ParseOnnx(b.Bytes(), "net"), 16);
+  ExpectFormatsTrain(ParseOnnx(b.Bytes(), "net"), 16);
 }
 
 TEST(Branches, Concatenations) {
@@ -300,7 +304,7 @@ TEST(Branches, Concatenations) {
   net.builder().With("axis", 1);
   net.images()[both] = {6, 5, 84};
   const Graph graph = net.FullyConnected(net.Relu(net.Conv(both, 12, 3)), 5);
-  ExpectBothFormatsTrain(graph, 16);
+  ExpectFormatsTrain(graph, 16);
 }
 
 // Parts that begin and end anywhere in words and in the array's columns.
@@ -320,8 +324,8 @@ TEST(Branches, ConcatenationsOfAnyChannels) {
     net.builder().With("axis", 1);
     net.images()[all] = {6, 5, channels};
     const Graph graph = net.FullyConnected(net.Relu(net.Conv(all, 12, 3)), 5);
-    ExpectBothFormatsTrain(graph, 13, {}, 1);
-    ExpectBothFormatsTrain(graph, 16, {"array.cols=8", "scratchpad.kib=128"}, 1);
+    ExpectFormatsTrain(graph, 13, {}, 1);
+    ExpectFormatsTrain(graph, 16, {"array.cols=8", "scratchpad.kib=128"}, 1);
   }
 }
 
@@ -381,7 +385,7 @@ TEST(Normalisation, GroupsTrainLikeTheReference) {
     Net net({7, 6, 2});
     const std::string a = net.Relu(GroupNorm(net, net.Conv("x", 12, 3), groups));
     const Graph graph = net.FullyConnected(net.Relu(GroupNorm(net, net.Conv(a, 16, 3, 2), 4)), 5);
-    ExpectBothFormatsTrain(graph, 20);
+    ExpectFormatsTrain(graph, 20);
   }
 }
 
@@ -391,9 +395,9 @@ TEST(Normalisation, TilesOptimisersAndNodes) {
   const std::string b = net.Relu(GroupNorm(net, net.Conv(a, 32, 3), 4));
   const std::string c = net.Relu(net.Same("Add", {GroupNorm(net, net.Conv(b, 32, 3), 8), a}));
   const Graph graph = net.FullyConnected(net.Relu(net.Conv(c, 16, 3, 3)), 5);
-  ExpectBothFormatsTrain(graph, 32, {"scratchpad.kib=128"});
-  ExpectBothFormatsTrain(graph, 32, Mesh(2, 1));
-  ExpectBothFormatsTrain(graph, 16, {"array.cols=8"});
+  ExpectFormatsTrain(graph, 32, {"scratchpad.kib=128"});
+  ExpectFormatsTrain(graph, 32, Mesh(2, 1));
+  ExpectFormatsTrain(graph, 16, {"array.cols=8"});
 }
 
 // Each step of a sequence over its channels, behind a cell and behind a product of steps.
@@ -415,8 +419,8 @@ TEST(Normalisation, StepsTrainLikeTheReference) {
     b.Node("Relu", "relu", {"n2"}, "r").Node("Flatten", "flat", {"r"}, "f");
     b.Input("fc.w", {5, 20 * steps}).Node("Gemm", "fc", {"f", "fc.w"}, "y", {{"transB", 1}});
     const Graph graph = ParseOnnx(b.Output("y", {0, 5}).Bytes(), "net");
-    ExpectBothFormatsTrain(graph, 21);
-    if (steps > 1) ExpectBothFormatsTrain(graph, 32, Mesh(2, 1));
+    ExpectFormatsTrain(graph, 21);
+    if (steps > 1) ExpectFormatsTrain(graph, 32, Mesh(2, 1));
   }
 }
 
@@ -438,9 +442,9 @@ Graph BatchNormalised(int64_t channels, int64_t classes) {
 }
 
 TEST(BatchNormalisation, TrainsLikeTheReference) {
-  ExpectBothFormatsTrain(BatchNormalised(12, 5), 16);
-  ExpectBothFormatsTrain(BatchNormalised(20, 5), 21);
-  ExpectBothFormatsTrain(BatchNormalised(20, 5), 16, {"array.cols=8"});
+  ExpectFormatsTrain(BatchNormalised(12, 5), 16);
+  ExpectFormatsTrain(BatchNormalised(20, 5), 21);
+  ExpectFormatsTrain(BatchNormalised(20, 5), 16, {"array.cols=8"});
 }
 
 // Statistics over all samples, wherever they are: not those of a node.
@@ -448,8 +452,8 @@ TEST(BatchNormalisation, OverNodes) {
   const Mapped over_two = MapGraph(BatchNormalised(12, 5), 32, Mesh(2, 1));
   EXPECT_THAT(over_two.program.jobs[1].data_flow,
               testing::HasSubstr("statistics of 32 samples summed over 2 nodes"));
-  ExpectBothFormatsTrain(BatchNormalised(12, 5), 32, Mesh(2, 1));
-  ExpectBothFormatsTrain(BatchNormalised(20, 5), 44, Mesh(2, 2));
+  ExpectFormatsTrain(BatchNormalised(12, 5), 32, Mesh(2, 1));
+  ExpectFormatsTrain(BatchNormalised(20, 5), 44, Mesh(2, 2));
 }
 
 // A sequence [N,T,I] through layers of one kind; the last state, or all of them, to the classes.
@@ -490,17 +494,17 @@ Graph Recurrent(const std::string& cell, int64_t steps, int64_t in, std::vector<
 TEST(Recurrence, CellsTrainLikeTheReference) {
   for (const char* op : {"RNN", "LSTM", "GRU", "reset GRU"}) {
     SCOPED_TRACE(op);
-    ExpectBothFormatsTrain(Recurrent(op, 5, 11, {32}, false), 16);
-    ExpectBothFormatsTrain(Recurrent(op, 4, 20, {16, 48}, true), 37);
-    ExpectBothFormatsTrain(Recurrent(op, 1, 20, {16}, false), 16);
+    ExpectFormatsTrain(Recurrent(op, 5, 11, {32}, false), 16);
+    ExpectFormatsTrain(Recurrent(op, 4, 20, {16, 48}, true), 37);
+    ExpectFormatsTrain(Recurrent(op, 1, 20, {16}, false), 16);
   }
 }
 
 TEST(Recurrence, WideArraysAndNodes) {
   for (const char* op : {"LSTM", "GRU", "reset GRU"}) {
     SCOPED_TRACE(op);
-    ExpectBothFormatsTrain(Recurrent(op, 6, 24, {64}, false), 32, Mesh(2, 1));
-    ExpectBothFormatsTrain(Recurrent(op, 3, 24, {64}, false), 16, {"array.cols=8"});
+    ExpectFormatsTrain(Recurrent(op, 6, 24, {64}, false), 32, Mesh(2, 1));
+    ExpectFormatsTrain(Recurrent(op, 3, 24, {64}, false), 16, {"array.cols=8"});
   }
 }
 

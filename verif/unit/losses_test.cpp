@@ -33,6 +33,11 @@ void ExpectFormatsTrain(const std::string& onnx, int batch, std::vector<std::str
     fixed.insert(fixed.end(), {"operand_format=fx16", "fraction_bits=12"});
     ExpectTrainsLikeReference(MapMeanSquare(onnx, batch, fixed, options), 2, 0.1, 2e-2);
   }
+  {
+    SCOPED_TRACE("gradients of fx32");
+    ExpectTrainsLikeReference(MapMeanSquare(onnx, batch, WithFx32Gradients(overrides), options), 2,
+                              0.05, 1e-3);
+  }
   SCOPED_TRACE("fp32");
   overrides.insert(overrides.end(), {"operand_format=fp32", "array.lanes=8"});
   ExpectTrainsLikeReference(MapMeanSquare(onnx, batch, overrides, options), 3, 1e-5);

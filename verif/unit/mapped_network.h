@@ -104,6 +104,15 @@ inline std::vector<bool> MaskOf(const Mapped& s, const TrainingOp& op, Device& d
   return kept;
 }
 
+// Operands of 16 bits of fixed point, 11 of them below the point, and gradients of 32, with room
+// for these.
+inline std::vector<std::string> WithFx32Gradients(const std::vector<std::string>& overrides) {
+  std::vector<std::string> all = {"operand_format=fx16", "fraction_bits=11", "gradient_format=fx32",
+                                  "array.align_bits=43", "scratchpad.kib=512"};
+  all.insert(all.end(), overrides.begin(), overrides.end());
+  return all;
+}
+
 // Trains a few steps on the golden machine beside the double-precision reference and compares every
 // tensor, then what both infer; slack is for tensors that are nothing but rounding errors.
 inline void ExpectTrainsLikeReference(const Mapped& s, int steps, double tolerance,

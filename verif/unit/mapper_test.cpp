@@ -56,6 +56,14 @@ TEST(Mapper, Fx16TrainsLikeTheReference) {
   }
 }
 
+TEST(Mapper, GradientsOfFx32TrainLikeTheReference) {
+  ExpectTrainsLikeReference(MapChain({100, 40, 10}, 24, WithFx32Gradients({})), 3, 0.1, 1e-4);
+  ExpectTrainsLikeReference(MapChain({100, 40, 10}, 24, WithFx32Gradients({"array.rows=2"})), 3,
+                            0.1, 1e-4);
+  ExpectTrainsLikeReference(MapChain({96, 128, 64, 10}, 32, Mesh(2, 2, WithFx32Gradients({}))), 2,
+                            0.1, 1e-4);
+}
+
 TEST(Mapper, Fp16TrainsLikeTheReference) {
   ExpectTrainsLikeReference(MapChain({100, 40, 10}, 24, {"operand_format=fp16"}), 3, 0.01);
 }

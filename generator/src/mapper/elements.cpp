@@ -25,8 +25,13 @@ void Mapper::AddLaneRows(lanes::Program program, const std::vector<int>& streams
   FlushLate();
   const int64_t cols = local_[result].cols;
   const int64_t pitch = LanePitch(cols);
+  // With seeds as many in FF as in BP, where gradients may be wide.
   int64_t buffers = 0;
-  for (const int tensor : streams) buffers += tensor < 0 ? 1 : WidthOf(tensor);
+  for (const int tensor : streams) {
+    buffers += random_layer >= 0 ? (v_.HasWideGradients() ? 2 : 1)
+               : tensor < 0      ? 1
+                                 : WidthOf(tensor);
+  }
   const Raster& r = raster_.at(result);
   std::vector<std::pair<int, int64_t>> pitches = {{result, pitch}};
   for (const int tensor : streams) {

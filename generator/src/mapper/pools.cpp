@@ -294,7 +294,9 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
                count_of(p, j, i)});
         }
       }
-      if (program.Words().size() + of_window * seen_by.size() + 4 > kProgramWords) break;
+      // A masked store of a wide gradient takes a word more.
+      const size_t more = width > 1 && op.mask ? *end - begin + 1 : 0;
+      if (program.Words().size() + of_window * seen_by.size() + 4 + more > kProgramWords) break;
       auto load_window = [&](const Seen& seen) {
         const Taps& at = seen.at;
         const auto [found, is_new] = windows.try_emplace(
