@@ -44,10 +44,15 @@ module vt_fp32_to_fx32 #(
   wire        saturated = beyond || (&kept[30:15]);
   wire [30:0] magnitude = (saturated ? 31'h7FFF7FFF : jammed) & {31{!zero}};
   wire        sign      = x_i[31];
-  wire [31:0] value     = ({1'b0, magnitude} ^ {32{sign}}) + {31'd0, sign};
 
-  assign high_o = nan ? 16'h8000 : value[31:16] + {15'd0, value[15]};
-  assign low_o  = value[15:0] & {16{!nan}};
+  // The sign is applied to each half by itself, so that no carry crosses them. Into the high one comes what the low one,
+  // a signed number, is too small by: bit 15 of it, and of a negative value the carry out of 16 zeros.
+  wire        carry = sign ? !(magnitude[15] && (|magnitude[14:0])) : magnitude[15];
+  wire [15:0] high  = ({1'b0, magnitude[30:16]} ^ {16{sign}}) + {15'd0, carry};
+  wire [15:0] low   = (magnitude[15:0] ^ {16{sign}}) + {15'd0, sign};
+
+  assign high_o = nan ? 16'h8000 : high;
+  assign low_o  = low & {16{!nan}};
 
 endmodule
 

@@ -95,7 +95,7 @@ TEST_F(Cli, ListWritesJson) {
   EXPECT_EQ(json["schema"], "vaultrain.list/1");
   EXPECT_EQ(json["tool_version"], ToolVersion());
   EXPECT_EQ(json["keys"].size(), VariantKeys().size());
-  EXPECT_EQ(json["variants"].size(), 5u);
+  EXPECT_EQ(json["variants"].size(), 6u);
   EXPECT_EQ(json["variants"][1]["name"], "nano");
 }
 

@@ -161,7 +161,9 @@ TEST(Generate, CornersOfTheRangesPassTheLintGate) {
            {"array.lanes=8", "array.align_bits=25", "array.cols=1", "host.id_bits=1"},
            {"array.rows=4", "array.cols=16", "array.align_bits=43", "host.id_bits=8",
             "dram.mib=16"},
-           {"operand_format=fp32", "array.lanes=32", "array.cols=16", "scratchpad.kib=2048"}}) {
+           {"operand_format=fp32", "array.lanes=32", "array.cols=16", "scratchpad.kib=2048"},
+           {"operand_format=fx16", "gradient_format=fx32", "array.lanes=8", "array.rows=4",
+            "array.align_bits=39"}}) {
     ExpectAllPass(Lint(GenerateRtl(Shipped("nano", corner), prefix.resources()), options));
   }
 }

@@ -160,6 +160,7 @@ TEST(Variant, GradientsOfFx32NeedTheirGuardBits) {
 TEST(Variant, DrawnVariantsAreLegalOrRefusedByANamedRule) {
   std::mt19937 random(1);
   int legal = 0;
+  int wide = 0;  // of these, with gradients of fx32
   constexpr int kDraws = 2000;
   for (int i = 0; i < kDraws; ++i) {
     std::vector<std::string> overrides = DrawOverrides(random);
@@ -174,11 +175,13 @@ TEST(Variant, DrawnVariantsAreLegalOrRefusedByANamedRule) {
     }
     ++legal;
     Variant v = ParseVariant("", "my.toml", overrides);
+    wide += v.HasWideGradients();
     EXPECT_EQ(v.BankWords() * v.scratchpad.banks * (v.WordBits() / 8), v.scratchpad.kib * 1024);
     EXPECT_EQ(v.WordBeats() * v.dram.data_bits, v.WordBits());
     EXPECT_EQ(VariantDigest(ParseVariant(ResolvedToml(v), "y.toml")), VariantDigest(v));
   }
   EXPECT_GT(legal, 20);
+  EXPECT_GT(wide, 2) << "of " << legal;
   EXPECT_LT(legal, kDraws);
 }
 
