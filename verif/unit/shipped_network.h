@@ -30,7 +30,8 @@ inline const std::vector<OperandCase> kOperandCases = {
     {"fp16", "nano", {"operand_format=fp16"}},
     {"fp32", "nano-fp32", {}},
     {"fx16_nearest", "nano-fx16", {"rounding=nearest"}},
-    {"fx16_stochastic", "nano-fx16", {}}};
+    {"fx16_stochastic", "nano-fx16", {}},
+    {"fx32_gradients", "nano-fx32", {}}};
 
 struct ShippedCase {
   std::string network;
