@@ -80,5 +80,23 @@ TEST(MeanSquare, TakesNoSoftmax) {
   }
 }
 
+// Gradients of 2,000 outputs in operands with 6 bits below the point: halves of fx32 have what these
+// lose.
+TEST(MeanSquare, GradientsBelowTheLastBitOfAnOperand) {
+  const std::string net = MakeFullyConnected("net", {20, 24, 2000});
+  const std::vector<std::string> narrow = {"operand_format=fx16", "fraction_bits=6"};
+  std::vector<std::string> wide = narrow;
+  wide.insert(wide.end(), {"gradient_format=fx32", "array.align_bits=43"});
+  const Mapped lost = MapMeanSquare(net, 16, narrow);
+  const std::unique_ptr<Device> device = MakeGoldenDevice(lost.variant, lost.dram);
+  device->Load(lost.program.image);
+  Random random(7, "mapper");
+  TrainStep(lost, DrawStep(lost, 1, random), 0, StepSize(lost.recipe, 0, 1), *device);
+  for (const float value : Gather(TensorOf(lost.program, "fc2.dZ"), *device)) {
+    ASSERT_EQ(value, 0);
+  }
+  ExpectTrainsLikeReference(MapMeanSquare(net, 16, wide), 2, 0.12, 1e-4);
+}
+
 }  // namespace
 }  // namespace vaultrain

@@ -1,0 +1,1 @@
+vt_unit_test(NAME wide_lanes)

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the Vaultrain authors
+//
+// Lane programs of wide gradients: streams of operands that become fp32, and fp32 that becomes
+// halves of fx32, on the golden lanes.
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <span>
+#include <vector>
+
+#include "golden/lanes.h"
+#include "vaultrain/lane_library.h"
+
+namespace vaultrain::lanes {
+namespace {
+
+constexpr int kCols = 4;
+constexpr uint32_t kWordBytes = 32;
+constexpr uint32_t kProgram = 0x3F000 / kWordBytes;
+constexpr uint32_t kA = 0, kB = 0x4000, kC = 0x8000, kD = 0xC000;
+
+class WideLanes : public testing::Test {
+ protected:
+  void Run(const Program& program, const Job& job, int fraction_bits) {
+    const isa::Descriptor d = MakeDescriptor(program, kProgram, job);
+    const std::vector<uint32_t> words = program.Words();
+    std::memcpy(spad_.data() + kProgram * kWordBytes, words.data(), 4 * words.size());
+    golden::LaneJob lane_job;
+    lane_job.cols = kCols;
+    lane_job.operand = {NumberFormat::kFx16, fraction_bits};
+    lane_job.word_bytes = kWordBytes;
+    lane_job.scalars = scalars_;
+    lane_job.read = [this](uint64_t at, std::span<uint8_t> bytes) {
+      std::memcpy(bytes.data(), spad_.data() + at, bytes.size());
+    };
+    lane_job.write = [this](uint64_t at, std::span<const uint8_t> bytes) {
+      std::memcpy(spad_.data() + at, bytes.data(), bytes.size());
+    };
+    golden::RunLanes(d, lane_job);
+  }
+  // Rows as they are without wide streams; those lie twice as far apart.
+  void RunRows(const Program& program, int64_t groups, std::vector<Row> rows, unsigned wide,
+               int fraction_bits) {
+    for (Job job : RowJobs(groups, rows, kCols, 2)) {
+      for (size_t s = 0; s < job.streams.size(); ++s) {
+        if ((wide >> s & 1) == 0) continue;
+        job.streams[s].base += job.streams[s].base - rows[s].base;
+        for (int64_t& stride : job.streams[s].strides) stride *= 2;
+      }
+      Run(program, job, fraction_bits);
+    }
+  }
+  float Wide(uint32_t base, size_t i) const {
+    float value;
+    std::memcpy(&value, spad_.data() + base + 4 * i, 4);
+    return value;
+  }
+  void PutWide(uint32_t base, size_t i, float value) {
+    std::memcpy(spad_.data() + base + 4 * i, &value, 4);
+  }
+  int16_t Narrow(uint32_t base, size_t i) const {
+    int16_t value;
+    std::memcpy(&value, spad_.data() + base + 2 * i, 2);
+    return value;
+  }
+  void PutNarrow(uint32_t base, size_t i, int16_t value) {
+    std::memcpy(spad_.data() + base + 2 * i, &value, 2);
+  }
+
+  std::vector<uint8_t> spad_ = std::vector<uint8_t>(1 << 18);
+  std::vector<uint32_t> scalars_ = std::vector<uint32_t>(8);
+  std::mt19937 random_{11};
+};
+
+// The high half is the nearest operand, the low one what is left, to 2^-17 of an operand's last
+// bit; what no operand holds ends where operands end.
+TEST_F(WideLanes, SplitIntoHalves) {
+  constexpr int64_t kGroups = 40;
+  for (const int fraction_bits : {1, 8, 12, 14}) {
+    const double unit = std::ldexp(1.0, -fraction_bits);
+    std::vector<double> values;
+    for (size_t i = 0; i < kGroups * kCols; ++i) {
+      const int exponent = static_cast<int>(random_() % 36) - 20 - fraction_bits;
+      auto x = static_cast<float>(std::ldexp(1 + std::ldexp(random_() % 8388608, -23), exponent));
+      if (random_() % 2 != 0) x = -x;
+      if (i == 0) x = 0;
+      PutWide(kA, i, x);
+      values.push_back(double{x});
+    }
+    RunRows(Widened(SplitTensor(fraction_bits), 0b001), kGroups, {{kA}, {kB}, {kC}}, 0b001,
+            fraction_bits);
+    for (size_t i = 0; i < values.size(); ++i) {
+      const double high = Narrow(kB, i) * unit;
+      const double got = high + Narrow(kC, i) * unit / 65536;
+      if (std::fabs(values[i]) < 32767 * unit) {
+        ASSERT_LE(std::fabs(high - values[i]), unit / 2) << values[i];
+        // The low half of +1/2 is one bit short.
+        ASSERT_LE(std::fabs(got - values[i]), unit / 65536) << values[i];
+      } else {
+        ASSERT_NEAR(got, std::copysign(32768 * unit, values[i]), 2 * unit) << values[i];
+      }
+    }
+  }
+}
+
+// dx = dy * (1 - y^2), 0 where x is not above 0: gradients wide, y and x operands.
+TEST_F(WideLanes, OperandsOfOneStreamAndFp32OfAnother) {
+  constexpr int64_t kGroups = 23;
+  constexpr int kFraction = 12;
+  const double unit = std::ldexp(1.0, -kFraction);
+  std::normal_distribution<float> normal;
+  for (size_t i = 0; i < kGroups * kCols; ++i) {
+    PutWide(kA, i, 1e-6F * normal(random_));
+    PutNarrow(kB, i, static_cast<int16_t>(static_cast<int>(random_() % 8192) - 4096));
+    PutNarrow(kD, i, static_cast<int16_t>(static_cast<int>(random_() % 5) - 2));
+  }
+  const Program program = Widened(Masked(TanhBackward()), 0b0101);
+  RunRows(program, kGroups, {{kA}, {kB}, {kC}, {kD}}, 0b0101, kFraction);
+  for (size_t i = 0; i < kGroups * kCols; ++i) {
+    const double y = Narrow(kB, i) * unit;
+    const double want = Narrow(kD, i) > 0 ? double{Wide(kA, i)} * (1 - y * y) : 0;
+    ASSERT_NEAR(double{Wide(kC, i)}, want, std::fabs(want) * 1e-5 + 1e-12) << i;
+  }
+}
+
+// Slots between values, and a constant that looks like an instruction.
+TEST_F(WideLanes, OffsetsDoubleAndConstantsStay) {
+  Section body;
+  body.LoadOperand(0, 0, 3).AddOperand(0, 0, 1, -2).StoreOperand(0, 2, 5);
+  body.Constant(1, std::bit_cast<float>(body.words().front() | 0x40000000));
+  const Program wide = Widened({{}, body, {}}, 0b101);
+  Section want;
+  want.LoadWide(0, 0, 6).AddOperand(0, 0, 1, -2).StoreWide(0, 2, 10);
+  want.Constant(1, std::bit_cast<float>(body.words().front() | 0x40000000));
+  EXPECT_EQ(wide.body.words(), want.words());
+  EXPECT_EQ(Widened({{}, body, {}}, 0).body.words(), body.words());
+}
+
+TEST_F(WideLanes, TheRegisterOfZeroMayNotBeWritten) {
+  Section body;
+  body.LoadOperand(15, 0).StoreOperand(15, 1);
+  EXPECT_THROW(Widened({{}, body, {}}, 0b1), std::logic_error);
+}
+
+}  // namespace
+}  // namespace vaultrain::lanes
