@@ -184,7 +184,8 @@ module vt_descriptor_check #(
   localparam [31:0] MaxClassesWide = MaxClasses;
   wire bad_half = half != 2'd0 && (Halves == 0 || is_store || !convert || half == 2'd3);
   wire unsupported =
-      (is_move && bad_half) || (is_compute && halves && Halves == 0) || (is_store && (convert || transpose || pad_rows != 16'd0 || cols != 16'd0)) ||
+      (is_move && bad_half) || (is_compute && halves && Halves == 0) ||
+      (is_store && (convert || transpose || pad_rows != 16'd0 || cols != 16'd0)) ||
       (is_load && ((convert && OpBits == 32) || (!transpose && cols != 16'd0))) || turn_too_wide ||
       (is_drain && aux_kind == 2'd3) || (is_softmax && {16'd0, classes} > MaxClassesWide) ||
       (is_send && bad_send) || (is_lanes && (l_groups > `VT_LANE_GROUPS || l_words > `VT_LANE_INSTRUCTIONS));

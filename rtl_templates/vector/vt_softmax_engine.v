@@ -8,14 +8,14 @@
 //
 // Latency     a descriptor completes when its last word is written.
 // Throughput  that of vt_softmax, which takes one row at a time.
-// Numerics    vt_softmax; its gradients become operands by vt_fp32_to_operand. Where they are rounded at random, each
-//             takes a number of stream 16 of vt_noise.
+// Numerics    vt_softmax; its gradients become operands by vt_fp32_to_operand, or stay fp32 where OpBits is 32. Where
+//             they are rounded at random, each takes a number of stream 16 of vt_noise.
 
 `default_nettype none
 `include "vt_isa.vh"
 
 module vt_softmax_engine #(
-    parameter OpBits     = 16,   // bits of an operand
+    parameter OpBits     = 16,   // bits of a gradient: those of an operand, or 32
     parameter OpExp      = 8,    // exponent bits of an operand; 0: fixed point
     parameter FracBits   = 0,    // fixed point: bits below the point
     parameter Rounding   = 0,    // of gradients into 16-bit operands: 0 nearest, 1 stochastic, 2 truncate

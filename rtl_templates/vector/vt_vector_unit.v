@@ -12,7 +12,7 @@
 module vt_vector_unit #(
     parameter Cols       = 4,
     parameter OpBits     = 16,   // bits of an operand
-    parameter GradBits   = OpBits,  // bits of a gradient that SOFTMAX writes; 32: fp32
+    parameter GradBits   = 16,   // bits of a gradient of SOFTMAX: those of an operand, or 32
     parameter OpExp      = 8,    // exponent bits of an operand; 0: fixed point
     parameter FracBits   = 0,    // fixed point: bits below the point
     parameter Rounding   = 0,    // of results into 16-bit operands: 0 nearest, 1 stochastic, 2 truncate

@@ -72,8 +72,8 @@ void ExpectFormatsTrain(const Graph& net, int batch, std::vector<std::string> ov
   }
   {
     SCOPED_TRACE("gradients of fx32");
-    ExpectTrainsLikeReference(MapGraph(net, batch, WithFx32Gradients(overrides)), narrow_steps, 0.25,
-                              1e-3);
+    ExpectTrainsLikeReference(MapGraph(net, batch, WithFx32Gradients(overrides)), narrow_steps,
+                              0.25, 1e-3);
   }
   SCOPED_TRACE("bf16");
   ExpectTrainsLikeReference(MapGraph(net, batch, overrides), narrow_steps, 0.25, 1e-3);
@@ -90,6 +90,15 @@ TEST(Branches, ResidualsTrainLikeTheReference) {
   ExpectFormatsTrain(graph, 16);
   ExpectFormatsTrain(graph, 21);
   ExpectFormatsTrain(graph, 32, Mesh(2, 1));
+}
+
+// Gradients without a mask that go back in two parts of their channels, of 16 samples that could
+// take turns.
+TEST(Branches, GradientsOfFx32InPartsOfTheirChannels) {
+  Net net({8, 7, 3});
+  const Graph graph = net.FullyConnected(net.Conv(net.Conv("x", 64, 3), 128, 3), 5);
+  ExpectTrainsLikeReference(MapGraph(graph, 16, WithFx32Gradients({"scratchpad.kib=256"})), 1, 0.1,
+                            1e-3);
 }
 
 TEST(Branches, ManyUsesOfOneOutput) {

@@ -80,22 +80,50 @@ TEST(MeanSquare, TakesNoSoftmax) {
   }
 }
 
-// Gradients of 2,000 outputs in operands with 6 bits below the point: halves of fx32 have what these
-// lose.
-TEST(MeanSquare, GradientsBelowTheLastBitOfAnOperand) {
-  const std::string net = MakeFullyConnected("net", {20, 24, 2000});
-  const std::vector<std::string> narrow = {"operand_format=fx16", "fraction_bits=6"};
+// Gradients that operands with 6 bits below the point lose, all of them, and halves of fx32 have:
+// those of the mean square over 2,000 outputs, and what they become further back.
+void ExpectGradientsBelowAnOperandTrain(const std::string& onnx, int batch,
+                                        const std::vector<std::string>& overrides = {},
+                                        const MapOptions& options = {}) {
+  std::vector<std::string> narrow = overrides;
+  narrow.insert(narrow.end(), {"operand_format=fx16", "fraction_bits=6"});
   std::vector<std::string> wide = narrow;
   wide.insert(wide.end(), {"gradient_format=fx32", "array.align_bits=43"});
-  const Mapped lost = MapMeanSquare(net, 16, narrow);
+  const Mapped lost = MapMeanSquare(onnx, batch, narrow, options);
   const std::unique_ptr<Device> device = MakeGoldenDevice(lost.variant, lost.dram);
   device->Load(lost.program.image);
   Random random(7, "mapper");
   TrainStep(lost, DrawStep(lost, 1, random), 0, StepSize(lost.recipe, 0, 1), *device);
-  for (const float value : Gather(TensorOf(lost.program, "fc2.dZ"), *device)) {
-    ASSERT_EQ(value, 0);
+  for (const TrainingTensor& tensor : lost.graph.tensors) {
+    if (tensor.kind != TensorKind::kGradient) continue;
+    for (const float value : Gather(TensorOf(lost.program, tensor.name), *device)) {
+      ASSERT_EQ(value, 0) << tensor.name;
+    }
   }
-  ExpectTrainsLikeReference(MapMeanSquare(net, 16, wide), 2, 0.12, 1e-4);
+  ExpectTrainsLikeReference(MapMeanSquare(onnx, batch, wide, options), 1, 0.25, 1e-5);
+}
+
+TEST(MeanSquare, GradientsBelowTheLastBitOfAnOperand) {
+  const std::string chain = MakeFullyConnected("net", {20, 64, 2000});
+  {
+    SCOPED_TRACE("chain");
+    ExpectGradientsBelowAnOperandTrain(chain, 16);
+  }
+  for (const Partition partition : {Partition::kBatch, Partition::kOutputs, Partition::kHybrid}) {
+    SCOPED_TRACE(PartitionName(partition));
+    ExpectGradientsBelowAnOperandTrain(chain, 32, Mesh(2, 2), {.partition = partition});
+  }
+  {
+    SCOPED_TRACE("convolutions");
+    const std::string net =
+        MakeConvolutional("net", {2, 9, 7}, {{12, 3, 2, 1}, {16, 3, 1, 1}}, {2000});
+    ExpectGradientsBelowAnOperandTrain(net, 16);
+    ExpectGradientsBelowAnOperandTrain(net, 34, Mesh(2, 1));
+  }
+  for (const char* cell : {"RNN", "LSTM", "GRU"}) {
+    SCOPED_TRACE(cell);
+    ExpectGradientsBelowAnOperandTrain(MakeSequential("net", cell, 3, 9, 32, 2000), 16);
+  }
 }
 
 }  // namespace

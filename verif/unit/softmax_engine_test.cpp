@@ -22,13 +22,15 @@ constexpr uint64_t kProgram = 1 << 20;
 
 golden::MachineConfig Config() {
   golden::MachineConfig config;
-  config.lanes = VT_WordBits / VT_OpBits;
-  config.operand = {VT_OpBits == 32 ? NumberFormat::kFp32
-                    : VT_OpExp == 5 ? NumberFormat::kFp16
-                    : VT_OpExp == 0 ? NumberFormat::kFx16
-                                    : NumberFormat::kBf16,
+  const bool wide = VT_OpBits == 32 && VT_OpExp == 0;  // gradients of fx32 stay fp32
+  config.wide_gradients = wide;
+  config.lanes = VT_WordBits / (wide ? 16 : VT_OpBits);
+  config.operand = {VT_OpBits == 32 && !wide ? NumberFormat::kFp32
+                    : VT_OpExp == 5          ? NumberFormat::kFp16
+                    : VT_OpExp == 0          ? NumberFormat::kFx16
+                                             : NumberFormat::kBf16,
                     VT_FracBits};
-  if (VT_OpExp == 0) config.align_bits = 36;
+  if (VT_OpExp == 0) config.align_bits = wide ? 43 : 36;
   config.rounding = static_cast<Rounding>(VT_Rounding);
   config.cols = 1;
   config.softmax_classes = VT_MaxClasses;

@@ -199,6 +199,21 @@ TEST(Windows, WideAndTallArrays) {
       MapGraph(net, 16, {"array.rows=2", "array.cols=16", "array.acc_depth=32"}), 2, 0.12);
 }
 
+// Words as long as an access of memory, and longer.
+TEST(Windows, GradientsOfFx32InLongWords) {
+  const Graph net = ConvNet({9, 7, 3},
+                            {{48, {3, 3}, {1, 1}, {1, 1, 1, 1}},
+                             Grouped(3, {72, {3, 3}, {2, 2}, {1, 1, 1, 1}}),
+                             {20, {1, 1}}},
+                            {10});
+  for (const char* rows : {"array.rows=2", "array.rows=4"}) {
+    SCOPED_TRACE(rows);
+    ExpectTrainsLikeReference(
+        MapGraph(net, 48, WithFx32Gradients({rows, "array.cols=8", "scratchpad.kib=256"})), 1, 0.12,
+        1e-3);
+  }
+}
+
 TEST(Windows, OverSeveralNodes) {
   const Graph net =
       ConvNet({9, 7, 3}, {{64, {3, 3}, {1, 1}, {1, 1, 1, 1}}, {128, {3, 3}, {2, 2}, {1, 1, 1, 1}}},

@@ -87,8 +87,9 @@ Program Masked(Program program, bool mask = true);
 // which nothing may have written, for zero.
 Program Widened(const Program& program, unsigned streams);
 
-// Register 0 is written as fx32 would have it: the operand next to it, and 2^16 times what is left.
-// Streams: 0 wide, 1 and 2 operands with so many bits below the point.
+// Numbers as two operands of fx16 with so many bits below the point: the nearest one, and the
+// operand nearest to 2^16 times what is left. What lies beyond the last operand ends within a unit
+// of it. Streams: 0 the numbers, wide, 1 and 2 operands.
 Program SplitTensor(int fraction_bits);
 
 // y = x where x > 0, else slope * x. Streams: 0 x, 2 y.

@@ -14,7 +14,8 @@ namespace vaultrain {
 // subnormals.
 //
 // Gradients may be fx32, 32 bits of two's complement with 16 more below the point: two operands of
-// fx16, h and l, worth h + l * 2^-16. Between operations they are fp32; LOAD makes the halves.
+// fx16, h and l, worth h + l * 2^-16. Between operations they are fp32; LOAD makes the halves, or
+// in back-propagation through time a lane program.
 enum class NumberFormat { kBf16, kFp32, kFx16, kFp16 };
 
 // Bits of a sum below those of a product of fx16, where gradients are fx32: what products with low

@@ -33,9 +33,9 @@ void Mapper::AddLaneRows(lanes::Program program, const std::vector<int>& streams
                                  : WidthOf(tensor);
   }
   const Raster& r = raster_.at(result);
-  std::vector<std::pair<int, int64_t>> pitches = {{result, pitch}};
+  std::vector<std::pair<int, int64_t>> pitches = {{result, pitch * WidthOf(result)}};
   for (const int tensor : streams) {
-    if (tensor >= 0) pitches.emplace_back(tensor, pitch);
+    if (tensor >= 0) pitches.emplace_back(tensor, pitch * WidthOf(tensor));
   }
   // Seeds belong to rows, so that they are the same in FF and BP.
   const int64_t samples = random_layer < 0 ? SamplesOfTurn(r, pitches) : r.samples;

@@ -286,15 +286,12 @@ void Mapper::Fill(const std::vector<std::vector<float>>& start) {
     }
     program_.image.push_back(std::move(segment));
   }
-  for (size_t t = 0; t < local_.size(); ++t) {
-    const auto raster = raster_.find(static_cast<int>(t));
-    // Of wide gradients more is read than was written where words are long.
-    const bool reads_beyond = HasHalves(local_[t]) && word_elements_ * 4 > kAccess;
-    if ((raster == raster_.end() || !raster->second.has_zeros) && !reads_beyond) continue;
-    const auto bytes = static_cast<size_t>(local_[t].rows * local_[t].pitch_bytes);
+  for (const auto& [tensor, raster] : raster_) {
+    if (!raster.has_zeros) continue;
+    const auto bytes = static_cast<size_t>(raster.Rows() * local_[tensor].pitch_bytes);
     for (size_t node = 0; node < grid_.places.size(); ++node) {
       program_.image.push_back(
-          {local_[t].address + node * vault_bytes_, std::vector<uint8_t>(bytes)});
+          {local_[tensor].address + node * vault_bytes_, std::vector<uint8_t>(bytes)});
     }
   }
 }
@@ -306,7 +303,7 @@ Step Mapper::LoadPlain(int tensor, int64_t row, int64_t rows, Offset col, int64_
                        int64_t offset, Half half) const {
   const ProgramTensor& t = local_[tensor];
   const int64_t bytes = BytesOf(t);
-  // Halves fill their words.
+  // Halves fill their words: what lies behind a row is multiplied by zeros.
   if (half != Half::kNone) cols = RoundUp(cols, word_elements_);
   Step step;
   step.engine = Engine::kLoad;

@@ -326,7 +326,7 @@ class Mapper {
   }
   // Gradients that are fp32 in memory, and two operands a value where the array takes them.
   bool HasHalves(const ProgramTensor& t) const {
-    return t.role == TensorRole::kGradient && Converts(t);
+    return v_.HasWideGradients() && t.role == TensorRole::kGradient && Converts(t);
   }
   int64_t HalvesOf(int tensor) const { return HasHalves(local_[tensor]) ? 2 : 1; }
   // The bytes of a value as the lanes have it, in operands.
@@ -401,7 +401,7 @@ class Mapper {
   void AddPoolForward(const TrainingOp& op, int tag, double budget);
   void AddPoolBackward(const TrainingOp& op, int tag, double budget);
   // Samples of a group that take a turn in images whose rows lie in buffers as they lie in memory:
-  // each of these tensors at this pitch.
+  // each of these tensors at this pitch, of halves that of both together.
   int64_t SamplesOfTurn(const Raster& raster,
                         const std::vector<std::pair<int, int64_t>>& pitches) const;
   // Tiles of a turn are as large in pixels as those of all samples would be.
@@ -410,7 +410,7 @@ class Mapper {
   }
   // LOAD or STORE of a turn's samples of pixels that follow each other.
   Step MoveTurn(Engine engine, int tensor, int64_t row, int64_t pixels, const Samples& of,
-                int buffer, int64_t offset, int tag) const;
+                int buffer, int64_t offset, int tag, Half half = Half::kNone) const;
   // With `low` the halves of gradients, the low ones so far behind the high ones.
   void AddPatchLoads(std::vector<Load>& loads, int tensor, const Patch& patch, int64_t col,
                      int64_t cols, int64_t pitch, int buffer, int tag, int64_t low = 0) const;

@@ -117,6 +117,9 @@ PartitionChoice Weigh(const Variant& variant, const VaultDram& dram, const Train
   const double link = variant.mesh.link_bits / 8.0;
   const double pins = kPinShare * dram.geometry.data_bits / 8.0;
   const double operand = variant.OperandBits() / 8.0;
+  // Products with gradients in halves, whose fp32 is loaded for each.
+  const double halves = variant.HasWideGradients() ? 2 : 1;
+  const double gradient = variant.HasWideGradients() ? halves * 4 : operand;
   const Grid grid = MakeGrid(partition, variant.mesh.x, variant.mesh.y);
   const double batch_parts = grid.batch.parts;
   const double output_parts = grid.outputs.parts;
@@ -134,7 +137,9 @@ PartitionChoice Weigh(const Variant& variant, const VaultDram& dram, const Train
     const double others = (batch_parts - 1) / batch_parts;
     const double rows_come = split ? (output_parts - 1) / output_parts : 0;
     auto add = [&](Phase phase, double pin_bytes, double link_bytes) {
-      choice.phases.push_back({layer.name, phase, {array, pin_bytes / pins, link_bytes / link, 0}});
+      const double products = phase == Phase::kFeedForward ? array : halves * array;
+      choice.phases.push_back(
+          {layer.name, phase, {products, pin_bytes / pins, link_bytes / link, 0}});
       choice.cycles += choice.phases.back().cycles.Slowest();
     };
     add(Phase::kFeedForward,
@@ -145,7 +150,7 @@ PartitionChoice Weigh(const Variant& variant, const VaultDram& dram, const Train
       add(Phase::kBackPropagation, weights * 4 / batch_parts,
           weights * operand * others + samples * in * 4 * rows_come);
     }
-    add(Phase::kWeightUpdate, weights * 8 / batch_parts + samples * (in + out) * operand,
+    add(Phase::kWeightUpdate, weights * 8 / batch_parts + samples * (in * operand + out * gradient),
         batch_parts > 1 ? weights * 4 : 0);
   }
   return choice;

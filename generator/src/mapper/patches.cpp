@@ -21,7 +21,8 @@ int64_t Mapper::SamplesOfTurn(const Raster& raster,
   for (const auto& [tensor, pitch] : pitches) {
     const ProgramTensor& t = local_[tensor];
     const int64_t stored = RoundUp(t.cols * BytesOf(t), kAccess);
-    if (BytesOf(t) != operand_ || t.pitch_bytes != pitch || stored != pitch) return raster.samples;
+    const bool may_turn = BytesOf(t) == operand_ || HasHalves(t);
+    if (!may_turn || t.pitch_bytes != pitch || stored != pitch) return raster.samples;
   }
   return half;
 }
@@ -36,10 +37,12 @@ int64_t Mapper::SamplesOfFlatTurn() const {
 }
 
 Step Mapper::MoveTurn(Engine engine, int tensor, int64_t row, int64_t pixels, const Samples& of,
-                      int buffer, int64_t offset, int tag) const {
+                      int buffer, int64_t offset, int tag, Half half) const {
   const ProgramTensor& t = local_[tensor];
   const int64_t samples = raster_.at(tensor).samples;
   const int64_t pitch = t.pitch_bytes;
+  const bool converts = half != Half::kNone;
+  const int64_t spad_pitch = of.count * pitch / (converts ? 2 : 1);
   const bool loads = engine == Engine::kLoad;
   Step step;
   step.engine = engine;
@@ -48,7 +51,7 @@ Step Mapper::MoveTurn(Engine engine, int tensor, int64_t row, int64_t pixels, co
   rect.sample_begin = of.begin;
   rect.sample_end = of.begin + of.count;
   step.dram = {{rect, !loads}};
-  step.copy = {offset, of.count * pitch};
+  if (!converts) step.copy = {offset, spad_pitch};
   step.cycles = pixels * of.count * pitch / beat_;
   const int64_t address = static_cast<int64_t>(t.address) + (row + of.begin) * pitch;
   step.make = [=, this](const Place&) {
@@ -59,7 +62,9 @@ Step Mapper::MoveTurn(Engine engine, int tensor, int64_t row, int64_t pixels, co
     d.Set(FieldId::kRowAccesses, of.count * pitch / kAccess);
     d.Set(FieldId::kDramPitch, samples * pitch);
     d.Set(FieldId::kSpadAddr, s_->AddressOf(buffer) + offset);
-    d.Set(FieldId::kSpadPitch, of.count * pitch);
+    d.Set(FieldId::kSpadPitch, spad_pitch);
+    d.Set(FieldId::kConvert, converts);
+    d.Set(FieldId::kHalf, static_cast<int64_t>(half));
     return d;
   };
   return step;
@@ -74,13 +79,12 @@ void Mapper::AddPatchLoads(std::vector<Load>& loads, int tensor, const Patch& p,
     const int64_t row = r.Row(p.of.group, p.y + y, p.x);
     const int64_t offset = y * p.pixels * p.of.count * pitch;
     const int64_t pixels = p.pixels * rows;
-    if (p.of.count < r.samples && pixels > 1) {
-      load.steps.push_back(MoveTurn(Engine::kLoad, tensor, row, pixels, p.of, buffer, offset, tag));
-      continue;
-    }
     auto add = [&](int64_t at, Half half) {
-      load.steps.push_back(LoadPlain(tensor, row + p.of.begin, pixels * p.of.count, col, cols, 0,
-                                     pitch, half != Half::kNone, buffer, tag, at, half));
+      load.steps.push_back(
+          p.of.count < r.samples && pixels > 1
+              ? MoveTurn(Engine::kLoad, tensor, row, pixels, p.of, buffer, at, tag, half)
+              : LoadPlain(tensor, row + p.of.begin, pixels * p.of.count, col, cols, 0, pitch,
+                          half != Half::kNone, buffer, tag, at, half));
     };
     add(offset, low > 0 ? Half::kHigh : Half::kNone);
     if (low > 0) add(offset + low, Half::kLow);

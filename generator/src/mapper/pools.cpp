@@ -273,6 +273,7 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
     const bool divides_windows = !is_max && counts.size() > 1;
     // Words that a window takes at most.
     const size_t of_mean = divides_windows ? (cached ? 5 : 4) : 2;
+    const bool masks_wide = width > 1 && op.mask;
     const size_t of_window = !is_max ? of_mean : cached ? 5 : 6;
     auto share = [](int64_t count) { return 1.0f / static_cast<float>(count); };
     if (divides_sums) program.init.Constant(kScale, share(*counts.begin()));
@@ -295,7 +296,7 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
         }
       }
       // A masked store of a wide gradient takes a word more.
-      const size_t more = width > 1 && op.mask ? *end - begin + 1 : 0;
+      const size_t more = masks_wide ? *end - begin + 1 : 0;
       if (program.Words().size() + of_window * seen_by.size() + 4 + more > kProgramWords) break;
       auto load_window = [&](const Seen& seen) {
         const Taps& at = seen.at;
@@ -357,7 +358,7 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
       RefuseInput(
           "{}: layer {}: more windows see a pixel than a lane program can hold; accepted: "
           "up to {}",
-          graph_.file, l.name, (kProgramWords - 6) / of_window);
+          graph_.file, l.name, (kProgramWords - 6 - (masks_wide ? 1 : 0)) / of_window);
     }
     return program;
   };

@@ -338,7 +338,7 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
   const int64_t v_pitch = resets ? KWords(hidden) * word_ : 0;
   const Turns turns = TurnsOf(
       raster_.at(y), hidden * (u_pitch + v_pitch),
-      2 * (kept_pitch + width * (dy_pitch + ds_pitch)) + (width - 1) * 2 * ds_pitch + state_pitch,
+      2 * (kept_pitch + width * (dy_pitch + ds_pitch)) + (width - 1) * 4 * ds_pitch + state_pitch,
       budget);
   const int64_t samples = turns.samples;
   data_flow_[tag] = fmt::format(

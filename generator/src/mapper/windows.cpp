@@ -446,10 +446,10 @@ void Mapper::AddWindowBackward(const TrainingOp& op, int tag, double budget) {
       {dz, false}, MostSeen(cut.chunk, bundles.channels, bundles.outputs, l.to.channels));
   const int64_t out_pitch = OutPitch(out, cut.chunk);
   const int64_t mask_pitch = OutPitch(local_[x], cut.chunk);
-  std::vector<std::pair<int, int64_t>> pitches = {{dz, a_pitch}, {dx, out_pitch}};
+  const int64_t halves = HalvesOf(dz);
+  std::vector<std::pair<int, int64_t>> pitches = {{dz, halves * a_pitch}, {dx, out_pitch}};
   if (op.mask) pitches.emplace_back(x, mask_pitch);
   const int64_t samples = SamplesOfTurn(raster_.at(dx), pitches);
-  const int64_t halves = HalvesOf(dz);
   const int64_t a_pixel = samples * a_pitch;
   const int64_t out_pixel = samples * out_pitch;
   const int64_t mask_pixel = samples * mask_pitch;
