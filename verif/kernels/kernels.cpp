@@ -221,8 +221,8 @@ void FillGradients(Builder& b, Random& random, int tensor) {
   });
 }
 
-// out = a b^T, one of them a gradient of fx32, which lies as it is used or transposed; the other
-// either way. The result is fp32: added to what is there, masked, or neither.
+// out = a b^T, one of them a gradient of fx32, loaded plain or transposed; the other either way.
+// The result is fp32: added to what is there, masked, or neither.
 void MultiplyHalves(Builder& b, Random& random, bool streamed, bool transposed) {
   const std::string suffix = transposed ? "_turned" : "";
   const Shape s = DrawShape(b, random);
