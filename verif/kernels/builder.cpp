@@ -56,6 +56,8 @@ Builder::Builder(const Variant& variant, const VaultDram&, Random& random)
 
 ElementFormat Builder::Operand() const { return ElementOf(variant_.operand_format); }
 
+ElementFormat Builder::Gradient() const { return HasHalves() ? ElementFormat::kFp32 : Operand(); }
+
 int Builder::AddTensor(const std::string& name, ElementFormat format, int64_t rows, int64_t cols,
                        int64_t gap) {
   ProgramTensor tensor;
@@ -134,6 +136,7 @@ void Builder::Move(const Tile& tile, Opcode opcode) {
   d.Set(FieldId::kTag, next_tag_);
   d.Set(FieldId::kDramAddr, address);
   d.Set(FieldId::kConvert, tile.convert);
+  d.Set(FieldId::kHalf, tile.half);
   d.Set(FieldId::kTranspose, tile.transpose);
   d.Set(FieldId::kRows, tile.rows);
   d.Set(FieldId::kRowAccesses, tile.accesses);
@@ -151,7 +154,7 @@ void Builder::Move(const Tile& tile, Opcode opcode) {
           {false, load, tile.spad, static_cast<uint64_t>(tile.spad + spad_end)}});
 }
 
-uint32_t Builder::LoadWhole(int tensor, bool convert) {
+uint32_t Builder::LoadWhole(int tensor, bool convert, int half) {
   const int64_t pitch = RowBytes(tensor) / (convert ? 2 : 1);
   const int64_t rows = Tensor(tensor).rows;
   Tile tile;
@@ -161,6 +164,7 @@ uint32_t Builder::LoadWhole(int tensor, bool convert) {
   tile.spad = Room(static_cast<uint64_t>(rows * pitch));
   tile.spad_pitch = pitch;
   tile.convert = convert;
+  tile.half = half;
   Load(tile);
   return tile.spad;
 }
@@ -184,42 +188,48 @@ int64_t Builder::OperandPitch(int tensor, bool transposed, int64_t k) const {
 
 int64_t Builder::GemmBytes(const Gemm& g) const {
   const int64_t n = RoundUp(g.n, variant_.array.cols);
-  int64_t bytes = g.m * OperandPitch(g.a, g.a_transposed, g.k) +
-                  n * OperandPitch(g.b, g.b_transposed, g.k) + g.m * RowBytes(g.out);
+  int64_t bytes = g.m * OperandPitch(g.a, g.a_transposed, g.k) * (g.a_halves ? 2 : 1) +
+                  n * OperandPitch(g.b, g.b_transposed, g.k) * (g.b_halves ? 2 : 1) +
+                  g.m * RowBytes(g.out);
   if (g.mask >= 0) bytes += g.m * RowBytes(g.mask);
   if (g.bias >= 0) bytes += RowBytes(g.bias);
   return bytes;
 }
 
 std::pair<uint32_t, int64_t> Builder::LoadOperand(int tensor, bool transposed, int64_t rows,
-                                                  int64_t padded, int64_t k) {
+                                                  int64_t padded, int64_t k, bool halves) {
   const int64_t pitch = OperandPitch(tensor, transposed, k);
   const bool convert = Converts(tensor);
-  const uint32_t region = Room(static_cast<uint64_t>(padded * pitch));
+  const uint32_t region = Room(static_cast<uint64_t>(padded * pitch * (halves ? 2 : 1)));
   Tile tile;
   tile.tensor = tensor;
-  tile.spad = region;
   tile.spad_pitch = pitch;
   tile.convert = convert;
-  if (!transposed) {
-    tile.rows = rows;
-    tile.pad_rows = padded - rows;
-    tile.accesses = RowBytes(tensor) / kAccessBytes;
-    Load(tile);
-    return {region, pitch};
-  }
   const int64_t bytes = BytesOf(Tensor(tensor).format);
   const int64_t widest = isa::kTurnBeats * beat() / operand_;
-  tile.transpose = true;
-  tile.rows = k;
-  tile.pad_rows = CeilDiv(k, word_elements()) * word_elements() - k;
-  for (int64_t c = 0; c < padded; c += widest) {
-    tile.cols = std::min(widest, padded - c);
-    tile.access = c * bytes / kAccessBytes;
-    tile.accesses = CeilDiv(tile.cols * bytes, kAccessBytes);
-    tile.spad = static_cast<uint32_t>(region + c * pitch);
-    Load(tile);
-  }
+  auto load = [&](int half, int64_t begin) {
+    tile.half = half;
+    if (!transposed) {
+      tile.rows = rows;
+      tile.pad_rows = padded - rows;
+      tile.accesses = RowBytes(tensor) / kAccessBytes;
+      tile.spad = static_cast<uint32_t>(begin);
+      Load(tile);
+      return;
+    }
+    tile.transpose = true;
+    tile.rows = k;
+    tile.pad_rows = CeilDiv(k, word_elements()) * word_elements() - k;
+    for (int64_t c = 0; c < padded; c += widest) {
+      tile.cols = std::min(widest, padded - c);
+      tile.access = c * bytes / kAccessBytes;
+      tile.accesses = CeilDiv(tile.cols * bytes, kAccessBytes);
+      tile.spad = static_cast<uint32_t>(begin + c * pitch);
+      Load(tile);
+    }
+  };
+  load(halves ? 1 : 0, region);
+  if (halves) load(2, region + padded * pitch);
   return {region, pitch};
 }
 
@@ -227,8 +237,8 @@ void Builder::Multiply(const Gemm& g) {
   const int64_t cols = variant_.array.cols;
   const int64_t n_tiles = CeilDiv(g.n, cols);
   const int64_t k_words = CeilDiv(g.k, word_elements());
-  const auto placed_a = LoadOperand(g.a, g.a_transposed, g.m, g.m, g.k);
-  const auto placed_b = LoadOperand(g.b, g.b_transposed, g.n, n_tiles * cols, g.k);
+  const auto placed_a = LoadOperand(g.a, g.a_transposed, g.m, g.m, g.k, g.a_halves);
+  const auto placed_b = LoadOperand(g.b, g.b_transposed, g.n, n_tiles * cols, g.k, g.b_halves);
   const auto a = placed_a.first;
   const int64_t a_pitch = placed_a.second;
   const auto b = placed_b.first;
@@ -256,8 +266,11 @@ void Builder::Multiply(const Gemm& g) {
     out = Room(static_cast<uint64_t>(g.m * RowBytes(g.out)));
   }
   const auto size = [](int64_t bytes) { return static_cast<uint64_t>(bytes); };
-  const Extent a_extent{false, false, a, a + size(g.m * a_pitch)};
-  const Extent b_extent{false, false, b, b + size(n_tiles * cols * b_pitch)};
+  const bool halves = g.a_halves || g.b_halves;
+  const int64_t a_low = g.a_halves ? g.m * a_pitch : 0;
+  const int64_t b_low = g.b_halves ? n_tiles * cols * b_pitch : 0;
+  const Extent a_extent{false, false, a, a + size(a_low + g.m * a_pitch)};
+  const Extent b_extent{false, false, b, b + size(b_low + n_tiles * cols * b_pitch)};
   const Extent out_extent{false, true, out, out + size(g.m * RowBytes(g.out))};
   const Extent aux_extent{false, false, aux,
                           aux + size(aux_kind == Aux::kNone ? 0
@@ -267,7 +280,10 @@ void Builder::Multiply(const Gemm& g) {
   // Words [k_begin, k_end) of K for tiles [n_begin, n_begin + n_count).
   auto compute = [&](int64_t k_begin, int64_t k_end, int64_t n_begin, int64_t n_count, bool first,
                      bool last) {
-    const Loops bounds = {g.m, k_end - k_begin, n_count, 1, 1, 1};
+    // Of the rows, of K, of halves if there are any, of tiles.
+    const size_t n_loop = halves ? 3 : 2;
+    Loops bounds = {g.m, k_end - k_begin, 2, 1, 1, 1};
+    bounds[n_loop] = n_count;
     int64_t m_stride = a_pitch / word_, a_base = a / word_, b_base = b / word_;
     const int64_t tile_words = cols * b_pitch / word_;
     a_base += k_begin;
@@ -276,17 +292,22 @@ void Builder::Multiply(const Gemm& g) {
     Walk(bounds[0], m_stride, a_base, g.reverse & 1);
     Walk(bounds[1], a_k, a_base, g.reverse & 2);
     Walk(bounds[1], b_k, b_base, g.reverse & 2);
-    Walk(bounds[2], n_stride, b_base, g.reverse & 4);
+    Walk(n_count, n_stride, b_base, g.reverse & 4);
     Descriptor d(Opcode::kCompute);
     d.Set(FieldId::kTag, next_tag_);
     d.Set(FieldId::kFirst, first);
     d.Set(FieldId::kLast, last);
     d.Set(FieldId::kBLevel, 1);
-    d.Set(FieldId::kStoreLevel, 2);
+    d.Set(FieldId::kStoreLevel, static_cast<int64_t>(n_loop));
+    d.Set(FieldId::kHalves, halves);
     Loops b_bounds = bounds;
     b_bounds[0] = 1;
-    SetLoops(d, FieldId::kBound, FieldId::kBInc, b_bounds, {0, b_k, n_stride, 0, 0, 0});
-    SetLoops(d, FieldId::kBound, FieldId::kAInc, bounds, {m_stride, a_k, 0, 0, 0, 0});
+    Loops a_strides = {m_stride, a_k, a_low / word_, 0, 0, 0};
+    Loops b_strides = {0, b_k, b_low / word_, 0, 0, 0};
+    a_strides[n_loop] = 0;
+    b_strides[n_loop] = n_stride;
+    SetLoops(d, FieldId::kBound, FieldId::kBInc, b_bounds, b_strides);
+    SetLoops(d, FieldId::kBound, FieldId::kAInc, bounds, a_strides);
     d.Set(FieldId::kABase, a_base);
     d.Set(FieldId::kBBase, b_base);
     d.Set(FieldId::kBColInc, b_pitch / word_);
@@ -344,9 +365,11 @@ bool Builder::RandomNest(uint32_t begin, int64_t words, int out) {
   const int b_level = 1 + static_cast<int>(random_.Below(4));
   const int store_level =
       b_level + static_cast<int>(random_.Below(static_cast<uint64_t>(6 - b_level)));
+  const bool halves = HasHalves() && store_level > b_level && random_.Below(2) == 0;
   int64_t entries = 1, sets = 1;
   for (int k = 0; k < 6; ++k) {
     bounds[k] = 1 + static_cast<int64_t>(random_.Below(k < b_level ? 6 : 3));
+    if (halves && k == store_level - 1) bounds[k] = 2;
     if (k < b_level && entries * bounds[k] > max_m()) bounds[k] = 1;
     if (k < b_level) entries *= bounds[k];
     if (k >= store_level) sets *= bounds[k];
@@ -382,6 +405,7 @@ bool Builder::RandomNest(uint32_t begin, int64_t words, int out) {
   c.Set(FieldId::kLast, 1);
   c.Set(FieldId::kBLevel, b_level);
   c.Set(FieldId::kStoreLevel, store_level);
+  c.Set(FieldId::kHalves, halves);
   Loops b_bounds = bounds;
   std::fill(b_bounds.begin(), b_bounds.begin() + b_level, 1);
   SetLoops(c, FieldId::kBound, FieldId::kBInc, b_bounds, b_strides);

@@ -43,6 +43,7 @@ struct Tile {
   uint32_t spad = 0;
   int64_t spad_pitch = 0;
   bool convert = false;
+  int half = 0;  // kept by a convert: 1 the high, 2 the low half of fx32; 0: operands
   bool transpose = false;
   int64_t pad_rows = 0;
   int64_t cols = 0;  // transposed only
@@ -52,6 +53,8 @@ struct Tile {
 struct Gemm {
   int a = 0, b = 0, out = 0;
   bool a_transposed = false, b_transposed = false;  // memory holds [k][m], [k][n]
+  // One of them, fp32 in memory, is multiplied in fx32: by its high halves, then its low ones.
+  bool a_halves = false, b_halves = false;
   int64_t m = 1, n = 1, k = 1;
   int bias = -1;          // fp32 [1][n]
   int mask = -1;          // operands [m][n]
@@ -71,6 +74,8 @@ class Builder {
                 int64_t gap = 0);
   // The narrow format of the variant.
   ElementFormat Operand() const;
+  // Of gradients.
+  ElementFormat Gradient() const;
   const ProgramTensor& Tensor(int tensor) const { return result_.program.tensors[tensor]; }
   // Bytes of a row without the gap.
   int64_t RowBytes(int tensor) const { return row_bytes_[tensor]; }
@@ -102,7 +107,7 @@ class Builder {
   void RunLanes(const lanes::Program& program, const lanes::Job& job, std::vector<Extent> extents);
 
   // A whole tensor into a new region, plain.
-  uint32_t LoadWhole(int tensor, bool convert = false);
+  uint32_t LoadWhole(int tensor, bool convert = false, int half = 0);
   void StoreWhole(int tensor, uint32_t spad);
 
   // With semaphores, END and the image.
@@ -117,6 +122,7 @@ class Builder {
   int64_t slot() const { return variant_.array.cols * operand_; }
   int64_t max_m() const { return variant_.AccHalfDepth(); }
   size_t descriptors() const { return steps_.size(); }
+  bool HasHalves() const { return variant_.HasWideGradients(); }
   bool Converts(int tensor) const {
     return operand_ == 2 && Tensor(tensor).format == ElementFormat::kFp32;
   }
@@ -129,10 +135,10 @@ class Builder {
   };
 
   void Move(const Tile& tile, isa::Opcode opcode);
-  // An operand of `rows` rows and k columns, with zero rows up to `padded`; returns region and
-  // pitch.
+  // An operand of `rows` rows and k columns, with zero rows up to `padded`, of halves the low ones
+  // behind the high ones; returns region and pitch.
   std::pair<uint32_t, int64_t> LoadOperand(int tensor, bool transposed, int64_t rows,
-                                           int64_t padded, int64_t k);
+                                           int64_t padded, int64_t k, bool halves);
   int64_t OperandPitch(int tensor, bool transposed, int64_t k) const;
   void AddSemaphores();
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <limits>
 #include <numeric>
 
@@ -209,6 +210,60 @@ void Optimiser(Builder& b, Random& random) {
   }
 }
 
+// Gradients in fp32, most of them below the last bit of an operand; now and then any bits.
+void FillGradients(Builder& b, Random& random, int tensor) {
+  const bool any_bits = random.Below(4) == 0;
+  b.Fill(tensor, [&](int64_t, int64_t) {
+    if (any_bits) return static_cast<uint32_t>(random.Next());
+    const double value = random.Normal();
+    const auto below = static_cast<int>(random.Below(20));
+    return std::bit_cast<uint32_t>(static_cast<float>(std::ldexp(value, -below)));
+  });
+}
+
+// out = a b^T, one of them a gradient of fx32, loaded plain or transposed; the other either way.
+// The result is fp32: added to what is there, masked, or neither.
+void MultiplyHalves(Builder& b, Random& random, bool streamed, bool transposed) {
+  const std::string suffix = transposed ? "_turned" : "";
+  const Shape s = DrawShape(b, random);
+  Gemm g;
+  g.m = s.m;
+  g.n = s.n;
+  g.k = s.k;
+  g.a_halves = streamed;
+  g.b_halves = !streamed;
+  auto add = [&](const char* name, bool halves, bool turned, int64_t rows) {
+    const int tensor = b.AddTensor(name + suffix, halves ? ElementFormat::kFp32 : b.Operand(),
+                                   turned ? s.k : rows, turned ? rows : s.k, Draw(random, 0, 3));
+    halves ? FillGradients(b, random, tensor) : b.FillNormal(tensor);
+    return tensor;
+  };
+  g.a_transposed = streamed ? transposed : random.Below(2) == 1;
+  g.b_transposed = streamed ? random.Below(2) == 1 : transposed;
+  g.a = add(streamed ? "dZ" : "X", g.a_halves, g.a_transposed, s.m);
+  g.b = add(streamed ? "W" : "dZ", g.b_halves, g.b_transposed, s.n);
+  g.out = b.AddTensor("out" + suffix, ElementFormat::kFp32, s.m, s.n, Draw(random, 0, 3));
+  const uint64_t kind = random.Below(3);
+  if (kind == 0) {
+    g.in_place = true;
+    b.FillNormal(g.out);
+  } else if (kind == 1) {
+    g.mask = b.AddTensor("mask" + suffix, b.Operand(), s.m, s.n, Draw(random, 0, 3));
+    b.FillNormal(g.mask);
+  }
+  const int64_t words = (s.k + b.word_elements() - 1) / b.word_elements();
+  if (words > 1 && random.Below(2) == 0) g.k_split = Draw(random, 1, words - 1);
+  g.reverse = static_cast<unsigned>(random.Below(8));
+  b.Multiply(g);
+}
+
+void HalvesStreamed(Builder& b, Random& random) {
+  for (const bool transposed : {false, true}) MultiplyHalves(b, random, true, transposed);
+}
+void HalvesStationary(Builder& b, Random& random) {
+  for (const bool transposed : {false, true}) MultiplyHalves(b, random, false, transposed);
+}
+
 // ---- softmax
 
 void Loss(Builder& b, Random& random, int64_t most, bool extreme) {
@@ -217,7 +272,7 @@ void Loss(Builder& b, Random& random, int64_t most, bool extreme) {
   while (rows > 1 && rows * (classes + 64) * 8 > b.spad_bytes() / 2) rows /= 2;
   const int logits = b.AddTensor("logits", ElementFormat::kFp32, rows, classes, Draw(random, 0, 2));
   const int labels = b.AddTensor("labels", ElementFormat::kU16, 1, rows);
-  const int gradient = b.AddTensor("dZ", b.Operand(), rows, classes, Draw(random, 0, 2));
+  const int gradient = b.AddTensor("dZ", b.Gradient(), rows, classes, Draw(random, 0, 2));
   const int loss = b.AddTensor("loss", ElementFormat::kFp32, 1, rows);
   b.Fill(logits, [&](int64_t, int64_t) -> uint32_t {
     if (!extreme) return std::bit_cast<uint32_t>(static_cast<float>(4 * random.Normal()));
@@ -267,14 +322,14 @@ void DmaPlain(Builder& b, Random& random) {
   }
 }
 
-void DmaConvert(Builder& b, Random& random) {
+void DmaConvert(Builder& b, Random& random, bool halves) {
   for (int i = 0; i < 3; ++i) {
     const int64_t rows = Draw(random, 1, 9);
     const int64_t cols = Draw(random, 1, 150);
     const int from =
         b.AddTensor(fmt::format("from{}", i), ElementFormat::kFp32, rows, cols, Draw(random, 0, 5));
-    b.FillBits(from);
-    const uint32_t spad = b.LoadWhole(from, true);
+    halves ? FillGradients(b, random, from) : b.FillBits(from);
+    const uint32_t spad = b.LoadWhole(from, true, halves ? 1 + i % 2 : 0);
     // Rows lie half as wide; the tensor's rows may be wider still, so they are stored as one row.
     const int64_t bytes = rows * b.RowBytes(from) / 2;
     const int to = b.AddTensor(fmt::format("to{}", i), b.Operand(), 1, bytes / 2);
@@ -287,16 +342,16 @@ void DmaConvert(Builder& b, Random& random) {
   }
 }
 
-void DmaTranspose(Builder& b, Random& random) {
+void DmaTranspose(Builder& b, Random& random, bool halves) {
   for (int i = 0; i < 3; ++i) {
-    const bool convert = b.operand() == 2 && random.Below(2);
+    const bool convert = halves || (b.operand() == 2 && random.Below(2));
     const int64_t side = b.beat() / b.operand();
     const int64_t rows = Draw(random, 1, 40);
     const int64_t widest = isa::kTurnBeats * side;
     const int64_t cols = Draw(random, 1, widest);
     const ElementFormat format = convert ? ElementFormat::kFp32 : b.Operand();
     const int from = b.AddTensor(fmt::format("from{}", i), format, rows, cols, Draw(random, 0, 5));
-    b.FillBits(from);
+    halves ? FillGradients(b, random, from) : b.FillBits(from);
     const int64_t padded = (rows + side - 1) / side * side + side * Draw(random, 0, 2);
     const int64_t pitch = (padded * b.operand() + b.word() - 1) / b.word() * b.word();
     const int64_t bytes =
@@ -314,6 +369,7 @@ void DmaTranspose(Builder& b, Random& random) {
     tile.accesses = (cols * BytesOf(format) + isa::kAccessBytes - 1) / isa::kAccessBytes;
     tile.transpose = true;
     tile.convert = convert;
+    tile.half = halves ? 1 + i % 2 : 0;
     tile.spad = spad;
     tile.spad_pitch = pitch;
     b.Load(tile);
@@ -721,6 +777,7 @@ class GarbageRun {
     Builder builder(setup.variant, setup.dram, random_);
     GemmBp(builder, random_);
     KSplit(builder, random_);
+    if (setup.variant.HasWideGradients()) HalvesStreamed(builder, random_);
     Loss(builder, random_, 16, false);
     Lanes(builder, random_);
     good_ = builder.Finish("good").program.Stream("train").nodes[0].descriptors;
@@ -869,9 +926,19 @@ std::vector<Kernel> KernelsOf(const Variant& variant) {
   add("optimiser", "weights updated in place, again and again", 2, Optimiser);
   add("dma_plain", "loads with padding and stores, odd pitches", 2, DmaPlain);
   if (variant.OperandBits() == 16) {
-    add("dma_convert", "loads that round to operands", 2, DmaConvert);
+    add("dma_convert", "loads that round to operands", 2,
+        [](Builder& b, Random& r) { DmaConvert(b, r, false); });
   }
-  add("dma_transpose", "transposed loads, padded, some rounding", 3, DmaTranspose);
+  add("dma_transpose", "transposed loads, padded, some rounding", 3,
+      [](Builder& b, Random& r) { DmaTranspose(b, r, false); });
+  if (variant.HasWideGradients()) {
+    add("halves_streamed", "products of streamed gradients of fx32", 3, HalvesStreamed);
+    add("halves_stationary", "products of stationary gradients of fx32", 3, HalvesStationary);
+    add("dma_halves", "loads of high and of low halves of fx32", 2,
+        [](Builder& b, Random& r) { DmaConvert(b, r, true); });
+    add("dma_halves_transpose", "the same transposed", 2,
+        [](Builder& b, Random& r) { DmaTranspose(b, r, true); });
+  }
   add("vault_traffic", "random tiles to and from memory, read after write", 2, VaultTraffic);
   add("random_programs", "all of them in random order with random nests", 3,
       [classes](Builder& b, Random& r) { RandomProgram(b, r, classes); });

@@ -22,6 +22,7 @@ struct Mutant {
   const char* good;
   const char* bad;
   const char* kernel;  // must fail
+  const char* variant = "nano";
 };
 
 constexpr Mutant kMutants[] = {
@@ -36,6 +37,12 @@ constexpr Mutant kMutants[] = {
      "loss"},
     {"sequencer/vt_descriptor_check.v", "reserved ? `VT_ERROR_RESERVED",
      "reserved ? `VT_ERROR_LEVEL", "garbage"},
+    {"stream/vt_compute_engine.v", "pe_a_low_o = head_meta[HalfBits+6]", "pe_a_low_o = 1'b0",
+     "halves_streamed", "nano-fx32"},
+    {"stream/vt_compute_engine.v", "& ~{1'b0, below_store[Loops-1:1]}", "& ~below_b",
+     "halves_stationary", "nano-fx32"},
+    {"dma/vt_dma_load.v", "of_value[0] ? high : of_value[1] ? low",
+     "of_value[0] ? low : of_value[1] ? high", "dma_halves", "nano-fx32"},
 };
 
 // The message of the kernel on the RTL with this one fault; empty if it passes.
@@ -52,7 +59,7 @@ std::string MessageOf(const Mutant& mutant) {
   WriteFile(file, text);
 
   kernels::KernelSetup setup;
-  setup.variant = LoadVariant("nano", {}, {Resources().variants});
+  setup.variant = LoadVariant(mutant.variant, {}, {Resources().variants});
   setup.resources = Resources();
   setup.resources.templates = folder.path() / "rtl";
   setup.dram = LoadVaultDram(setup.variant, setup.resources);
