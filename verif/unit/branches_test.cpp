@@ -95,7 +95,7 @@ TEST(Branches, ResidualsTrainLikeTheReference) {
 // Gradients without a mask that go back in two parts of their channels, of 16 samples that could
 // take turns.
 TEST(Branches, GradientsOfFx32InPartsOfTheirChannels) {
-  Net net({8, 7, 3});
+  Net net({4, 5, 3});
   const Graph graph = net.FullyConnected(net.Conv(net.Conv("x", 64, 3), 128, 3), 5);
   ExpectTrainsLikeReference(MapGraph(graph, 16, WithFx32Gradients({"scratchpad.kib=256"})), 1, 0.1,
                             1e-3);
