@@ -4,8 +4,8 @@
 // The first steps of the shipped networks, RTL against golden: every bit of every tensor, from the
 // same program, on one node of each operand format.
 //
-// With VAULTRAIN_FULL every network in every format, else the first one and gradients of two operands
-// a value. One of them alone:
+// With VAULTRAIN_FULL every network in every format, else the first one and gradients of two
+// operands a value. One of them alone:
 //   VAULTRAIN_FULL=1 build/verif/rtl_networks_test --gtest_filter='*/resnet_bf16'
 
 #include <fmt/format.h>
