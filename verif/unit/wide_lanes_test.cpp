@@ -77,7 +77,7 @@ class WideLanes : public testing::Test {
   std::mt19937 random_{11};
 };
 
-// The high half is the nearest operand, the low one what is left, to 2^-17 of an operand's last
+// The high half is the nearest operand, the low one what is left, within 2^-16 of an operand's last
 // bit; what no operand holds ends where operands end.
 TEST_F(WideLanes, SplitIntoHalves) {
   constexpr int64_t kGroups = 40;

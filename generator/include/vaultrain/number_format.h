@@ -19,7 +19,7 @@ namespace vaultrain {
 enum class NumberFormat { kBf16, kFp32, kFx16, kFp16 };
 
 // Bits of a sum below those of a product of fx16, where gradients are fx32: what products with low
-// halves have below these is cut off.
+// halves have below these is rounded to odd.
 inline constexpr int kGuardBits = 8;
 
 enum class Rounding { kNearest, kStochastic, kTruncate };
