@@ -46,6 +46,20 @@ TEST(OutputFolder, AppearsWholeOnCommit) {
   EXPECT_THAT(Names(scratch.path() / "new"), testing::ElementsAre("out"));
 }
 
+TEST(ScratchFolder, WithoutAFolderForItIsUnusableInput) {
+  const char* before = std::getenv("TMPDIR");
+  const std::string kept = before == nullptr ? "" : before;
+  setenv("TMPDIR", "/nowhere/to/be/found", 1);
+  try {
+    const ScratchFolder scratch;
+    ADD_FAILURE() << "made " << scratch.path();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.status(), ExitStatus::kUnusableInput);
+    EXPECT_THAT(error.what(), HasSubstr("TMPDIR"));
+  }
+  before == nullptr ? unsetenv("TMPDIR") : setenv("TMPDIR", kept.c_str(), 1);
+}
+
 TEST(OutputFolder, TakesAnEmptyFolder) {
   ScratchFolder scratch;
   fs::create_directory(scratch.path() / "out");

@@ -144,7 +144,13 @@ void OutputFolder::Commit() {
 }
 
 ScratchFolder::ScratchFolder() {
-  std::string name = (fs::temp_directory_path() / "vaultrain.XXXXXX").string();
+  std::error_code fault;
+  const fs::path folder = fs::temp_directory_path(fault);
+  if (fault) {
+    RefuseInput("the folder for temporary files: {}; accepted: TMPDIR that names a writable folder",
+                fault.message());
+  }
+  std::string name = (folder / "vaultrain.XXXXXX").string();
   std::lock_guard lock(InterruptMutex());
   if (!mkdtemp(name.data())) {
     RefuseInput("{}: cannot be made: {}; accepted: TMPDIR that names a writable folder", name,
