@@ -16,18 +16,12 @@
 #include <vector>
 
 #include "golden/fp32.h"
-#include "golden/lanes.h"
+#include "unit/lane_bench.h"
 
 namespace vaultrain::lanes {
 namespace {
 
-constexpr int kCols = 4;
-constexpr uint32_t kWordBytes = 32;
-constexpr uint32_t kProgram = 0x3F000 / kWordBytes;
-
-// A scratchpad with lanes. `Operand` and `Wide` are element numbers of tensors that begin at a
-// byte.
-class Lanes : public testing::TestWithParam<int> {
+class Lanes : public LaneBench, public testing::TestWithParam<int> {
  protected:
   int OperandBytes() const { return GetParam(); }
   bool Narrow() const { return OperandBytes() == 2; }
@@ -35,34 +29,12 @@ class Lanes : public testing::TestWithParam<int> {
   double Rounding() const { return std::ldexp(1.0, Narrow() ? -8 : -23); }
 
   void Run(const Program& program, const Job& job) {
-    const isa::Descriptor d = MakeDescriptor(program, kProgram, job);
-    const std::vector<uint32_t> words = program.Words();
-    std::memcpy(spad_.data() + kProgram * kWordBytes, words.data(), 4 * words.size());
-    golden::LaneJob lane_job;
-    lane_job.cols = kCols;
-    lane_job.operand.number = Narrow() ? NumberFormat::kBf16 : NumberFormat::kFp32;
-    lane_job.word_bytes = kWordBytes;
-    lane_job.scalars = scalars_;
-    lane_job.read = [this](uint64_t at, std::span<uint8_t> bytes) {
-      std::memcpy(bytes.data(), spad_.data() + at, bytes.size());
-    };
-    lane_job.write = [this](uint64_t at, std::span<const uint8_t> bytes) {
-      std::memcpy(spad_.data() + at, bytes.data(), bytes.size());
-    };
-    golden::RunLanes(d, lane_job);
+    RunWith(program, job, {Narrow() ? NumberFormat::kBf16 : NumberFormat::kFp32});
   }
   void RunRows(const Program& program, int64_t groups, std::vector<Row> rows) {
     for (const Job& job : RowJobs(groups, rows, kCols, OperandBytes())) Run(program, job);
   }
 
-  float Wide(uint32_t base, size_t i) const {
-    float value;
-    std::memcpy(&value, spad_.data() + base + 4 * i, 4);
-    return value;
-  }
-  void PutWide(uint32_t base, size_t i, float value) {
-    std::memcpy(spad_.data() + base + 4 * i, &value, 4);
-  }
   float Operand(uint32_t base, size_t i) const {
     if (!Narrow()) return Wide(base, i);
     uint16_t bits;
@@ -94,10 +66,6 @@ class Lanes : public testing::TestWithParam<int> {
                 std::abs(expected) * Rounding() + slack)
         << "element " << i;
   }
-
-  std::vector<uint8_t> spad_ = std::vector<uint8_t>(1 << 18);
-  std::vector<uint32_t> scalars_ = std::vector<uint32_t>(8);
-  std::mt19937 random_{7};
 };
 
 INSTANTIATE_TEST_SUITE_P(Formats, Lanes, testing::Values(2, 4),

@@ -8,41 +8,18 @@
 
 #include <bit>
 #include <cmath>
-#include <cstring>
 #include <random>
-#include <span>
 #include <vector>
 
-#include "golden/lanes.h"
-#include "vaultrain/lane_library.h"
+#include "unit/lane_bench.h"
 
 namespace vaultrain::lanes {
 namespace {
 
-constexpr int kCols = 4;
-constexpr uint32_t kWordBytes = 32;
-constexpr uint32_t kProgram = 0x3F000 / kWordBytes;
 constexpr uint32_t kA = 0, kB = 0x4000, kC = 0x8000, kD = 0xC000;
 
-class WideLanes : public testing::Test {
+class WideLanes : public LaneBench, public testing::Test {
  protected:
-  void Run(const Program& program, const Job& job, int fraction_bits) {
-    const isa::Descriptor d = MakeDescriptor(program, kProgram, job);
-    const std::vector<uint32_t> words = program.Words();
-    std::memcpy(spad_.data() + kProgram * kWordBytes, words.data(), 4 * words.size());
-    golden::LaneJob lane_job;
-    lane_job.cols = kCols;
-    lane_job.operand = {NumberFormat::kFx16, fraction_bits};
-    lane_job.word_bytes = kWordBytes;
-    lane_job.scalars = scalars_;
-    lane_job.read = [this](uint64_t at, std::span<uint8_t> bytes) {
-      std::memcpy(bytes.data(), spad_.data() + at, bytes.size());
-    };
-    lane_job.write = [this](uint64_t at, std::span<const uint8_t> bytes) {
-      std::memcpy(spad_.data() + at, bytes.data(), bytes.size());
-    };
-    golden::RunLanes(d, lane_job);
-  }
   // Rows as they are without wide streams; those lie twice as far apart.
   void RunRows(const Program& program, int64_t groups, std::vector<Row> rows, unsigned wide,
                int fraction_bits) {
@@ -52,29 +29,11 @@ class WideLanes : public testing::Test {
         job.streams[s].base += job.streams[s].base - rows[s].base;
         for (int64_t& stride : job.streams[s].strides) stride *= 2;
       }
-      Run(program, job, fraction_bits);
+      RunWith(program, job, {NumberFormat::kFx16, fraction_bits});
     }
   }
-  float Wide(uint32_t base, size_t i) const {
-    float value;
-    std::memcpy(&value, spad_.data() + base + 4 * i, 4);
-    return value;
-  }
-  void PutWide(uint32_t base, size_t i, float value) {
-    std::memcpy(spad_.data() + base + 4 * i, &value, 4);
-  }
-  int16_t Narrow(uint32_t base, size_t i) const {
-    int16_t value;
-    std::memcpy(&value, spad_.data() + base + 2 * i, 2);
-    return value;
-  }
-  void PutNarrow(uint32_t base, size_t i, int16_t value) {
-    std::memcpy(spad_.data() + base + 2 * i, &value, 2);
-  }
-
-  std::vector<uint8_t> spad_ = std::vector<uint8_t>(1 << 18);
-  std::vector<uint32_t> scalars_ = std::vector<uint32_t>(8);
-  std::mt19937 random_{11};
+  int16_t Narrow(uint32_t base, size_t i) const { return Get<int16_t>(base, i); }
+  void PutNarrow(uint32_t base, size_t i, int16_t value) { Put(base, i, value); }
 };
 
 // The high half is the nearest operand, the low one what is left, within 2^-16 of an operand's last
