@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "smallest_variant.h"
 #include "test_prefix.h"
 #include "vaultrain/process.h"
 #include "vaultrain/synth.h"
@@ -37,13 +38,10 @@ class CliSynth : public testing::Test {
     return RunProcess(arguments, work_.path());
   }
 
-  // The smallest module there is, so that all of it is mapped in seconds.
+  // So small that all of it is mapped in a minute or two.
   ProcessResult SynthSmall(const std::vector<std::string>& more) {
     std::vector<std::string> arguments = {"synth", "nano"};
-    for (const char* set : {"array.cols=1", "array.lanes=8", "array.align_bits=25",
-                            "array.acc_depth=32", "scratchpad.kib=32"}) {
-      arguments.insert(arguments.end(), {"--set", set});
-    }
+    for (const std::string& set : kSmallest) arguments.insert(arguments.end(), {"--set", set});
     arguments.insert(arguments.end(), more.begin(), more.end());
     return Run(arguments);
   }

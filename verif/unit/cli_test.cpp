@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "smallest_variant.h"
 #include "test_prefix.h"
 #include "vaultrain/digest.h"
 #include "vaultrain/process.h"
@@ -150,12 +151,8 @@ TEST_F(Cli, TheFileListServesVerilatorAndIcarusWhereItLies) {
 }
 
 TEST_F(Cli, TheSynthesisScriptRunsWhereItLies) {
-  // Small, so that all of it is mapped soon.
   std::vector<std::string> small = {"generate", "nano", "--out", Out()};
-  for (const char* set : {"array.cols=1", "array.lanes=8", "array.align_bits=25",
-                          "array.acc_depth=32", "scratchpad.kib=32"}) {
-    small.insert(small.end(), {"--set", set});
-  }
+  for (const std::string& set : kSmallest) small.insert(small.end(), {"--set", set});
   ASSERT_EQ(Run(small).status, 0);
   ProcessResult yosys = RunProcess({"yosys", "-q", "-s", "synth/synth.ys"}, Out());
   EXPECT_EQ(yosys.status, 0) << yosys.out << yosys.err;

@@ -13,6 +13,7 @@
 
 #include "draw_variant.h"
 #include "rtl/templates.h"
+#include "smallest_variant.h"
 #include "test_prefix.h"
 #include "vaultrain/error.h"
 #include "vaultrain/lint.h"
@@ -178,8 +179,7 @@ TEST(Generate, OddMeshesPassTheLintGate) {
   if (kFull) shapes.push_back({"vaults=32", "mesh.x=8", "mesh.y=4"});
   for (const std::vector<std::string>& shape : shapes) {
     SCOPED_TRACE(shape[0]);
-    std::vector<std::string> keys = {"array.cols=1", "array.lanes=8", "array.align_bits=25",
-                                     "array.acc_depth=32", "scratchpad.kib=32"};
+    std::vector<std::string> keys = kSmallest;
     keys.insert(keys.end(), shape.begin(), shape.end());
     ExpectAllPass(Lint(GenerateRtl(Shipped("nano", keys), prefix.resources()), options));
   }

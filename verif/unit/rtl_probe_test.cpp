@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "smallest_variant.h"
 #include "vaultrain/device.h"
 #include "vaultrain/error.h"
 
@@ -45,11 +46,9 @@ class RtlProbes : public testing::Test {
   }
   static std::unique_ptr<Device> Open(std::vector<RtlProbe>& probes,
                                       std::function<void()> observe) {
-    const Variant variant =
-        LoadVariant("nano",
-                    {"vaults=2", "mesh.x=2", "array.cols=1", "array.lanes=8", "array.align_bits=25",
-                     "array.acc_depth=32", "scratchpad.kib=32"},
-                    {Resources().variants});
+    std::vector<std::string> keys = kSmallest;
+    keys.insert(keys.end(), {"vaults=2", "mesh.x=2"});
+    const Variant variant = LoadVariant("nano", keys, {Resources().variants});
     RtlOptions options;
     options.probes = &probes;
     options.observe = std::move(observe);

@@ -14,6 +14,7 @@
 #include <set>
 
 #include "mapped_network.h"
+#include "smallest_variant.h"
 #include "vaultrain/graph.h"
 #include "vaultrain/networks.h"
 
@@ -24,9 +25,7 @@ class TimelineOfAStep : public testing::Test {
  protected:
   TimelineOfAStep() {
     setenv("XDG_CACHE_HOME", VT_CACHE, 1);
-    s_ = MapGraph(ReadOnnx(FindNetwork("tiny-conv", {Resources().networks})), 16,
-                  {"array.cols=1", "array.lanes=8", "array.align_bits=25", "array.acc_depth=32",
-                   "scratchpad.kib=32"});
+    s_ = MapGraph(ReadOnnx(FindNetwork("tiny-conv", {Resources().networks})), 16, kSmallest);
     timeline_.emplace(s_.variant);
     RtlOptions options;
     timeline_->Attach(options);
