@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "unit/mapped_network.h"
@@ -159,6 +161,45 @@ TEST(Mapper, KeptGradientsAreWhatTheUpdateTakes) {
       moved += std::abs(g[i]);
     }
     EXPECT_GT(moved, 0) << gradient;
+  }
+}
+
+// Tokens that each engine has given another and that one has not taken, the most of them where the
+// descriptors run in order.
+int MostTokens(const std::vector<isa::Descriptor>& program) {
+  using isa::kEngines;
+  std::array<std::array<int, kEngines>, kEngines> tokens{};
+  int most = 0;
+  for (const isa::Descriptor& descriptor : program) {
+    const auto opcode = static_cast<isa::Opcode>(descriptor.Get(isa::FieldId::kOpcode));
+    if (opcode == isa::Opcode::kEnd) break;
+    const auto engine = static_cast<size_t>(isa::EngineOf(opcode));
+    for (size_t other = 0; other < kEngines; ++other) {
+      if (descriptor.Get(isa::FieldId::kWait) >> other & 1) --tokens[other][engine];
+      if (descriptor.Get(isa::FieldId::kSignal) >> other & 1)
+        most = std::max(most, ++tokens[engine][other]);
+    }
+  }
+  return most;
+}
+
+// Many small stores of a wide layer that loads of the next phase read: without a bound 55 tokens.
+TEST(Mapper, TokensOnTheirWayLeaveRoomForAQueue) {
+  for (const char* queue : {"16", "32"}) {
+    const std::vector<std::string> overrides =
+        Mesh(2, 1, {std::string("sequencer.queue=") + queue});
+    for (const Partition partition : {Partition::kOutputs, Partition::kHybrid}) {
+      MapOptions options;
+      options.partition = partition;
+      const Mapped s = MapGraph(
+          ParseOnnx(MakeConvolutional("net", {1, 16, 10}, {{2, 3, 1, 1}}, {100, 10}), "net"), 34,
+          overrides, options);
+      for (const NodeProgram& node : s.program.Stream("train").nodes) {
+        EXPECT_LE(MostTokens(node.descriptors),
+                  (1 << isa::kSemaphoreBits) - 1 - 1 - s.variant.sequencer.queue);
+      }
+      ExpectTrainsLikeReference(s, 1, 0.1);
+    }
   }
 }
 

@@ -83,9 +83,12 @@ class Users {
  public:
   // Adds to `found` the tasks whose uses meet this one, and notes it.
   void Meet(size_t task, const Use& use, bool write, std::vector<size_t>& found) {
+    List& list = write ? writes_ : reads_;
+    // Steps of a task often use the same: sends of an exchange do.
+    if (!list.empty() && list.back() == std::pair(task, use)) return;
     Find(writes_, task, use, found);
     if (write) Find(reads_, task, use, found);
-    (write ? writes_ : reads_).emplace_back(task, use);
+    list.emplace_back(task, use);
   }
 
  private:
@@ -100,6 +103,7 @@ class Users {
 
 struct Part {
   int part = -1;
+  friend bool operator==(const Part&, const Part&) = default;
   bool Overlaps(const Part& other) const {
     return part < 0 || other.part < 0 || part == other.part;
   }
@@ -793,6 +797,11 @@ void Scheduler::ForEachInOrder(Keep keep, Visit visit) const {
     Clock clock;   // when it starts
   };
   std::array<std::vector<Taken>, kEngines> of_engine;  // steps of each engine, in order
+  // Steps of the second engine that take a token of the first.
+  std::array<std::array<std::vector<size_t>, kEngines>, kEngines> takers;
+  // Tokens on their way where the steps run in order. In hardware one engine may be ahead of
+  // another by the step under way and a queue of them.
+  const size_t most_tokens = (size_t{1} << isa::kSemaphoreBits) - 1 - 1 - queue_;
   size_t index = 0;
   for (const Emitted& emitted : emitted_) {
     if (!keep(emitted.step)) continue;
@@ -821,6 +830,14 @@ void Scheduler::ForEachInOrder(Keep keep, Visit visit) const {
     std::vector<size_t> after;
     for (int p = 0; p < kEngines; ++p) {
       if (needed[p] == 0) continue;
+      // Those on their way as this one is given. If they are too many, the last step so far gives
+      // it: no other can follow before a new step.
+      std::vector<size_t>& takes = takers[p][q];
+      const auto later =
+          std::upper_bound(takes.begin(), takes.end(), of_engine[p][needed[p] - 1].index);
+      if (static_cast<size_t>(takes.end() - later) + 1 >= most_tokens)
+        needed[p] = of_engine[p].size();
+      takes.push_back(index);
       const Taken& source = of_engine[p][needed[p] - 1];
       after.push_back(source.index);
       for (int other = 0; other < kEngines; ++other) {

@@ -27,7 +27,8 @@
 //
 // Semaphores follow from what the steps read and write: one semaphore per ordered pair of engines.
 // Where a step needs a later step of the other engine than any step before it did, that one signals
-// and this one waits.
+// and this one waits; where more tokens would be on the way than a semaphore counts, it waits for
+// more than it needs.
 
 #ifndef VAULTRAIN_SRC_MAPPER_SCHEDULE_H_
 #define VAULTRAIN_SRC_MAPPER_SCHEDULE_H_
