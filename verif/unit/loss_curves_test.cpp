@@ -5,7 +5,7 @@
 // starting weights, data order and recipe, 100 steps of 16. generator/networks/README.md has what
 // was measured.
 //
-// With VAULTRAIN_FULL every network, for hours, else small ones; one of them alone:
+// With VAULTRAIN_FULL every network, for about an hour, else small ones; one of them alone:
 //   VAULTRAIN_FULL=1 build/verif/loss_curves_test --gtest_filter='*/resnet_bf16'
 
 #include <fmt/format.h>

@@ -9,6 +9,7 @@
 #include <bit>
 #include <cmath>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "unit/lane_bench.h"
@@ -23,12 +24,11 @@ class WideLanes : public LaneBench, public testing::Test {
   // Rows as they are without wide streams; those lie twice as far apart.
   void RunRows(const Program& program, int64_t groups, std::vector<Row> rows, unsigned wide,
                int fraction_bits) {
-    for (Job job : RowJobs(groups, rows, kCols, 2)) {
-      for (size_t s = 0; s < job.streams.size(); ++s) {
-        if ((wide >> s & 1) == 0) continue;
-        job.streams[s].base += job.streams[s].base - rows[s].base;
-        for (int64_t& stride : job.streams[s].strides) stride *= 2;
-      }
+    std::vector<uint32_t> bases;
+    for (Row& row : rows) bases.push_back(std::exchange(row.base, 0));
+    for (const Job& narrow : RowJobs(groups, rows, kCols, 2)) {
+      Job job = Widened(narrow, wide);
+      for (size_t s = 0; s < bases.size(); ++s) job.streams[s].base += bases[s];
       RunWith(program, job, {NumberFormat::kFx16, fraction_bits});
     }
   }

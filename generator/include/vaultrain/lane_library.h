@@ -86,6 +86,9 @@ Program Masked(Program program, bool mask = true);
 // apart. A masked store into one takes two instructions, the mask's register, and register 15,
 // which nothing may have written, for zero.
 Program Widened(const Program& program, unsigned streams);
+// The job of such a program, from that of the other; bases count from where the streams' buffers
+// begin.
+Job Widened(Job job, unsigned streams);
 
 // Numbers as two operands of fx16 with so many bits below the point: the nearest one, and the
 // operand nearest to 2^16 times what is left. What lies beyond the last operand ends within a unit

@@ -299,6 +299,15 @@ Program Widened(const Program& program, unsigned streams) {
   return {widen(program.init), widen(program.body), widen(program.final)};
 }
 
+Job Widened(Job job, unsigned streams) {
+  for (size_t i = 0; i < job.streams.size(); ++i) {
+    if ((streams >> i & 1) == 0) continue;
+    job.streams[i].base *= 2;
+    for (int64_t& stride : job.streams[i].strides) stride *= 2;
+  }
+  return job;
+}
+
 // What is added and taken away again leaves the next multiple of the operand's last bit, while the
 // number is below 2^(22 - fraction_bits); operands end far before.
 Program SplitTensor(int fraction_bits) {

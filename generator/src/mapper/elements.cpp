@@ -26,12 +26,12 @@ void Mapper::AddLaneRows(lanes::Program program, const std::vector<int>& streams
   const int64_t cols = local_[result].cols;
   const int64_t pitch = LanePitch(cols);
   // With seeds as many in FF as in BP, where gradients may be wide.
+  auto width = [&](int tensor) -> int64_t {
+    if (random_layer >= 0) return v_.HasWideGradients() ? 2 : 1;
+    return tensor < 0 ? 1 : WidthOf(tensor);
+  };
   int64_t buffers = 0;
-  for (const int tensor : streams) {
-    buffers += random_layer >= 0 ? (v_.HasWideGradients() ? 2 : 1)
-               : tensor < 0      ? 1
-                                 : WidthOf(tensor);
-  }
+  for (const int tensor : streams) buffers += width(tensor);
   const Raster& r = raster_.at(result);
   std::vector<std::pair<int, int64_t>> pitches = {{result, pitch * WidthOf(result)}};
   for (const int tensor : streams) {

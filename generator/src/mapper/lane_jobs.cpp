@@ -58,12 +58,8 @@ Step Mapper::Lanes(const LoadedProgram& loaded, const lanes::Job& job,
     if (buffers[i] >= 0) step.buffers.push_back({buffers[i], (written >> i & 1) != 0});
   }
   step.make = [=, this](const Place&) {
-    lanes::Job placed = job;
+    lanes::Job placed = lanes::Widened(job, loaded.wide);
     for (int i = 0; i < isa::kLaneStreams; ++i) {
-      if ((loaded.wide >> i & 1) != 0) {
-        placed.streams[i].base *= 2;
-        for (int64_t& stride : placed.streams[i].strides) stride *= 2;
-      }
       if (buffers[i] >= 0) placed.streams[i].base += s_->AddressOf(buffers[i]);
     }
     Descriptor d = lanes::MakeDescriptor(

@@ -136,6 +136,21 @@ struct Task {
   int sum = 0;          // that it adds to, in the scratchpad; 0: none
 };
 
+// Whether one changes what the other uses.
+bool AnyConflict(const std::vector<DramUse>& a, const std::vector<DramUse>& b);
+
+// Calls `visit` for every step of a task.
+template <typename AnyTask, typename Visit>
+void ForEachStep(AnyTask& task, Visit visit) {
+  for (auto& load : task.loads) {
+    for (auto& step : load.steps) visit(step);
+    for (auto& step : load.gather) visit(step);
+  }
+  for (auto* steps : {&task.work, &task.stores}) {
+    for (auto& step : *steps) visit(step);
+  }
+}
+
 class Scheduler {
  public:
   // Scratchpad in bytes; buffers are aligned to word_bytes. queue: descriptors that wait in front
