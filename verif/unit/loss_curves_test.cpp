@@ -5,7 +5,8 @@
 // starting weights, data order and recipe, 100 steps of 16. generator/networks/README.md has what
 // was measured.
 //
-// With VAULTRAIN_FULL every network, for about an hour, else small ones; one of them alone:
+// With VAULTRAIN_FULL every network, minutes for each of the larger, else small ones; one of them
+// alone:
 //   VAULTRAIN_FULL=1 build/verif/loss_curves_test --gtest_filter='*/resnet_bf16'
 
 #include <fmt/format.h>
@@ -60,7 +61,7 @@ Bound BoundOf(const std::string& operands) {
   if (operands == "fp32") return {{1e-4, 1e-3}, 0.1};
   if (operands == "fp16") return {{0.3, 0.7}, 6};
   if (operands == "bf16") return {{0.31, 1.2}, 5};
-  return {{0.65, 1.3}, 12};  // fx16 of 12 fraction bits, to nearest or at random
+  return {{0.65, 1.3}, 12};  // fx16 of 12 fraction bits, also with gradients of fx32
 }
 
 struct DoubleCurve {

@@ -269,8 +269,8 @@ void Scheduler::ForEachInOrder(Keep keep, Visit visit) const {
   std::array<std::vector<Taken>, kEngines> of_engine;  // steps of each engine, in order
   // Steps of the second engine that take a token of the first.
   std::array<std::array<std::vector<size_t>, kEngines>, kEngines> takers;
-  // Tokens on their way where the steps run in order. In hardware one engine may be ahead of
-  // another by the step under way and a queue of them.
+  // Tokens on their way where the steps run in order. In hardware the steps placed last have not
+  // taken theirs: as many as a queue holds, which is one more than its depth (vt_sram_fifo).
   const size_t most_tokens = (size_t{1} << isa::kSemaphoreBits) - 1 - 1 - queue_;
   size_t index = 0;
   for (const Emitted& emitted : emitted_) {

@@ -23,7 +23,9 @@
 // room to keep it so long. Where several tasks store a tensor band by band, and others take windows
 // of it, their buffers become parts of one that lies like the tensor.
 //
-// tuning.h lists what may be chosen; Estimate tells about how long a node takes.
+// tuning.h lists what may be chosen; Estimate tells about how long a node takes. The order of tasks
+// is made in order.cpp, what stays in the scratchpad is found in keep.cpp, the rest in
+// schedule.cpp.
 //
 // Semaphores follow from what the steps read and write: one semaphore per ordered pair of engines.
 // Where a step needs a later step of the other engine than any step before it did, that one signals
