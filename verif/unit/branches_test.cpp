@@ -144,6 +144,20 @@ TEST(Branches, DifferencesAndQuotients) {
   ExpectFormatsTrain(graph, 32, Mesh(2, 1));
 }
 
+// What functions and quotients make of the zeros behind the channels of a pixel does not get into
+// the weights that meet it.
+TEST(Branches, NothingComesFromBehindTheChannels) {
+  for (const int64_t channels : std::vector<int64_t>{13, 8, 5}) {
+    SCOPED_TRACE(channels);
+    Net net({5, 4, 3});
+    const std::string a = net.Same("Sigmoid", {net.Conv("x", channels, 3)});
+    // Divided by 0.27 to 0.73, so that rounding errors do not grow.
+    const std::string divisor = net.Same("Sigmoid", {net.Same("Tanh", {net.Conv(a, channels, 3)})});
+    const std::string quotient = net.Same("Div", {net.Same("Tanh", {a}), divisor});
+    ExpectFormatsTrain(net.FullyConnected(net.Conv(quotient, 6, 3), 5), 16);
+  }
+}
+
 // Classes of steps as rows of a table, into an LSTM; those of tinyshakespeare, and one more than a
 // word.
 TEST(Embedding, TrainsLikeTheReference) {
@@ -370,6 +384,25 @@ TEST(Schedules, AnyChoiceTrainsLikeTheReference) {
   }
 }
 
+// Starting biases come from the file, also where nodes have a part of the outputs each; of the last
+// layer, whose outputs would divide, too, all have all, as the loss does.
+TEST(Branches, PartsOfTheOutputs) {
+  OnnxBuilder b;
+  Random random(3, "biases");
+  b.Input("x", {0, 40}).Drawn("w1", {128, 40}, random).Drawn("b1", {128}, random);
+  b.Node("Gemm", "fc1", {"x", "w1", "b1"}, "h", {{"transB", 1}}).Node("Relu", "relu", {"h"}, "r");
+  b.Drawn("w2", {128, 128}, random).Drawn("b2", {128}, random);
+  b.Node("Gemm", "fc2", {"r", "w2", "b2"}, "y", {{"transB", 1}}).Output("y", {0, 128});
+  const Graph net = ParseOnnx(b.Bytes(), "net");
+  for (const Partition partition : {Partition::kBatch, Partition::kOutputs, Partition::kHybrid}) {
+    MapOptions options;
+    options.partition = partition;
+    SCOPED_TRACE(PartitionName(partition));
+    const std::vector<std::string> wide = {"operand_format=fp32", "array.lanes=8"};
+    ExpectTrainsLikeReference(MapGraph(net, 32, Mesh(2, 2, wide), options), 2, 4e-5);
+  }
+}
+
 // The best of many is no slower than the first, and computes the same.
 TEST(Schedules, ASearchEndsWithTheBestItFound) {
   Net net({14, 12, 2});
@@ -395,6 +428,18 @@ TEST(Normalisation, GroupsTrainLikeTheReference) {
     const std::string a = net.Relu(GroupNorm(net, net.Conv("x", 12, 3), groups));
     const Graph graph = net.FullyConnected(net.Relu(GroupNorm(net, net.Conv(a, 16, 3, 2), 4)), 5);
     ExpectFormatsTrain(graph, 20);
+  }
+}
+
+// The last columns of the array have no channels.
+TEST(Normalisation, GroupsBesideWholeColumns) {
+  const std::vector<std::pair<int64_t, int64_t>> channels_and_groups = {
+      {6, 3}, {5, 5}, {2, 2}, {18, 9}};
+  for (const auto& [channels, groups] : channels_and_groups) {
+    SCOPED_TRACE(channels);
+    Net net({7, 6, 2});
+    const std::string a = net.Relu(GroupNorm(net, net.Conv("x", channels, 3), groups));
+    ExpectFormatsTrain(net.FullyConnected(net.Conv(a, 7, 3, 2), 5), 20);
   }
 }
 
@@ -468,7 +513,7 @@ TEST(BatchNormalisation, OverNodes) {
 // A sequence [N,T,I] through layers of one kind; the last state, or all of them, to the classes.
 // "reset GRU" resets the state before the product.
 Graph Recurrent(const std::string& cell, int64_t steps, int64_t in, std::vector<int64_t> hidden,
-                bool all_steps) {
+                bool all_steps, const std::string& function = "") {
   OnnxBuilder b(21);
   b.Input("x", {0, steps, in});
   std::string x = "x";
@@ -489,6 +534,10 @@ Graph Recurrent(const std::string& cell, int64_t steps, int64_t in, std::vector<
     b.Node("Reshape", name + ".shape", {name + ".y", name + ".to"}, name + ".s");
     x = name + ".s";
   }
+  if (!function.empty()) {
+    b.Node(function, "function", {x}, "function.y");
+    x = "function.y";
+  }
   if (all_steps) {
     b.Node("Flatten", "flat", {x}, "f");
     x = "f";
@@ -507,6 +556,24 @@ TEST(Recurrence, CellsTrainLikeTheReference) {
     ExpectFormatsTrain(Recurrent(op, 4, 20, {16, 48}, true), 37);
     ExpectFormatsTrain(Recurrent(op, 1, 20, {16}, false), 16);
   }
+}
+
+// Gates are whole words in memory and in the scratchpad, in the user's tensors they are not.
+TEST(Recurrence, HiddenValuesNeedBeNoWholeWords) {
+  for (const char* op : {"RNN", "LSTM", "GRU", "reset GRU"}) {
+    SCOPED_TRACE(op);
+    ExpectFormatsTrain(Recurrent(op, 4, 11, {5}, false), 16);
+    ExpectFormatsTrain(Recurrent(op, 3, 20, {21, 3}, true), 37);
+    // Of an added value it is not zero.
+    ExpectFormatsTrain(Recurrent(op, 3, 20, {13}, true, "Sigmoid"), 16);
+    Recipe recipe = ParseRecipe("optimiser = \"adam\"\nweight_decay = 0.01\n", "recipe");
+    ExpectTrainsLikeReference(MapGraph(Recurrent(op, 3, 9, {5}, true), 16,
+                                       {"operand_format=fp32", "array.lanes=8"}, {}, recipe),
+                              3, 1e-4);
+  }
+  ExpectFormatsTrain(Recurrent("LSTM", 3, 24, {40}, false), 32, Mesh(2, 1));
+  ExpectFormatsTrain(Recurrent("reset GRU", 3, 24, {9}, true), 16, {"array.cols=8"});
+  ExpectFormatsTrain(Recurrent("GRU", 3, 24, {7}, true), 16, {"array.rows=2"});
 }
 
 TEST(Recurrence, WideArraysAndNodes) {

@@ -1,2 +1,3 @@
 vt_unit_test(NAME onnx_conformance)
 target_include_directories(onnx_conformance_test PRIVATE ${CMAKE_SOURCE_DIR}/generator/src)
+target_compile_definitions(onnx_conformance_test PRIVATE VT_CACHE="${CMAKE_CURRENT_BINARY_DIR}/cache")

@@ -147,6 +147,7 @@ TEST(OnnxExport, CellsAndNormalisationsComeBack) {
   ExpectComesBack(MakeSequential("net", "LSTM", 3, 9, 32, 5), "nano", 16);
   ExpectComesBack(MakeSequential("net", "GRU", 3, 9, 32, 5), "nano", 16);
   ExpectComesBack(MakeSequential("net", "reset GRU", 3, 9, 32, 5), "nano", 16, "adam");
+  ExpectComesBack(MakeSequential("net", "GRU", 3, 9, 21, 5), "nano", 16, "adam");
   ExpectComesBack(MakeNormalisedSteps("net", "GRU", 3, 9, 32, 5), "nano", 16, "momentum");
   ExpectComesBack(MakeBatchNormalised("net", {2, 6, 5}, 12, 5), "nano", 16, "adam");
   ExpectComesBack(MakeBatchNormalised("net", {2, 6, 5}, 16, 5), "quad", 32);

@@ -213,6 +213,7 @@ class Section {
 
 struct Program {
   Section init, body, final;
+  bool keeps_zeros = true;  // of nothing but zeros it makes zeros
 
   // As they lie in the scratchpad.
   std::vector<uint32_t> Words() const;

@@ -199,6 +199,7 @@ Program SubtractTensors(bool relu) {
 
 Program DivideTensors() {
   Program program;
+  program.keeps_zeros = false;
   program.body.LoadOperand(1, 1).Recip(1, 1).MulOperand(0, 1, 0).StoreOperand(0, 2);
   return program;
 }
@@ -206,6 +207,7 @@ Program DivideTensors() {
 Program DivisorBackward(bool mask) {
   constexpr int kDy = 0, kB = 1, kReciprocal = 3;
   Program program;
+  program.keeps_zeros = false;
   program.body.LoadOperand(kB, 1).Recip(kReciprocal, kB).MulOperand(kDy, kReciprocal, 0);
   program.body.Mul(kDy, kStreamed, kDy, true).TakeOperands(Taken::kA, 3);
   mask ? program.body.StoreMasked(kDy, kB, 2) : program.body.StoreOperand(kDy, 2);
@@ -348,6 +350,7 @@ Program Dropout(float rate, int seed_scalar) {
 Program SigmoidForward() {
   const Constants constants;
   Program program;
+  program.keeps_zeros = false;
   constants.SetUp(program.init);
   program.body.MulOperand(0, constants.sigmoid_scale, 0);
   EmitSigmoid(program.body, 0, constants);

@@ -16,14 +16,8 @@ namespace vaultrain {
 
 namespace {
 
-// Registers of the programs below.
-enum : int { kLow = 0, kHigh = 1, kLane = 2, kEdge = 3, kUpper = 4, kBehind = 5, kZero = 15 };
-
-// Sets `reg` to 1 in lanes from `lane` on, to 0 before.
-void AddLanesFrom(lanes::Section& init, int64_t lane, int reg) {
-  init.Iota(kLane).Move(kLane, kLane, lanes::LaneMode::kRotate, 0, lanes::GroupMode::kFixed, 0);
-  init.Constant(kEdge, static_cast<float>(lane) - 0.5F).Gt(reg, kLane, kEdge);
-}
+// Registers of the programs below, beside those of AddLanesFrom.
+enum : int { kLow = 0, kHigh = 1, kUpper = 4, kBehind = 5, kZero = 15 };
 
 void AddRotation(lanes::Section& body, int reg, int64_t lanes) {
   body.Move(reg, reg, lanes::LaneMode::kRotate, static_cast<int>(lanes),

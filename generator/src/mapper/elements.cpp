@@ -56,6 +56,7 @@ void Mapper::AddLaneRows(lanes::Program program, const std::vector<int>& streams
   std::vector<int> all_streams = streams;
   all_streams.resize(isa::kLaneStreams, -1);
   all_streams[kResult] = result;
+  const bool clears = !program.keeps_zeros && cols * operand_ < pitch;
   const LoadedProgram loaded = LoadLanes(std::move(program), shared, tag, WideStreams(all_streams));
   const int seeds = random_layer < 0 ? -1 : SeedsOf(random_layer, parts * kJobsOfTile);
   const int64_t seed_pitch = RoundUp(v_.array.cols * 4, std::max(kAccess, word_));
@@ -92,6 +93,7 @@ void Mapper::AddLaneRows(lanes::Program program, const std::vector<int>& streams
       job.streams[kSeeds].base += static_cast<uint32_t>(seeds >= 0 ? seed_pitch * seed++ : 0);
       task.work.push_back(Lanes(loaded, job, in_stream, 1u << kResult, tag));
     }
+    if (clears) AddClearing(task, result, in_stream[0], rows, pitch, tag);
     task.stores.push_back(
         turns ? MoveTurn(Engine::kStore, result, from, rows / samples, of, in_stream[0], 0, tag)
               : StorePlain(result, row, rows, 0, cols, pitch * WidthOf(result), in_stream[0], tag));

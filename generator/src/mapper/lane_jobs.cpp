@@ -19,6 +19,12 @@ constexpr int kNeverWritten = 15;  // a register that no program here writes: ze
 
 }  // namespace
 
+void AddLanesFrom(lanes::Section& init, int64_t lane, int reg) {
+  constexpr int kLane = 2, kEdge = 3;
+  init.Iota(kLane).Move(kLane, kLane, lanes::LaneMode::kRotate, 0, lanes::GroupMode::kFixed, 0);
+  init.Constant(kEdge, static_cast<float>(lane) - 0.5F).Gt(reg, kLane, kEdge);
+}
+
 // A program gets its place in memory at its first use.
 LoadedProgram Mapper::LoadLanes(lanes::Program program, std::vector<Load>& loads, int tag,
                                 unsigned wide) {
@@ -107,6 +113,33 @@ void Mapper::AddZeros(int buffer, int64_t offset, int64_t pitch, int64_t rows, i
   job.streams[0].strides = {0, wide / slot, pitch / slot, 0};
   task.work.push_back(Lanes(loaded, job, {buffer, -1, -1, -1}, 0b1, tag));
   AddTask(std::move(task));
+}
+
+void Mapper::AddClearing(Task& task, int tensor, int buffer, int64_t rows, int64_t pitch, int tag) {
+  constexpr int kValues = 0, kBehind = 1;
+  const int64_t cols = v_.array.cols;
+  const int64_t channels = local_[tensor].cols;
+  const int64_t slot = cols * operand_;
+  auto add = [&](lanes::Program program, int64_t from, int64_t count) {
+    if (count == 0) return;
+    const LoadedProgram loaded =
+        LoadLanes(std::move(program), task.loads, tag, WideStreams({tensor}));
+    lanes::Job job;
+    job.groups = static_cast<int>(LaneGroupsOf(rows));
+    job.bounds = {count, rows / job.groups, 1};
+    job.level = 3;
+    job.streams[0].base = static_cast<uint32_t>(from * slot);
+    job.streams[0].strides = {pitch / slot, 1, job.groups * pitch / slot, 0};
+    task.work.push_back(Lanes(loaded, job, {buffer, -1, -1, -1}, 0b1, tag));
+  };
+  const int64_t whole = channels / cols;
+  lanes::Program last, zeros;
+  AddLanesFrom(last.init, channels % cols, kBehind);
+  last.body.LoadOperand(kValues, 0).Sel(kValues, kBehind, kNeverWritten, kValues);
+  last.body.StoreOperand(kValues, 0);
+  zeros.body.StoreOperand(kNeverWritten, 0);
+  add(std::move(last), whole, channels % cols > 0 ? 1 : 0);
+  add(std::move(zeros), CeilDiv(channels, cols), pitch / slot - CeilDiv(channels, cols));
 }
 
 void Mapper::AddSplitting(Task& task, const LoadedProgram& splitting, int from, int to,

@@ -9,6 +9,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <set>
 
 #include "mapper/mapping.h"
 #include "vaultrain/error.h"
@@ -167,6 +168,24 @@ void Mapper::Expand() {
     }
     program_.tensors.push_back(std::move(part));
   };
+  // Outputs from `begin` on of a tensor, without those that make gates whole words: where they
+  // begin, counted from there, and which and how many they are of the user's tensor.
+  auto for_gates = [&](size_t t, int64_t begin, int64_t count, const auto& visit) {
+    const auto found = whole_.gates.find(static_cast<int>(t));
+    const Gate gate =
+        found == whole_.gates.end() ? Gate{begin + count, begin + count} : found->second;
+    for (int64_t g = begin / gate.width; g * gate.width < begin + count; ++g) {
+      const int64_t from = std::max(begin, g * gate.width);
+      const int64_t to = std::min(begin + count, g * gate.width + gate.values);
+      if (from >= to) continue;
+      const size_t parts = program_.tensors.size();
+      visit(from - begin, g * gate.values + from - g * gate.width, to - from);
+      for (size_t p = parts; p < program_.tensors.size() && alone && gate.values < gate.width;
+           ++p) {
+        program_.tensors[p].name += fmt::format("[gate {}]", g);
+      }
+    }
+  };
   std::map<int, size_t> graph_tensor;  // of a local tensor
   for (size_t i = 0; i < tensor_of_.size(); ++i) {
     graph_tensor[tensor_of_[i]] = i;
@@ -203,36 +222,51 @@ void Mapper::Expand() {
         const Raster& r = raster->second;
         for (int64_t g = 0; g < r.groups; ++g) {
           const int64_t begin = g * r.samples;
-          add(local, node, r.Row(g, 0, 0), std::min(r.samples, local_batch_ - begin),
-              samples + begin, r.image.features(), 0);
-          ProgramTensor& part = program_.tensors.back();
-          part.height = r.image.height;
-          part.width = r.image.width;
-          part.x_pitch = r.samples * part.pitch_bytes;
-          part.y_pitch = r.image.width * part.x_pitch;
-          if (local.role == TensorRole::kInput) part.source = InputSource();
-          if (alone && r.groups > 1) {
-            part.name = fmt::format("{}[{}:{}]", local.tensor, begin, begin + part.rows);
-          }
+          const int64_t pixels = r.image.pixels();
+          auto add_image = [&](int64_t at, int64_t channel, int64_t channels) {
+            add(local, node, r.Row(g, 0, 0), std::min(r.samples, local_batch_ - begin),
+                samples + begin, channels * pixels, channel * pixels);
+            ProgramTensor& part = program_.tensors.back();
+            part.address += static_cast<uint64_t>(at * BytesOf(local));
+            part.height = r.image.height;
+            part.width = r.image.width;
+            part.x_pitch = r.samples * part.pitch_bytes;
+            part.y_pitch = r.image.width * part.x_pitch;
+            if (local.role == TensorRole::kInput) part.source = InputSource();
+            if (alone && r.groups > 1) {
+              part.name = fmt::format("{}[{}:{}]", local.tensor, begin, begin + part.rows);
+            }
+          };
+          for_gates(found->second, 0, r.image.channels, add_image);
         }
       } else if (of_samples) {
         const bool is_slice = tensor.kind == TensorKind::kGradient;
-        add(local, node, 0, local_batch_, samples, local.cols, is_slice ? first : 0);
+        auto add_rows = [&](int64_t at, int64_t col, int64_t cols) {
+          add(local, node, 0, local_batch_, samples, cols, col);
+          program_.tensors.back().address += static_cast<uint64_t>(at * BytesOf(local));
+        };
+        for_gates(found->second, is_slice ? first : 0, local.cols, add_rows);
       } else if (tensor.kind != TensorKind::kWeight) {
-        if (place.batch_part == 0) add(local, node, 0, 1, 0, local.cols, first);
+        if (place.batch_part != 0) continue;
+        for_gates(found->second, first, local.cols, [&](int64_t at, int64_t col, int64_t count) {
+          add(local, node, 0, 1, 0, count, col);
+          program_.tensors.back().address += static_cast<uint64_t>(at * BytesOf(local));
+        });
       } else {
         const TrainingLayer layer = Mapped(layer_of_[found->second]);
         const bool by_taps = local.cols != tensor.cols;
         const int64_t cols = by_taps ? layer.from.channels : tensor.cols;
         for (int64_t b = place.batch_part; b < plan->Blocks(); b += grid_.batch.parts) {
-          for (int64_t col = 0; col < tensor.cols; col += cols) {
-            add(local, node, b / grid_.batch.parts * plan->block, plan->RowsOf(b),
-                first + b * plan->block, cols, col);
-            if (!by_taps) continue;
-            ProgramTensor& part = program_.tensors.back();
-            part.address += static_cast<uint64_t>(col / cols * TapWidth(layer) * 4);
-            if (alone) part.name = fmt::format("{}[tap {}]", local.tensor, col / cols);
-          }
+          auto add_rows = [&](int64_t at, int64_t row, int64_t rows) {
+            for (int64_t col = 0; col < tensor.cols; col += cols) {
+              add(local, node, b / grid_.batch.parts * plan->block + at, rows, row, cols, col);
+              if (!by_taps) continue;
+              ProgramTensor& part = program_.tensors.back();
+              part.address += static_cast<uint64_t>(col / cols * TapWidth(layer) * 4);
+              if (alone) part.name = fmt::format("{}[tap {}]", local.tensor, col / cols);
+            }
+          };
+          for_gates(found->second, first + b * plan->block, plan->RowsOf(b), add_rows);
         }
       }
     }
@@ -254,29 +288,47 @@ void Mapper::Fill(const std::vector<std::vector<float>>& start) {
   for (size_t i = 0; i < graph_.tensors.size(); ++i) {
     if (!start[i].empty()) parameters[graph_.tensors[i].name] = i;
   }
+  // What makes gates whole words, of parameters and of their state.
+  std::set<std::string> of_gates;
+  for (const auto& [widened, gate] : whole_.gates) {
+    if (!graph_.tensors[widened].is_parameter()) continue;
+    std::vector<int> tensors = {tensor_of_[widened]};
+    const auto states = state_of_.find(tensors.front());
+    if (states != state_of_.end()) {
+      tensors.insert(tensors.end(), states->second.begin(), states->second.end());
+    }
+    for (const int tensor : tensors) {
+      of_gates.insert(local_[tensor].tensor);
+      PutZeros(local_[tensor]);
+    }
+  }
   for (const ProgramTensor& part : program_.tensors) {
     ProgramSegment segment;
     segment.address = part.address;
+    const bool of_gate = of_gates.count(part.tensor) > 0;
     const auto found = parameters.find(part.tensor);
     if (found != parameters.end()) {
       const std::vector<float>& values = start[found->second];
-      const int64_t cols = graph_.tensors[found->second].cols;
-      segment.bytes.resize(static_cast<size_t>(part.rows * part.pitch_bytes));
+      const TrainingTensor& given = given_.tensors[found->second];
+      const bool is_weight = given.kind == TensorKind::kWeight;
+      const int64_t cols = given.cols;
       auto copy = [&](int64_t row, int64_t to, int64_t from, int64_t count) {
         std::memcpy(segment.bytes.data() + row * part.pitch_bytes + 4 * to,
                     values.data() + (part.row + row) * cols + from, static_cast<size_t>(count) * 4);
       };
-      const TrainingLayer layer = Mapped(layer_of_[found->second]);
       // With the first tap come all of them.
-      const bool by_taps = part.cols != cols;
+      const bool by_taps = is_weight && part.cols != cols;
       if (by_taps && part.col > 0) continue;
+      const TrainingLayer layer = Mapped(layer_of_[found->second]);
+      segment.bytes.resize(static_cast<size_t>(
+          of_gate && !is_weight ? part.cols * 4 : part.rows * part.pitch_bytes));
       for (int64_t r = 0; r < part.rows; ++r) {
         if (!by_taps) copy(r, 0, part.col, part.cols);
         for (int64_t tap = 0; by_taps && tap < layer.window.taps(); ++tap) {
           copy(r, tap * TapWidth(layer), tap * part.cols, part.cols);
         }
       }
-    } else if (part.role == TensorRole::kState) {
+    } else if (part.role == TensorRole::kState && !of_gate) {
       segment.bytes.resize(static_cast<size_t>(part.rows * part.pitch_bytes));
     } else if (part.role == TensorRole::kConstant) {
       segment.bytes.resize(static_cast<size_t>(part.pitch_bytes));
@@ -287,12 +339,15 @@ void Mapper::Fill(const std::vector<std::vector<float>>& start) {
     program_.image.push_back(std::move(segment));
   }
   for (const auto& [tensor, raster] : raster_) {
-    if (!raster.has_zeros) continue;
-    const auto bytes = static_cast<size_t>(raster.Rows() * local_[tensor].pitch_bytes);
-    for (size_t node = 0; node < grid_.places.size(); ++node) {
-      program_.image.push_back(
-          {local_[tensor].address + node * vault_bytes_, std::vector<uint8_t>(bytes)});
-    }
+    if (raster.has_zeros) PutZeros(local_[tensor]);
+  }
+}
+
+// A tensor is zero on all nodes.
+void Mapper::PutZeros(const ProgramTensor& local) {
+  const auto bytes = static_cast<size_t>(local.rows * local.pitch_bytes);
+  for (size_t node = 0; node < grid_.places.size(); ++node) {
+    program_.image.push_back({local.address + node * vault_bytes_, std::vector<uint8_t>(bytes)});
   }
 }
 
@@ -683,7 +738,7 @@ Program Mapper::Map(const std::string& network) {
   PlanLayers();
   PlaceTensors();
   Expand();
-  Fill(StartingParameters(graph_, recipe_));
+  Fill(StartingParameters(given_, recipe_));
 
   for (size_t i = 0; i < graph_.ops.size(); ++i) {
     const TrainingOp& op = graph_.ops[i];
@@ -735,7 +790,7 @@ Program Mapper::Map(const std::string& network) {
                                          graph_.batch * (by_class ? 2 : 4 * graph_.classes));
   for (const TrainingOp& op : graph_.ops) {
     if (op.kind == TrainingOpKind::kLinearUpdate) {
-      const TrainingLayer& layer = graph_.layers[op.layer];
+      const TrainingLayer& layer = given_.layers[op.layer];
       const uint64_t parameters =
           static_cast<uint64_t>(layer.in * layer.out + (layer.bias ? layer.out : 0));
       // Narrow form read, master read and written, narrow form written; fp32 has no narrow form of
@@ -746,13 +801,13 @@ Program Mapper::Map(const std::string& network) {
       for (const Role role : {Role::kW, Role::kU, Role::kV}) {
         const int weights = op.Tensor(role);
         if (weights < 0) continue;
-        bytes += static_cast<uint64_t>(graph_.tensors[weights].elements() * operand_);
+        bytes += static_cast<uint64_t>(given_.tensors[weights].elements() * operand_);
       }
     }
   }
   // Activations beyond what all scratchpads hold go out and come back.
   int64_t activations = 0;
-  for (const TrainingTensor& t : graph_.tensors) {
+  for (const TrainingTensor& t : given_.tensors) {
     if (t.kind == TensorKind::kActivation) activations += t.elements() * operand_;
   }
   bytes += static_cast<uint64_t>(

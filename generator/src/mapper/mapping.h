@@ -7,10 +7,10 @@
 // mapper.cpp places tensors and maps the operations in order; tiles.cpp maps a matrix product onto
 // one node; partition.cpp maps one onto all nodes of a mesh; windows.cpp and window_updates.cpp
 // (with patches.cpp, taps.cpp, nests.cpp and groups.cpp) and pools.cpp map convolutions and pooling
-// onto either, normalise.cpp, batch_norm.cpp, recurrent.cpp, elements.cpp and concat.cpp the other
-// layers, losses.cpp the loss, optimiser.cpp the steps of optimisers that keep state, lane_jobs.cpp
-// makes jobs of lane programs, schedule.cpp orders all of it, explain.cpp tells what was decided
-// and why.
+// onto either, normalise.cpp, batch_norm.cpp, recurrent.cpp (with gates.cpp), elements.cpp and
+// concat.cpp the other layers, losses.cpp the loss, optimiser.cpp the steps of optimisers that keep
+// state, lane_jobs.cpp makes jobs of lane programs, schedule.cpp orders all of it, explain.cpp
+// tells what was decided and why.
 
 #ifndef VAULTRAIN_SRC_MAPPER_MAPPING_H_
 #define VAULTRAIN_SRC_MAPPER_MAPPING_H_
@@ -287,6 +287,9 @@ inline int64_t LaneGroupsOf(int64_t slots) {
   return groups;
 }
 
+// Sets `reg` to 1 in lanes from `lane` on, to 0 before; takes registers 2 and 3.
+void AddLanesFrom(lanes::Section& init, int64_t lane, int reg);
+
 // What follows a tile once its sums over the mesh have come. It runs with the next tile, so that
 // the array does not wait for them.
 struct Late {
@@ -296,6 +299,21 @@ struct Late {
   std::vector<Step> stores;
   bool update = false;  // of a parameter
 };
+
+// ---- gates.cpp
+
+// Rows of a gate of a recurrent layer: its hidden values, and what makes them whole words.
+int64_t GateWidth(const Variant& variant, const TrainingLayer& cell);
+struct Gate {
+  int64_t values = 0, width = 0;  // width: with what makes them whole words
+};
+
+// A graph with such rows in weights, biases and sums of all gates.
+struct WholeGates {
+  TrainingGraph graph;
+  std::map<int, Gate> gates;  // of tensors that have got rows
+};
+WholeGates WithWholeGates(const TrainingGraph& graph, const Variant& variant);
 
 class Mapper {
  public:
@@ -310,7 +328,9 @@ class Mapper {
         explanation_(options.explanation),
         grid_(MakeGrid(partition, variant.mesh.x, variant.mesh.y)),
         local_batch_(graph.batch / grid_.batch.parts),
-        graph_(graph),
+        given_(graph),
+        whole_(WithWholeGates(graph, variant)),
+        graph_(whole_.graph),
         word_(variant.WordBits() / 8),
         operand_(variant.OperandBits() / 8),
         word_elements_(variant.WordElements()),
@@ -350,6 +370,7 @@ class Mapper {
   void Expand();
   void Fill(const std::vector<std::vector<float>>& start);
   void PutOne(const ProgramTensor& of, uint8_t* at) const;
+  void PutZeros(const ProgramTensor& local);
   void PlanLayers();
   std::string PartitionText() const;
   std::vector<std::vector<isa::Descriptor>> MapOps(bool train);
@@ -478,6 +499,8 @@ class Mapper {
   lanes::Stream StreamOf(int64_t offset, int64_t pitch, int64_t step, int64_t row) const;
   // Rows of zeros in a buffer.
   void AddZeros(int buffer, int64_t offset, int64_t pitch, int64_t rows, int64_t bytes, int tag);
+  // Zeros behind the channels of a tensor, in rows that lie in a buffer.
+  void AddClearing(Task& task, int tensor, int buffer, int64_t rows, int64_t pitch, int tag);
   // Rows of fp32 in a buffer as halves of fx32 in another, the low ones behind the high ones;
   // `bytes` of operands.
   void AddSplitting(Task& task, const LoadedProgram& splitting, int from, int to, int64_t bytes,
@@ -660,7 +683,9 @@ class Mapper {
   Explanation* const explanation_;
   const Grid grid_;
   const int64_t local_batch_;  // samples of a node
-  const TrainingGraph& graph_;
+  const TrainingGraph& given_;
+  const WholeGates whole_;
+  const TrainingGraph& graph_;   // as nodes have it
   const int64_t word_;           // bytes of a scratchpad word
   const int64_t operand_;        // bytes of an operand
   const int64_t word_elements_;  // operands of a word

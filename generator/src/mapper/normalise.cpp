@@ -49,8 +49,7 @@ Mapper::NormUnits Mapper::UnitsOf(const TrainingLayer& l) const {
   const int64_t cols = v_.array.cols;
   const int64_t of_group = l.from.channels / l.groups;
   const bool whole = of_group % cols == 0 || l.groups == 1;
-  const bool parts = of_group < cols && cols % of_group == 0 && (of_group & (of_group - 1)) == 0 &&
-                     l.from.channels % cols == 0;
+  const bool parts = of_group < cols && cols % of_group == 0 && (of_group & (of_group - 1)) == 0;
   if (!whole && !parts) {
     RefuseInput(
         "{}: layer {}: groups of {} channels; accepted with {} columns of the array: multiples of "
@@ -60,7 +59,7 @@ Mapper::NormUnits Mapper::UnitsOf(const TrainingLayer& l) const {
   NormUnits units;
   units.of_steps = l.norm == Norm::kSteps;
   units.slots = whole ? CeilDiv(of_group, cols) : 1;
-  units.count = whole ? l.groups : l.from.channels / cols;
+  units.count = whole ? l.groups : CeilDiv(l.from.channels, cols);
   units.width = static_cast<int>(whole ? cols : of_group);
   units.values = of_group * units.PixelsOfUnit(l.from.pixels());
   return units;

@@ -129,7 +129,7 @@ PartitionChoice Weigh(const Variant& variant, const VaultDram& dram, const Train
   bool split = true;
   for (size_t l = 0; l < graph.layers.size(); ++l) {
     const TrainingLayer& layer = graph.layers[l];
-    split = split && Splits(layer.out, grid.outputs.parts);
+    split = split && l + 1 < graph.layers.size() && Splits(layer.out, grid.outputs.parts);
     const double in = static_cast<double>(layer.in);
     const double out = static_cast<double>(layer.out) / (split ? output_parts : 1);
     const double array = samples * in * out / variant.MacsPerCycle();
@@ -207,7 +207,9 @@ void Mapper::PlanLayers() {
       });
   for (const TrainingLayer& layer : graph_.layers) {
     LayerPlan plan;
-    plan.split = may_split && (plan_.empty() || plan_.back().split) && layer.IsFlat() &&
+    // The loss of a sample takes all outputs of the last one.
+    const bool last = plan_.size() + 1 == graph_.layers.size();
+    plan.split = may_split && !last && (plan_.empty() || plan_.back().split) && layer.IsFlat() &&
                  !HasOptimiserStep() && Splits(layer.out, grid_.outputs.parts);
     plan.slice = layer.kind == LayerKind::kLinear ? layer.out : layer.to.channels;
     if (plan.split) plan.slice /= grid_.outputs.parts;

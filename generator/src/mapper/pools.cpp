@@ -33,6 +33,15 @@ enum : int { kBest = 0, kIndexOf = 1, kValue = 2, kTest = 3, kTap = 4, kSum = 5,
 constexpr int kFirstWindow = 7;  // index and gradient of each window
 constexpr int kFirstTap = 5;     // FF of a maximum: numbers of its taps
 constexpr int kZero = 15;        // never written
+// Slots that a load sees behind its stream; of a wide stream a slot is two.
+constexpr int64_t kReach = int64_t{1} << 15;
+
+// The most of `pixels` side by side so that loads see all rows of a window, of which `slots` has
+// the slots from the first to the last.
+int64_t PixelsInReach(int64_t pixels, const std::function<int64_t(int64_t)>& slots) {
+  while (pixels > 1 && slots(pixels) >= kReach) pixels = CeilDiv(pixels, 2);
+  return pixels;
+}
 
 }  // namespace
 
@@ -53,12 +62,16 @@ void Mapper::AddPoolForward(const TrainingOp& op, int tag, double budget) {
   const int64_t pixel = samples * pitch;
   const WindowAxis down = RowsOf(l);
   const WindowAxis across = ColumnsOf(l);
-  const Tile tile = FitTile(l.to.height, l.to.width, Scratchpad(budget) / TurnsOf(x, samples),
-                            [&](const Tile& t) {
-                              return (down.MostSeen(t.rows) * across.MostSeen(t.pixels) +
-                                      t.rows * t.pixels * (index < 0 ? 1 : 2)) *
-                                     pixel;
-                            });
+  const int64_t pixels = PixelsInReach(l.to.width, [&](int64_t of_tile) {
+    const int64_t row = across.MostSeen(of_tile);
+    return ((w.kernel_h - 1) * w.dilation_h * row + (w.kernel_w - 1) * w.dilation_w) * pixel / slot;
+  });
+  const Tile tile =
+      FitTile(l.to.height, pixels, Scratchpad(budget) / TurnsOf(x, samples), [&](const Tile& t) {
+        return (down.MostSeen(t.rows) * across.MostSeen(t.pixels) +
+                t.rows * t.pixels * (index < 0 ? 1 : 2)) *
+               pixel;
+      });
   if (data_flow_[tag].empty()) {
     data_flow_[tag] =
         fmt::format("windows of {} through the lanes; tiles of {} x {} pixels by {} samples",
@@ -80,8 +93,21 @@ void Mapper::AddPoolForward(const TrainingOp& op, int tag, double budget) {
     lanes::Program program;
     const int64_t taps = cy.taps * cx.taps;
     const float share = 1.0f / static_cast<float>(l.count_pad ? w.taps() : taps);
+    // What fits a program of kProgramWords.
+    const int64_t most_taps = index < 0 ? 42 : 25;
+    if (is_max && taps > most_taps) {
+      RefuseInput("{}: layer {}: a maximum of {} taps is not supported; accepted: up to {}",
+                  graph_.file, l.name, taps, most_taps);
+    }
     auto offset = [&](int64_t ky, int64_t kx) {
-      return static_cast<int>((ky * w.dilation_h * x_row + kx * w.dilation_w * pixel) / slot);
+      const int64_t at = (ky * w.dilation_h * x_row + kx * w.dilation_w * pixel) / slot;
+      if (at >= kReach) {
+        RefuseInput(
+            "{}: layer {}: taps of a window are {} slots of the scratchpad apart; accepted: fewer "
+            "than {}",
+            graph_.file, l.name, at, kReach);
+      }
+      return static_cast<int>(at);
     };
     lanes::Section& body = program.body;
     if (is_max) {
@@ -118,10 +144,6 @@ void Mapper::AddPoolForward(const TrainingOp& op, int tag, double budget) {
         }
         body.Mul(kSum, kSum, kScale).StoreOperand(kSum, 1);
       }
-    }
-    if (program.Words().size() > kProgramWords) {
-      RefuseInput("{}: layer {}: a maximum of {} taps is not supported; accepted: up to {}",
-                  graph_.file, l.name, taps, index < 0 ? 42 : 25);
     }
     made.loaded = LoadLanes(std::move(program), shared, tag);
     return made;
@@ -212,9 +234,14 @@ void Mapper::AddPoolBackward(const TrainingOp& op, int tag, double budget) {
     return std::min(axis.size, (cell + cells) * axis.stride) - cell * axis.stride;
   };
   // In cells.
+  const int64_t cells = PixelsInReach(CeilDiv(across.size, across.stride), [&](int64_t of_tile) {
+    const int64_t row =
+        MostWindows(column_phases, across, {0, across.size}, pixels_of(across, 0, of_tile));
+    return CeilDiv(w.kernel_h, w.stride_h) * row * pixel * width / slot;
+  });
   const Tile tile =
-      FitTile(CeilDiv(down.size, down.stride), CeilDiv(across.size, across.stride),
-              Scratchpad(budget) / TurnsOf(dx, samples), [&](const Tile& t) {
+      FitTile(CeilDiv(down.size, down.stride), cells, Scratchpad(budget) / TurnsOf(dx, samples),
+              [&](const Tile& t) {
                 const int64_t rows = pixels_of(down, 0, t.rows);
                 const int64_t pixels = pixels_of(across, 0, t.pixels);
                 return (MostWindows(row_phases, down, {0, down.size}, rows) *

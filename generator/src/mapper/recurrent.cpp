@@ -52,18 +52,11 @@ void Mapper::PlaceCells() {
   for (const TrainingOp& op : graph_.ops) {
     if (op.kind != TrainingOpKind::kRecurrentForward) continue;
     const TrainingLayer& l = graph_.layers[op.layer];
-    int64_t multiple = std::max<int64_t>(word_elements_, v_.array.cols);
-    // n of a GRU begins an access of memory.
-    if (l.cell == Cell::kGru) multiple = std::max(multiple, kAccess / operand_ / 2);
-    if (l.in % multiple != 0) {
-      RefuseInput("{}: layer {}: {} hidden values; accepted on variant {}: a multiple of {}",
-                  graph_.file, l.name, l.in, v_.name, multiple);
-    }
     if (KeptOf(l.cell) == 0) continue;
     const Raster r = RasterFor(static_cast<size_t>(op.Tensor(Role::kY)));
-    cells_of_[op.layer] =
-        Allocate(graph_.layers[op.layer - 1].name + ".K", TensorRole::kActivation,
-                 local_[tensor_of_[op.Tensor(Role::kY)]].format, r.Rows(), KeptOf(l.cell) * l.in);
+    cells_of_[op.layer] = Allocate(graph_.layers[op.layer - 1].name + ".K", TensorRole::kActivation,
+                                   local_[tensor_of_[op.Tensor(Role::kY)]].format, r.Rows(),
+                                   KeptOf(l.cell) * GateWidth(v_, l));
   }
 }
 
@@ -96,7 +89,7 @@ void Mapper::AddRecurrentForward(const TrainingOp& op, int tag, double budget) {
   const int v = resets ? tensor_of_[op.Tensor(Role::kV)] : -1;
   const int reset = resets ? tensor_of_[op.Tensor(Role::kReset)] : -1;
   const bool has_state = cell.cell != Cell::kRnn;
-  const int64_t hidden = cell.in;
+  const int64_t hidden = GateWidth(v_, cell);
   const int64_t outputs = linear.out;
   const int64_t steps = cell.from.width;
   const int64_t cols = v_.array.cols;
@@ -315,7 +308,7 @@ void Mapper::AddRecurrentBackward(const TrainingOp& op, int tag, double budget) 
   const bool resets = cell.cell == Cell::kResetGru;
   const int v = resets ? tensor_of_[op.Tensor(Role::kV)] : -1;
   const bool has_state = cell.cell != Cell::kRnn;
-  const int64_t hidden = cell.in;
+  const int64_t hidden = GateWidth(v_, cell);
   const int64_t outputs = cell.out;
   const int64_t gates = GatesOf(cell.cell) * hidden;
   const int64_t steps = cell.from.width;

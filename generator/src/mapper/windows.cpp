@@ -178,6 +178,10 @@ Raster Mapper::RasterFor(size_t graph_tensor) const {
   for (const TrainingOp& op : graph_.ops) {
     // Nothing is reset behind the last step.
     r.has_zeros = r.has_zeros || op.Tensor(Role::kReset) == static_cast<int>(graph_tensor);
+    // Nor behind the hidden values that a layer has.
+    r.has_zeros = r.has_zeros || (op.kind == TrainingOpKind::kRecurrentBackward &&
+                                  op.Tensor(Role::kDz) == static_cast<int>(graph_tensor) &&
+                                  GateWidth(v_, graph_.layers[op.layer]) > r.image.channels);
     if (op.Tensor(Role::kDx) != static_cast<int>(graph_tensor)) continue;
     if (op.kind == TrainingOpKind::kCopy) {
       const TrainingLayer& l = graph_.layers[op.layer];
