@@ -594,7 +594,8 @@ void Mapper::AddBackward(const TrainingOp& op, int tag, double budget) {
   const int64_t out_pitch = OutPitch(out, out.cols);
   // Every node of the outputs axis has a partial sum for all inputs; each part goes to its node.
   const int sums = plan.split ? grid_.outputs.parts : 1;
-  const int64_t n = before.slice;
+  // The layer before it is the one that made X only where outputs are split.
+  const int64_t n = before.split ? before.slice : graph_.layers[op.layer].in;
 
   auto tile_bytes = [&](int64_t rows, int64_t columns) {
     const int64_t wide = RoundUp(columns, cols);
@@ -808,28 +809,34 @@ void Mapper::AddUpdate(const TrainingOp& op, int tag, double budget) {
       for (Step& step : LoadOperand({x, true}, col, count, padded, k, b, tag)) {
         first.emplace_back(std::move(step));
       }
+      auto add_blocks = [&](int64_t block, int64_t blocks) {
+        for (int64_t at = 0; at < plan.RowsOf(block); at += rows_of_part) {
+          ComputeSpec product{a,
+                              b,
+                              (block * plan.block + at) * pitch,
+                              pitch,
+                              0,
+                              pitch,
+                              std::min(rows_of_part, plan.RowsOf(block) - at),
+                              padded / cols,
+                              KWords(k)};
+          product.a_low = low;
+          product.groups = blocks;
+          product.group_pitch = parts * plan.block * pitch;
+          AddToParameter(w, block / parts * plan.block + at, col, count,
+                         static_cast<int>(block % parts), take_step, std::exchange(first, {}),
+                         product, tag);
+        }
+      };
       // Owners take turns, so that their memories share the work.
       for (int64_t turn = 0; turn * parts < plan.Blocks(); turn += groups) {
-        for (int owner = 0; owner < parts; ++owner) {
-          const int64_t block = turn * parts + owner;
+        for (int64_t block = turn * parts; block < (turn + 1) * parts; ++block) {
           if (block >= plan.Blocks()) break;
           const int64_t blocks = std::min<int64_t>(groups, CeilDiv(plan.Blocks() - block, parts));
-          for (int64_t at = 0; at < plan.RowsOf(block); at += rows_of_part) {
-            ComputeSpec product{a,
-                                b,
-                                (block * plan.block + at) * pitch,
-                                pitch,
-                                0,
-                                pitch,
-                                std::min(rows_of_part, plan.RowsOf(block) - at),
-                                padded / cols,
-                                KWords(k)};
-            product.a_low = low;
-            product.groups = blocks;
-            product.group_pitch = parts * plan.block * pitch;
-            AddToParameter(w, turn * plan.block + at, col, count, owner, take_step,
-                           std::exchange(first, {}), product, tag);
-          }
+          const int64_t last = block + (blocks - 1) * parts;
+          const bool is_short = plan.RowsOf(last) < plan.RowsOf(block);
+          add_blocks(block, is_short ? blocks - 1 : blocks);
+          if (is_short) add_blocks(last, 1);
         }
       }
     }
