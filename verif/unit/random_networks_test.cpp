@@ -238,6 +238,9 @@ class Drawing {
   }
 
   Value Normalised(const Value& v) {
+    // Of few values the deviation may be as small as rounding errors.
+    constexpr int64_t kLeast = 6;
+    if (v.features() < kLeast) return v;
     const std::string scale = Parameter({v.channels}), bias = Parameter({v.channels});
     if (v.kind == Value::kImage && OneIn(3)) {
       const Value y =
@@ -247,10 +250,9 @@ class Drawing {
       return y;
     }
     const Value y = Node("GroupNormalization", {v.name, scale, bias}, v);
-    // Of few values the deviation may be as small as rounding errors.
-    std::vector<int64_t> groups = {1};
+    std::vector<int64_t> groups;
     for (const int64_t g : Divisors(v.channels)) {
-      if (v.features() / g >= 6) groups.push_back(g);
+      if (v.features() / g >= kLeast) groups.push_back(g);
     }
     b_.With("num_groups", OneOf(groups));
     return y;
