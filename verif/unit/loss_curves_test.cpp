@@ -58,7 +58,7 @@ struct Bound {
 };
 
 Bound BoundOf(const std::string& operands) {
-  if (operands == "fp32") return {{5e-4, 4e-3}, 0.1};
+  if (operands == "fp32") return {{1e-4, 1e-3}, 0.1};
   if (operands == "fp16") return {{0.3, 0.7}, 6};
   if (operands == "bf16") return {{0.31, 1.2}, 5};
   return {{0.65, 1.3}, 12};  // fx16 of 12 fraction bits, also with gradients of fx32

@@ -365,7 +365,7 @@ TEST(RandomNetworks, TrainLikeTheReference) {
                                mapped.program.partition, d.text()));
       // Gradients that vanish but for rounding make steps of adam.
       const bool adam = recipe.optimiser == "adam";
-      ExpectTrainsLikeReference(mapped, 2, adam ? 1e-2 : 3e-4, adam ? 1e-4 : 1e-5);
+      ExpectTrainsLikeReference(mapped, 2, adam ? 3e-3 : 3e-4, adam ? 1e-4 : 1e-5);
       ++trained;
     } catch (const Error& error) {
       std::string why = error.what();
@@ -381,7 +381,7 @@ TEST(RandomNetworks, TrainLikeTheReference) {
   }
   for (const auto& [why, times] : refused) std::cout << times << " refused: " << why << "\n";
   std::cout << trained << " of " << count << " trained\n";
-  EXPECT_GE(trained, count / 2);
+  EXPECT_GE(trained, count * 4 / 5);
 }
 
 }  // namespace

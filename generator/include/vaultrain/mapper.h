@@ -55,9 +55,9 @@ struct MapOptions {
 // Over several nodes: nodes that share outputs share their weights, block by block of rows; the
 // owner of a block loads it and sends it to the others. Nodes that share samples share activations:
 // each sends its outputs to the others. Gradients of weights, and partial sums of BP, are summed in
-// the mesh, in the order of golden/module.h, and arrive at the owner alone. The last
-// layer, one whose outputs do not divide into parts of 32, and one that follows such a layer are
-// computed by every node that has the samples.
+// the mesh, in the order of golden/module.h, and arrive at the owner alone. The last layer,
+// one whose outputs do not divide into parts of 32, and one that follows such a layer are computed
+// by every node that has the samples.
 //
 // Images lie with the samples of a pixel side by side, in groups as long as a word of operands: the
 // loops of a COMPUTE walk windows in a tile of pixels that was loaded once, and transposed, the

@@ -304,6 +304,7 @@ struct Late {
 
 // Rows of a gate of a recurrent layer: its hidden values, and what makes them whole words.
 int64_t GateWidth(const Variant& variant, const TrainingLayer& cell);
+
 struct Gate {
   int64_t values = 0, width = 0;  // width: with what makes them whole words
 };
@@ -682,8 +683,8 @@ class Mapper {
   const Partition partition_;
   Explanation* const explanation_;
   const Grid grid_;
-  const int64_t local_batch_;  // samples of a node
-  const TrainingGraph& given_;
+  const int64_t local_batch_;   // samples of a node
+  const TrainingGraph& given_;  // as the user has it
   const WholeGates whole_;
   const TrainingGraph& graph_;   // as nodes have it
   const int64_t word_;           // bytes of a scratchpad word
