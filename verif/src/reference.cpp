@@ -154,6 +154,12 @@ void Reference::Run(const TrainingOp& op, double step_size) {
       return RunPool(op);
     case TrainingOpKind::kElementForward:
       return RunElements(op);
+    case TrainingOpKind::kSoftmaxForward:
+      return RunSoftmax(op);
+    case TrainingOpKind::kSoftmaxBackward:
+      return RunSoftmaxBackward(op);
+    case TrainingOpKind::kProduct:
+      return RunProduct(op);
     case TrainingOpKind::kNormaliseForward:
       return RunNormalise(op);
     case TrainingOpKind::kRecurrentForward:
@@ -331,6 +337,8 @@ double Apply(const TrainingLayer& layer, double x) {
       return Sigmoid(x);
     case Function::kTanh:
       return std::tanh(x);
+    case Function::kAffine:
+      return static_cast<double>(layer.slope) * x + static_cast<double>(layer.shift);
   }
   return x;
 }
@@ -345,6 +353,8 @@ double Derivative(const TrainingLayer& layer, double x, double y) {
       return y * (1 - y);
     case Function::kTanh:
       return 1 - y * y;
+    case Function::kAffine:
+      return layer.slope;
   }
   return 1;
 }
@@ -413,6 +423,69 @@ void Reference::RunElementsBackward(const TrainingOp& op) {
     }
   }
   Mask(op);
+}
+
+void Reference::ForPixels(const TrainingOp& op,
+                          const std::function<void(int64_t, int64_t, int64_t)>& visit) const {
+  const Image& image = graph_.layers[op.layer].from;
+  for (int64_t i = 0; i < graph_.batch; ++i) {
+    for (int64_t pixel = 0; pixel < image.pixels(); ++pixel) {
+      const int64_t first = i * image.features() + pixel;
+      visit(first, first + image.features(), image.pixels());
+    }
+  }
+}
+
+void Reference::RunSoftmax(const TrainingOp& op) {
+  const std::vector<double>& x = values_[op.Tensor(Role::kX)];
+  std::vector<double>& y = values_[op.Tensor(Role::kY)];
+  ForPixels(op, [&](int64_t first, int64_t end, int64_t step) {
+    double largest = x[first], sum = 0;
+    for (int64_t i = first; i < end; i += step) largest = std::max(largest, x[i]);
+    for (int64_t i = first; i < end; i += step) sum += y[i] = std::exp(x[i] - largest);
+    for (int64_t i = first; i < end; i += step) y[i] /= sum;
+  });
+}
+
+void Reference::RunSoftmaxBackward(const TrainingOp& op) {
+  const std::vector<double>& dz = values_[op.Tensor(Role::kDz)];
+  const std::vector<double>& y = values_[op.Tensor(Role::kY)];
+  std::vector<double>& dx = values_[op.Tensor(Role::kDx)];
+  ForPixels(op, [&](int64_t first, int64_t end, int64_t step) {
+    double sum = 0;
+    for (int64_t i = first; i < end; i += step) sum += dz[i] * y[i];
+    for (int64_t i = first; i < end; i += step) dx[i] = y[i] * (dz[i] - sum);
+  });
+}
+
+void Reference::RunProduct(const TrainingOp& op) {
+  const int result = op.Tensor(op.phase == Phase::kFeedForward ? Role::kY : Role::kDx);
+  const int factors[] = {op.Tensor(Role::kX), op.Tensor(Role::kX2)};
+  // Where row r and column c of an image's row y are.
+  auto place = [&](int tensor, bool turned, int64_t y, int64_t r, int64_t c) {
+    const Image& image = graph_.tensors[tensor].image;
+    return ((turned ? r : c) * image.height + y) * image.width + (turned ? c : r);
+  };
+  const Image& to = graph_.tensors[result].image;
+  const Image& left = graph_.tensors[factors[0]].image;
+  const int64_t depth = op.turned[0] ? left.width : left.channels;
+  for (int64_t i = 0; i < graph_.batch; ++i) {
+    const double* a = values_[factors[0]].data() + i * left.features();
+    const double* b = values_[factors[1]].data() + i * graph_.tensors[factors[1]].image.features();
+    double* c = values_[result].data() + i * to.features();
+    for (int64_t y = 0; y < to.height; ++y) {
+      for (int64_t m = 0; m < to.width; ++m) {
+        for (int64_t n = 0; n < to.channels; ++n) {
+          double sum = 0;
+          for (int64_t k = 0; k < depth; ++k) {
+            sum += a[place(factors[0], op.turned[0], y, m, k)] *
+                   b[place(factors[1], op.turned[1], y, k, n)];
+          }
+          c[place(result, false, y, m, n)] = sum;
+        }
+      }
+    }
+  }
 }
 
 void Reference::RunSum(const TrainingOp& op) {

@@ -131,6 +131,39 @@ TEST(Branches, ActivationsAndProducts) {
   ExpectFormatsTrain(graph, 32, Mesh(2, 1));
 }
 
+// Attention of `steps` steps of 6 values: products with either operand turned, and their softmax.
+Graph Attention(int64_t steps, int64_t depth) {
+  OnnxBuilder b(21);
+  b.Input("x", {0, steps, 6});
+  for (const char* name : {"q", "k", "v"}) {
+    b.Input(std::string(name) + ".w", {6, depth});
+    b.Node("MatMul", name, {"x", std::string(name) + ".w"}, std::string(name) + ".y");
+  }
+  b.Node("Transpose", "turn", {"k.y"}, "k.t").WithInts("perm", {0, 2, 1});
+  // Small enough for numbers of fixed point.
+  b.Scalar("scale", 0.5f / std::sqrt(static_cast<float>(depth)));
+  b.Node("Mul", "scaled", {"q.y", "scale"}, "z").Node("MatMul", "scores", {"z", "k.t"}, "s");
+  b.Node("Softmax", "weights", {"s"}, "p").Node("MatMul", "values", {"p", "v.y"}, "c");
+  b.Scalar("steps", static_cast<float>(steps)).Node("Div", "share", {"c", "steps"}, "m");
+  b.Node("Transpose", "back", {"m"}, "c.t").WithInts("perm", {0, 2, 1});
+  b.Node("MatMul", "again", {"c.t", "k.y"}, "g");
+  b.Node("Flatten", "flat", {"g"}, "f").Input("w", {depth * depth, 5});
+  b.Node("MatMul", "fc", {"f", "w"}, "y").Output("y", {0, 5});
+  return ParseOnnx(b.Bytes(), "net");
+}
+
+TEST(Branches, AttentionTrainsLikeTheReference) {
+  ExpectFormatsTrain(Attention(5, 7), 16);
+  ExpectFormatsTrain(Attention(16, 16), 21);
+  ExpectFormatsTrain(Attention(19, 24), 32, Mesh(2, 1));
+}
+
+// Rows of a matrix in several jobs, and few samples at a time.
+TEST(Branches, LongAttention) {
+  const Graph graph = Attention(150, 10);
+  ExpectFormatsTrain(graph, 4, {"scratchpad.kib=256", "array.acc_depth=128"});
+}
+
 TEST(Branches, DifferencesAndQuotients) {
   Net net({6, 5, 2});
   const std::string x = net.Relu(net.Conv("x", 12, 3));

@@ -284,6 +284,84 @@ TEST_P(Lanes, LeakyRelu) {
   for (size_t i = 0; i < kCount; ++i) ExpectOperand(kOut, i, x[i] > 0 ? dy[i] : dy[i] / 8);
 }
 
+TEST_P(Lanes, Affine) {
+  const std::vector<double> x = PutRandom(kA, kCount);
+  for (const float shift : {0.0f, -1.25f}) {
+    RunRows(AffineForward(0.375f, shift), kGroups, {{kA}, {0, false, false}, {kOut}});
+    for (size_t i = 0; i < kCount; ++i) {
+      ExpectOperand(kOut, i, 0.375 * x[i] + static_cast<double>(shift), std::ldexp(1.0, -22));
+    }
+  }
+}
+
+// Samples beside each other at each place; whole slots of channels and not, far below 0 too. Of an
+// exponential the error is that of its argument, 2^-24 of it twice, and 2^-22 of its own; the sum
+// has no larger one, its reciprocal adds 2^-22.
+TEST_P(Lanes, SoftmaxWithinItsBounds) {
+  constexpr uint32_t kX = 0, kFound = 0x8000, kDy = 0xC000, kSum = 0x14000, kY = 0x18000;
+  constexpr int64_t kSamples = 5, kPlaces = 3, kSlots = 3;
+  const int64_t wide = 4 / OperandBytes();
+  const auto next = static_cast<int>(wide);
+  for (const int channels : {1, kCols - 1, kCols, 2 * kCols + 3, 3 * kCols}) {
+    SCOPED_TRACE(channels);
+    constexpr size_t kValues = kSamples * kPlaces * kSlots * kCols;
+    std::vector<double> x = PutRandom(kX, kValues, 3);
+    std::vector<double> dy = PutRandom(kDy, kValues);
+    auto place = [](int64_t p, int64_t s, int64_t c) {
+      return static_cast<size_t>((p * kSamples + s) * kSlots * kCols + c);
+    };
+    for (int64_t p = 0; p < kPlaces; ++p) {
+      for (int64_t s = 0; s < kSamples; ++s) {
+        for (int64_t c = 0; c < kSlots * kCols; ++c) {
+          const size_t i = place(p, s, c);
+          const double value = c < channels ? x[i] - (s == 0 ? 500 : 0) : 0;
+          x[i] = static_cast<double>(PutOperand(kX, i, static_cast<float>(value)));
+          if (c >= channels) PutOperand(kDy, i, 0);
+        }
+      }
+    }
+    Job job;
+    job.groups = kSamples;
+    job.bounds = {(channels + kCols - 1) / kCols, kPlaces, 1};
+    job.level = 1;
+    const Stream values = {kX, {kSlots, 1, kSamples * kSlots, 0}};
+    auto at = [&](uint32_t base) {
+      Stream stream = values;
+      stream.base = base;
+      return stream;
+    };
+    const Stream found = {kFound, {2 * wide, 0, kSamples * 2 * wide, 0}};
+    const Stream sums = {kSum, {wide, 0, kSamples * wide, 0}};
+    job.streams = {values, found, at(kY), Stream{}};
+    Run(SoftmaxMaximum(channels, kCols), job);
+    Run(SoftmaxSum(channels, kCols, next), job);
+    Run(SoftmaxForward(channels, kCols, next), job);
+    std::vector<double> y(kValues);
+    for (size_t i = 0; i < kValues; ++i) y[i] = static_cast<double>(Operand(kY, i));
+    job.streams = {at(kDy), at(kY), sums, Stream{}};
+    Run(SoftmaxGradientSum(kCols), job);
+    Run(SoftmaxBackward(), job);
+    for (int64_t p = 0; p < kPlaces; ++p) {
+      for (int64_t s = 0; s < kSamples; ++s) {
+        double largest = -1e9, sum = 0, product = 0;
+        for (int64_t c = 0; c < channels; ++c) largest = std::max(largest, x[place(p, s, c)]);
+        for (int64_t c = 0; c < channels; ++c) sum += std::exp(x[place(p, s, c)] - largest);
+        for (int64_t c = 0; c < channels; ++c) product += y[place(p, s, c)] * dy[place(p, s, c)];
+        for (int64_t c = 0; c < channels; ++c) {
+          const size_t i = place(p, s, c);
+          const double below = largest - x[i];
+          const double exact = std::exp(-below) / sum;
+          ExpectOperand(kY, i, exact, exact * (3 + below / 2) * std::exp2(-22.0));
+          ExpectOperand(kDy, i, y[i] * (dy[i] - product), y[i] * channels * std::exp2(-21.0));
+        }
+        for (int64_t c = channels; c < job.bounds[0] * kCols; ++c) {
+          EXPECT_EQ(Operand(kY, place(p, s, c)), 0) << "behind the channels";
+        }
+      }
+    }
+  }
+}
+
 TEST_P(Lanes, DropoutKeepsTheSameElementsForTheGradient) {
   scalars_[5] = std::bit_cast<uint32_t>(12.0f);
   const Program dropout = Dropout(0.25f, 5);

@@ -76,6 +76,43 @@ TEST(LayerGradients, Cells) {
   }
 }
 
+// Attention over 4 steps, each of whose products takes one operand turned, and its sums scaled by a
+// number.
+TEST(LayerGradients, Attention) {
+  Random random(11, "attention");
+  OnnxBuilder b(21);
+  b.Input("x", {0, 4, 3});
+  for (const char* name : {"q", "k", "v"}) {
+    b.Drawn(std::string(name) + ".w", {3, 5}, random);
+    b.Node("MatMul", name, {"x", std::string(name) + ".w"}, std::string(name) + ".y");
+  }
+  b.Node("Transpose", "turn", {"k.y"}, "k.t").WithInts("perm", {0, 2, 1});
+  b.Scalar("root", std::sqrt(5.0f)).Scalar("two", 2).Scalar("half", 0.5f);
+  b.Node("MatMul", "scores", {"q.y", "k.t"}, "s").Node("Div", "scaled", {"s", "root"}, "z");
+  b.Node("Softmax", "weights", {"z"}, "p", {{"axis", 2}});
+  b.Node("MatMul", "values", {"p", "v.y"}, "c");
+  // The transpose of what the values attend to, less a number, by the values themselves.
+  b.Node("Transpose", "back", {"c"}, "c.t").WithInts("perm", {0, 2, 1});
+  b.Node("Mul", "doubled", {"two", "c.t"}, "d").Node("Sub", "less", {"half", "d"}, "e");
+  b.Node("MatMul", "again", {"e", "v.y"}, "g");
+  b.Node("Flatten", "flat", {"g"}, "f").Drawn("w", {25, 3}, random);
+  b.Node("MatMul", "fc", {"f", "w"}, "y").Output("y", {0, 3});
+  ExpectDefinedAndDifferentiated(b, random, 1e-6);
+}
+
+// Channels of images of two rows, and products of each row.
+TEST(LayerGradients, ProductsOfRows) {
+  Random random(12, "rows");
+  OnnxBuilder b(21);
+  b.Input("x", {0, 2, 4, 3}).Drawn("a.w", {3, 4}, random).Drawn("b.w", {3, 5}, random);
+  b.Node("MatMul", "a", {"x", "a.w"}, "a.y").Node("MatMul", "b", {"x", "b.w"}, "b.y");
+  b.Node("Softmax", "p", {"a.y"}, "p.y", {{"axis", -1}});
+  b.Node("MatMul", "product", {"p.y", "b.y"}, "c");
+  b.Node("Flatten", "flat", {"c"}, "f").Drawn("w", {40, 3}, random);
+  b.Node("MatMul", "fc", {"f", "w"}, "y").Output("y", {0, 3});
+  ExpectDefinedAndDifferentiated(b, random);
+}
+
 // Each step of a sequence of 4 steps over its channels.
 TEST(LayerGradients, NormalisationOfSteps) {
   Random random(6, "steps");

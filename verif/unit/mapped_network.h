@@ -93,14 +93,23 @@ inline void TrainStep(const Mapped& s, const StepData& batch, int step, float st
       << isa::ToText(s.program.Stream("train").nodes[run.error_node].descriptors[run.error_index]);
 }
 
-// Of a dropout, which values are kept: where it took something, it gave something.
+// Of a dropout in a step of training, which values are kept: where it took something, it gave
+// something, in FF or else in BP.
 inline std::vector<bool> MaskOf(const Mapped& s, const TrainingOp& op, Device& device) {
-  auto values = [&](Role role) {
-    return Gather(TensorOf(s.program, s.graph.tensors[op.Tensor(role)].name), device);
+  auto values = [&](const TrainingOp& of, Role role) {
+    return Gather(TensorOf(s.program, s.graph.tensors[of.Tensor(role)].name), device);
   };
-  const std::vector<float> x = values(Role::kX), y = values(Role::kY);
+  const std::vector<float> x = values(op, Role::kX), y = values(op, Role::kY);
+  std::vector<float> dz(x.size()), dx(x.size());
+  for (const TrainingOp& back : s.graph.ops) {
+    if (back.layer != op.layer || back.kind != TrainingOpKind::kElementBackward) continue;
+    dz = values(back, Role::kDz);
+    dx = values(back, Role::kDx);
+  }
   std::vector<bool> kept;
-  for (size_t i = 0; i < x.size(); ++i) kept.push_back(y[i] != 0 || x[i] == 0);
+  for (size_t i = 0; i < x.size(); ++i) {
+    kept.push_back(x[i] != 0 ? y[i] != 0 : dz[i] == 0 || dx[i] != 0);
+  }
   return kept;
 }
 

@@ -815,19 +815,6 @@ TEST(OnnxReader, RefusesRecurrenceThatNothingHereComputes) {
   flat.ExpectRefused({"'x' is [N,5]", "batch x time x features"});
 }
 
-TEST(OnnxReader, SaysThatTheseCannotBeTrainedYet) {
-  OnnxBuilder b;
-  b.Input("x", {0, 4, 4}).Node("MatMul", "square", {"x", "x"}, "y").Output("y", {0, 4, 4});
-  const Graph graph = ParseOnnx(b.Bytes(), "net.onnx");
-  try {
-    Differentiate(graph, 4);
-    FAIL() << "it is trained: this test has served its time";
-  } catch (const Error& error) {
-    EXPECT_THAT(error.what(), HasSubstr("square"));
-    EXPECT_THAT(error.what(), HasSubstr("product of two activations cannot be trained yet"));
-  }
-}
-
 // ---- malformed files
 
 // Windows without groups.

@@ -104,6 +104,35 @@ TEST(TrainingGraph, MasksOnlyBehindARelu) {
   for (const TrainingOp& op : Train(b).ops) EXPECT_FALSE(op.mask || op.relu);
 }
 
+// Y = A B, and where B is what a Transpose of C gives: dA = dY C, dC = dY' A.
+TEST(TrainingGraph, ProductsOfActivationsAreTurnedWhereTheyAreLoaded) {
+  OnnxBuilder b;
+  b.Input("x", {0, 5, 3}).Counting("a.w", {3, 4}).Counting("c.w", {3, 4}).Counting("w", {25, 2});
+  b.Node("MatMul", "a", {"x", "a.w"}, "a.y").Node("MatMul", "c", {"x", "c.w"}, "c.y");
+  b.Node("Transpose", "turn", {"c.y"}, "c.t").WithInts("perm", {0, 2, 1});
+  b.Node("MatMul", "product", {"a.y", "c.t"}, "s").Node("Flatten", "flat", {"s"}, "f");
+  b.Node("MatMul", "fc", {"f", "w"}, "y").Output("y", {0, 2});
+  const TrainingGraph graph = Train(b);
+  std::vector<std::vector<std::string>> products;
+  for (const TrainingOp& op : graph.ops) {
+    if (op.kind != TrainingOpKind::kProduct) continue;
+    EXPECT_EQ(op.macs, graph.batch * 5 * 4 * 5);
+    const bool forward = op.phase == Phase::kFeedForward;
+    products.emplace_back();
+    for (const Role role : {Role::kX, Role::kX2, forward ? Role::kY : Role::kDx}) {
+      products.back().push_back(graph.tensors[op.Tensor(role)].name);
+    }
+    for (const size_t side : {0, 1}) {
+      if (op.turned.at(side)) products.back()[side] += "'";
+    }
+  }
+  using Product = std::vector<std::string>;
+  EXPECT_EQ(products, (std::vector<Product>{{"a.Y", "c.Y'", "product.Y"},
+                                            {"product.dZ", "c.Y", "a.dZ"},
+                                            {"product.dZ'", "a.Y", "c.dZ"}}));
+  for (const TrainingLayer& layer : graph.layers) EXPECT_NE(layer.name, "turn");
+}
+
 TEST(TrainingGraph, RefusesWhatItCannotTrainByNode) {
   auto with = [](auto change) {
     OnnxBuilder b = TwoLayers();
@@ -114,7 +143,7 @@ TEST(TrainingGraph, RefusesWhatItCannotTrainByNode) {
                   b.Node("Relu", "last", {"p"}, "q");
                   b.graph()->mutable_output(0)->set_name("q");
                 }),
-                {"softmax is accepted only at the end"});
+                {"'last' (Relu)", "a ReLU follows the last layer"});
   OnnxBuilder relu_end;
   relu_end.Input("x", {0, 6}).Counting("w", {6, 2}).Node("Gemm", "fc", {"x", "w"}, "z");
   relu_end.Node("Relu", "last", {"z"}, "y").Output("y", {0, 2});

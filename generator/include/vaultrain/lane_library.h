@@ -100,6 +100,9 @@ Program LeakyReluForward(float slope);
 // dx = dy where x > 0, else slope * dy. Streams: 0 dy, 1 x (or y, for a slope of 0 or more), 2 dx.
 Program LeakyReluBackward(float slope);
 
+// y = slope * x + shift. Streams: 0 x, 2 y.
+Program AffineForward(float slope, float shift);
+
 // y = x / (1 - rate), or 0 with probability `rate`; the same again for the gradient, with the same
 // seeds and the same job. The generator of a lane starts from the sum of the scalar register and
 // what stream 1 has for the lane: bits of an fp32 number. Streams: 0 x, 1 a wide value, 2 y.
@@ -111,6 +114,21 @@ Program TanhForward();
 // From y. Streams: 0 dy, 1 y, 2 dx.
 Program SigmoidBackward();
 Program TanhBackward();
+
+// ---- softmax over `channels` channels, in slots over loop 1; a register holds samples as its
+// groups. Of each in every lane, wide: the maximum and, `next_slots` behind it, 1 / the sum of
+// exp(x - maximum). What lies behind the channels is 0 in y.
+
+// Streams: 0 x, 1 the maximum.
+Program SoftmaxMaximum(int channels, int cols);
+// Streams: 0 x, 1 the maximum, which the rest joins.
+Program SoftmaxSum(int channels, int cols, int next_slots);
+// Streams: 0 x, 1 both, 2 y.
+Program SoftmaxForward(int channels, int cols, int next_slots);
+// The sum of dy * y, in every lane. Streams: 0 dy, 1 y, 2 the sum, wide.
+Program SoftmaxGradientSum(int cols);
+// dx = y * (dy - sum) in place of dy. Streams: 0 dy, 1 y, 2 the sum.
+Program SoftmaxBackward();
 
 // ---- recurrent cells; sums and states are wide, what BP will need (kept) operands
 //

@@ -199,11 +199,15 @@ class Section {
   Section& Rsqrt(int d, int a) { return Three(Op::kRsq, d, a, 0); }
   // d = a summed over all lanes, in a tree, the same in each.
   Section& SumLanes(int d, int a, int scratch, int cols);
+  // The largest of all lanes, the same in each.
+  Section& MaxLanes(int d, int a, int scratch, int cols);
   Section& Word(uint32_t word);
 
   const std::vector<uint32_t>& words() const { return words_; }
 
  private:
+  template <typename Combine>
+  Section& OverLanes(int d, int a, int scratch, int cols, Combine combine);
   Section& Three(Op op, int d, int a, int b, int c = 0);
   Section& Memory(Op op, int d, int a, int stream, int offset);
   Section& Take(Taken taken, int stream, bool wide);

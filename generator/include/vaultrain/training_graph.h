@@ -40,6 +40,10 @@
 //               the first tap. Every window sees at least one pixel of the image.
 //   kAdd, kSubtract, kMultiply, kDivide   of two images, value by value.
 //   kActivation  `function` of each value; leaky ReLU and its derivative take X > 0.
+//   kSoftmax    exp(X - m) / sum of exp(X - m) over the channels of each pixel, m their maximum.
+//   kProduct    of each sample and row of pixels the product of two matrices: in the file's terms
+//               of [N,..,T,K] by [N,..,K,M], pixels of a row being rows of a matrix and channels
+//               its columns, or the other way round where the operand is turned.
 //   kDropout    X / (1 - ratio), or 0 where the mask of the step says so: each value with a chance
 //               of `ratio`, and the same ones in BP. Without training it does nothing.
 //   kNormalise  (X - mean) / sqrt(variance + epsilon) * scale[c] + b[c], by Norm of each sample
@@ -69,6 +73,7 @@
 #ifndef VAULTRAIN_TRAINING_GRAPH_H_
 #define VAULTRAIN_TRAINING_GRAPH_H_
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -156,6 +161,8 @@ enum class TrainingOpKind {
   kLinearForward,
   kPoolForward,
   kElementForward,  // kAdd, kSubtract, kMultiply, kDivide, kActivation, kDropout
+  kSoftmaxForward,
+  kProduct,  // kX by kX2, of which one is a gradient in BP
   kNormaliseForward,
   kRecurrentForward,
   // FF: X becomes part of Y; BP: a part of dZ becomes dX. Of kSlice the other way round; what no
@@ -166,6 +173,7 @@ enum class TrainingOpKind {
   kLinearBackward,
   kPoolBackward,
   kElementBackward,
+  kSoftmaxBackward,
   kNormaliseBackward,  // with the update of scale and bias
   // dX is the gradient by W x + b; of GRU there is a second by U h' + d, of reset GRU one by U h'
   // and one by V (r h').
@@ -175,8 +183,8 @@ enum class TrainingOpKind {
 };
 
 // What an operation does with a tensor. Reads: kX, kX2 (second input of two; the other one in BP,
-// of a product or quotient), kW and kB (UP also writes these two), kU, kV and kD of kRecurrent, kDz
-// of BP and UP, kY of BP where a derivative is a function of it, kIndex of BP, kPart (gradients
+// of a kMultiply or kDivide), kW and kB (UP also writes these two), kU, kV and kD of kRecurrent,
+// kDz of BP and UP, kY of BP where a derivative is a function of it, kIndex of BP, kPart (gradients
 // that are summed), kLogits, kLabel. kMean and kVariance: read and written by FF. Writes: kY,
 // kIndex of FF (of a maximum that has a BP), kReset of FF (r h' of reset GRU), kLoss, kDz of the
 // loss, kDx.
@@ -213,9 +221,10 @@ struct TrainingOp {
   // MACs of the network itself, as utilisation counts them: products with the zeros around an
   // image are not among them.
   int64_t macs = 0;
-  bool relu = false;    // FF: max(., 0) on the way out
-  bool mask = false;    // BP: zero where kX <= 0
-  int64_t channel = 0;  // of kCopy: where the part begins in the longer of the two
+  bool relu = false;                // FF: max(., 0) on the way out
+  bool mask = false;                // BP: zero where kX <= 0
+  int64_t channel = 0;              // of kCopy: where the part begins in the longer of the two
+  std::array<bool, 2> turned = {};  // of kProduct: pixels are columns of the matrix, not rows
   std::vector<Operand> operands;
 
   // The first tensor in a role, or -1 (kB of a layer without bias).
@@ -235,6 +244,8 @@ enum class LayerKind {
   kMultiply,
   kDivide,
   kActivation,
+  kSoftmax,
+  kProduct,
   kDropout,
   kNormalise,
   kConcat,
@@ -242,7 +253,7 @@ enum class LayerKind {
   kRecurrent
 };
 enum class Norm { kGroups, kSteps, kBatch };
-enum class Function { kRelu, kLeakyRelu, kSigmoid, kTanh };
+enum class Function { kRelu, kLeakyRelu, kSigmoid, kTanh, kAffine };
 enum class Cell { kLstm, kGru, kResetGru, kRnn };
 
 // Rows of W for each value of h, as many as of U and V together.
@@ -260,7 +271,8 @@ struct TrainingLayer {
   bool bias = false;
   bool count_pad = false;  // a mean counts the zeros around the image
   Function function = Function::kRelu;
-  float slope = 0;  // of a leaky ReLU
+  float slope = 0;  // of a leaky ReLU; kAffine is slope * X + shift
+  float shift = 0;
   float ratio = 0;  // of kDropout: what is left out
   Norm norm = Norm::kGroups;
   int64_t groups = 1;

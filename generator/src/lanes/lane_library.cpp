@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 
 namespace vaultrain::lanes {
@@ -336,6 +337,16 @@ Program LeakyReluBackward(float slope) {
   return program;
 }
 
+Program AffineForward(float slope, float shift) {
+  constexpr int kX = 0, kSlope = 1, kShift = 2;
+  Program program;
+  program.keeps_zeros = shift == 0;
+  program.init.Constant(kSlope, slope).Constant(kShift, shift);
+  program.body.Mad(kX, kStreamed, kSlope, kShift).TakeOperands(Taken::kA, 0);
+  program.body.StoreOperand(kX, 2);
+  return program;
+}
+
 Program Dropout(float rate, int seed_scalar) {
   constexpr int kX = 0, kRate = 1, kScale = 2, kKeep = 3;
   Program program;
@@ -471,6 +482,92 @@ Program MeanSquare(int values, int cols, int dz_slots) {
   }
   body.Mad(kSum, kY, kY, kSum).Mul(kY, kY, kScale).StoreOperand(kY, 2);
   program.final.SumLanes(kSum, kSum, kScratch, cols).Mul(kSum, kSum, kShare).StoreWide(kSum, 3);
+  return program;
+}
+
+// ---- softmax
+
+namespace {
+
+// What lies behind the channels becomes -infinity, whose exponential is 0.
+class Channels {
+ public:
+  Channels(int channels, int cols, Section& init) : ragged_(channels % cols != 0) {
+    if (!ragged_) return;
+    init.Iota(kPlace).Move(kPlace, kPlace, LaneMode::kRotate, 0, GroupMode::kFixed, 0);
+    init.Constant(kChannels, static_cast<float>(channels));
+    init.Constant(kCols, static_cast<float>(cols));
+    init.Constant(kNothing, -std::numeric_limits<float>::infinity());
+  }
+  void Mask(Section& body, int x) const {
+    if (!ragged_) return;
+    body.Gt(kInside, kChannels, kPlace).Sel(x, kInside, x, kNothing).Add(kPlace, kPlace, kCols);
+  }
+
+ private:
+  enum : int { kPlace = 8, kChannels = 9, kCols = 10, kNothing = 11, kInside = 12 };
+  const bool ragged_;
+};
+
+// exp(x - maximum) of the values of stream 0.
+void EmitExponential(Program& program, int channels, int cols, int x) {
+  constexpr int kMaximum = 6, kScale = 7;
+  const Channels inside(channels, cols, program.init);
+  program.init.LoadWide(kMaximum, 1).Constant(kScale, kLog2E);
+  program.body.Sub(x, kStreamed, kMaximum).TakeOperands(Taken::kA, 0);
+  inside.Mask(program.body, x);
+  program.body.Mul(x, x, kScale).Exp2(x, x);
+}
+
+}  // namespace
+
+Program SoftmaxMaximum(int channels, int cols) {
+  constexpr int kX = 0, kMaximum = 1, kScratch = 2;
+  Program program;
+  const Channels inside(channels, cols, program.init);
+  program.init.Constant(kMaximum, -std::numeric_limits<float>::infinity());
+  program.body.LoadOperand(kX, 0);
+  inside.Mask(program.body, kX);
+  program.body.Max(kMaximum, kX, kMaximum);
+  program.final.MaxLanes(kMaximum, kMaximum, kScratch, cols).StoreWide(kMaximum, 1);
+  return program;
+}
+
+Program SoftmaxSum(int channels, int cols, int next_slots) {
+  constexpr int kX = 0, kSum = 1, kScratch = 2;
+  Program program;
+  program.init.Constant(kSum, 0);
+  EmitExponential(program, channels, cols, kX);
+  program.body.Add(kSum, kSum, kX);
+  program.final.SumLanes(kSum, kSum, kScratch, cols).Recip(kSum, kSum);
+  program.final.StoreWide(kSum, 1, next_slots);
+  return program;
+}
+
+Program SoftmaxForward(int channels, int cols, int next_slots) {
+  constexpr int kX = 0, kShare = 1;
+  Program program;
+  program.init.LoadWide(kShare, 1, next_slots);
+  EmitExponential(program, channels, cols, kX);
+  program.body.Mul(kX, kX, kShare).StoreOperand(kX, 2);
+  return program;
+}
+
+Program SoftmaxGradientSum(int cols) {
+  constexpr int kDy = 0, kSum = 1, kScratch = 2;
+  Program program;
+  program.init.Constant(kSum, 0);
+  program.body.LoadOperand(kDy, 0).Mad(kSum, kStreamed, kDy, kSum).TakeOperands(Taken::kA, 1);
+  program.final.SumLanes(kSum, kSum, kScratch, cols).StoreWide(kSum, 2);
+  return program;
+}
+
+Program SoftmaxBackward() {
+  constexpr int kX = 0, kSum = 1;
+  Program program;
+  program.init.LoadWide(kSum, 2);
+  program.body.Sub(kX, kStreamed, kSum).TakeOperands(Taken::kA, 0);
+  program.body.MulOperand(kX, kX, 1).StoreOperand(kX, 0);
   return program;
 }
 

@@ -142,6 +142,8 @@ void Mapper::AddElementForward(const TrainingOp& op, int tag, double budget) {
         return AddLaneRows(lanes::SigmoidForward(), {x}, y, tag, budget);
       case Function::kTanh:
         return AddLaneRows(lanes::TanhForward(), {x}, y, tag, budget);
+      case Function::kAffine:
+        return AddLaneRows(lanes::AffineForward(l.slope, l.shift), {x}, y, tag, budget);
     }
   }
   if (l.kind == LayerKind::kDropout) {
@@ -181,6 +183,10 @@ void Mapper::AddElementBackward(const TrainingOp& op, int tag, double budget) {
     const lanes::Program program =
         l.kind == LayerKind::kMultiply ? lanes::MultiplyTensors() : lanes::DivideTensors();
     return AddLaneRows(lanes::Masked(program, op.mask), {dz, other, -1, mask}, dx, tag, budget);
+  }
+  if (l.function == Function::kAffine) {
+    return AddLaneRows(lanes::Masked(lanes::AffineForward(l.slope, 0), op.mask), {dz, -1, -1, mask},
+                       dx, tag, budget);
   }
   const bool of_y = l.function == Function::kSigmoid || l.function == Function::kTanh;
   const int at = of_y ? tensor_of_[op.Tensor(Role::kY)] : x;

@@ -35,7 +35,7 @@ int Mapper::LoadOutputs(Task& task, int outputs, int64_t row, int64_t rows, int6
   return in;
 }
 
-void Mapper::AddSoftmax(const TrainingOp& op, int tag) {
+void Mapper::AddCrossEntropy(const TrainingOp& op, int tag) {
   const int logits = tensor_of_[op.Tensor(Role::kLogits)];
   const int labels = tensor_of_[op.Tensor(Role::kLabel)];
   const int loss = tensor_of_[op.Tensor(Role::kLoss)];

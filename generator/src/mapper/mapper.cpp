@@ -619,7 +619,7 @@ void Mapper::CountBytes(const Descriptor& d) {
 void Mapper::AddOp(const TrainingOp& op, int tag, double budget) {
   switch (op.kind) {
     case TrainingOpKind::kSoftmaxCrossEntropy:
-      return AddSoftmax(op, tag);
+      return AddCrossEntropy(op, tag);
     case TrainingOpKind::kMeanSquare:
       return AddMeanSquare(op, tag);
     case TrainingOpKind::kPoolForward:
@@ -634,6 +634,12 @@ void Mapper::AddOp(const TrainingOp& op, int tag, double budget) {
       return AddSum(op, tag, budget);
     case TrainingOpKind::kCopy:
       return AddCopy(op, tag, budget);
+    case TrainingOpKind::kSoftmaxForward:
+      return AddSoftmaxForward(op, tag, budget);
+    case TrainingOpKind::kSoftmaxBackward:
+      return AddSoftmaxBackward(op, tag, budget);
+    case TrainingOpKind::kProduct:
+      return AddProduct(op, tag, budget);
     case TrainingOpKind::kNormaliseForward:
       return AddNormaliseForward(op, tag, budget);
     case TrainingOpKind::kNormaliseBackward:

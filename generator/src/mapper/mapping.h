@@ -7,10 +7,10 @@
 // mapper.cpp places tensors and maps the operations in order; tiles.cpp maps a matrix product onto
 // one node; partition.cpp maps one onto all nodes of a mesh; windows.cpp and window_updates.cpp
 // (with patches.cpp, taps.cpp, nests.cpp and groups.cpp) and pools.cpp map convolutions and pooling
-// onto either, normalise.cpp, batch_norm.cpp, recurrent.cpp (with gates.cpp), elements.cpp and
-// concat.cpp the other layers, losses.cpp the loss, optimiser.cpp the steps of optimisers that keep
-// state, lane_jobs.cpp makes jobs of lane programs, schedule.cpp orders all of it, explain.cpp
-// tells what was decided and why.
+// onto either, normalise.cpp, batch_norm.cpp, softmax.cpp, products.cpp, recurrent.cpp (with
+// gates.cpp), elements.cpp and concat.cpp the other layers, losses.cpp the loss, optimiser.cpp the
+// steps of optimisers that keep state, lane_jobs.cpp makes jobs of lane programs, schedule.cpp
+// orders all of it, explain.cpp tells what was decided and why.
 
 #ifndef VAULTRAIN_SRC_MAPPER_MAPPING_H_
 #define VAULTRAIN_SRC_MAPPER_MAPPING_H_
@@ -393,7 +393,7 @@ class Mapper {
 
   int LoadOutputs(Task& task, int outputs, int64_t row, int64_t rows, int64_t pitch,
                   int64_t* offset, int tag);
-  void AddSoftmax(const TrainingOp& op, int tag);
+  void AddCrossEntropy(const TrainingOp& op, int tag);
   void AddMeanSquare(const TrainingOp& op, int tag);
 
   // ---- windows.cpp, window_updates.cpp, patches.cpp, nests.cpp: convolutions
@@ -543,6 +543,20 @@ class Mapper {
                         int64_t pitch, int tag) const;
   void AddNormaliseForward(const TrainingOp& op, int tag, double budget);
   void AddNormaliseBackward(const TrainingOp& op, int tag, double budget);
+
+  // ---- softmax.cpp
+
+  void AddSoftmaxForward(const TrainingOp& op, int tag, double budget);
+  void AddSoftmaxBackward(const TrainingOp& op, int tag, double budget);
+
+  // ---- products.cpp
+
+  struct Factor;
+  void AddProduct(const TrainingOp& op, int tag, double budget);
+  // LOAD or STORE of every pixel's row of one sample, made for rows that follow each other.
+  Step OfSample(Step step, int tensor, int64_t sample) const;
+  void LoadFactor(Task& task, const Factor& factor, int64_t row, int64_t sample, int64_t first,
+                  int64_t rows, int buffer, int64_t offset, int tag) const;
 
   // ---- batch_norm.cpp
 

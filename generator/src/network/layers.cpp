@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <map>
 #include <numeric>
@@ -69,9 +70,6 @@ class Finder {
   }
 
   void AddNode(const Node& node) {
-    if (softmax_) {
-      Refuse(*softmax_, "softmax is accepted only at the end, where the loss includes it");
-    }
     switch (node.kind) {
       case OperatorKind::kGemm:
         AddFullyConnected(node, node.Int("transB") != 0);
@@ -151,12 +149,7 @@ class Finder {
         }
         break;
       case OperatorKind::kSoftmax:
-        if (graph_.tensors[node.inputs[0]].shape.size() != 2) {
-          Refuse(node, "of {}; accepted: batch x classes",
-                 ShapeText(graph_.tensors[node.inputs[0]].shape));
-        }
-        softmax_ = &node;
-        Forward(node);
+        AddSoftmax(node);
         break;
       case OperatorKind::kIdentity:
       case OperatorKind::kFlatten:
@@ -287,14 +280,14 @@ class Finder {
     return layer.relu || (is_pool && IsRectified(layer.inputs[0]));
   }
 
-  void AddActivation(const Node& node, Function function) {
-    AddOfOne(node, LayerKind::kActivation);
+  void AddActivation(const Node& node, Function function, int position = 0) {
+    AddOfOne(node, LayerKind::kActivation, position);
     layers_.back().function = function;
   }
 
   // Value by value.
-  void AddOfOne(const Node& node, LayerKind kind) {
-    const Value value = Whole(node, AnyInput(node, 0));
+  void AddOfOne(const Node& node, LayerKind kind, int position = 0) {
+    const Value value = Whole(node, AnyInput(node, position));
     Layer& layer = Add(node, kind);
     layer.inputs = {value};
     layer.from = layer.to = value.image;
@@ -313,9 +306,7 @@ class Finder {
   // A product of all values of a sample: flat, or with the image as its window.
   void AddFullyConnected(const Node& node, bool weight_is_out_in) {
     const Tensor& weight = graph_.tensors[node.inputs[1]];
-    if (weight.is_data()) {
-      Refuse(node, "a product of two activations cannot be trained yet; accepted: by a parameter");
-    }
+    if (weight.is_data()) return AddProduct(node);
     const std::vector<int64_t>& shape = weight.shape;
     if (graph_.tensors[node.inputs[0]].shape.size() > 2) return AddOfSteps(node, shape[1]);
     const Value value = AnyInput(node, 0);
@@ -333,11 +324,22 @@ class Finder {
     Give(node, false);
   }
 
-  // [N,..,features]: as a sequence.
+  // [N,..,features]: as it lies where the features are channels, else in rows of the steps.
   Value Sequence(const Node& node, int position) {
     const std::vector<int64_t>& shape = graph_.tensors[node.inputs[position]].shape;
+    const auto made = values_.find(node.inputs[position]);
+    if (made != values_.end() && made->second.channels_last &&
+        made->second.image.channels == shape.back()) {
+      return made->second;
+    }
+    return Input(node, position, Rows(shape), true);
+  }
+
+  // [N,..,T,features] as images whose rows have T pixels.
+  static Image Rows(const std::vector<int64_t>& shape) {
     const int64_t features = shape.back();
-    return Input(node, position, {1, Elements(shape) / features, features}, true);
+    const int64_t steps = shape.size() > 2 ? shape[shape.size() - 2] : 1;
+    return {Elements(shape) / (steps * features), steps, features};
   }
 
   // The same product of every step.
@@ -347,10 +349,79 @@ class Finder {
     layer.inputs = {value};
     layer.from = value.layer < 0 ? value.image : layers_[value.layer].to;
     layer.to = {value.image.height, value.image.width, outputs};
+    layer.window.pad_top = -value.top;
     layer.window.pad_left = -value.left;
+    layer.window.pad_bottom = value.top + value.image.height - layer.from.height;
     layer.window.pad_right = value.left + value.image.width - layer.from.width;
     SetWeight(node, node.inputs[1], false, false);
     Give(node, true);
+  }
+
+  // [N,..,rows,columns]: as images, or as what a Transpose of its last two dimensions takes.
+  Value Matrix(const Node& node, int position, bool* turned) {
+    const Tensor* tensor = &graph_.tensors[node.inputs[position]];
+    std::vector<int64_t> shape = tensor->shape;
+    const auto made = values_.find(node.inputs[position]);
+    // A line of channels before its steps.
+    *turned = made != values_.end() && shape.size() == 3 && !made->second.channels_last &&
+              made->second.image == Image{1, shape[2], shape[1]};
+    if (*turned) return Whole(node, made->second);
+    return Whole(node, Input(node, position, Rows(shape), true));
+  }
+
+  // Of two activations.
+  void AddProduct(const Node& node) {
+    std::array<bool, 2> turned = {};
+    const Value a = Matrix(node, 0, &turned[0]);
+    const Value b = Matrix(node, 1, &turned[1]);
+    Layer& layer = Add(node, LayerKind::kProduct);
+    layer.inputs = {a, b};
+    layer.turned = turned;
+    layer.from = a.image;
+    layer.to = {a.image.height, turned[0] ? a.image.channels : a.image.width,
+                turned[1] ? b.image.width : b.image.channels};
+    Give(node, true);
+  }
+
+  // At the end of the network it belongs to the loss.
+  void AddSoftmax(const Node& node) {
+    const std::vector<int64_t>& shape = graph_.tensors[node.inputs[0]].shape;
+    const int64_t axis = node.Int("axis");
+    if (Elements(shape) == shape[axis] && IsLast(node.outputs[0])) {
+      softmax_ = &node;
+      return Forward(node);
+    }
+    const int64_t inner =
+        std::accumulate(shape.begin() + axis + 1, shape.end(), int64_t{1}, std::multiplies<>());
+    const int64_t outer = Elements(shape) / inner / shape[axis];
+    if (inner > 1 && outer > 1) {
+      Refuse(node,
+             "of {} along axis {} cannot be trained yet; accepted: the first or the last axis",
+             ShapeText(shape), axis);
+    }
+    const bool last = inner == 1;
+    const auto made = values_.find(node.inputs[0]);
+    const bool fits = made != values_.end() && made->second.image.channels == shape[axis] &&
+                      (made->second.channels_last == last || made->second.image.pixels() == 1);
+    const Value value = fits ? made->second : Input(node, 0, {1, inner * outer, shape[axis]}, last);
+    Layer& layer = Add(node, LayerKind::kSoftmax);
+    layer.inputs = {Whole(node, value)};
+    layer.from = layer.to = value.image;
+    Give(node, value.channels_last);
+  }
+
+  // Whether nothing but a new shape follows.
+  bool IsLast(int tensor) const {
+    while (tensor != graph_.output) {
+      if (!IsUsedOnce(tensor)) return false;
+      const Node& next = graph_.nodes[graph_.tensors[tensor].consumers[0]];
+      const std::set<OperatorKind> keep = {OperatorKind::kIdentity, OperatorKind::kFlatten,
+                                           OperatorKind::kReshape, OperatorKind::kSqueeze,
+                                           OperatorKind::kUnsqueeze};
+      if (keep.count(next.kind) == 0) return false;
+      tensor = next.outputs[0];
+    }
+    return true;
   }
 
   // Rows of a table by the classes of the steps: a product with a one for each class.
@@ -419,13 +490,21 @@ class Finder {
     if (!both) {
       const int data = graph_.tensors[node.inputs[0]].is_data() ? 0 : 1;
       const Value value = AnyInput(node, data);
+      const Tensor& parameter = graph_.tensors[node.inputs[1 - data]];
+      const bool of_channel =
+          value.image.channels == 1 && (kind == LayerKind::kAdd        ? TakesBias(value)
+                                        : kind == LayerKind::kMultiply ? TakesScale(value)
+                                                                       : false);
+      if (parameter.values.size() == 1 && !of_channel) {
+        return AddAffine(node, kind, data, parameter.values[0]);
+      }
       if (kind == LayerKind::kSubtract || kind == LayerKind::kDivide) {
         Refuse(node, "with a parameter cannot be trained yet; accepted: of two layers");
       }
       if (kind == LayerKind::kMultiply) {
         SetScale(value, node, node.inputs[1 - data]);
       } else {
-        if (!IsPrivate(value)) {
+        if (!TakesBias(value)) {
           Refuse(node, "accepted: one bias, directly after its Gemm, MatMul or Conv");
         }
         SetBias(layers_[value.layer], node, node.inputs[1 - data], value.channels_last);
@@ -445,9 +524,36 @@ class Finder {
     Give(node, a.channels_last);
   }
 
-  void SetBias(Layer& layer, const Node& node, int tensor, bool channels_last = false) {
+  // With one number for all values, which is no parameter.
+  void AddAffine(const Node& node, LayerKind kind, int data, float number) {
+    if (kind == LayerKind::kDivide && (data == 1 || number == 0)) {
+      Refuse(node, "a quotient by {}cannot be trained; accepted: by a number other than 0",
+             data == 1 ? "an activation of a number " : "0 ");
+    }
+    AddActivation(node, Function::kAffine, data);
+    Layer& layer = layers_.back();
+    layer.slope = kind == LayerKind::kMultiply                ? number
+                  : kind == LayerKind::kDivide                ? 1 / number
+                  : kind == LayerKind::kSubtract && data == 1 ? -1.0F
+                                                              : 1.0F;
+    if (kind == LayerKind::kAdd) layer.shift = number;
+    if (kind == LayerKind::kSubtract) layer.shift = data == 1 ? number : -number;
+  }
+
+  bool TakesBias(const Value& value) const {
+    return IsPrivate(value) && TakesBias(layers_[value.layer]);
+  }
+  static bool TakesBias(const Layer& layer) {
     const bool takes = layer.kind == LayerKind::kLinear || layer.kind == LayerKind::kNormalise;
-    if (!takes || layer.relu || layer.bias) {
+    return takes && !layer.relu && layer.bias == nullptr;
+  }
+  bool TakesScale(const Value& value) const {
+    return IsPrivate(value) && layers_[value.layer].kind == LayerKind::kNormalise &&
+           layers_[value.layer].weight == nullptr && TakesBias(layers_[value.layer]);
+  }
+
+  void SetBias(Layer& layer, const Node& node, int tensor, bool channels_last = false) {
+    if (!TakesBias(layer)) {
       Refuse(node, "accepted: one bias, directly after its Gemm, MatMul or Conv");
     }
     layer.bias = PerChannel(node, tensor, "bias", layer.to.channels, channels_last);
@@ -455,10 +561,7 @@ class Finder {
 
   // The scale of a normalisation that has none of its own.
   void SetScale(const Value& value, const Node& node, int tensor) {
-    const bool takes = IsPrivate(value) && layers_[value.layer].kind == LayerKind::kNormalise &&
-                       layers_[value.layer].weight == nullptr && !layers_[value.layer].relu &&
-                       layers_[value.layer].bias == nullptr;
-    if (!takes) {
+    if (!TakesScale(value)) {
       Refuse(node,
              "a product with a parameter cannot be trained yet; accepted: of two layers, or as "
              "the scale directly behind a normalisation without one");
@@ -554,7 +657,8 @@ class Finder {
   // ---- sequences
 
   void AddRecurrent(const Node& node) {
-    const Value value = Whole(node, Sequence(node, 0));
+    const Value value =
+        Whole(node, Input(node, 0, Rows(graph_.tensors[node.inputs[0]].shape), true));
     Layer& layer = Add(node, LayerKind::kRecurrent);
     layer.inputs = {value};
     layer.cell = node.kind == OperatorKind::kLstm       ? Cell::kLstm

@@ -7,6 +7,7 @@
 #ifndef VAULTRAIN_NETWORK_LAYERS_H_
 #define VAULTRAIN_NETWORK_LAYERS_H_
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -43,12 +44,14 @@ struct Layer {
   bool count_pad = false;
   Function function = Function::kRelu;
   float slope = 0;
+  float shift = 0;
   Norm norm = Norm::kGroups;
   int64_t groups = 1;
   float epsilon = 0;
   float momentum = 0;
   Cell cell = Cell::kLstm;
   int64_t channel = 0;  // of kSlice: the first
+  std::array<bool, 2> turned = {};  // inputs of kProduct whose columns are pixels
   float ratio = 0;      // of kDropout
   bool lookup = false;  // of kLinear: the input is one-hot
 

@@ -136,6 +136,7 @@ class Differentiator {
     made.count_pad = layer.count_pad;
     made.function = layer.function;
     made.slope = layer.slope;
+    made.shift = layer.shift;
     made.ratio = layer.ratio;
     made.norm = layer.norm;
     made.groups = layer.groups;
@@ -155,10 +156,24 @@ class Differentiator {
     const int64_t channels = layer.from.channels / layer.groups;  // that an output sees
     const double macs = static_cast<double>(taps) * static_cast<double>(channels) *
                         static_cast<double>(layer.to.channels) * static_cast<double>(result_.batch);
+    return Counted(node, macs);
+  }
+
+  // Below kMaxMacs a double is exact.
+  int64_t Counted(const Node& node, double macs) const {
     if (macs > kMaxMacs) {
       Refuse(node, "{:.3g} multiply-accumulates a step; accepted: up to {:.3g}", macs, kMaxMacs);
     }
-    return taps * channels * layer.to.channels * result_.batch;
+    return static_cast<int64_t>(macs);
+  }
+
+  // Of the product of two activations, in FF or by one of them.
+  int64_t ProductMacs(const Node& node, const Layer& layer) const {
+    const Image& left = layer.inputs[0].image;
+    const int64_t depth = layer.turned[0] ? left.width : left.channels;
+    const double macs = static_cast<double>(layer.to.features()) * static_cast<double>(depth) *
+                        static_cast<double>(result_.batch);
+    return Counted(node, macs);
   }
 
   int AddLayer(TrainingLayer layer) {
@@ -202,6 +217,14 @@ class Differentiator {
       case LayerKind::kMaxPool:
       case LayerKind::kAveragePool:
         op.kind = TrainingOpKind::kPoolForward;
+        break;
+      case LayerKind::kSoftmax:
+        op.kind = TrainingOpKind::kSoftmaxForward;
+        break;
+      case LayerKind::kProduct:
+        op.kind = TrainingOpKind::kProduct;
+        op.macs = ProductMacs(*layer.node, layer);
+        op.turned = layer.turned;
         break;
       default:
         op.kind = TrainingOpKind::kElementForward;
@@ -475,6 +498,16 @@ class Differentiator {
         op.kind = TrainingOpKind::kElementBackward;
         take({Role::kX});
         return back_to(input);
+      case LayerKind::kSoftmax: {
+        op.kind = TrainingOpKind::kSoftmaxBackward;
+        take({Role::kY});
+        op.operands.push_back({Role::kDx, GradientOf(input, layer, nullptr)});
+        result_.ops.push_back(op);
+        return;
+      }
+      case LayerKind::kProduct:
+        for (const int side : {0, 1}) AddProductBackward(found, forward, dz, side);
+        return;
       case LayerKind::kNormalise:
         op.kind = TrainingOpKind::kNormaliseBackward;
         take({Role::kX, Role::kW, Role::kB});
@@ -521,6 +554,32 @@ class Differentiator {
         AddRecurrentBackward(found, forward, dz);
         return;
     }
+  }
+
+  // With Y = A B, dA = dY B^T and dB = A^T dY, and of an operand that is turned the transpose of
+  // all that.
+  void AddProductBackward(const Layer& found, const TrainingOp& forward, int dz, int side) {
+    const Value& input = found.inputs[side];
+    if (!Learns(input)) return;
+    const int other = TensorOf(found.inputs[1 - side]);
+    const bool other_turned = found.turned[1 - side];
+    TrainingOp op;
+    op.phase = Phase::kBackPropagation;
+    op.kind = TrainingOpKind::kProduct;
+    op.layer = forward.layer;
+    op.macs = forward.macs;
+    // dY comes first in the gradient of A, and where B is turned.
+    const bool gradient_first = (side == 0) != found.turned[side];
+    if (gradient_first) {
+      op.operands = {{Role::kX, dz}, {Role::kX2, other}};
+    } else {
+      op.operands = {{Role::kX, other}, {Role::kX2, dz}};
+    }
+    const bool turns_other = other_turned == found.turned[side];
+    op.turned[gradient_first ? 0 : 1] = found.turned[side];
+    op.turned[gradient_first ? 1 : 0] = turns_other;
+    op.operands.push_back({Role::kDx, GradientOf(input, result_.layers[forward.layer], nullptr)});
+    result_.ops.push_back(std::move(op));
   }
 
   void AddRecurrentBackward(const Layer& found, const TrainingOp& forward, int dz) {

@@ -179,13 +179,22 @@ Section& Section::Move(int d, int a, LaneMode lane_mode, int lanes, GroupMode gr
   return Word(word);
 }
 
-Section& Section::SumLanes(int d, int a, int scratch, int cols) {
+template <typename Combine>
+Section& Section::OverLanes(int d, int a, int scratch, int cols, Combine combine) {
   int from = a;
   for (int n = 1; n < cols; n *= 2, from = d) {
     Move(scratch, from, LaneMode::kXor, n, GroupMode::kShiftZero, 0);
-    Add(d, from, scratch);
+    combine(from);
   }
   return from == d ? *this : Copy(d, a);
+}
+
+Section& Section::SumLanes(int d, int a, int scratch, int cols) {
+  return OverLanes(d, a, scratch, cols, [&](int from) { Add(d, from, scratch); });
+}
+
+Section& Section::MaxLanes(int d, int a, int scratch, int cols) {
+  return OverLanes(d, a, scratch, cols, [&](int from) { Max(d, from, scratch); });
 }
 
 std::vector<uint32_t> Program::Words() const {
