@@ -4,13 +4,13 @@
 //
 // How a training graph becomes descriptors: what the parts of the mapper share.
 //
-// mapper.cpp places tensors and maps the operations in order; tiles.cpp maps a matrix product onto
-// one node; partition.cpp maps one onto all nodes of a mesh; windows.cpp and window_updates.cpp
-// (with patches.cpp, taps.cpp, nests.cpp and groups.cpp) and pools.cpp map convolutions and pooling
-// onto either, normalise.cpp, batch_norm.cpp, softmax.cpp, products.cpp, recurrent.cpp (with
-// gates.cpp), elements.cpp and concat.cpp the other layers, losses.cpp the loss, optimiser.cpp the
-// steps of optimisers that keep state, lane_jobs.cpp makes jobs of lane programs, schedule.cpp
-// orders all of it, explain.cpp tells what was decided and why.
+// memory.cpp places tensors and mapper.cpp maps the operations in order; tiles.cpp maps a matrix
+// product onto one node; partition.cpp maps one onto all nodes of a mesh; windows.cpp and
+// window_updates.cpp (with patches.cpp, taps.cpp, nests.cpp and groups.cpp) and pools.cpp map
+// convolutions and pooling onto either, normalise.cpp, batch_norm.cpp, softmax.cpp, products.cpp,
+// recurrent.cpp (with gates.cpp), elements.cpp and concat.cpp the other layers, losses.cpp the
+// loss, optimiser.cpp the steps of optimisers that keep state, lane_jobs.cpp makes jobs of lane
+// programs, schedule.cpp orders all of it, explain.cpp tells what was decided and why.
 
 #ifndef VAULTRAIN_SRC_MAPPER_MAPPING_H_
 #define VAULTRAIN_SRC_MAPPER_MAPPING_H_
@@ -366,12 +366,17 @@ class Mapper {
   }
   int64_t KWords(int64_t k) const { return CeilDiv(k, word_elements_); }
 
+  // ---- memory.cpp
+
   void PlaceTensors();
   int Allocate(std::string name, TensorRole role, ElementFormat format, int64_t rows, int64_t cols);
   void Expand();
   void Fill(const std::vector<std::vector<float>>& start);
   void PutOne(const ProgramTensor& of, uint8_t* at) const;
   void PutZeros(const ProgramTensor& local);
+
+  // ---- mapper.cpp
+
   void PlanLayers();
   std::string PartitionText() const;
   std::vector<std::vector<isa::Descriptor>> MapOps(bool train);
