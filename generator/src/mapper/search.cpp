@@ -35,6 +35,7 @@ bool Mapper::TryMapOps(bool train, double budget, bool overlaps, const Tuning& t
   // array work while the lanes make gradients.
   const bool on_lanes = std::any_of(graph_.ops.begin(), graph_.ops.end(), [](const TrainingOp& op) {
     return op.kind == TrainingOpKind::kNormaliseBackward ||
+           op.kind == TrainingOpKind::kSoftmaxBackward ||
            op.kind == TrainingOpKind::kElementBackward ||
            op.kind == TrainingOpKind::kRecurrentBackward ||
            op.kind == TrainingOpKind::kSumGradients;
