@@ -166,6 +166,8 @@ void Reference::Run(const TrainingOp& op, double step_size) {
       return RunRecurrent(op);
     case TrainingOpKind::kCopy:
       return RunCopy(op);
+    case TrainingOpKind::kArrange:
+      return RunArrange(op);
     case TrainingOpKind::kSoftmaxCrossEntropy:
       return RunLoss(op);
     case TrainingOpKind::kMeanSquare:
@@ -514,6 +516,31 @@ void Reference::RunCopy(const TrainingOp& op) {
   }
 }
 
+void Reference::RunArrange(const TrainingOp& op) {
+  const TrainingLayer& layer = graph_.layers[op.layer];
+  const int64_t count = layer.to.features();
+  if (op.phase == Phase::kBackPropagation) {
+    const int to = op.Tensor(Role::kDx);
+    const int64_t of_sample = graph_.tensors[to].cols;
+    const std::vector<double>& dz = values_[op.Tensor(Role::kDz)];
+    std::fill(values_[to].begin(), values_[to].end(), 0.0);
+    for (int64_t i = 0; i < graph_.batch * count; ++i) {
+      const int64_t place = layer.places[i % count] - op.first_place;
+      if (place >= 0 && place < of_sample) values_[to][i / count * of_sample + place] += dz[i];
+    }
+    return;
+  }
+  std::vector<double>& y = values_[op.Tensor(Role::kY)];
+  for (int64_t i = 0; i < graph_.batch; ++i) {
+    std::vector<double> sample;
+    for (const int x : op.Tensors(Role::kX)) {
+      const auto first = values_[x].begin() + i * graph_.tensors[x].cols;
+      sample.insert(sample.end(), first, first + graph_.tensors[x].cols);
+    }
+    for (int64_t j = 0; j < count; ++j) y[i * count + j] = sample[layer.places[j]];
+  }
+}
+
 // Places of the values that are normalised together.
 void Reference::ForGroups(const TrainingLayer& layer,
                           const std::function<void(const std::vector<int64_t>&)>& visit) const {
@@ -576,7 +603,7 @@ void Reference::RunNormalise(const TrainingOp& op) {
       const int64_t c = places.front() / layer.from.pixels();
       double& mean = values_[op.Tensor(Role::kMean)][c];
       double& variance = values_[op.Tensor(Role::kVariance)][c];
-      if (!trains_) {
+      if (!trains_ || layer.fixed) {
         m = {mean, variance, 1 / std::sqrt(variance + layer.epsilon)};
       } else {
         mean += (1 - layer.momentum) * (m.mean - mean);
@@ -595,12 +622,17 @@ void Reference::RunNormaliseBackward(const TrainingOp& op, double step_size) {
   const TrainingLayer& layer = graph_.layers[op.layer];
   const double* x = values_[op.Tensor(Role::kX)].data();
   const double* dz = values_[op.Tensor(Role::kDz)].data();
-  double* dx = values_[op.Tensor(Role::kDx)].data();
+  double* dx = op.Tensor(Role::kDx) < 0 ? nullptr : values_[op.Tensor(Role::kDx)].data();
   const std::vector<double>& scale = values_[op.Tensor(Role::kW)];
   std::vector<double> of_scale(scale.size()), of_bias(scale.size());
   ForGroups(layer, [&](const std::vector<int64_t>& places) {
-    const Moments m = MomentsOf(x, places, layer.epsilon);
+    Moments m = MomentsOf(x, places, layer.epsilon);
     auto channel = [&](int64_t i) { return i / layer.from.pixels() % layer.from.channels; };
+    if (layer.fixed) {
+      const double variance = values_[op.Tensor(Role::kVariance)][channel(places.front())];
+      m = {values_[op.Tensor(Role::kMean)][channel(places.front())], variance,
+           1 / std::sqrt(variance + layer.epsilon)};
+    }
     double sum = 0, product = 0;
     for (const int64_t i : places) {
       const double normal = (x[i] - m.mean) * m.rstd;
@@ -610,6 +642,8 @@ void Reference::RunNormaliseBackward(const TrainingOp& op, double step_size) {
       of_bias[channel(i)] += dz[i];
     }
     const auto n = static_cast<double>(places.size());
+    if (dx == nullptr) return;  // of the network's input
+    if (layer.fixed) sum = product = 0;
     for (const int64_t i : places) {
       const double normal = (x[i] - m.mean) * m.rstd;
       dx[i] = m.rstd * (dz[i] * scale[channel(i)] - sum / n - normal * product / n);

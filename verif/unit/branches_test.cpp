@@ -158,6 +158,32 @@ TEST(Branches, AttentionTrainsLikeTheReference) {
   ExpectFormatsTrain(Attention(19, 24), 32, Mesh(2, 1));
 }
 
+// Heads side by side in the channels, of whole accesses and not.
+TEST(Branches, HeadsTrainLikeTheReference) {
+  for (const int64_t depth : {16, 5}) {
+    OnnxBuilder b(21);
+    b.Input("x", {0, 6, 7}).Ints("split", {0, 6, 3, depth}).Ints("join", {0, 6, 3 * depth});
+    for (const std::string name : {"q", "k", "v"}) {
+      b.Input(name + ".w", {7, 3 * depth}).Node("MatMul", name, {"x", name + ".w"}, name + ".y");
+      b.Node("Reshape", name + ".split", {name + ".y", "split"}, name + ".s");
+      b.Node("Transpose", name + ".heads", {name + ".s"}, name + ".h");
+      b.WithInts("perm",
+                 name == "k" ? std::vector<int64_t>{0, 2, 3, 1} : std::vector<int64_t>{0, 2, 1, 3});
+    }
+    b.Scalar("scale", 0.5f / std::sqrt(static_cast<float>(depth)));
+    b.Node("Mul", "scaled", {"q.h", "scale"}, "z").Node("MatMul", "scores", {"z", "k.h"}, "s");
+    b.Node("Softmax", "weights", {"s"}, "p").Node("MatMul", "values", {"p", "v.h"}, "c");
+    b.Node("Transpose", "back", {"c"}, "c.t").WithInts("perm", {0, 2, 1, 3});
+    b.Node("Reshape", "joined", {"c.t", "join"}, "j").Input("o.w", {3 * depth, 7});
+    b.Node("MatMul", "out", {"j", "o.w"}, "o").Node("Add", "residual", {"o", "x"}, "r");
+    b.Node("Flatten", "flat", {"r"}, "f").Input("w", {42, 5});
+    b.Node("MatMul", "fc", {"f", "w"}, "y").Output("y", {0, 5});
+    const Graph graph = ParseOnnx(b.Bytes(), "net");
+    ExpectFormatsTrain(graph, 16);
+    ExpectFormatsTrain(graph, 6, Mesh(2, 1));
+  }
+}
+
 // Rows of a matrix in several jobs, and few samples at a time.
 TEST(Branches, LongAttention) {
   const Graph graph = Attention(150, 10);

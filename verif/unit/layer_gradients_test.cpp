@@ -100,6 +100,31 @@ TEST(LayerGradients, Attention) {
   ExpectDefinedAndDifferentiated(b, random, 1e-6);
 }
 
+// Two heads of 3 values each, as exporters write them; softmax along every axis.
+TEST(LayerGradients, Heads) {
+  Random random(13, "heads");
+  OnnxBuilder b(21);
+  b.Input("x", {0, 4, 3}).Ints("split", {0, 4, 2, 3}).Ints("join", {0, 4, 6});
+  for (const std::string name : {"q", "k", "v"}) {
+    b.Drawn(name + ".w", {3, 6}, random).Node("MatMul", name, {"x", name + ".w"}, name + ".y");
+    b.Node("Reshape", name + ".split", {name + ".y", "split"}, name + ".s");
+    b.Node("Transpose", name + ".heads", {name + ".s"}, name + ".h");
+    b.WithInts("perm",
+               name == "k" ? std::vector<int64_t>{0, 2, 3, 1} : std::vector<int64_t>{0, 2, 1, 3});
+  }
+  b.Node("MatMul", "scores", {"q.h", "k.h"}, "s");
+  b.Node("Softmax", "last", {"s"}, "p", {{"axis", 3}});
+  b.Node("Softmax", "middle", {"p"}, "p2", {{"axis", 2}});
+  b.Node("Softmax", "first", {"p2"}, "p1", {{"axis", 1}});
+  b.Node("MatMul", "values", {"p1", "v.h"}, "c");
+  b.Node("Transpose", "back", {"c"}, "c.t").WithInts("perm", {0, 2, 1, 3});
+  b.Node("Reshape", "joined", {"c.t", "join"}, "j").Drawn("o.w", {6, 3}, random);
+  b.Node("MatMul", "out", {"j", "o.w"}, "o").Node("Add", "residual", {"o", "x"}, "r");
+  b.Node("Flatten", "flat", {"r"}, "f").Drawn("w", {12, 3}, random);
+  b.Node("MatMul", "fc", {"f", "w"}, "y").Output("y", {0, 3});
+  ExpectDefinedAndDifferentiated(b, random);
+}
+
 // Channels of images of two rows, and products of each row.
 TEST(LayerGradients, ProductsOfRows) {
   Random random(12, "rows");

@@ -259,6 +259,11 @@ bool Pack(Case& c) {
     const std::vector<float> values = Floats(input);
     std::vector<int64_t> target = DimsOf(input);
     if (i == 0) target.erase(target.begin());  // lifted already
+    // Dimensions are counted from the last; the batch is the first of all.
+    const std::string& op = c.graph()->node(0).op_type();
+    const size_t rank = DimsOf(c.inputs[0]).size() - 1;
+    const bool stretches = op == "Add" || op == "Sub" || op == "Mul" || op == "Div";
+    while (stretches && target.size() < rank) target.insert(target.begin(), 1);
     target.insert(target.begin(), 0);
     const std::string name = input.name();
     const auto start = static_cast<int64_t>(row.size());
@@ -759,9 +764,9 @@ TEST(OnnxConformance, CasesOfOnnxGiveWhatItsAuthorsComputed) {
             << " through the reference too, " << on_golden << " on golden, " << on_rtl
             << " on the RTL in " << engines.cycles() << " cycles, " << failed << " failed\n";
   EXPECT_GE(passed, 225);
-  EXPECT_GE(through_reference, 181);
-  EXPECT_GE(on_golden, 178);
-  EXPECT_GE(on_rtl, 114);
+  EXPECT_GE(through_reference, 211);
+  EXPECT_GE(on_golden, 208);
+  EXPECT_GE(on_rtl, 128);
   EXPECT_EQ(failed, 0);
 }
 

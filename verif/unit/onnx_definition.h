@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -406,12 +407,19 @@ inline Array DefineProduct(const Array& x, const Array& weight, bool out_in, con
 // Of operands whose shapes broadcast to the shape of the larger one.
 template <typename Combine>
 Array DefineElementwise(const Array& a, const Array& b, Combine combine) {
-  const Array& large = a.size() >= b.size() ? a : b;
+  Array y;
+  y.shape.assign(std::max(a.shape.size(), b.shape.size()), 1);
+  for (const Array* array : {&a, &b}) {
+    const size_t before = y.shape.size() - array->shape.size();
+    for (size_t i = 0; i < array->shape.size(); ++i) {
+      y.shape[before + i] = std::max(y.shape[before + i], array->shape[i]);
+    }
+  }
   auto value = [&](const Array& array, int64_t at) {
     int64_t place = 0, step = 1;
-    for (size_t i = 1; i <= large.shape.size(); ++i) {
-      const int64_t index = at % large.shape[large.shape.size() - i];
-      at /= large.shape[large.shape.size() - i];
+    for (size_t i = 1; i <= y.shape.size(); ++i) {
+      const int64_t index = at % y.shape[y.shape.size() - i];
+      at /= y.shape[y.shape.size() - i];
       if (i > array.shape.size()) continue;
       const int64_t dim = array.shape[array.shape.size() - i];
       if (dim > 1) place += index * step;
@@ -419,9 +427,9 @@ Array DefineElementwise(const Array& a, const Array& b, Combine combine) {
     }
     return array.values[place];
   };
-  Array y;
-  y.shape = large.shape;
-  for (int64_t i = 0; i < large.size(); ++i) {
+  const int64_t count =
+      std::accumulate(y.shape.begin(), y.shape.end(), int64_t{1}, std::multiplies<>());
+  for (int64_t i = 0; i < count; ++i) {
     y.values.push_back(combine(value(a, i), value(b, i)));
   }
   return y;

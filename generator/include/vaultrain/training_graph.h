@@ -53,9 +53,11 @@
 //               over all pixels of all samples (batch normalisation). The last keeps a running mean
 //               and variance: a step makes of each running * momentum + new * (1 - momentum), the
 //               variance being that of the batch itself; when a network is not trained they stand
-//               for those of the batch.
+//               for those of the batch. With `fixed` they always do, and stay as they are.
 //   kConcat     channels of several images, one after the other.
 //   kSlice      channels of an image that follow each other.
+//   kArrange    each value is one of the values of one or several images, whose places it tells; a
+//               value that is taken several times gets the sum of its gradients.
 //   kRecurrent  a cell that goes along the pixels of a row (steps of a sequence), from zeros:
 //               LSTM  i, o, f, g = W x + b + U h', sigmoid of the first three and tanh of g,
 //                     c = f c' + i g, h = o tanh c; rows of W, U, b in this order (ONNX's iofc)
@@ -168,6 +170,7 @@ enum class TrainingOpKind {
   // FF: X becomes part of Y; BP: a part of dZ becomes dX. Of kSlice the other way round; what no
   // part of dX comes from is 0.
   kCopy,
+  kArrange,  // FF: values of all X become Y; BP: dX of one of them
   kSoftmaxCrossEntropy,
   kMeanSquare,
   kLinearBackward,
@@ -225,6 +228,7 @@ struct TrainingOp {
   bool mask = false;                // BP: zero where kX <= 0
   int64_t channel = 0;              // of kCopy: where the part begins in the longer of the two
   std::array<bool, 2> turned = {};  // of kProduct: pixels are columns of the matrix, not rows
+  int64_t first_place = 0;          // of kArrange in BP: values of the images before this one
   std::vector<Operand> operands;
 
   // The first tensor in a role, or -1 (kB of a layer without bias).
@@ -250,6 +254,7 @@ enum class LayerKind {
   kNormalise,
   kConcat,
   kSlice,
+  kArrange,
   kRecurrent
 };
 enum class Norm { kGroups, kSteps, kBatch };
@@ -262,7 +267,7 @@ inline int64_t GatesOf(Cell cell) { return cell == Cell::kLstm ? 4 : cell == Cel
 struct TrainingLayer {
   std::string name;  // the node's, made of [A-Za-z0-9_.-], unique
   LayerKind kind = LayerKind::kLinear;
-  Image from, to;  // of kConcat: `to` alone; of kRecurrent: h, and its sums
+  Image from, to;  // of kConcat, kArrange: `to` alone; of kRecurrent: h, and its sums
   Window window;
   // Columns and rows of a weight matrix: values of a window, and outputs of a pixel and group;
   // else 0.
@@ -278,7 +283,11 @@ struct TrainingLayer {
   int64_t groups = 1;
   float epsilon = 0;
   float momentum = 0;  // of a running mean and variance
+  bool fixed = false;  // of a batch normalisation: these stand for those of the batch
   Cell cell = Cell::kLstm;
+  // Of kArrange: where each value of `to` lies in the images that it takes, one behind the other,
+  // all in the order [channel][y][x].
+  std::vector<int32_t> places;
 
   // A matrix product of samples and weights.
   bool IsFlat() const {

@@ -123,6 +123,17 @@ Step Mapper::AtOwner(Step step) const {
   return grid_.batch.parts > 1 ? Only(Axis::kBatch, kOwner, std::move(step)) : step;
 }
 
+// Running means and 1 / sqrt(variance + epsilon) in a buffer.
+void Mapper::AddRunningStatistics(Task& task, const TrainingOp& op, const BatchNorm& n, int buffer,
+                                  int tag) {
+  const LoadedProgram finish = LoadLanes(
+      lanes::RunningStatistics(graph_.layers[op.layer].epsilon, n.row_slots), task.loads, tag);
+  task.loads.push_back(
+      GatherPerChannel({tensor_of_[op.Tensor(Role::kMean)], tensor_of_[op.Tensor(Role::kVariance)]},
+                       n.channels, buffer, n.row, tag));
+  task.work.push_back(Lanes(finish, ChannelJob(n), {buffer, -1, -1, -1}, 0b1, tag));
+}
+
 void Mapper::AddBatchNormForward(const TrainingOp& op, int tag, double budget) {
   const TrainingLayer& l = graph_.layers[op.layer];
   const BatchNorm n = BatchNormOf(op);
@@ -134,11 +145,12 @@ void Mapper::AddBatchNormForward(const TrainingOp& op, int tag, double budget) {
   const int statistics = statistics_of_.at(op.layer);
   const int64_t slot = v_.array.cols * operand_;
   const Tile tile = NormTile(l, budget, n.pixel, {x});
+  const bool of_batch = trains_ && !l.fixed;
   const bool at_once =
-      trains_ && r.groups * l.from.pixels() * n.pixel <= Scratchpad(budget) / kKeptShare;
+      of_batch && r.groups * l.from.pixels() * n.pixel <= Scratchpad(budget) / kKeptShare;
   data_flow_[tag] = fmt::format(
       "{} through the lanes {}; statistics of {} samples{}; tiles of {} x {} pixels by {} samples",
-      local_[x].name, at_once || !trains_ ? "once" : "twice", graph_.batch,
+      local_[x].name, at_once || !of_batch ? "once" : "twice", graph_.batch,
       grid_.batch.parts > 1 ? fmt::format(" summed over {} nodes", grid_.batch.parts) : "",
       tile.rows, tile.pixels, r.samples);
 
@@ -153,7 +165,7 @@ void Mapper::AddBatchNormForward(const TrainingOp& op, int tag, double budget) {
     return in;
   };
   std::vector<int> kept;  // tiles that stay for the second time
-  if (trains_) {
+  if (of_batch) {
     const auto squares = static_cast<int>(n.slots * n.wide);
     const LoadedProgram first = load(lanes::GroupMoments(squares, false));
     const LoadedProgram more = load(lanes::GroupMoments(squares, true));
@@ -205,10 +217,7 @@ void Mapper::AddBatchNormForward(const TrainingOp& op, int tag, double budget) {
     shared.push_back(GatherStatistics(statistics, kMoments, n, moments, tag));
   } else {
     Task task;
-    const LoadedProgram finish =
-        LoadLanes(lanes::RunningStatistics(l.epsilon, n.row_slots), task.loads, tag);
-    task.loads.push_back(GatherPerChannel({mean, variance}, n.channels, moments, n.row, tag));
-    task.work.push_back(Lanes(finish, ChannelJob(n), {moments, -1, -1, -1}, 0b1, tag));
+    AddRunningStatistics(task, op, n, moments, tag);
     AddTask(std::move(task));
   }
 
@@ -242,7 +251,7 @@ void Mapper::AddBatchNormBackward(const TrainingOp& op, int tag, double budget) 
   const Raster& r = n.raster;
   const int x = tensor_of_[op.Tensor(Role::kX)];
   const int dz = tensor_of_[op.Tensor(Role::kDz)];
-  const int dx = tensor_of_[op.Tensor(Role::kDx)];
+  const int dx = op.Tensor(Role::kDx) < 0 ? -1 : tensor_of_[op.Tensor(Role::kDx)];
   const int scale = tensor_of_[op.Tensor(Role::kW)];
   const int bias = tensor_of_[op.Tensor(Role::kB)];
   const int statistics = statistics_of_.at(op.layer);
@@ -315,19 +324,27 @@ void Mapper::AddBatchNormBackward(const TrainingOp& op, int tag, double budget) 
     Task task;
     const LoadedProgram centre =
         LoadLanes(lanes::GroupGradientCentre(n.row_slots, n.row_slots), task.loads, tag);
-    task.loads.push_back(GatherStatistics(statistics, kMoments, n, moments, tag));
+    if (l.fixed) {
+      AddRunningStatistics(task, op, n, moments, tag);
+    } else {
+      task.loads.push_back(GatherStatistics(statistics, kMoments, n, moments, tag));
+    }
     task.work.push_back(Lanes(centre, ChannelJob(n), {totals, moments, -1, -1}, 0b1, tag));
-    const int sum = AddSumOfNodes(task, n, totals, tag);
-    task.stores.push_back(AtOwner(
-        StorePlain(statistics, kGradients, 2, 0, local_[statistics].cols, n.row, sum, tag)));
+    if (!l.fixed) {
+      const int sum = AddSumOfNodes(task, n, totals, tag);
+      task.stores.push_back(AtOwner(
+          StorePlain(statistics, kGradients, 2, 0, local_[statistics].cols, n.row, sum, tag)));
+    }
     AddTask(std::move(task));
   }
-  {
+  if (dx >= 0) {
+    // Statistics that do not depend on a value have no gradient that it gets.
+    if (l.fixed) AddZeros(all, 0, n.row, 2, n.row, tag);
     Task task;
     const LoadedProgram coefficients = LoadLanes(
         lanes::GroupCoefficients(n.count, 1, v_.array.cols, n.row_slots, n.row_slots, n.row_slots),
         task.loads, tag);
-    task.loads.push_back(GatherStatistics(statistics, kGradients, n, all, tag));
+    if (!l.fixed) task.loads.push_back(GatherStatistics(statistics, kGradients, n, all, tag));
     task.loads.push_back(GatherPerChannel({scale}, n.channels, scales, per_channel, tag));
     lanes::Job job = ChannelJob(n);
     job.level = 1;
@@ -336,7 +353,7 @@ void Mapper::AddBatchNormBackward(const TrainingOp& op, int tag, double budget) 
   }
   const LoadedProgram apply = load(lanes::GroupBackward(n.row_slots, op.mask), wide_streams);
   size_t next = 0;
-  ForEachTile(r, r.samples, l.from.height, l.from.width, tile, [&](const Patch& p) {
+  auto apply_to = [&](const Patch& p) {
     Task task;
     task.loads = std::exchange(shared, {});
     const Inputs in = at_once ? kept[next++] : load_tile(task, p);
@@ -351,7 +368,8 @@ void Mapper::AddBatchNormBackward(const TrainingOp& op, int tag, double budget) 
                   {in.z, in.x, scales, results}, {n.pitch, n.pitch, 0, 0}, 0b1, tag);
     AddPatchStores(task.stores, dx, p, 0, n.channels, n.pitch * width, in.z, tag);
     AddTask(std::move(task));
-  });
+  };
+  if (dx >= 0) ForEachTile(r, r.samples, l.from.height, l.from.width, tile, apply_to);
   updates_ = true;
   for (const bool take_step : {false, true}) {
     if (!take_step && !keep_gradients_) continue;

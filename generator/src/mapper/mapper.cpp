@@ -307,6 +307,8 @@ void Mapper::AddOp(const TrainingOp& op, int tag, double budget) {
       return AddSoftmaxBackward(op, tag, budget);
     case TrainingOpKind::kProduct:
       return AddProduct(op, tag, budget);
+    case TrainingOpKind::kArrange:
+      return AddArrange(op, tag, budget);
     case TrainingOpKind::kNormaliseForward:
       return AddNormaliseForward(op, tag, budget);
     case TrainingOpKind::kNormaliseBackward:

@@ -8,9 +8,9 @@
 // product onto one node; partition.cpp maps one onto all nodes of a mesh; windows.cpp and
 // window_updates.cpp (with patches.cpp, taps.cpp, nests.cpp and groups.cpp) and pools.cpp map
 // convolutions and pooling onto either, normalise.cpp, batch_norm.cpp, softmax.cpp, products.cpp,
-// recurrent.cpp (with gates.cpp), elements.cpp and concat.cpp the other layers, losses.cpp the
-// loss, optimiser.cpp the steps of optimisers that keep state, lane_jobs.cpp makes jobs of lane
-// programs, schedule.cpp orders all of it, explain.cpp tells what was decided and why.
+// recurrent.cpp (with gates.cpp), elements.cpp, concat.cpp and arrange.cpp the other layers,
+// losses.cpp the loss, optimiser.cpp the steps of optimisers that keep state, lane_jobs.cpp makes
+// jobs of lane programs, schedule.cpp orders all of it, explain.cpp tells what was decided and why.
 
 #ifndef VAULTRAIN_SRC_MAPPER_MAPPING_H_
 #define VAULTRAIN_SRC_MAPPER_MAPPING_H_
@@ -290,6 +290,14 @@ inline int64_t LaneGroupsOf(int64_t slots) {
 // Sets `reg` to 1 in lanes from `lane` on, to 0 before; takes registers 2 and 3.
 void AddLanesFrom(lanes::Section& init, int64_t lane, int reg);
 
+// Of images that are arranged anew: the same part of the channels of pixels at equal distances.
+struct UnitRun {
+  int image = 0;  // of several
+  int64_t pixel = 0, channel = 0;
+  int64_t pixels = 1, step = 1;
+  int64_t at = 0;  // units before it
+};
+
 // What follows a tile once its sums over the mesh have come. It runs with the next tile, so that
 // the array does not wait for them.
 struct Late {
@@ -485,6 +493,12 @@ class Mapper {
   void AddShift(Task& task, int64_t shift, int64_t channels, bool up, const Rows& in,
                 const Rows& out, int64_t rows, int tag, unsigned wide);
 
+  // ---- arrange.cpp
+
+  Step MoveUnits(Engine engine, int tensor, const UnitRun& run, const Samples& of, int64_t channels,
+                 int buffer, int tag) const;
+  void AddArrange(const TrainingOp& op, int tag, double budget);
+
   // ---- lane_jobs.cpp
 
   // The program in a buffer; what brings it there joins `loads`. Its operands of wide streams
@@ -574,6 +588,8 @@ class Mapper {
                 int totals, int tag) const;
   int AddSumOfNodes(Task& task, const BatchNorm& n, int totals, int tag);
   Step AtOwner(Step step) const;
+  void AddRunningStatistics(Task& task, const TrainingOp& op, const BatchNorm& n, int buffer,
+                            int tag);
   void AddBatchNormForward(const TrainingOp& op, int tag, double budget);
   void AddBatchNormBackward(const TrainingOp& op, int tag, double budget);
 

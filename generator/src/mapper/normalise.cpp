@@ -203,7 +203,7 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
   const NormUnits units = UnitsOf(l);
   const int x = tensor_of_[op.Tensor(Role::kX)];
   const int dz = tensor_of_[op.Tensor(Role::kDz)];
-  const int dx = tensor_of_[op.Tensor(Role::kDx)];
+  const int dx = op.Tensor(Role::kDx) < 0 ? -1 : tensor_of_[op.Tensor(Role::kDx)];
   const int scale = tensor_of_[op.Tensor(Role::kW)];
   const int bias = tensor_of_[op.Tensor(Role::kB)];
   const int statistics = statistics_of_.at(op.layer);
@@ -217,7 +217,8 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
   const int64_t width = WidthOf(dz);  // of gradients, in operands
   const int64_t z_pitch = pitch * width;
   const int64_t samples =
-      units.of_steps ? r.samples : SamplesOfTurn(r, {{x, pitch}, {dz, z_pitch}, {dx, z_pitch}});
+      units.of_steps ? r.samples
+                     : SamplesOfTurn(r, {{x, pitch}, {dz, z_pitch}, {dx < 0 ? dz : dx, z_pitch}});
   const int64_t pixel = samples * pitch;
   const int64_t moments_pitch = OutPitch(local_[statistics], local_[statistics].cols);
   const auto rstd_slots = static_cast<int>(units.count * wide);
@@ -338,6 +339,7 @@ void Mapper::AddNormaliseBackward(const TrainingOp& op, int tag, double budget) 
       AddTask(std::move(task));
     });
     for (const Patch& p : gone) second.emplace_back(p, Inputs());
+    if (dx < 0) return;  // of the network's input
     for (auto& [p, in] : second) {
       const int64_t pixels = p.rows * p.pixels;
       Task task;

@@ -122,8 +122,8 @@ bool Mapper::UnfoldsInput() const {
   const TrainingLayer& l = graph_.layers.front();
   int uses = 0;
   for (const TrainingOp& op : graph_.ops) {
-    uses += op.phase == Phase::kFeedForward &&
-            (op.Tensor(Role::kX) == graph_.input || op.Tensor(Role::kX2) == graph_.input);
+    if (op.phase != Phase::kFeedForward) continue;
+    for (const Operand& operand : op.operands) uses += operand.tensor == graph_.input;
   }
   return uses == 1 && l.kind == LayerKind::kLinear && l.groups == 1 && !l.IsFlat() &&
          l.to.pixels() > 1 && 4 * l.window.taps() * KWords(l.from.channels) > 5 * KWords(l.in);

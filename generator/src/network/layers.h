@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "vaultrain/graph.h"
@@ -16,13 +17,17 @@
 
 namespace vaultrain {
 
-// What a layer takes: an output, or the rectangle of its pixels that begins at (top, left).
+// What a layer takes: an output, or the rectangle of its pixels that begins at (top, left). What
+// the nodes between make of it in another way has `places`, until a layer takes it.
 struct Value {
   int layer = -1;  // that makes it; -1: the network's input
   Image image;
   int64_t top = 0, left = 0;
   // [N,..,C] in the file instead of [N,C,..].
   bool channels_last = false;
+  // Of each value in the order of the file its place in the output, [channel][y][x]; of the
+  // network's input that in the file. The members above but the layer then tell nothing.
+  std::shared_ptr<const std::vector<int64_t>> places;
 };
 
 // A layer as found in the graph.
@@ -49,9 +54,12 @@ struct Layer {
   int64_t groups = 1;
   float epsilon = 0;
   float momentum = 0;
+  bool fixed = false;
   Cell cell = Cell::kLstm;
   int64_t channel = 0;  // of kSlice: the first
   std::array<bool, 2> turned = {};  // inputs of kProduct whose columns are pixels
+  // Of kArrange: of each value, [channel][y][x], the place in its inputs, one behind the other.
+  std::vector<int32_t> places;
   float ratio = 0;      // of kDropout
   bool lookup = false;  // of kLinear: the input is one-hot
 

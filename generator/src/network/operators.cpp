@@ -95,8 +95,15 @@ void InferElementwise(Graph& graph, Node& node) {
   const Tensor& data = FloatData(graph, node, parameter_first);
   const Tensor& other = Input(graph, node, !parameter_first);
   bool fits = other.type == ElementType::kFloat;
+  std::vector<int64_t> shape = data.shape;
   if (other.is_data()) {
-    fits = fits && other.shape == data.shape && other.batch_axis == data.batch_axis;
+    // Samples meet samples only where both have them in the same place.
+    fits = fits && other.shape.size() == shape.size() && other.batch_axis == data.batch_axis;
+    for (size_t i = 1; fits && i < shape.size(); ++i) {
+      fits = shape[i] == other.shape[i] || shape[i] == 1 || other.shape[i] == 1;
+      shape[i] = std::max(shape[i], other.shape[i]);
+    }
+    fits = fits && Elements(shape) <= kMaxElements;
   } else {
     // Nothing along the batch, nor before it, where the file's order is not the graph's.
     const size_t behind = data.shape.size() - data.batch_axis - 1;
@@ -108,7 +115,7 @@ void InferElementwise(Graph& graph, Node& node) {
                 Quote(other.name), ShapeText(other.shape), Quote(data.name),
                 ShapeText(FileShape(data)));
   }
-  SetShape(graph, node, data.shape, data.batch_axis);
+  SetShape(graph, node, std::move(shape), data.batch_axis);
 }
 
 void InferConv(Graph& graph, Node& node) {

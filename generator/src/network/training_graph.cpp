@@ -126,7 +126,8 @@ class Differentiator {
 
   TrainingLayer Made(const Layer& layer) {
     TrainingLayer made;
-    made.name = LayerName(*layer.node);
+    // That of the node is its own layer's.
+    made.name = LayerName(*layer.node, layer.kind == LayerKind::kArrange ? ".arranged" : "");
     made.kind = layer.kind;
     made.from = layer.from;
     made.to = layer.to;
@@ -142,7 +143,9 @@ class Differentiator {
     made.groups = layer.groups;
     made.epsilon = layer.epsilon;
     made.momentum = layer.momentum;
+    made.fixed = layer.fixed;
     made.cell = layer.cell;
+    made.places = layer.places;
     if (layer.kind == LayerKind::kLinear) {
       made.in = layer.window.taps() * layer.from.channels;
       made.out = layer.to.channels / layer.groups;
@@ -194,6 +197,11 @@ class Differentiator {
     }
     if (layer.kind == LayerKind::kRecurrent) return AddRecurrent(layer, std::move(made), output);
     TrainingOp op;
+    if (layer.kind == LayerKind::kArrange) {
+      op.kind = TrainingOpKind::kArrange;
+      for (const Value& input : layer.inputs) op.operands.push_back({Role::kX, TensorOf(input)});
+      return AddMade(std::move(made), std::move(op), output);
+    }
     op.operands = {{Role::kX, TensorOf(layer.inputs[0])}};
     if (layer.inputs.size() > 1) op.operands.push_back({Role::kX2, TensorOf(layer.inputs[1])});
     op.relu = made.relu;
@@ -242,10 +250,16 @@ class Differentiator {
           {Role::kVariance, AddParameter(made.name + ".variance", TensorKind::kVariance, 1,
                                          channels, layer.variance->values)});
     }
+    AddMade(std::move(made), std::move(op), output,
+            layer.kind == LayerKind::kMaxPool && Learns(layer.inputs[0]));
+  }
+
+  // The layer with the operation that makes its output.
+  void AddMade(TrainingLayer made, TrainingOp op, Output output, bool has_index = false) {
     output.tensor =
         AddSamples(made.name + ".Y", TensorKind::kActivation, FormatClass::kOperand, made.to);
     op.operands.push_back({Role::kY, output.tensor});
-    if (layer.kind == LayerKind::kMaxPool && Learns(layer.inputs[0])) {
+    if (has_index) {
       op.operands.push_back({Role::kIndex, AddSamples(made.name + ".I", TensorKind::kIndex,
                                                       FormatClass::kLabel, made.to)});
     }
@@ -511,7 +525,10 @@ class Differentiator {
       case LayerKind::kNormalise:
         op.kind = TrainingOpKind::kNormaliseBackward;
         take({Role::kX, Role::kW, Role::kB});
-        return back_to(input);
+        if (found.fixed) take({Role::kMean, Role::kVariance});
+        if (Learns(input)) return back_to(input);
+        result_.ops.push_back(op);
+        return;
       case LayerKind::kAdd:
         for (const Value& each : found.inputs) {
           if (Learns(each)) PassOn(each, dz);
@@ -550,6 +567,17 @@ class Differentiator {
         }
         return;
       }
+      case LayerKind::kArrange:
+        op.kind = TrainingOpKind::kArrange;
+        for (const Value& each : found.inputs) {
+          op.operands = {{Role::kDz, dz}};
+          if (Learns(each)) {
+            op.operands.push_back({Role::kDx, GradientOf(each, layer, nullptr)});
+            result_.ops.push_back(op);
+          }
+          op.first_place += each.image.features();
+        }
+        return;
       case LayerKind::kRecurrent:
         AddRecurrentBackward(found, forward, dz);
         return;

@@ -66,6 +66,7 @@ class Reference {
   void RunProduct(const TrainingOp& op);
   void RunSum(const TrainingOp& op);
   void RunCopy(const TrainingOp& op);
+  void RunArrange(const TrainingOp& op);
   void ForGroups(const TrainingLayer& layer,
                  const std::function<void(const std::vector<int64_t>&)>& visit) const;
   void RunNormalise(const TrainingOp& op);
