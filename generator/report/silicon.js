@@ -45,7 +45,11 @@ function silicon(file, synth) {
         "div",
         {class: "card"},
         h("h4", {class: "bad"}, "A netlist differs from the RTL"),
-        h("p", {}, synth.netlist_mismatch),
+        h(
+          "ul",
+          {},
+          synth.netlist_mismatch.map((mismatch) => h("li", {}, mismatch)),
+        ),
       ),
     );
   if (simulated) section.append(powerByPhaseFigure(synth));

@@ -281,9 +281,12 @@ TEST_F(Report, ShowsWhatFailed) {
                              {"golden", 0.25},
                              {"repeat", "vaultrain train nano net --steps 1"}};
   Put("train.json", train);
-  Put("synth.json", SynthCase());
+  json synth = SynthCase();
+  synth["netlist_mismatch"] = {"vt_a: y_o in cycle 7", "vt_b: z_o in cycle 9"};
+  Put("synth.json", synth);
   const json answer = Browse(Page(), "answer.text = document.body.innerText");
   const std::string text = answer["text"];
+  EXPECT_THAT(text, ContainsRegex("vt_a: y_o in cycle 7\n+vt_b: z_o in cycle 9"));
   EXPECT_THAT(text, HasSubstr("tensor fc.Y, element 7, by cycle 1234: RTL 0.5, golden 0.25"));
   EXPECT_THAT(text, HasSubstr("vaultrain train nano net --steps 1"));
   EXPECT_THAT(text, HasSubstr("NOT met at 10 ns"));

@@ -264,6 +264,43 @@ area_um2 = "min"
   EXPECT_EQ(jobs, 3);  // two trainings, one synthesis
 }
 
+// A clock that osu018 cannot meet is one failed row, which keeps its figures.
+TEST_F(CliSweep, AClockThatIsNotMetIsTheErrorOfItsRow) {
+  if (!fs::exists(kDefaultLiberty)) GTEST_SKIP() << kDefaultLiberty << " is not installed";
+  Spec(R"(
+[grid]
+variant = "nano"
+library = ["tight", "calm"]
+array.cols = 1
+array.lanes = 8
+array.align_bits = 25
+array.acc_depth = 32
+scratchpad.kib = 32
+[library.tight]
+liberty = "/usr/share/qflow/tech/osu018/osu018_stdcells.lib"
+clock_ns = 1
+[library.calm]
+liberty = "/usr/share/qflow/tech/osu018/osu018_stdcells.lib"
+clock_ns = 30
+[pareto]
+area_um2 = "min"
+)");
+  const ProcessResult result = Sweep({"s.toml"});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.err, HasSubstr("1 of 2 points failed"));
+  const Json table = Table("s.sweep");
+  ASSERT_EQ(table["rows"].size(), 2u);
+  const Json& tight = table["rows"][0];
+  ASSERT_LT(tight["slack_ns"], 0) << tight.dump();
+  EXPECT_EQ(tight["error"],
+            fmt::format("synth: timing not met by {:.3f} ns", -tight["slack_ns"].get<double>()));
+  EXPECT_GT(tight["area_um2"], 0);
+  EXPECT_EQ(tight["pareto"], false);
+  EXPECT_TRUE(table["rows"][1]["error"].is_null());
+  EXPECT_EQ(table["rows"][1]["pareto"], true);
+  EXPECT_THAT(result.out, HasSubstr("FAILED: " + tight["error"].get<std::string>()));
+}
+
 TEST_F(CliSweep, SpecsThatMeanNothingAreRefusedBeforeAnyWork) {
   const std::string point = "[[point]]\nvariant = \"nano\"\nnetwork = \"tiny\"\n";
   ExpectRefused("", "no points");

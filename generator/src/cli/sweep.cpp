@@ -53,6 +53,10 @@ std::string FailedCheck(const Json& report) {
                        mismatch->value("tensor", ""), mismatch->value("index", 0L),
                        mismatch->value("step", 0L));
   }
+  if (const auto netlists = report.find("netlist_mismatch");
+      netlists != report.end() && netlists->is_array() && !netlists->empty()) {
+    return "a netlist differs from the RTL: " + netlists->front().get<std::string>();
+  }
   const auto slack_ns = report.find("slack_ns");
   if (slack_ns != report.end() && slack_ns->is_number() && *slack_ns < 0) {
     return fmt::format("timing not met by {:.3f} ns", -slack_ns->get<double>());
