@@ -78,7 +78,12 @@ function silicon(file, synth) {
 function efficiencyTile(name, boundary, synth, more) {
   const value = synth.gflops_per_watt[boundary];
   const glitches = (synth.gflops_per_watt_glitches || {})[boundary];
-  const lines = [isNumber(glitches) && `${short(glitches)} with glitches`, more].filter(Boolean);
+  const error = (synth.sampling_error || {})[boundary];
+  const lines = [
+    isNumber(error) && `standard error ${share(error)}`,
+    isNumber(glitches) && `${short(glitches)} with glitches`,
+    more,
+  ].filter(Boolean);
   return tile(
     `GFLOPS/W, ${name}`,
     orNull(value, short),
@@ -90,6 +95,15 @@ const powerBasis = (synth) => (synth.phases ? `mean of a step of ${synth.network
 
 // J of a block in a phase; glitches stand apart.
 const energyOf = (energy) => energy.logic_j + energy.clock_j + energy.memory_j + energy.leakage_j;
+
+// `entries`, the largest first, with those below a hundredth of the sum joined into one by `join`.
+function withRest(entries, size, join) {
+  const least = d3.sum(entries, size) / 100;
+  const small = entries.filter((entry) => size(entry) < least);
+  if (small.length < 3) return entries;
+  const rest = {...join(small), name: `the other ${small.length}`, names: small.map((entry) => entry.name)};
+  return [...entries.filter((entry) => size(entry) >= least), rest];
+}
 
 function powerByPhaseFigure(synth) {
   const seconds = synth.phases.map((phase) => phase.cycles * synth.clock_ns * 1e-9);
@@ -103,7 +117,17 @@ function powerByPhaseFigure(synth) {
     }))
     .sort((a, b) => b.mean - a.mean);
   const most = d3.max(blocks, (block) => d3.max(block.watts));
-  const rows = blocks.map((block) => ({
+  const joined = withRest(
+    blocks,
+    (block) => block.mean,
+    (small) => ({
+      watts: seconds.map((_, p) => d3.sum(small, (block) => block.watts[p])),
+      energy: seconds.map((_, p) =>
+        Object.fromEntries(kEnergyParts.map(([, key]) => [key, d3.sum(small, (block) => block.energy[p][key])])),
+      ),
+    }),
+  );
+  const rows = joined.map((block) => ({
     name: block.name,
     cells: kPhases.map((phase) => {
       const p = synth.phases.findIndex((entry) => entry.name === phase.name);
@@ -114,6 +138,7 @@ function powerByPhaseFigure(synth) {
         text: withUnit(block.watts[p], "W"),
         tip:
           `${block.name} ${phase.name}: ${withUnit(block.watts[p], "W")}\n` +
+          (block.names ? `${block.names.join(", ")}\n` : "") +
           `logic ${part("logic_j")}, clock ${part("clock_j")}, memory ${part("memory_j")}, ` +
           `leakage ${part("leakage_j")}\nglitches on top ${part("glitches_j")}`,
       };
@@ -165,21 +190,25 @@ function nameBars(svg, width, rows) {
 }
 
 function energyFigure(synth) {
-  const rows = (synth.pj_per_mac || [])
+  const parts = (synth.pj_per_mac || [])
     .filter((entry) => entry.pj_per_mac > 0)
-    .map((entry) => ({
-      name: entry.name,
-      part: partOf(entry.name),
-      value: entry.pj_per_mac,
-      text: `${short(entry.pj_per_mac)} pJ`,
-      tip: `${entry.name}: ${short(entry.pj_per_mac)} pJ a needed MAC`,
-    }))
-    .sort((a, b) => b.value - a.value);
+    .sort((a, b) => b.pj_per_mac - a.pj_per_mac);
+  const rows = withRest(
+    parts,
+    (entry) => entry.pj_per_mac,
+    (small) => ({pj_per_mac: d3.sum(small, (entry) => entry.pj_per_mac)}),
+  ).map((entry) => ({
+    name: entry.name,
+    part: partOf(entry.name),
+    value: entry.pj_per_mac,
+    text: `${short(entry.pj_per_mac)} pJ`,
+    tip: `${entry.name}: ${short(entry.pj_per_mac)} pJ a needed MAC${entry.names ? `\n${entry.names.join(", ")}` : ""}`,
+  }));
   if (rows.length === 0) return absent("No energy by contributor was measured.");
   return figure(
     "Energy of a MAC by contributor",
     `${short(d3.sum(rows, (entry) => entry.value))} pJ a needed MAC, of a step of ${synth.network}.`,
-    `Energy of a MAC in ${rows.length} contributors`,
+    `Energy of a MAC in ${parts.length} contributors`,
     (svg, width) => nameBars(svg, width, rows),
   );
 }

@@ -22,9 +22,11 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
+using testing::Contains;
 using testing::ContainsRegex;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsSupersetOf;
 using testing::Not;
 using testing::StartsWith;
 
@@ -222,6 +224,30 @@ TEST_F(Report, PowerByPhaseIsEnergyOverTheTimeOfThePhase) {
   EXPECT_THAT(answer["watts"], ElementsAre("400 mW", "200 mW", "200 mW", "100 mW"));
   EXPECT_EQ(answer["figures"]["Energy of a MAC by contributor"], 2);
   EXPECT_THAT(answer["text"].get<std::string>(), HasSubstr("1,200 with glitches"));
+}
+
+// Blocks below a hundredth of the power share a row, which has the sum of each phase.
+TEST_F(Report, SmallBlocksShareARow) {
+  json synth = SynthCase(true);
+  for (const char* name : {"store engine", "sequencer", "data router"}) {
+    json small = synth["blocks"][0];
+    small["name"] = name;
+    small["power_w"] = 0.001;
+    for (json& energy : small["energy"]) energy["logic_j"] = energy["clock_j"] = 0.5e-8;
+    synth["blocks"].push_back(small);
+  }
+  synth["sampling_error"] = {{"pe_array", 0.007}, {"logic", 0.01}, {"module", 0.005}};
+  Put("synth.json", synth);
+  const json answer = Browse(
+      Page(), std::string(kFigures) +
+                  "const figure = [...document.querySelectorAll('figure')].find((f) => "
+                  "f.querySelector('h4').textContent === 'Power by block and phase');"
+                  "answer.texts = [...figure.querySelectorAll('text')].map((t) => t.textContent);"
+                  "answer.text = document.body.innerText");
+  EXPECT_THAT(answer["texts"], Contains("the other 3"));
+  // Three times 10 nJ in 10 us and in 20 us.
+  EXPECT_THAT(answer["texts"], IsSupersetOf({"3 mW", "1.5 mW"}));
+  EXPECT_THAT(answer["text"].get<std::string>(), HasSubstr("standard error 0.7%"));
 }
 
 TEST_F(Report, TablesSortByTheirHeads) {
