@@ -121,8 +121,10 @@ module vt_lane_function (
   wire        [25:0] c1_x = c1 ^ {26{invert}};
   wire        [17:0] c2_x = c2 ^ {18{invert}};
   wire signed [16:0] u = {!fraction_q[16], fraction_q[15:0]};
-  wire signed [34:0] c2_u = {{17{c2_x[17]}}, c2_x} * {{18{u[16]}}, u};
-  wire signed [26:0] slope = {c1_x[25], c1_x} + {{7{c2_u[34]}}, c2_u[34:15]};
+  // Signed, or the bits that extend an operand would be rows of the multiplier; added before bits are cut, or it would have
+  // an adder of its own.
+  wire signed [34:0] c2_u = $signed({{17{c2_x[17]}}, c2_x}) * $signed({{18{u[16]}}, u});
+  wire signed [41:0] slope = $signed({c1_x[25], c1_x, 15'd0}) + $signed({{7{c2_u[34]}}, c2_u});
   wire        [30:0] c0_x = exact ? exact_value : {1'b0, c0};
 
   reg signed [16:0] u_q;
@@ -135,7 +137,7 @@ module vt_lane_function (
   always @(posedge clk_i) begin
     if (en_i) begin
       u_q         <= u;
-      slope_q     <= exact ? 27'sd0 : slope;
+      slope_q     <= exact ? 27'd0 : slope[41:15];
       base_q      <= {integer1_q[8:2], integer1_q[1:0] | c0_x[30:29], c0_x[28:0]} ^ {38{invert}};
       exponent2_q <= exponent1_q;
       kind2_q     <= kind1_q;
@@ -145,7 +147,8 @@ module vt_lane_function (
 
   // ---- stage 3: magnitude in units of 2^-29
 
-  wire [55:0] sum = {base_q, 18'd0} + {{29{slope_q[26]}}, slope_q} * {{39{u_q[16]}}, u_q};
+  wire signed [43:0] step = $signed({{17{slope_q[26]}}, slope_q}) * $signed({{27{u_q[16]}}, u_q});
+  wire signed [55:0] sum = $signed({base_q, 18'd0}) + $signed({{12{step[43]}}, step});
 
   reg  [36:0] magnitude_q;
   reg  [10:0] exponent3_q;
@@ -196,7 +199,7 @@ module vt_lane_function (
   end
   assign y_o = y_q;
 
-  wire unused_bits = &{1'b0, half_up[0], c2_u[14:0], sum[55], sum[17:0]};
+  wire unused_bits = &{1'b0, half_up[0], slope[14:0], sum[55], sum[17:0]};
 
 endmodule
 

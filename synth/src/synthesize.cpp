@@ -16,6 +16,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Clocks by which a recipe misses: beyond kFar ripple adders are the reason, beyond kHopeless most
+// of the rest too.
+constexpr double kFar = 0.25;
 constexpr double kHopeless = 1.0;
 // Shares of the clock that make the budgets close: a block's outputs arrive before its neighbours
 // expect them.
@@ -133,6 +136,10 @@ void Flow::ReadLibrary() {
   if (wanted && gating_bits_ == 0) {
     report_.remarks.push_back("no clock gate in the library: enables are multiplexers");
   }
+  if (gating_bits_ > 0) {
+    report_.remarks.push_back(fmt::format(
+        "clock gates: registers of {} bits or more that hold get no clock", gating_bits_));
+  }
   if (!library_.Cell(tech_.driving_cell)) tech_.driving_cell.clear();
 
   setup_.share = Resources().synth;
@@ -204,8 +211,8 @@ std::vector<std::string> Flow::MemoryLibraries(const std::map<SramShape, long>& 
   return texts;
 }
 
-// Takes the first recipe that meets the clock, else the one that misses it least. Where the
-// smallest misses by more than kHopeless clocks only the fastest is tried beside it.
+// Takes the first recipe that meets the clock, else the one that misses it least. Where one misses
+// by more than kFar clocks the next has prefix adders; by more than kHopeless it is the fastest.
 void Flow::Map(Part& part) {
   std::string rtlil = design_.Cut(part.module, boxes_);
   part.memories = design_.Memories(part.module, boxes_);
@@ -224,7 +231,11 @@ void Flow::Map(Part& part) {
       have = true;
     }
     if (slack >= 0) break;
-    if (slack < -kHopeless * clock_ns_) i = std::max(i, recipes.size() - 2);
+    if (slack < -kHopeless * clock_ns_) {
+      i = std::max(i, recipes.size() - 2);
+    } else if (slack < -kFar * clock_ns_) {
+      while (i + 2 < recipes.size() && recipes[i + 1].max_ripple > kPrefixAdders) ++i;
+    }
   }
   for (const auto& [cell, count] : part.mapped.cells) {
     if (cell.starts_with("$")) {

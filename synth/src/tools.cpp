@@ -78,9 +78,11 @@ std::string Endpoint(std::string_view log, std::string_view mark) {
 
 const std::vector<Recipe>& Recipes() {
   static const std::vector<Recipe> recipes = {
-      {"ripple adders, area", 64, "area.abc"},      {"ripple adders, balanced", 64, "balance.abc"},
-      {"long prefix adders, area", 20, "area.abc"}, {"prefix adders, area", 8, "area.abc"},
-      {"prefix adders, speed", 8, "speed.abc"},
+      {"ripple adders, area", 64, "area.abc"},
+      {"ripple adders, balanced", 64, "balance.abc"},
+      {"long prefix adders, area", 20, "area.abc"},
+      {"prefix adders, area", kPrefixAdders, "area.abc"},
+      {"prefix adders, speed", kPrefixAdders, "speed.abc"},
   };
   return recipes;
 }

@@ -45,6 +45,9 @@ struct MappedBlock {
   std::string script;
 };
 
+// Bits of the longest ripple adder where longer ones are prefix adders throughout.
+inline constexpr int kPrefixAdders = 8;
+
 // Ways to map a block, smallest first, fastest last.
 struct Recipe {
   std::string_view name;

@@ -158,8 +158,11 @@ void AddOptions(CLI::App& app, SynthOptions& options) {
   app.add_option("--clock-ns", options.clock_ns, "Clock period; default: the technology's")
       ->type_name("T")
       ->check(CLI::PositiveNumber);
-  app.add_flag("--clock-gating,!--no-clock-gating", options.clock_gating,
-               "Registers that hold get no clock; default: the technology's");
+  // A flag bound to an optional is false, not absent, where neither is given.
+  app.add_flag_function(
+      "--clock-gating,!--no-clock-gating",
+      [&options](int64_t count) { options.clock_gating = count > 0; },
+      "Registers that hold get no clock; default: the technology's");
   app.add_option("--out", options.out, "Folder for netlists and reports; absent or empty")
       ->type_name("DIR");
   AddOptions(app, options.json);
