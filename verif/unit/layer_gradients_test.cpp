@@ -166,5 +166,42 @@ TEST(LayerGradients, NormalisationOfTheBatch) {
   ExpectDefinedAndDifferentiated(b, random);
 }
 
+TEST(LayerGradients, NormalisationByFixedStatistics) {
+  Random random(8, "fixed");
+  OnnxBuilder b(21);
+  b.Input("x", {0, 3, 4, 3}).Drawn("w", {2, 3, 2, 2}, random).Floats("mean", {0.25F, -0.5F, 1});
+  b.Drawn("scale", {3}, random).Drawn("bias", {3}, random).Floats("variance", {0.5F, 1.5F, 2});
+  b.Node("BatchNormalization", "norm", {"x", "scale", "bias", "mean", "variance"}, "n");
+  b.Node("Conv", "conv", {"n", "w"}, "c").Drawn("scale2", {2}, random).Drawn("bias2", {2}, random);
+  b.Floats("mean2", {0.25F, -0.5F}).Floats("variance2", {0.5F, 1.5F});
+  b.Node("BatchNormalization", "norm2", {"c", "scale2", "bias2", "mean2", "variance2"}, "m");
+  b.Node("Relu", "relu", {"m"}, "r").Node("Flatten", "flat", {"r"}, "f");
+  b.Drawn("v", {12, 3}, random).Node("MatMul", "fc", {"f", "v"}, "y").Output("y", {0, 3});
+  ExpectDefinedAndDifferentiated(b, random);
+}
+
+// Values that come from two layers and of which some come twice, and a broadcast.
+TEST(LayerGradients, ValuesAtOtherPlaces) {
+  Random random(9, "places");
+  OnnxBuilder b(21);
+  b.Input("x", {0, 4, 3}).Drawn("w", {3, 5}, random).Drawn("u", {3, 5}, random);
+  b.Node("MatMul", "first", {"x", "w"}, "a").Node("MatMul", "second", {"x", "u"}, "b");
+  b.Ints("places", {3, 0, 0, -2});
+  b.Node("Transpose", "turn", {"a"}, "t").WithInts("perm", {0, 2, 1});  // [N,5,4]
+  b.Node("Gather", "take", {"t", "places"}, "g").With("axis", 2);
+  b.Node("Transpose", "back", {"g"}, "h").WithInts("perm", {0, 2, 1});  // [N,4,5]
+  b.Node("Concat", "join", {"h", "b", "a"}, "j").With("axis", 1);       // [N,12,5]
+  b.Ints("from", {11, 1}).Ints("to", {-99, 3}).Ints("axes", {1, 2}).Ints("steps", {-2, 1});
+  b.Node("Slice", "every", {"j", "from", "to", "axes", "steps"}, "e");  // [N,6,2]
+  b.Ints("one", {1}).Ints("two", {2}).Ints("axis", {2});
+  b.Node("Slice", "column", {"j", "one", "two", "axis"}, "c");  // [N,12,1]
+  b.Node("Mul", "product", {"c", "j"}, "p").Node("Flatten", "flat1", {"p"}, "f1");
+  b.Drawn("scale", {6, 2}, random).Drawn("bias", {6, 2}, random);
+  b.Node("LayerNormalization", "norm", {"e", "scale", "bias"}, "n").With("axis", 1);
+  b.Node("Flatten", "flat2", {"n"}, "f2").Node("Concat", "all", {"f1", "f2"}, "f").With("axis", 1);
+  b.Drawn("v", {72, 3}, random).Node("MatMul", "fc", {"f", "v"}, "y").Output("y", {0, 3});
+  ExpectDefinedAndDifferentiated(b, random);
+}
+
 }  // namespace
 }  // namespace vaultrain

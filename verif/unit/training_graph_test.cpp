@@ -232,11 +232,6 @@ TEST(TrainingGraph, RefusesJoinsItCannotTrainByNode) {
     b.Node("MatMul", "fc", {"x", "w"}, "z").Node(op, "join", {"z", "p"}, "y").Output("y", {0, 3});
     ExpectRefused(b, {"'join'", "with a parameter cannot be trained yet"});
   }
-  OnnxBuilder steps = Recurrent("LSTM", 4);
-  steps.Ints("from", {0}).Ints("to", {5}).Ints("axis", {1}).Ints("by", {2}).Ints("flat", {0, 6});
-  steps.Node("Slice", "every", {"h", "from", "to", "axis", "by"}, "l");
-  steps.Node("Reshape", "flat", {"l", "flat"}, "y").Output("y", {0, 6});
-  ExpectRefused(steps, {"'every'", "by steps of 2", "channels"});
   OnnxBuilder table;
   table.Input("x", {0, 3}).Counting("t", {5, 2, 2}).Ints("flat", {0, 12});
   table.graph()->mutable_input(0)->mutable_type()->mutable_tensor_type()->set_elem_type(
@@ -244,6 +239,32 @@ TEST(TrainingGraph, RefusesJoinsItCannotTrainByNode) {
   table.Node("Gather", "embed", {"t", "x"}, "e").Node("Reshape", "flat", {"e", "flat"}, "y");
   table.Output("y", {0, 12});
   ExpectRefused(table, {"'embed'", "[5,2,2]", "[classes,values]"});
+}
+
+// Every second step of 5, of 2 values: they lie as [value][step].
+TEST(TrainingGraph, BringsValuesToOtherPlaces) {
+  OnnxBuilder b = Recurrent("LSTM", 4);
+  b.Ints("from", {0}).Ints("to", {5}).Ints("axis", {1}).Ints("by", {2}).Ints("flat", {0, 6});
+  b.Node("Slice", "every", {"h", "from", "to", "axis", "by"}, "l").Counting("f", {6, 3});
+  b.Node("Reshape", "flat", {"l", "flat"}, "v").Node("MatMul", "fc", {"v", "f"}, "y");
+  b.Output("y", {0, 3});
+  const TrainingGraph graph = Train(b);
+  ASSERT_EQ(graph.layers.size(), 4u);
+  EXPECT_EQ(graph.layers[2].kind, LayerKind::kArrange);
+  EXPECT_EQ(graph.layers[2].name, "fc.arranged");
+  EXPECT_EQ(graph.layers[2].to, (Image{1, 1, 6}));
+  EXPECT_EQ(graph.layers[2].places, (std::vector<int32_t>{0, 5, 2, 7, 4, 9}));
+  // Two Transposes that undo each other, and what a layer takes as another one did.
+  OnnxBuilder none;
+  none.Input("x", {0, 5, 3}).Counting("w", {3, 4}).Node("MatMul", "each", {"x", "w"}, "e");
+  none.Ints("to", {0, 2, 2, 5}).Ints("back", {0, 5, 4}).Counting("f", {20, 3});
+  none.Node("Transpose", "t", {"e"}, "t").WithInts("perm", {0, 2, 1});
+  none.Node("Reshape", "r", {"t", "to"}, "r").Node("Transpose", "u", {"r"}, "u");
+  none.WithInts("perm", {0, 3, 1, 2}).Node("Reshape", "v", {"u", "back"}, "v");
+  none.Node("Relu", "relu", {"v"}, "p").Node("Flatten", "flat", {"p"}, "q");
+  none.Node("MatMul", "fc", {"q", "f"}, "y").Output("y", {0, 3});
+  const TrainingGraph back = Train(none);
+  for (const TrainingLayer& layer : back.layers) EXPECT_NE(layer.kind, LayerKind::kArrange);
 }
 
 // As PyTorch writes it: InstanceNormalization of groups between Reshapes, then Mul and Add.
@@ -267,12 +288,21 @@ TEST(TrainingGraph, FindsGroupNormalisationBetweenReshapes) {
   EXPECT_EQ(norm.groups, 2);
   EXPECT_EQ(norm.to, (Image{4, 4, 8}));
   EXPECT_TRUE(norm.relu && norm.bias);
-  OnnxBuilder without;
+  // Scale and bias of what are channels only there.
+  OnnxBuilder of_groups;
+  of_groups.Input("x", {0, 4, 2, 2}).Counting("w", {4, 4, 1, 1}).Floats("s", {2, 1});
+  of_groups.Floats("b", {0, 0}).Ints("groups", {0, 2, -1}).Node("Conv", "conv", {"x", "w"}, "c");
+  of_groups.Node("Reshape", "in", {"c", "groups"}, "g").Counting("f", {16, 3});
+  of_groups.Node("InstanceNormalization", "norm", {"g", "s", "b"}, "n").Ints("flat", {0, 16});
+  of_groups.Node("Reshape", "out", {"n", "flat"}, "v").Node("MatMul", "fc", {"v", "f"}, "y");
+  const TrainingGraph arranged = Train(of_groups.Output("y", {0, 3}));
+  EXPECT_EQ(arranged.layers[1].kind, LayerKind::kArrange);
+  EXPECT_EQ(arranged.layers[2].to, (Image{1, 8, 2}));
+  OnnxBuilder without(18);
   without.Input("x", {0, 4, 2, 2}).Counting("w", {4, 4, 1, 1}).Floats("s", {2, 1});
-  without.Floats("b", {0, 0}).Ints("groups", {0, 2, -1}).Node("Conv", "conv", {"x", "w"}, "c");
-  without.Node("Reshape", "in", {"c", "groups"}, "g");
-  without.Node("InstanceNormalization", "norm", {"g", "s", "b"}, "n").Ints("flat", {0, 16});
-  without.Node("Reshape", "out", {"n", "flat"}, "y").Output("y", {0, 16});
+  without.Floats("b", {0, 0}).Node("Conv", "conv", {"x", "w"}, "c");
+  without.Node("GroupNormalization", "norm", {"c", "s", "b"}, "n", {{"num_groups", 2}});
+  without.Node("Flatten", "out", {"n"}, "y").Output("y", {0, 16});
   ExpectRefused(without, {"'norm'", "groups of channels"});
 }
 
@@ -292,7 +322,10 @@ TEST(TrainingGraph, KeepsRunningStatisticsThatHaveNoGradient) {
   const auto start = StartingParameters(graph, DefaultRecipe());
   EXPECT_EQ(start[graph.ops[1].Tensor(Role::kMean)], std::vector<float>(4, 0.0f));
   EXPECT_EQ(start[graph.ops[1].Tensor(Role::kVariance)], (std::vector<float>{0, 1, 2, 3}));
-  ExpectRefused(net(0), {"'norm' (BatchNormalization)", "training_mode = 0", "1"});
+  EXPECT_FALSE(graph.layers[1].fixed);
+  const TrainingGraph fixed = Train(net(0));
+  EXPECT_TRUE(fixed.layers[1].fixed);
+  EXPECT_EQ(fixed.Parameters(), 24 + 4 + 4);
 }
 
 // Over the last dimension of what has its channels last.
@@ -308,7 +341,10 @@ TEST(TrainingGraph, NormalisesTheStepsOfASequence) {
     return b;
   };
   EXPECT_EQ(Train(net(2)).layers[1].norm, Norm::kSteps);
-  ExpectRefused(net(1), {"'norm' (LayerNormalization)", "axis 1", "[N,T,C]"});
+  const TrainingGraph all = Train(net(1));
+  EXPECT_EQ(all.layers[1].kind, LayerKind::kArrange);
+  EXPECT_EQ(all.layers[2].norm, Norm::kGroups);
+  EXPECT_EQ(all.layers[2].to, (Image{1, 1, 20}));
 }
 
 // ---- sequences
@@ -582,11 +618,18 @@ TEST(TrainingGraph, RefusesImagesItCannotTrainByNode) {
                 {"'scale' (Mul)", "cannot be trained yet"});
   ExpectRefused(after([](OnnxBuilder& b) { b.Node("Identity", "same", {"c"}, "y"); }),
                 {"'conv'", "ends in [4,4,4]"});
-  ExpectRefused(after([](OnnxBuilder& b) {
-                  b.Ints("to", {0, 4, 2, 8}).Node("Reshape", "bend", {"c", "to"}, "r");
-                  b.Node("GlobalMaxPool", "pool", {"r"}, "y");
-                }),
-                {"'pool'", "[4,2,8]", "Reshape", "[4,4,4]"});
+  const TrainingGraph bent = Train(after([](OnnxBuilder& b) {
+    b.Ints("to", {0, 4, 2, 8}).Node("Reshape", "bend", {"c", "to"}, "r");
+    b.Node("GlobalMaxPool", "pool", {"r"}, "y");
+  }));
+  EXPECT_EQ(bent.layers[1].kind, LayerKind::kArrange);
+  EXPECT_EQ(bent.layers[1].to, (Image{2, 8, 4}));
+  OnnxBuilder many;
+  many.Input("x", {0, 4, 300, 300}).Counting("w", {4, 4, 1, 1});
+  many.Node("Conv", "conv", {"x", "w"}, "c").Ints("to", {0, 4, 9, 10000});
+  many.Node("Reshape", "bend", {"c", "to"}, "r").Node("GlobalMaxPool", "pool", {"r"}, "y");
+  many.Output("y", {0, 4, 1, 1});
+  ExpectRefused(many, {"'pool'", "360000 values", "262144"});
   ExpectRefused(after([](OnnxBuilder& b) {
                   b.Node("GlobalAveragePool", "pool", {"c"}, "p").Counting("k", {4, 1, 1});
                   b.Node("Add", "bias", {"p", "k"}, "y");

@@ -306,11 +306,23 @@ class Finder {
     return row;
   }
 
-  // Values of one layer, for whatever takes them.
+  // Values of one layer, for whatever takes them: all of it in one of its two orders, or places.
   void SetRow(int output, const Row& row) {
+    const int layer = row.front().layer;
+    for (const bool last : {false, true}) {
+      if (layer < 0) break;
+      const Value whole = {layer, layers_[layer].to, 0, 0, last, nullptr};
+      const Row in_order = RowOf(whole);
+      const bool same =
+          std::equal(row.begin(), row.end(), in_order.begin(), in_order.end(),
+                     [](const Origin& a, const Origin& b) { return a.place == b.place; });
+      if (!same) continue;
+      values_[output] = whole;
+      return;
+    }
     auto places = std::make_shared<std::vector<int64_t>>();
     for (const Origin& origin : row) places->push_back(origin.place);
-    values_[output] = {row.front().layer, {}, 0, 0, false, std::move(places)};
+    values_[output] = {layer, {}, 0, 0, false, std::move(places)};
   }
 
   // The image of such values: a layer brings them to their places, unless they are there.
@@ -408,6 +420,9 @@ class Finder {
   // A ReLU becomes part of the layer that makes its input, where that is used for nothing else.
   void AddRelu(const Node& node) {
     const Value value = AnyInput(node, 0);
+    if (value.layer < 0) {
+      Refuse(node, "a ReLU of the input is not supported; accepted: after a layer");
+    }
     if (IsPrivate(value) && Rectify(value)) {
       Set(node, value);
     } else {
