@@ -36,12 +36,14 @@ struct Value {
 
 class Drawing {
  public:
-  explicit Drawing(int number) : random_(1, fmt::format("network/{}", number)) {}
+  explicit Drawing(int number)
+      : random_(1, fmt::format("network/{}", number)),
+        moves_(1, fmt::format("network/{}/moves", number)) {}
 
   Graph Network(int64_t classes) {
     Value v = Input();
     const int64_t layers = Between(1, 5);
-    for (int64_t i = 0; i < layers; ++i) v = Next(v);
+    for (int64_t i = 0; i < layers; ++i) v = Moved(Next(v));
     v = Flat(v);
     while (OneIn(3)) v = Activated(Product(v, Between(1, 80)));
     if (OneIn(12)) classes *= 32;
@@ -51,7 +53,8 @@ class Drawing {
   }
 
   int64_t Between(int64_t least, int64_t most) {
-    return least + static_cast<int64_t>(random_.Below(static_cast<uint32_t>(most - least + 1)));
+    Random& random = is_moved_ ? moves_ : random_;
+    return least + static_cast<int64_t>(random.Below(static_cast<uint32_t>(most - least + 1)));
   }
   bool OneIn(int64_t n) { return Between(1, n) == 1; }
   template <typename T>
@@ -153,6 +156,79 @@ class Drawing {
       default:
         return Activated(made);
     }
+  }
+
+  // Some images and lines are arranged anew.
+  Value Moved(const Value& v) {
+    if (v.kind != Value::kImage && v.kind != Value::kLine) return v;
+    is_moved_ = true;
+    Value to = v;
+    if (OneIn(4)) to = Arranged(to);
+    if (to.kind == Value::kImage && OneIn(10)) to = NormalisedFromAxis(to);
+    is_moved_ = false;
+    return to;
+  }
+
+  // The same values, or some of them, at other places.
+  Value Arranged(const Value& v) {
+    const bool is_line = v.kind == Value::kLine;
+    Value to = v;
+    const std::string list = Name("list");
+    switch (Between(1, 4)) {
+      case 1: {  // any order of the dimensions
+        if (is_line) {
+          std::swap(to.channels, to.width);
+          to = Node("Transpose", {v.name}, to);
+          b_.WithInts("perm", {0, 2, 1});
+          return to;
+        }
+        std::vector<int64_t> perm = {1, 2, 3};
+        for (size_t i = 2; i > 0; --i) {
+          std::swap(perm[i], perm[static_cast<size_t>(Between(0, static_cast<int64_t>(i)))]);
+        }
+        const int64_t sizes[4] = {0, v.channels, v.height, v.width};
+        to.channels = sizes[perm[0]];
+        to.height = sizes[perm[1]];
+        to.width = sizes[perm[2]];
+        perm.insert(perm.begin(), 0);
+        to = Node("Transpose", {v.name}, to);
+        b_.WithInts("perm", perm);
+        return to;
+      }
+      case 2: {  // every n-th column, from either end
+        const int64_t step = Between(1, 3) * (OneIn(2) ? 1 : -1);
+        to.width = (v.width - 1) / std::abs(step) + 1;
+        b_.Ints(list, {step > 0 ? 0 : -1}).Ints(list + ".to", {step > 0 ? 999 : -999});
+        b_.Ints(list + ".axes", {-1}).Ints(list + ".steps", {step});
+        return Node("Slice", {v.name, list, list + ".to", list + ".axes", list + ".steps"}, to);
+      }
+      case 3: {  // channels, some of them several times
+        std::vector<int64_t> places;
+        for (int64_t i = Between(1, 30); i > 0; --i) places.push_back(Between(0, v.channels - 1));
+        to.channels = static_cast<int64_t>(places.size());
+        b_.Ints(list, places);
+        to = Node("Gather", {v.name, list}, to);
+        b_.With("axis", 1);
+        return to;
+      }
+      default: {  // columns side by side
+        to.width = 2 * v.width;
+        to = Node("Concat", {v.name, Activated(v).name}, to);
+        b_.With("axis", is_line ? 2 : 3);
+        return to;
+      }
+    }
+  }
+
+  // Of few values the deviation may be as small as rounding errors.
+  Value NormalisedFromAxis(const Value& v) {
+    const int64_t axis = Between(1, 3);
+    const std::vector<int64_t> sizes = {v.channels, v.height, v.width};
+    const std::vector<int64_t> shape(sizes.begin() + axis - 1, sizes.end());
+    if (std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>()) < 6) return v;
+    const Value y = Node("LayerNormalization", {v.name, Parameter(shape), Parameter(shape)}, v);
+    b_.With("axis", axis);
+    return y;
   }
 
   // What a convolution of v makes that has the form of another one.
@@ -365,6 +441,8 @@ class Drawing {
   }
 
   Random random_;
+  Random moves_;  // of its own, so that the layers are those without it
+  bool is_moved_ = false;
   OnnxBuilder b_{21};
   int count_ = 0;
   bool has_ratio_ = false;

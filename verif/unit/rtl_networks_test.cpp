@@ -13,7 +13,9 @@
 
 #include <cstdlib>
 
+#include "onnx_builder.h"
 #include "shipped_network.h"
+#include "vaultrain/random.h"
 #include "vaultrain/tensors.h"
 #include "vaultrain/trainer.h"
 
@@ -55,6 +57,57 @@ std::vector<ShippedCase> Cases() {
 
 INSTANTIATE_TEST_SUITE_P(Shipped, RtlNetworks, testing::ValuesIn(Cases()),
                          [](const auto& info) { return TestName(info.param); });
+
+// Values that change places, some of them twice, and a normalisation of all of a sample.
+Graph Arranged() {
+  OnnxBuilder b(21);
+  b.Input("x", {0, 3, 4, 3}).Input("w", {8, 3, 1, 1}).Node("Conv", "conv", {"x", "w"}, "c");
+  b.Ints("blocks", {0, 2, 2, 2, 4, 3}).Ints("image", {0, 2, 8, 6});
+  b.Node("Reshape", "blocks", {"c", "blocks"}, "b").Node("Transpose", "shuffle", {"b"}, "s");
+  b.WithInts("perm", {0, 1, 4, 2, 5, 3}).Node("Reshape", "image", {"s", "image"}, "i");
+  b.Ints("rows", {7, 0, 0, 3}).Node("Gather", "take", {"i", "rows"}, "g", {{"axis", 2}});
+  b.Node("GlobalAveragePool", "mean", {"i"}, "m").Node("Mul", "scale", {"g", "m"}, "p");
+  b.Input("scale", {2, 4, 6}).Input("bias", {2, 4, 6});
+  b.Node("LayerNormalization", "norm", {"p", "scale", "bias"}, "n", {{"axis", 1}});
+  b.Input("f", {48, 4}).Node("Flatten", "flat", {"n"}, "v").Node("MatMul", "fc", {"v", "f"}, "y");
+  return ParseOnnx(b.Output("y", {0, 4}).Bytes(), "net");
+}
+
+class RtlArranged : public testing::TestWithParam<OperandCase> {};
+
+TEST_P(RtlArranged, TrainsBitForBitAsGolden) {
+  setenv("XDG_CACHE_HOME", VT_CACHE, 1);
+  const Variant variant =
+      LoadVariant(GetParam().variant, GetParam().overrides, {Resources().variants});
+  const VaultDram dram = LoadVaultDram(variant, Resources());
+  const Recipe recipe = DefaultRecipe();
+  const TrainingGraph graph = Differentiate(Arranged(), 16);
+  const Program program = MapNetwork(variant, dram, graph, recipe, "net");
+  StepData batch;
+  Random random(7, "arranged");
+  for (int64_t i = 0; i < 16 * graph.features; ++i) {
+    batch.inputs.push_back(static_cast<float>(random.Normal()));
+  }
+  for (int i = 0; i < 16; ++i) batch.labels.push_back(static_cast<uint8_t>(random.Below(4)));
+  const auto rtl = MakeRtlDevice(variant, dram, Resources(), {});
+  const auto golden = MakeGoldenDevice(variant, dram);
+  for (Device* device : {rtl.get(), golden.get()}) {
+    device->Load(program.image);
+    for (const ProgramSegment& s : BatchSegments(program, batch)) device->Write(s.address, s.bytes);
+    SetStep(*device, recipe, 0, 0.01F);
+    ASSERT_EQ(device->Run(program.Stream("train")).error, isa::ErrorCode::kNone);
+  }
+  const auto mismatch = CompareTensors(program, *rtl, *golden);
+  EXPECT_FALSE(mismatch) << mismatch->tensor << " " << mismatch->index;
+}
+
+std::vector<OperandCase> Formats() {
+  if (std::getenv("VAULTRAIN_FULL") != nullptr) return kOperandCases;
+  return {kOperandCases.front(), kOperandCases.back()};
+}
+
+INSTANTIATE_TEST_SUITE_P(OneStep, RtlArranged, testing::ValuesIn(Formats()),
+                         [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace
 }  // namespace vaultrain

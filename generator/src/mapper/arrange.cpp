@@ -296,6 +296,8 @@ class JobFinder {
 
  private:
   using Terms = std::vector<std::vector<LaneRun>>;
+  // The pass over the result, the program, and the loops of a sum.
+  using SlotKey = std::tuple<int, SlotProgram, std::vector<NestLoop>>;
 
   // Of the slot that begins at a channel.
   Terms TermsOf(const ArrangedTile& tile, int64_t from_unit, int64_t pixel, int64_t channel) const {
@@ -354,7 +356,8 @@ class JobFinder {
         program.terms.push_back(std::move(terms[i++]));
       }
       const int64_t from = Rebase(program.terms);
-      slots_[{pass, std::move(program), {}}].push_back({from, to, {}});
+      SlotKey key(pass, std::move(program), std::vector<NestLoop>());
+      slots_[std::move(key)].push_back({from, to, {}});
     }
   }
 
@@ -374,7 +377,8 @@ class JobFinder {
     SlotProgram program;
     program.terms = std::move(first);
     program.loops = static_cast<int>(nests.front().loops.size());
-    slots_[{0, std::move(program), nests.front().loops}].push_back({nests.front().from, to, {}});
+    SlotKey key(0, std::move(program), nests.front().loops);
+    slots_[std::move(key)].push_back({nests.front().from, to, {}});
     return true;
   }
 
@@ -384,8 +388,8 @@ class JobFinder {
   const int64_t channels_;
   const int64_t cols_;
   const int64_t access_;
-  // By the pass over the result, the program and the loops of a sum: where they are made.
-  std::map<std::tuple<int, SlotProgram, std::vector<NestLoop>>, std::vector<SlotNest>> slots_;
+  // Where slots are made in one way.
+  std::map<SlotKey, std::vector<SlotNest>> slots_;
 };
 
 // What is moved at once: pixels that follow each other, if it is of `all_samples`; others where
