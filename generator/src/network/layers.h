@@ -56,7 +56,7 @@ struct Layer {
   float momentum = 0;
   bool fixed = false;
   Cell cell = Cell::kLstm;
-  int64_t channel = 0;  // of kSlice: the first
+  int64_t channel = 0;              // of kSlice: the first
   std::array<bool, 2> turned = {};  // inputs of kProduct whose columns are pixels
   // Of kArrange: of each value, [channel][y][x], the place in its inputs, one behind the other.
   std::vector<int32_t> places;

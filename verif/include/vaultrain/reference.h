@@ -57,8 +57,8 @@ class Reference {
   double KeptScale(int layer, size_t value) const;
   void RunElements(const TrainingOp& op);
   void RunElementsBackward(const TrainingOp& op);
-  // Channels of each pixel of a layer's input: the place of the first, of what lies behind the last,
-  // and the step from one to the next.
+  // Channels of each pixel of a layer's input: the place of the first, of what lies behind the
+  // last, and the step from one to the next.
   void ForPixels(const TrainingOp& op,
                  const std::function<void(int64_t, int64_t, int64_t)>& visit) const;
   void RunSoftmax(const TrainingOp& op);
