@@ -10,8 +10,8 @@
 //             y = c0 + floor(d u / 2^18) in units of 2^-29. Where f is 0, y is exact: 1, 0, 2, 2, but for table 4.
 //               2^x      f is the fraction of t, x to the nearest 2^-23, ties away from zero: y 2^floor(t); beyond
 //                        |x| = 256 infinity or +0
-//               log2 x   k + y; zeros give -infinity, numbers below NaN. For k < 0 the sign comes first: c1, c2 and k + c0
-//                        are inverted, bit by bit, and give the magnitude
+//               log2 x   k + y; zeros give -infinity, numbers below NaN. For k < 0 the sign comes first: d and k + c0 are
+//                        inverted, bit by bit, and give the magnitude
 //               1 / x    y 2^(-k-1); zeros and infinities change places
 //               1/sqrt x y 2^(-floor(k/2)-1), table 3 for even k and 4 for odd; zeros give +infinity, numbers below NaN
 //             The result is rounded to nearest, ties to even, as if the exponent had no bounds; then a magnitude below
@@ -105,8 +105,8 @@ module vt_lane_function (
   // ---- stage 2: coefficients, slope
 
   wire [29:0]        c0;
-  wire signed [25:0] c1;
-  wire signed [17:0] c2;
+  wire        [25:0] c1;
+  wire        [17:0] c2;
   vt_lane_table u_table (
       .table_i(table_q),
       .segment_i(fraction_q[22:17]),
@@ -118,17 +118,24 @@ module vt_lane_function (
   wire               exact = fraction_q == 23'd0 && table_q != 3'd4;
   wire [30:0]        exact_value = function1_q == EX2 ? 31'h20000000 : function1_q == LG2 ? 31'd0 : 31'h40000000;
   wire               invert = integer1_q[8];
-  wire        [25:0] c1_x = c1 ^ {26{invert}};
-  wire        [17:0] c2_x = c2 ^ {18{invert}};
-  wire signed [16:0] u = {!fraction_q[16], fraction_q[15:0]};
-  // Signed, or the bits that extend an operand would be rows of the multiplier; added before bits are cut, or it would have
-  // an adder of its own.
-  wire signed [34:0] c2_u = $signed({{17{c2_x[17]}}, c2_x}) * $signed({{18{u[16]}}, u});
-  wire signed [41:0] slope = $signed({c1_x[25], c1_x, 15'd0}) + $signed({{7{c2_u[34]}}, c2_u});
+  wire        [16:0] u = {!fraction_q[16], fraction_q[15:0]};
+  wire        [41:0] slope;
+  vt_multiply_add #(
+      .ABits  (18),
+      .BBits  (17),
+      .SumBits(42)
+  ) u_slope (
+      .a_i(c2),
+      .b_i(u),
+      .c_i({c1[25], c1, 15'd0}),
+      .y_o(slope)
+  );
   wire        [30:0] c0_x = exact ? exact_value : {1'b0, c0};
 
-  reg signed [16:0] u_q;
-  reg signed [26:0] slope_q;
+  reg        [16:0] u_q;
+  reg        [26:0] slope_q;
+  reg               exact_q;
+  reg               invert_q;
   reg        [37:0] base_q;
   reg        [10:0] exponent2_q;
   reg        [1:0]  kind2_q;
@@ -137,7 +144,9 @@ module vt_lane_function (
   always @(posedge clk_i) begin
     if (en_i) begin
       u_q         <= u;
-      slope_q     <= exact ? 27'd0 : slope[41:15];
+      slope_q     <= slope[41:15];
+      exact_q     <= exact;
+      invert_q    <= invert;
       base_q      <= {integer1_q[8:2], integer1_q[1:0] | c0_x[30:29], c0_x[28:0]} ^ {38{invert}};
       exponent2_q <= exponent1_q;
       kind2_q     <= kind1_q;
@@ -147,8 +156,18 @@ module vt_lane_function (
 
   // ---- stage 3: magnitude in units of 2^-29
 
-  wire signed [43:0] step = $signed({{17{slope_q[26]}}, slope_q}) * $signed({{27{u_q[16]}}, u_q});
-  wire signed [55:0] sum = $signed({base_q, 18'd0}) + $signed({{12{step[43]}}, step});
+  wire [26:0] slope_x = (slope_q ^ {27{invert_q}}) & {27{!exact_q}};
+  wire [55:0] sum;
+  vt_multiply_add #(
+      .ABits  (27),
+      .BBits  (17),
+      .SumBits(56)
+  ) u_sum (
+      .a_i(slope_x),
+      .b_i(u_q),
+      .c_i({base_q, 18'd0}),
+      .y_o(sum)
+  );
 
   reg  [36:0] magnitude_q;
   reg  [10:0] exponent3_q;

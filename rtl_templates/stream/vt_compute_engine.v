@@ -172,7 +172,7 @@ module vt_compute_engine #(
       .clk_i(clk_i),
       .load_i(a_start),
       .advance_i(a_take),
-      .bound_i(bound_q),
+      .bound_i(a_start ? job_i[`VT_BOUND] : bound_q),
       .skip_i({Loops{1'b0}}),
       .base_i(job_i[`VT_A_BASE]),
       .inc_i(a_inc_q),

@@ -6,7 +6,8 @@
 // Strides are incremental: when the nest advances, each address grows by the increment of the outermost loop that
 // advances (vaultrain/isa.h, Increments). Increments are signed, so a stream may run backwards.
 //
-// Latency     load_i and advance_i act at the clock edge; outputs follow from registers and the bounds alone.
+// Latency     load_i and advance_i act at the clock edge; outputs follow from registers and skip_i alone. Counters count
+//             down from the bounds, which stand still from load_i on.
 // Throughput  1 step per cycle.
 // Bound       counters hold BoundBits bits; addresses wrap.
 
@@ -33,30 +34,25 @@ module vt_loop_nest #(
     output wire                              done_o       // every loop is in its last
 );
 
-  reg [Loops*BoundBits-1:0]  index_q;
-  reg [Loops*BoundBits-1:0]  index_d;
+  reg [Loops*BoundBits-1:0]  left_q;  // iterations after this one
   reg [Streams*AddrBits-1:0] addr_q;
   reg [Streams*AddrBits-1:0] inc;
+  reg [Loops-1:0]            moves;   // loop advances or starts again
 
   // The outermost loop that advances is the first, from inside, that is not in its last iteration.
   integer k;
   integer s;
-  reg carry;
   always @* begin
-    carry = 1'b1;
-    index_d = index_q;
     inc = {(Streams * AddrBits) {1'b0}};
     for (k = 0; k < Loops; k = k + 1) begin
-      at_first_o[k] = index_q[k*BoundBits+:BoundBits] == {BoundBits{1'b0}};
-      at_last_o[k] = skip_i[k] || index_q[k*BoundBits+:BoundBits] + 1'b1 == bound_i[k*BoundBits+:BoundBits];
-      if (carry) begin
-        index_d[k*BoundBits+:BoundBits] =
-            at_last_o[k] ? {BoundBits{1'b0}} : index_q[k*BoundBits+:BoundBits] + 1'b1;
+      at_last_o[k] = skip_i[k] || left_q[k*BoundBits+:BoundBits] == {BoundBits{1'b0}};
+      if (k == 0) moves[k] = 1'b1;
+      else moves[k] = moves[k-1] && at_last_o[k-1];
+      if (moves[k]) begin
         for (s = 0; s < Streams; s = s + 1) begin
           inc[s*AddrBits+:AddrBits] = inc_i[(s*Loops+k)*AddrBits+:AddrBits];
         end
       end
-      carry = carry && at_last_o[k];
     end
   end
 
@@ -64,15 +60,18 @@ module vt_loop_nest #(
   assign done_o = &at_last_o;
 
   integer t;
+  integer u;
   always @(posedge clk_i) begin
-    if (load_i) begin
-      index_q <= {(Loops * BoundBits) {1'b0}};
-      addr_q  <= base_i;
-    end else if (advance_i) begin
-      index_q <= index_d;
-      for (t = 0; t < Streams; t = t + 1) begin
-        addr_q[t*AddrBits+:AddrBits] <= addr_q[t*AddrBits+:AddrBits] + inc[t*AddrBits+:AddrBits];
+    for (t = 0; t < Loops; t = t + 1) begin
+      if (load_i || (advance_i && moves[t])) begin
+        at_first_o[t] <= load_i || at_last_o[t];
+        left_q[t*BoundBits+:BoundBits] <=
+            (load_i || at_last_o[t] ? bound_i[t*BoundBits+:BoundBits] : left_q[t*BoundBits+:BoundBits]) - 1'b1;
       end
+    end
+    for (u = 0; u < Streams; u = u + 1) begin
+      if (load_i) addr_q[u*AddrBits+:AddrBits] <= base_i[u*AddrBits+:AddrBits];
+      else if (advance_i) addr_q[u*AddrBits+:AddrBits] <= addr_q[u*AddrBits+:AddrBits] + inc[u*AddrBits+:AddrBits];
     end
   end
 

@@ -6,7 +6,7 @@
 // A row is read, then worked through twice from a row buffer: maximum while it comes in, exponentials and their sum,
 // gradients while it goes out. One row is inside at a time.
 //
-// Latency     a row of N classes takes 3 N + 27 cycles from its first element in to its last one out, without stalls.
+// Latency     a row of N classes takes 3 N + 29 cycles from its first element in to its last one out, without stalls.
 // Throughput  one row in that time; a new row is accepted from the cycle after the last output of the one before.
 // Bound       a row of more than MaxClasses elements is swallowed to its end, MaxClasses gradients come out for it, all
 //             of them and the loss NaN, and row_too_long_o is high from its first element too many to its last output.
@@ -197,28 +197,22 @@ module vt_softmax #(
 
   // ---- exponential: valid bit k is with the data after stage k
 
-  reg  [5:1] exp_valid_q;
-  reg  [5:1] exp_last_q;
+  reg  [6:1] exp_valid_q;
+  reg  [6:1] exp_last_q;
+  reg  [6:3] ln_valid_q;
   reg        read_label_q;
-  reg        ln_valid3_q;
-  reg        ln_valid4_q;
-  reg        ln_valid5_q;
   wire       ln_start = state_q == NORM;
   always @(posedge clk_i) begin
     if (!rst_ni) begin
-      exp_valid_q <= 5'd0;
-      ln_valid3_q <= 1'b0;
-      ln_valid4_q <= 1'b0;
-      ln_valid5_q <= 1'b0;
+      exp_valid_q <= 6'd0;
+      ln_valid_q  <= 4'd0;
     end else begin
-      exp_valid_q <= {exp_valid_q[4:1], state_q == EXP};
-      ln_valid3_q <= ln_start;
-      ln_valid4_q <= ln_valid3_q;
-      ln_valid5_q <= ln_valid4_q;
+      exp_valid_q <= {exp_valid_q[5:1], state_q == EXP};
+      ln_valid_q  <= {ln_valid_q[5:3], ln_start};
     end
   end
   always @(posedge clk_i) begin
-    exp_last_q   <= {exp_last_q[4:1], read_last};
+    exp_last_q <= {exp_last_q[5:1], read_last};
     if (reading) read_label_q <= is_label;
   end
 
@@ -260,13 +254,13 @@ module vt_softmax #(
     end
   end
 
-  // Table and inner product of the quadratic.
-  wire        [29:0] exp_c0;
-  wire signed [24:0] exp_c1;
-  wire signed [15:0] exp_c2;
-  wire        [29:0] ln_c0;
-  wire signed [24:0] ln_c1;
-  wire signed [15:0] ln_c2;
+  // Table of the quadratic.
+  wire [29:0] exp_c0;
+  wire [24:0] exp_c1;
+  wire [15:0] exp_c2;
+  wire [29:0] ln_c0;
+  wire [24:0] ln_c1;
+  wire [15:0] ln_c2;
   vt_softmax_exp_rom u_exp_rom (
       .segment_i(t_q[27:22]),
       .c0_o     (exp_c0),
@@ -279,64 +273,98 @@ module vt_softmax #(
       .c1_o     (ln_c1),
       .c2_o     (ln_c2)
   );
-  wire signed [24:0] c1 = ln_valid3_q ? ln_c1 : exp_c1;
-  wire signed [15:0] c2 = ln_valid3_q ? ln_c2 : exp_c2;
-  wire signed [21:0] u  = {!t_q[21], t_q[20:0]};
 
-  wire signed [45:0] c1_wide = {c1[24], c1, 20'd0};
-  wire signed [45:0] c2_wide = {{30{c2[15]}}, c2};
-  wire signed [45:0] u_wide  = {{24{u[21]}}, u};
-  wire        [25:0] inner;
-  wire        [19:0] unused_inner;
-  assign {inner, unused_inner} = c1_wide + c2_wide * u_wide;
-
-  reg         [29:0] c0_q;
-  reg  signed [25:0] s_q;
-  reg  signed [21:0] u_q;
-  reg         [5:0]  whole4_q;
-  reg                far4_q;
-  reg                exact4_q;
+  reg  [29:0] c0_q;
+  reg  [24:0] c1_q;
+  reg  [15:0] c2_q;
+  reg  [21:0] u_q;
+  reg  [5:0]  whole4_q;
+  reg         far4_q;
+  reg         exact4_q;
   always @(posedge clk_i) begin
-    if (exp_valid_q[3] || ln_valid3_q) begin
-      c0_q     <= ln_valid3_q ? ln_c0 : exp_c0;
-      s_q      <= inner;
-      u_q      <= u;
+    if (exp_valid_q[3] || ln_valid_q[3]) begin
+      c0_q     <= ln_valid_q[3] ? ln_c0 : exp_c0;
+      c1_q     <= ln_valid_q[3] ? ln_c1 : exp_c1;
+      c2_q     <= ln_valid_q[3] ? ln_c2 : exp_c2;
+      u_q      <= {!t_q[21], t_q[20:0]};
       whole4_q <= t_q[33:28];
       far4_q   <= far3_q;
       exact4_q <= exact3_q;
     end
   end
 
-  // Outer product.
-  wire signed [53:0] c0_wide = {2'b00, c0_q, 22'd0};
-  wire signed [53:0] s_wide  = {{28{s_q[25]}}, s_q};
-  wire signed [53:0] uq_wide = {{32{u_q[21]}}, u_q};
-  wire        [31:0] outer;
-  wire        [21:0] unused_outer;
-  assign {outer, unused_outer} = c0_wide + s_wide * uq_wide;
+  // Inner product.
+  wire [25:0] inner;
+  wire [19:0] unused_inner;
+  vt_multiply_add #(
+      .ABits  (16),
+      .BBits  (22),
+      .SumBits(46)
+  ) u_inner (
+      .a_i(c2_q),
+      .b_i(u_q),
+      .c_i({c1_q[24], c1_q, 20'd0}),
+      .y_o({inner, unused_inner})
+  );
 
-  reg signed [31:0] y_q;
-  reg        [5:0]  whole5_q;
+  reg  [29:0] c0_5_q;
+  reg  [25:0] s_q;
+  reg  [21:0] u5_q;
+  reg  [5:0]  whole5_q;
+  reg         far5_q;
+  reg         exact5_q;
   always @(posedge clk_i) begin
-    if (exp_valid_q[4]) begin
-      y_q      <= exact4_q ? 32'h40000000 : far4_q ? 32'd0 : outer;
+    if (exp_valid_q[4] || ln_valid_q[4]) begin
+      c0_5_q   <= c0_q;
+      s_q      <= inner;
+      u5_q     <= u_q;
       whole5_q <= whole4_q;
+      far5_q   <= far4_q;
+      exact5_q <= exact4_q;
     end
-    if (ln_valid4_q) y_q <= exact4_q ? 32'd0 : outer;
   end
+
+  // Outer product.
+  wire [31:0] outer;
+  wire [21:0] unused_outer;
+  vt_multiply_add #(
+      .ABits  (26),
+      .BBits  (22),
+      .SumBits(54)
+  ) u_outer (
+      .a_i(s_q),
+      .b_i(u5_q),
+      .c_i({2'b00, c0_5_q, 22'd0}),
+      .y_o({outer, unused_outer})
+  );
+
+  reg  [31:0] y_q;
+  reg  [5:0]  whole6_q;
+  reg         far6_q;
+  reg         exact6_q;
+  always @(posedge clk_i) begin
+    if (exp_valid_q[5] || ln_valid_q[5]) begin
+      y_q      <= outer;
+      whole6_q <= whole5_q;
+      far6_q   <= far5_q;
+      exact6_q <= exact5_q;
+    end
+  end
+  wire [30:0] exp_y = exact6_q ? 31'h40000000 : far6_q ? 31'd0 : y_q[30:0];
+  wire [31:0] ln_y  = exact6_q ? 32'd0 : y_q;
 
   // To the buffer and the sum.
   reg [IndexBits-1:0] exp_index_q;
   reg [SumBits-1:0]   sum_q;
-  assign exp       = {y_q[30:0], 4'd0} >> whole5_q;
-  assign exp_write = exp_valid_q[5];
+  assign exp       = {exp_y, 4'd0} >> whole6_q;
+  assign exp_write = exp_valid_q[6];
   assign exp_index = exp_index_q;
-  assign drained   = exp_valid_q[5] && exp_last_q[5];
+  assign drained   = exp_valid_q[6] && exp_last_q[6];
   always @(posedge clk_i) begin
     if (state_q == SETTLE) begin
       exp_index_q <= {IndexBits{1'b0}};
       sum_q       <= {SumBits{1'b0}};
-    end else if (exp_valid_q[5]) begin
+    end else if (exp_valid_q[6]) begin
       exp_index_q <= exp_index_q + {{(IndexBits - 1) {1'b0}}, 1'b1};
       sum_q       <= sum_q + {{IndexBits{1'b0}}, exp};
     end
@@ -379,7 +407,7 @@ module vt_softmax #(
   // ---- loss in fixed point, beside the division
 
   wire [LossBits-1:0] loss_sum = {{2{1'b0}}, label_distance_q, 6'd0} + {{(LossBits - 30) {1'b0}}, LN_2} *
-                                 {{(LossBits - ShiftBits) {1'b0}}, k_q} + {{(LossBits - 32) {y_q[31]}}, y_q};
+                                 {{(LossBits - ShiftBits) {1'b0}}, k_q} + {{(LossBits - 32) {ln_y[31]}}, ln_y};
   reg                loss_fixed_valid_q;
   reg                loss_valid_q;
   reg [LossBits-1:0] loss_fixed_q;
@@ -389,57 +417,71 @@ module vt_softmax #(
       loss_fixed_valid_q <= 1'b0;
       loss_valid_q       <= 1'b0;
     end else begin
-      loss_fixed_valid_q <= ln_valid5_q;
+      loss_fixed_valid_q <= ln_valid_q[6];
       loss_valid_q       <= loss_fixed_valid_q;
     end
   end
 
-  // ---- gradient: bit k is with the data after stage k; stage 3 is the conversion, stage 5 the output
+  // ---- gradient: bit k is with the data after stage k; stage 4 is the conversion, stage 6 the output
 
-  reg  [2:1]  emit_valid_q;
-  reg  [5:1]  emit_last_q;
-  reg         emit_label_q;
+  reg  [3:1]  emit_valid_q;
+  reg  [6:1]  emit_last_q;
+  reg         product_label_q;
+  reg         p_label_q;
   reg  [31:0] product_q;
+  reg  [30:0] p_q;
   wire [31:0] product;
   wire [28:0] unused_product;
-  // Behind the register: the buffer's access and the product fill a cycle. k_q holds while rows leave.
+  // The buffer's access and the product fill a cycle, and so does the conversion. k_q holds while rows leave.
   wire [30:0] p;
   wire        unused_p;
   assign {product, unused_product} = {30'd0, buffer_rdata[34:4]} * {31'd0, reciprocal_q};
   assign {unused_p, p}             = product_q >> k_q;
   always @(posedge clk_i) begin
-    if (!rst_ni) emit_valid_q <= 2'd0;
-    else if (emit_en) emit_valid_q <= {emit_valid_q[1], state_q == EMIT};
+    if (!rst_ni) emit_valid_q <= 3'd0;
+    else if (emit_en) emit_valid_q <= {emit_valid_q[2:1], state_q == EMIT};
   end
   always @(posedge clk_i) begin
-    if (emit_en) emit_last_q <= {emit_last_q[4:1], read_last};
+    if (emit_en) emit_last_q <= {emit_last_q[5:1], read_last};
     if (emit_en && emit_valid_q[1]) begin
-      product_q    <= product;
-      emit_label_q <= read_label_q;
+      product_q       <= product;
+      product_label_q <= read_label_q;
     end
-    if (ln_valid5_q) loss_fixed_q <= loss_sum;
+    if (emit_en && emit_valid_q[2]) begin
+      p_q       <= p;
+      p_label_q <= product_label_q;
+    end
+    if (ln_valid_q[6]) loss_fixed_q <= loss_sum;
     if (loss_valid_q) loss_q <= converted;
   end
 
   // p - 1 changes no bit below the units.
-  wire                units    = emit_label_q ? !p[30] : 1'b0;
-  wire                unit     = emit_label_q ? !p[30] : p[30];
-  wire [LossBits-1:0] gradient = {{(LossBits - 31) {units}}, unit, p[29:0]};
+  wire        units    = p_label_q ? !p_q[30] : 1'b0;
+  wire        unit     = p_label_q ? !p_q[30] : p_q[30];
+  wire [31:0] gradient = {units, unit, p_q[29:0]};
+
+  // The loss, never negative, in as many bits: what is cut leaves a bit that rounds the same way.
+  wire        by12 = |loss_fixed_q[LossBits-2:37];
+  wire        by6  = |loss_fixed_q[36:31];
+  wire [31:0] loss_short =
+      by12 ? {1'b0, loss_fixed_q[LossBits-2:13], |loss_fixed_q[12:0]} :
+      by6 ? {1'b0, loss_fixed_q[36:7], |loss_fixed_q[6:0]} : {1'b0, loss_fixed_q[30:0]};
+  wire        unused_sign = loss_fixed_q[LossBits-1];
 
   wire                converted_valid;
   wire [31:0]         converted;
   vt_acc_to_fp32 #(
-      .ExpBits(2),
-      .ManBits(LossBits),
+      .ExpBits(4),
+      .ManBits(32),
       .ExpZero(30)
   ) u_to_fp32 (
       .clk_i     (clk_i),
       .rst_ni    (rst_ni),
       .en_i      (emit_en),
-      .valid_i   (emit_valid_q[2] || loss_fixed_valid_q),
+      .valid_i   (emit_valid_q[3] || loss_fixed_valid_q),
       .nan_i     (poison_q || (loss_fixed_valid_q && !has_label_q)),
-      .exponent_i(2'd0),
-      .mantissa_i(loss_fixed_valid_q ? loss_fixed_q : gradient),
+      .exponent_i(!loss_fixed_valid_q ? 4'd0 : by12 ? 4'd12 : by6 ? 4'd6 : 4'd0),
+      .mantissa_i(loss_fixed_valid_q ? loss_short : gradient),
       .valid_o   (converted_valid),
       .y_o       (converted)
   );
@@ -455,7 +497,7 @@ module vt_softmax #(
       .y_o    (out_data_o)
   );
 
-  assign out_last_o = emit_last_q[5];
+  assign out_last_o = emit_last_q[6];
   assign loss_o     = loss_q;
 
 endmodule

@@ -58,10 +58,11 @@ const LaneSegment& SegmentOf(Table table, uint32_t fraction) {
   return kTables[table][fraction >> 17];
 }
 
-// What the terms above c0 add at a fraction of 23 bits, in units of 2^-29.
-int64_t Rise(int64_t c1, int64_t c2, uint32_t fraction) {
+// What the terms above c0 add at a fraction of 23 bits, in units of 2^-29; their slope is inverted,
+// bit by bit, where `invert` is -1 and not 0.
+int64_t Rise(const LaneSegment& c, uint32_t fraction, int64_t invert = 0) {
   const int64_t u = static_cast<int64_t>(fraction & 0x1FFFF) - 0x10000;
-  return (c1 + (c2 * u >> 15)) * u >> 18;
+  return ((c.c1 + (c.c2 * u >> 15)) ^ invert) * u >> 18;
 }
 
 // The quadratic of a table, in units of 2^-29. Where the fraction is zero it is exact, but for the
@@ -70,7 +71,7 @@ int64_t Quadratic(Table table, uint32_t fraction) {
   if (fraction == 0 && table != kTableRsqrtOdd)
     return int64_t{1} << (table == kTableExp2 ? 29 : 30);
   const LaneSegment& c = SegmentOf(table, fraction);
-  return c.c0 + Rise(c.c1, c.c2, fraction);
+  return c.c0 + Rise(c, fraction);
 }
 
 struct Parts {
@@ -149,10 +150,9 @@ uint32_t LaneLog2(uint32_t x) {
   const int64_t invert = parts.exponent < 0 ? -1 : 0;
   const LaneSegment& c = SegmentOf(kTableLog2, parts.fraction);
   const int64_t whole = int64_t{parts.exponent} * (1 << 29);
-  const int64_t magnitude =
-      parts.fraction == 0
-          ? whole ^ invert
-          : ((whole + c.c0) ^ invert) + Rise(c.c1 ^ invert, c.c2 ^ invert, parts.fraction);
+  const int64_t magnitude = parts.fraction == 0
+                                ? whole ^ invert
+                                : ((whole + c.c0) ^ invert) + Rise(c, parts.fraction, invert);
   return ScaledIntegerToFp32(magnitude, -29) | (invert != 0 ? kSign : 0);
 }
 

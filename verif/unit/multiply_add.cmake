@@ -1,0 +1,1 @@
+vt_block_test(NAME multiply_add TOP vt_multiply_add PARAMS ABits=5 BBits=4 SumBits=11)
