@@ -48,10 +48,8 @@ module vt_loop_nest #(
       at_last_o[k] = skip_i[k] || left_q[k*BoundBits+:BoundBits] == {BoundBits{1'b0}};
       if (k == 0) moves[k] = 1'b1;
       else moves[k] = moves[k-1] && at_last_o[k-1];
-      if (moves[k]) begin
-        for (s = 0; s < Streams; s = s + 1) begin
-          inc[s*AddrBits+:AddrBits] = inc_i[(s*Loops+k)*AddrBits+:AddrBits];
-        end
+      for (s = 0; s < Streams; s = s + 1) begin
+        if (moves[k]) inc[s*AddrBits+:AddrBits] = inc_i[(s*Loops+k)*AddrBits+:AddrBits];
       end
     end
   end
