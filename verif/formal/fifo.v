@@ -4,7 +4,7 @@
 // vt_fifo loses nothing, doubles nothing, keeps the order and never holds more than Depth.
 //
 // One entry of the solver's choice is followed: the one that enters as number tagged_number. When it is at the front
-// in the solver's count, out_data_o must be its data. The The count is tied to the queue's pointers so that
+// in the solver's count, out_data_o must be its data. The count is tied to the queue's pointers so that
 // induction holds.
 
 `default_nettype none
@@ -23,8 +23,10 @@ module fifo #(
 );
 
   localparam LevelBits = $clog2(Depth + 1);
-  localparam PtrBits = $clog2(Depth);
+  localparam Ring = Depth - 1;
+  localparam PtrBits = $clog2(Ring);
   localparam [31:0] Full = Depth;
+  localparam [31:0] Places = Ring;
 
   reg started_q = 1'b0;
   always @(posedge clk_i) started_q <= 1'b1;
@@ -33,7 +35,7 @@ module fifo #(
   // Inside of the queue; the proof connects them.
   wire [PtrBits-1:0]     rptr;
   wire [PtrBits-1:0]     wptr;
-  wire [Depth*Width-1:0] entries;
+  wire [Ring*Width-1:0]  entries;
 
   wire                 in_ready;
   wire                 out_valid;
@@ -86,11 +88,13 @@ module fifo #(
     end
   end
 
-  // Where the followed entry must lie. The pointers wrap at Depth.
-  wire [31:0] place = {{(32 - LevelBits) {1'b0}}, ahead_q} + rptr;
-  wire [31:0] wrapped = place >= Full ? place - Full : place;
-  wire [31:0] next_in = {{(32 - LevelBits) {1'b0}}, held_q} + rptr;
-  wire [31:0] next_wrapped = next_in >= Full ? next_in - Full : next_in;
+  // Where the followed entry must lie if it is not in front, and where the next to wait goes. The pointers wrap at the
+  // places of the ring.
+  wire [31:0] place = {{(32 - LevelBits) {1'b0}}, ahead_q} - 32'd1 + rptr;
+  wire [31:0] wrapped = place >= Places ? place - Places : place;
+  wire [31:0] waiting = held_q == 0 ? 32'd0 : {{(32 - LevelBits) {1'b0}}, held_q} - 32'd1;
+  wire [31:0] next_in = waiting + rptr;
+  wire [31:0] next_wrapped = next_in >= Places ? next_in - Places : next_in;
 
   always @* begin
     if (rst_ni) begin
@@ -101,8 +105,9 @@ module fifo #(
       assert (level == held_q);
       if (followed_q && ahead_q == 0) assert (out_valid && out_data == data_q);
       // What makes it inductive.
-      assert (rptr < Full && wptr < Full && wptr == next_wrapped);
-      if (followed_q) assert (ahead_q < held_q && entries[wrapped*Width+:Width] == data_q);
+      assert (rptr < Places && wptr < Places && wptr == next_wrapped);
+      if (followed_q) assert (ahead_q < held_q);
+      if (followed_q && ahead_q != 0) assert (entries[wrapped*Width+:Width] == data_q);
     end
   end
 

@@ -35,7 +35,7 @@ class RtlProbes : public testing::Test {
       probes.push_back(At(node, "vt_node_registers", "u_registers", "seed_q"));
       probes.push_back(
           At(node, "vt_perf_counters", "u_registers.u_counters.gen_counter[1]", "low_q"));
-      probes.push_back(At(node, "vt_fifo", "u_mux.u_order", "data_q", 1));
+      probes.push_back(At(node, "vt_fifo", "u_mux.u_order", "ring_q", 1));
     }
     return probes;
   }
