@@ -6,7 +6,8 @@
 // Latency     1 enabled cycle; the output is a register.
 // Throughput  1 value per enabled cycle.
 // Numerics    The input is worth mantissa * 2^(exponent - ExpZero), mantissa in two's complement, unnormalised, or a
-//             NaN. The result is that value rounded to 24 significant bits, to nearest, ties to even, as if the
+//             NaN. It comes folded: below its sign the bits are inverted where it is negative, which whoever has the time
+//             does before a register. The result is that value rounded to 24 significant bits, to nearest, ties to even, as if the
 //             exponent had no bounds; then a magnitude below 2^-126 becomes a zero of the same sign (flush after
 //             rounding) and one of 2^128 or more the infinity of the same sign. A mantissa of 0 gives +0, a NaN gives
 //             7FC00000. Bit-exact with golden::AccToFp32.
@@ -26,7 +27,7 @@ module vt_acc_to_fp32 #(
     input  wire               valid_i,
     input  wire               nan_i,
     input  wire [ExpBits-1:0] exponent_i,
-    input  wire [ManBits-1:0] mantissa_i,
+    input  wire [ManBits-1:0] folded_i,    // mantissa ^ {1'b0, {(ManBits - 1){its sign}}}
 
     // fp32 out, one enabled cycle later.
     output wire               valid_o,
@@ -52,10 +53,10 @@ module vt_acc_to_fp32 #(
 
   // ---- normalise
 
-  // A negative mantissa is inverted here; its missing +1 is made good in the rounding, and the zeros that a left
-  // shift would bring in become ones so that this holds at any shift.
-  wire               sign     = mantissa_i[ManBits-1];
-  wire [MagBits-1:0] inverted = mantissa_i[MagBits-1:0] ^ {MagBits{sign}};
+  // The +1 that a negative mantissa misses is made good in the rounding, and the zeros that a left shift would bring
+  // in become ones so that this holds at any shift.
+  wire               sign     = folded_i[ManBits-1];
+  wire [MagBits-1:0] inverted = folded_i[MagBits-1:0];
   wire               by32;
   wire [MagBits-1:0] from16;  // before the shift by 16
   generate

@@ -221,10 +221,11 @@ module vt_drain_engine #(
     end
   endgenerate
 
-  // Values of ELEMENTS as accumulators. A negative significand is inverted and not complemented: it is too large by one
-  // unit far below the last bit of an fp32 value, which the lane's rounding takes away.
+  // Accumulators and values of ELEMENTS as the lanes take them, folded. A value is no more than its sign put before it:
+  // as an accumulator a negative one is too large by one unit far below the last bit of an fp32 value, which the lane's
+  // rounding takes away.
   wire [WideSlot-1:0]     source = use_aux ? source_q : aux_wide;
-  wire [Cols*AccBits-1:0] source_acc;
+  wire [Cols*AccBits-1:0] acc;
   generate
     for (k = 0; k < Cols; k = k + 1) begin : gen_source
       wire        sign = source[k*32+31];
@@ -232,10 +233,11 @@ module vt_drain_engine #(
       wire [22:0] fraction = source[k*32+:23];
       wire        zero = exponent == 8'd0;
       wire        nan = (&exponent) && (|fraction);
-      wire [SumBits-1:0] significand = {2'b01, fraction, {SourceShift{1'b0}}} ^ {SumBits{sign}};
-      assign source_acc[k*AccBits+:AccBits] = {
-        nan, {{(AccExp - 8) {1'b0}}, exponent} + SourceBias[AccExp-1:0], significand & {SumBits{!zero}}
-      };
+      wire [SumBits-1:0] significand = {sign, 1'b1, fraction, {SourceShift{1'b0}}};
+      wire [AccBits-1:0] drained = drain_data_i[k*AccBits+:AccBits];
+      assign acc[k*AccBits+:AccBits] = from_spad ?
+          {nan, {{(AccExp - 8) {1'b0}}, exponent} + SourceBias[AccExp-1:0], significand & {SumBits{!zero}}} :
+          {drained[AccBits-1:SumBits-1], drained[SumBits-2:0] ^ {(SumBits - 1){drained[SumBits-1]}}};
     end
   endgenerate
 
@@ -257,7 +259,7 @@ module vt_drain_engine #(
       .rst_ni(rst_ni),
       .in_valid_i(issued_q),
       .in_ready_o(unused_queue_ready),
-      .in_data_i({meta_q, from_spad ? source_acc : drain_data_i, aux_wide, positive}),
+      .in_data_i({meta_q, acc, aux_wide, positive}),
       .out_valid_o(operand_valid),
       .out_ready_i(advance),
       .out_data_o(operand),
@@ -309,7 +311,7 @@ module vt_drain_engine #(
           .valid_i(operand_valid),
           .acc_nan_i(lane_acc[(k+1)*AccBits-1]),
           .acc_exponent_i(lane_acc[k*AccBits+SumBits+:AccExp]),
-          .acc_mantissa_i(lane_acc[k*AccBits+:SumBits]),
+          .acc_folded_i(lane_acc[k*AccBits+:SumBits]),
           .use_scale_i(job_i[`VT_USE_SCALE]),
           .add_aux_i(aux_add),
           .relu_i(job_i[`VT_RELU]),

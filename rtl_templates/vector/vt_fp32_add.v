@@ -54,7 +54,7 @@ module vt_fp32_add (
 
   reg         valid1_q;
   reg  [23:0] major_q;
-  reg  [26:0] minor_q;
+  reg  [26:0] minor_q;     // inverted where it is subtracted
   reg  [7:0]  exponent_q;
   reg         sign_q;
   reg         subtract_q;
@@ -68,7 +68,7 @@ module vt_fp32_add (
   always @(posedge clk_i) begin
     if (en_i && valid_i) begin
       major_q    <= {!major_zero, major[22:0] & {23{!major_zero}}};
-      minor_q    <= aligned_d;
+      minor_q    <= aligned_d ^ {27{opposite}};
       exponent_q <= major[30:23];
       sign_q     <= major[31];
       subtract_q <= opposite;
@@ -79,7 +79,7 @@ module vt_fp32_add (
 
   // ---- stage 2: add, then round or normalise
 
-  wire [27:0] sum = {1'b0, major_q, 3'b000} + ({1'b0, minor_q} ^ {28{subtract_q}}) + {27'd0, subtract_q};
+  wire [27:0] sum = {1'b0, major_q, 3'b000} + {subtract_q, minor_q} + {27'd0, subtract_q};
   wire        carry = sum[27];
   wire        level = sum[26];
 

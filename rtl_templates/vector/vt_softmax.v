@@ -458,7 +458,7 @@ module vt_softmax #(
   // p - 1 changes no bit below the units.
   wire        units    = p_label_q ? !p_q[30] : 1'b0;
   wire        unit     = p_label_q ? !p_q[30] : p_q[30];
-  wire [31:0] gradient = {units, unit, p_q[29:0]};
+  wire [31:0] gradient = {units, {unit, p_q[29:0]} ^ {31{units}}};  // folded, as vt_acc_to_fp32 takes it
 
   // The loss, never negative, in as many bits: what is cut leaves a bit that rounds the same way.
   wire        by12 = |loss_fixed_q[LossBits-2:37];
@@ -481,7 +481,7 @@ module vt_softmax #(
       .valid_i   (emit_valid_q[3] || loss_fixed_valid_q),
       .nan_i     (poison_q || (loss_fixed_valid_q && !has_label_q)),
       .exponent_i(!loss_fixed_valid_q ? 4'd0 : by12 ? 4'd12 : by6 ? 4'd6 : 4'd0),
-      .mantissa_i(loss_fixed_valid_q ? loss_short : gradient),
+      .folded_i  (loss_fixed_valid_q ? loss_short : gradient),
       .valid_o   (converted_valid),
       .y_o       (converted)
   );

@@ -35,7 +35,7 @@ module vt_vector_lane #(
     input  wire               valid_i,
     input  wire               acc_nan_i,
     input  wire [ExpBits-1:0] acc_exponent_i,
-    input  wire [ManBits-1:0] acc_mantissa_i,
+    input  wire [ManBits-1:0] acc_folded_i,   // as vt_acc_to_fp32
     input  wire               use_scale_i,
     input  wire               add_aux_i,
     input  wire               relu_i,
@@ -126,7 +126,7 @@ module vt_vector_lane #(
       .valid_i   (valid_i),
       .nan_i     (acc_nan_i),
       .exponent_i(acc_exponent_i),
-      .mantissa_i(acc_mantissa_i),
+      .folded_i  (acc_folded_i),
       .valid_o   (acc_valid),
       .y_o       (converted)
   );

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the Vaultrain authors
 //
-// A full adder with a constant input becomes gates, which constant propagation then shrinks.
+// A full adder with a constant input becomes gates, one with two a wire or an inverter, whose constant outputs the next
+// iteration of techmap finds at other full adders.
 
 module vt_fa (
     input  wire a,
@@ -13,9 +14,36 @@ module vt_fa (
   parameter _TECHMAP_CONSTMSK_a_ = 0;
   parameter _TECHMAP_CONSTMSK_b_ = 0;
   parameter _TECHMAP_CONSTMSK_c_ = 0;
+  parameter _TECHMAP_CONSTVAL_a_ = 0;
+  parameter _TECHMAP_CONSTVAL_b_ = 0;
+  parameter _TECHMAP_CONSTVAL_c_ = 0;
 
-  wire _TECHMAP_FAIL_ = !(_TECHMAP_CONSTMSK_a_ || _TECHMAP_CONSTMSK_b_ || _TECHMAP_CONSTMSK_c_);
+  // How many inputs are constant, and how many of those are 1.
+  localparam [1:0] Known = _TECHMAP_CONSTMSK_a_ + _TECHMAP_CONSTMSK_b_ + _TECHMAP_CONSTMSK_c_;
+  localparam [1:0] Ones = (_TECHMAP_CONSTMSK_a_ && _TECHMAP_CONSTVAL_a_) + (_TECHMAP_CONSTMSK_b_ && _TECHMAP_CONSTVAL_b_) +
+                          (_TECHMAP_CONSTMSK_c_ && _TECHMAP_CONSTVAL_c_);
 
-  assign s = a ^ b ^ c;
-  assign co = (a & b) | (c & (a | b));
+  wire _TECHMAP_FAIL_ = Known == 0;
+
+  generate
+    if (Known == 3) begin : gen_three
+      assign {co, s} = Ones;
+    end else if (Known == 2) begin : gen_two
+      wire other;
+      if (!_TECHMAP_CONSTMSK_a_) assign other = a;
+      else if (!_TECHMAP_CONSTMSK_b_) assign other = b;
+      else assign other = c;
+      if (Ones == 0) assign {co, s} = {1'b0, other};
+      else if (Ones == 1) assign {co, s} = {other, ~other};
+      else assign {co, s} = {1'b1, other};
+    end else begin : gen_one
+      wire x;
+      wire y;
+      if (_TECHMAP_CONSTMSK_a_) assign {x, y} = {b, c};
+      else if (_TECHMAP_CONSTMSK_b_) assign {x, y} = {a, c};
+      else assign {x, y} = {a, b};
+      if (Ones == 0) assign {co, s} = {x & y, x ^ y};
+      else assign {co, s} = {x | y, ~(x ^ y)};
+    end
+  endgenerate
 endmodule

@@ -14,6 +14,13 @@
 
 namespace vaultrain {
 
+// A mantissa of so many bits as vt_acc_to_fp32 takes it: below its sign inverted where negative.
+inline uint64_t FoldedMantissa(int64_t mantissa, int bits) {
+  const uint64_t below = (uint64_t{1} << (bits - 1)) - 1;
+  return mantissa < 0 ? (~static_cast<uint64_t>(mantissa) & below) | (below + 1)
+                      : static_cast<uint64_t>(mantissa);
+}
+
 inline golden::Accumulator DrawAccumulator(std::mt19937& random, int man_bits, int exp_bits,
                                            int exp_zero) {
   golden::Accumulator acc;

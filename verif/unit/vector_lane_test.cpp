@@ -47,7 +47,7 @@ TEST(VectorLane, EqualsTwinUnderRandomStalls) {
     c.out = golden::VectorLane(c.in, kExpZero);
     dut.acc_nan_i = c.in.acc.nan;
     dut.acc_exponent_i = c.in.acc.exponent;
-    dut.acc_mantissa_i = static_cast<uint64_t>(c.in.acc.mantissa) & ((uint64_t{1} << kManBits) - 1);
+    dut.acc_folded_i = FoldedMantissa(c.in.acc.mantissa, kManBits);
     dut.use_scale_i = c.in.use_scale;
     dut.add_aux_i = c.in.add_aux;
     dut.relu_i = c.in.relu;

@@ -50,13 +50,18 @@
 #ifndef VAULTRAIN_GRAPH_H_
 #define VAULTRAIN_GRAPH_H_
 
+#include <fmt/format.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
+
+#include "vaultrain/error.h"
 
 namespace vaultrain {
 
@@ -188,6 +193,13 @@ const Operator& OperatorOf(OperatorKind kind);
 
 // "FILE: node 'fc1' (Gemm)", the head of every message about a node.
 std::string NodeText(const Graph& graph, const Node& node);
+
+// Throws Error(kUnusableInput) with that head.
+template <typename... Args>
+[[noreturn]] void RefuseNode(const Graph& graph, const Node& node,
+                             fmt::format_string<Args...> format, Args&&... args) {
+  RefuseInput("{}: {}", NodeText(graph, node), fmt::format(format, std::forward<Args>(args)...));
+}
 
 // ---- reading
 

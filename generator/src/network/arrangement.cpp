@@ -35,8 +35,8 @@ void KeepType(Graph& graph, const Node& node) {
 // Refuses axes that occur twice.
 void CheckOnce(const Graph& graph, const Node& node, const std::vector<int64_t>& axes) {
   if (std::set<int64_t>(axes.begin(), axes.end()).size() != axes.size()) {
-    RefuseInput("{}: an axis occurs twice in [{}]; accepted: each once", NodeText(graph, node),
-                fmt::join(axes, ","));
+    RefuseNode(graph, node, "an axis occurs twice in [{}]; accepted: each once",
+               fmt::join(axes, ","));
   }
 }
 
@@ -68,7 +68,7 @@ void InferFlatten(Graph& graph, Node& node) {
                            ? node.Int("axis") + static_cast<int64_t>(data.shape.size())
                            : node.Int("axis");
   if (axis != 1 || data.batch_axis != 0) {
-    RefuseInput("{}: axis {} mixes samples; accepted: 1", NodeText(graph, node), node.Int("axis"));
+    RefuseNode(graph, node, "axis {} mixes samples; accepted: 1", node.Int("axis"));
   }
   SetShape(graph, node, {kBatchDim, Elements(data.shape)});
   KeepType(graph, node);
@@ -78,19 +78,19 @@ void InferReshape(Graph& graph, Node& node) {
   const Tensor& data = AnyData(graph, node, 0);
   const Tensor& target = Input(graph, node, 1);
   if (target.type != ElementType::kInt64 || target.ints.empty() || target.shape.size() != 1) {
-    RefuseInput("{}: the target shape {} must be a constant list of int64", NodeText(graph, node),
-                Quote(target.name));
+    RefuseNode(graph, node, "the target shape {} must be a constant list of int64",
+               Quote(target.name));
   }
   const std::vector<int64_t> from = FileShape(data);
   // Dimensions up to the batch stay; those behind it hold the same values in the same order.
   const auto batch = static_cast<size_t>(data.batch_axis);
   const int64_t features = Elements({from.begin() + data.batch_axis, from.end()});
   auto refuse = [&] {
-    RefuseInput(
-        "{}: cannot reshape {} to [{}]; accepted: the batch {} (as 0, -1 or its number), then "
-        "dimensions that hold {} features",
-        NodeText(graph, node), ShapeText(from), fmt::join(target.ints, ","),
-        batch == 0 ? "first" : "and what is before it", features);
+    RefuseNode(graph, node,
+               "cannot reshape {} to [{}]; accepted: the batch {} (as 0, -1 or its number), then "
+               "dimensions that hold {} features",
+               ShapeText(from), fmt::join(target.ints, ","),
+               batch == 0 ? "first" : "and what is before it", features);
   };
   std::vector<int64_t> shape = target.ints;
   if (shape.size() > 8 || shape.size() < std::max<size_t>(2, batch + 1)) refuse();
@@ -136,9 +136,9 @@ void InferConcat(Graph& graph, Node& node) {
     std::vector<int64_t> alike = other.shape;
     if (alike.size() == shape.size()) alike[axis] = shape[axis];
     if (alike != shape || other.batch_axis != first.batch_axis || other.type != first.type) {
-      RefuseInput("{}: shape mismatch: {} {} does not fit {} {} along axis {}",
-                  NodeText(graph, node), Quote(other.name), ShapeText(FileShape(other)),
-                  Quote(first.name), ShapeText(FileShape(first)), node.Int("axis"));
+      RefuseNode(graph, node, "shape mismatch: {} {} does not fit {} {} along axis {}",
+                 Quote(other.name), ShapeText(FileShape(other)), Quote(first.name),
+                 ShapeText(FileShape(first)), node.Int("axis"));
     }
     shape[axis] += other.shape[axis];
   }
@@ -162,22 +162,22 @@ void InferSlice(Graph& graph, Node& node) {
   }
   if (starts.empty() || starts.size() != ends.size() || starts.size() != axes.size() ||
       starts.size() != steps.size()) {
-    RefuseInput("{}: {} starts, {} ends, {} axes and {} steps; accepted: as many of each",
-                NodeText(graph, node), starts.size(), ends.size(), axes.size(), steps.size());
+    RefuseNode(graph, node, "{} starts, {} ends, {} axes and {} steps; accepted: as many of each",
+               starts.size(), ends.size(), axes.size(), steps.size());
   }
   for (int64_t& axis : axes) axis = FileAxis(graph, node, axis, data.shape.size());
   CheckOnce(graph, node, axes);
   std::vector<int64_t> shape = data.shape;
   std::map<int64_t, Range> ranges;  // by axis of the graph
   for (size_t i = 0; i < axes.size(); ++i) {
-    if (steps[i] == 0) RefuseInput("{}: a step is 0; accepted: others", NodeText(graph, node));
+    if (steps[i] == 0) RefuseNode(graph, node, "a step is 0; accepted: others");
     // Exporters write a slice of the whole batch.
     if (axes[i] == data.batch_axis && starts[i] == 0 && ends[i] >= kAll && steps[i] == 1) continue;
     const int64_t axis = GraphAxis(graph, node, data, axes[i]);
     const Range range = RangeOf(data.shape[axis], starts[i], ends[i], steps[i]);
     if (range.size == 0) {
-      RefuseInput("{}: {} to {} of axis {} of {} keeps nothing; accepted: 1 or more",
-                  NodeText(graph, node), starts[i], ends[i], axes[i], ShapeText(FileShape(data)));
+      RefuseNode(graph, node, "{} to {} of axis {} of {} keeps nothing; accepted: 1 or more",
+                 starts[i], ends[i], axes[i], ShapeText(FileShape(data)));
     }
     ranges[axis] = range;
     shape[axis] = range.size;
@@ -207,10 +207,10 @@ void InferSplit(Graph& graph, Node& node) {
   std::vector<int64_t> sizes = ListOf(graph, node, "split", 1);
   const int64_t asked = node.Int("num_outputs");
   if (asked != 0 && (asked != outputs || !sizes.empty())) {
-    RefuseInput(
-        "{}: num_outputs = {} with {} outputs and {} sizes; accepted: as many outputs, no "
-        "sizes",
-        NodeText(graph, node), asked, outputs, sizes.size());
+    RefuseNode(graph, node,
+               "num_outputs = {} with {} outputs and {} sizes; accepted: as many outputs, no "
+               "sizes",
+               asked, outputs, sizes.size());
   }
   if (sizes.empty()) {
     // Since opset 18 the last may be smaller.
@@ -218,14 +218,15 @@ void InferSplit(Graph& graph, Node& node) {
     sizes.assign(outputs, size);
     sizes.back() = dim - size * (outputs - 1);
     if (sizes.back() != size && graph.opset < 18) {
-      RefuseInput("{}: {} does not split into {} equal parts", NodeText(graph, node), dim, outputs);
+      RefuseNode(graph, node, "{} does not split into {} equal parts", dim, outputs);
     }
   }
   int64_t sum = 0;
   for (int64_t size : sizes) sum += size < 1 || size > dim ? dim + 1 : size;
   if (static_cast<int64_t>(sizes.size()) != outputs || sum != dim) {
-    RefuseInput("{}: [{}] splits {} into {} outputs; accepted: sizes of 1 or more that add up",
-                NodeText(graph, node), fmt::join(sizes, ","), dim, outputs);
+    RefuseNode(graph, node,
+               "[{}] splits {} into {} outputs; accepted: sizes of 1 or more that add up",
+               fmt::join(sizes, ","), dim, outputs);
   }
   for (int64_t i = 0; i < outputs; ++i) {
     std::vector<int64_t> shape = data.shape;
@@ -248,8 +249,8 @@ std::vector<int64_t> PermOf(const Graph& graph, const Node& node, size_t rank) {
   bool all = perm.size() == rank;
   for (size_t i = 0; all && i < rank; ++i) all = sorted[i] == static_cast<int64_t>(i);
   if (!all) {
-    RefuseInput("{}: perm [{}] of {} dimensions; accepted: each of them once",
-                NodeText(graph, node), fmt::join(perm, ","), rank);
+    RefuseNode(graph, node, "perm [{}] of {} dimensions; accepted: each of them once",
+               fmt::join(perm, ","), rank);
   }
   return perm;
 }
@@ -280,8 +281,7 @@ void InferSqueeze(Graph& graph, Node& node) {
   const std::vector<int64_t> from = FileShape(data);
   if (axes.empty()) {
     if (graph.file_batch == 1) {
-      RefuseInput("{}: without axes it takes the batch of 1 away; accepted: axes",
-                  NodeText(graph, node));
+      RefuseNode(graph, node, "without axes it takes the batch of 1 away; accepted: axes");
     }
     for (size_t i = 0; i < from.size(); ++i) {
       if (from[i] == 1) axes.push_back(static_cast<int64_t>(i));
@@ -292,8 +292,7 @@ void InferSqueeze(Graph& graph, Node& node) {
     const int64_t in_file = FileAxis(graph, node, axis, from.size());
     axis = GraphAxis(graph, node, data, axis);
     if (data.shape[axis] != 1) {
-      RefuseInput("{}: dimension {} of {} is not 1", NodeText(graph, node), in_file,
-                  ShapeText(from));
+      RefuseNode(graph, node, "dimension {} of {} is not 1", in_file, ShapeText(from));
     }
     batch -= in_file < data.batch_axis;
   }
@@ -313,7 +312,7 @@ void InferUnsqueeze(Graph& graph, Node& node) {
   std::vector<int64_t> axes = ListOf(graph, node, "axes", 1);
   const size_t rank = data.shape.size() + axes.size();
   if (axes.empty() || axes.size() > 8) {
-    RefuseInput("{}: {} axes; accepted: 1 to 8", NodeText(graph, node), axes.size());
+    RefuseNode(graph, node, "{} axes; accepted: 1 to 8", axes.size());
   }
   for (int64_t& axis : axes) axis = FileAxis(graph, node, axis, rank);
   CheckOnce(graph, node, axes);
@@ -337,16 +336,16 @@ void InferGather(Graph& graph, Node& node) {
   int64_t axis, batch;
   if (values.is_data()) {
     if (indices.type != ElementType::kInt64 || indices.ints.empty()) {
-      RefuseInput("{}: the indices {} into an activation must be constant integers",
-                  NodeText(graph, node), Quote(indices.name));
+      RefuseNode(graph, node, "the indices {} into an activation must be constant integers",
+                 Quote(indices.name));
     }
     axis = GraphAxis(graph, node, values, node.Int("axis"));
     const int64_t in_file = FileAxis(graph, node, node.Int("axis"), values.shape.size());
     const int64_t dim = values.shape[axis];
     for (int64_t index : indices.ints) {
       if (index < -dim || index >= dim) {
-        RefuseInput("{}: index {} of {} values; accepted: {} to {}", NodeText(graph, node), index,
-                    dim, -dim, dim - 1);
+        RefuseNode(graph, node, "index {} of {} values; accepted: {} to {}", index, dim, -dim,
+                   dim - 1);
       }
     }
     shape = values.shape;
@@ -358,17 +357,16 @@ void InferGather(Graph& graph, Node& node) {
     const Tensor& table = ParameterInput(graph, node, 0);
     const Tensor& data = AnyData(graph, node, 1);
     if (data.type != ElementType::kInt64) {
-      RefuseInput("{}: the indices {} have element type FLOAT; accepted: INT64, INT32",
-                  NodeText(graph, node), Quote(data.name));
+      RefuseNode(graph, node, "the indices {} have element type FLOAT; accepted: INT64, INT32",
+                 Quote(data.name));
     }
     if (table.shape.size() < 2) {
-      RefuseInput("{}: the table {} is {}; accepted: two dimensions or more", NodeText(graph, node),
-                  Quote(table.name), ShapeText(table.shape));
+      RefuseNode(graph, node, "the table {} is {}; accepted: two dimensions or more",
+                 Quote(table.name), ShapeText(table.shape));
     }
     axis = FileAxis(graph, node, node.Int("axis"), table.shape.size());
     if (axis != 0) {
-      RefuseInput("{}: attribute axis = {} of a table; accepted: 0", NodeText(graph, node),
-                  node.Int("axis"));
+      RefuseNode(graph, node, "attribute axis = {} of a table; accepted: 0", node.Int("axis"));
     }
     shape = data.shape;
     shape.insert(shape.end(), table.shape.begin() + 1, table.shape.end());

@@ -29,8 +29,7 @@ const std::vector<int64_t>* List(const Graph& graph, const Node& node, const cha
   if (!Has(node, attribute) || node.Ints(attribute).empty()) return nullptr;
   const std::vector<int64_t>& list = node.Ints(attribute);
   if (list.size() != count) {
-    RefuseInput("{}: {} has {} values; accepted: {}", NodeText(graph, node), attribute, list.size(),
-                count);
+    RefuseNode(graph, node, "{} has {} values; accepted: {}", attribute, list.size(), count);
   }
   return &list;
 }
@@ -45,13 +44,13 @@ void SetKernel(const Graph& graph, const Node& node, std::vector<Axis>& axes) {
     const Tensor& weight = graph.tensors[node.inputs[1]];
     const std::vector<int64_t> shape(weight.shape.begin() + 2, weight.shape.end());
     if (kernel && *kernel != shape) {
-      RefuseInput("{}: kernel_shape {} differs from that of {} {}", NodeText(graph, node),
-                  ShapeText(*kernel), Quote(weight.name), ShapeText(weight.shape));
+      RefuseNode(graph, node, "kernel_shape {} differs from that of {} {}", ShapeText(*kernel),
+                 Quote(weight.name), ShapeText(weight.shape));
     }
     for (size_t i = 0; i < axes.size(); ++i) axes[i].kernel = shape[i];
     return;
   }
-  if (!kernel) RefuseInput("{}: kernel_shape is missing", NodeText(graph, node));
+  if (!kernel) RefuseNode(graph, node, "kernel_shape is missing");
   for (size_t i = 0; i < axes.size(); ++i) axes[i].kernel = (*kernel)[i];
 }
 
@@ -60,8 +59,7 @@ void SetPads(const Graph& graph, const Node& node, std::vector<Axis>& axes) {
   const std::string& mode = node.Text("auto_pad");
   if (pads && mode != "NOTSET" &&
       std::any_of(pads->begin(), pads->end(), [](int64_t pad) { return pad != 0; })) {
-    RefuseInput("{}: both pads and auto_pad = {}; accepted: one of them", NodeText(graph, node),
-                Quote(mode));
+    RefuseNode(graph, node, "both pads and auto_pad = {}; accepted: one of them", Quote(mode));
   }
   for (size_t i = 0; i < axes.size(); ++i) {
     Axis& axis = axes[i];
@@ -81,8 +79,8 @@ void SetPads(const Graph& graph, const Node& node, std::vector<Axis>& axes) {
 bool SetOutput(const Graph& graph, const Node& node, Axis& axis) {
   const int64_t room = axis.in + axis.pad_begin + axis.pad_end - axis.span();
   if (room < 0) {
-    RefuseInput("{}: a window of {} does not fit into {} with pads {} and {}",
-                NodeText(graph, node), axis.span(), axis.in, axis.pad_begin, axis.pad_end);
+    RefuseNode(graph, node, "a window of {} does not fit into {} with pads {} and {}", axis.span(),
+               axis.in, axis.pad_begin, axis.pad_end);
   }
   axis.out = room / axis.stride + 1;
   const std::string& mode = node.Text("auto_pad");
@@ -99,8 +97,8 @@ bool SetOutput(const Graph& graph, const Node& node, Axis& axis) {
 ImageWindow WindowOf(const Graph& graph, const Node& node) {
   const Tensor& data = graph.tensors[node.inputs[0]];
   if (data.shape.size() != 3 && data.shape.size() != 4) {
-    RefuseInput("{}: {} is {}; accepted: images [N,C,H,W] or lines [N,C,W]", NodeText(graph, node),
-                Quote(data.name), ShapeText(data.shape));
+    RefuseNode(graph, node, "{} is {}; accepted: images [N,C,H,W] or lines [N,C,W]",
+               Quote(data.name), ShapeText(data.shape));
   }
   ImageWindow result;
   std::vector<Axis> axes;

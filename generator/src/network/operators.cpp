@@ -39,23 +39,22 @@ void InferGemm(Graph& graph, Node& node) {
   const Tensor& data = DataInput(graph, node, 0);
   const Tensor& weight = ParameterInput(graph, node, 1);
   if (data.shape.size() != 2 || weight.shape.size() != 2) {
-    RefuseInput("{}: {} {} and {} {} must both have two dimensions", NodeText(graph, node),
-                Quote(data.name), ShapeText(data.shape), Quote(weight.name),
-                ShapeText(weight.shape));
+    RefuseNode(graph, node, "{} {} and {} {} must both have two dimensions", Quote(data.name),
+               ShapeText(data.shape), Quote(weight.name), ShapeText(weight.shape));
   }
   const size_t in_axis = node.Int("transB") ? 1 : 0;
   if (data.shape[1] != weight.shape[in_axis]) {
-    RefuseInput("{}: shape mismatch: {} has {} features, {} {} accepts {}", NodeText(graph, node),
-                Quote(data.name), data.shape[1], Quote(weight.name), ShapeText(weight.shape),
-                weight.shape[in_axis]);
+    RefuseNode(graph, node, "shape mismatch: {} has {} features, {} {} accepts {}",
+               Quote(data.name), data.shape[1], Quote(weight.name), ShapeText(weight.shape),
+               weight.shape[in_axis]);
   }
   SetShape(graph, node, {kBatchDim, weight.shape[1 - in_axis]});
   if (!HasInput(node, 2)) return;
   const Tensor& bias = ParameterInput(graph, node, 2);
   const std::vector<int64_t>& shape = graph.tensors[node.outputs[0]].shape;
   if (!Broadcasts(bias.shape, shape)) {
-    RefuseInput("{}: shape mismatch: bias {} {} does not broadcast to {}", NodeText(graph, node),
-                Quote(bias.name), ShapeText(bias.shape), ShapeText(shape));
+    RefuseNode(graph, node, "shape mismatch: bias {} {} does not broadcast to {}", Quote(bias.name),
+               ShapeText(bias.shape), ShapeText(shape));
   }
 }
 
@@ -75,15 +74,15 @@ void InferMatMul(Graph& graph, Node& node) {
     fits = fits && b.size() == 2;
   }
   if (!fits) {
-    RefuseInput(
-        "{}: {} {} by {} {}; accepted: [N,..,K] by a parameter [K,M], or [N,..,T,K] by an "
-        "activation [N,..,K,M]",
-        NodeText(graph, node), Quote(left.name), ShapeText(FileShape(left)), Quote(right.name),
-        ShapeText(FileShape(right)));
+    RefuseNode(graph, node,
+               "{} {} by {} {}; accepted: [N,..,K] by a parameter [K,M], or [N,..,T,K] by an "
+               "activation [N,..,K,M]",
+               Quote(left.name), ShapeText(FileShape(left)), Quote(right.name),
+               ShapeText(FileShape(right)));
   }
   if (a.back() != b[b.size() - 2]) {
-    RefuseInput("{}: shape mismatch: {} has {} features, {} {} accepts {}", NodeText(graph, node),
-                Quote(left.name), a.back(), Quote(right.name), ShapeText(b), b[b.size() - 2]);
+    RefuseNode(graph, node, "shape mismatch: {} has {} features, {} {} accepts {}",
+               Quote(left.name), a.back(), Quote(right.name), ShapeText(b), b[b.size() - 2]);
   }
   std::vector<int64_t> shape = a;
   shape.back() = b.back();
@@ -111,9 +110,8 @@ void InferElementwise(Graph& graph, Node& node) {
     for (size_t i = 0; fits && i + behind < other.shape.size(); ++i) fits = other.shape[i] == 1;
   }
   if (!fits) {
-    RefuseInput("{}: shape mismatch: {} {} does not broadcast to {} {}", NodeText(graph, node),
-                Quote(other.name), ShapeText(other.shape), Quote(data.name),
-                ShapeText(FileShape(data)));
+    RefuseNode(graph, node, "shape mismatch: {} {} does not broadcast to {} {}", Quote(other.name),
+               ShapeText(other.shape), Quote(data.name), ShapeText(FileShape(data)));
   }
   SetShape(graph, node, std::move(shape), data.batch_axis);
 }
@@ -122,25 +120,25 @@ void InferConv(Graph& graph, Node& node) {
   const Tensor& data = DataInput(graph, node, 0);
   const Tensor& weight = ParameterInput(graph, node, 1);
   if (weight.shape.size() != data.shape.size() || data.shape.size() < 3) {
-    RefuseInput(
-        "{}: {} {} and {} {} do not fit; accepted: [N,C,H,W] with [M,C,h,w], or [N,C,W] "
-        "with [M,C,w]",
-        NodeText(graph, node), Quote(data.name), ShapeText(data.shape), Quote(weight.name),
-        ShapeText(weight.shape));
+    RefuseNode(graph, node,
+               "{} {} and {} {} do not fit; accepted: [N,C,H,W] with [M,C,h,w], or [N,C,W] "
+               "with [M,C,w]",
+               Quote(data.name), ShapeText(data.shape), Quote(weight.name),
+               ShapeText(weight.shape));
   }
   const int64_t channels = data.shape[1];
   const int64_t out = weight.shape[0];
   const int64_t group = node.Int("group");
   if (channels % group != 0 || out % group != 0 || weight.shape[1] != channels / group) {
-    RefuseInput("{}: shape mismatch: {} has {} channels in {} group(s); {} {} accepts {}",
-                NodeText(graph, node), Quote(data.name), channels, group, Quote(weight.name),
-                ShapeText(weight.shape), weight.shape[1] * group);
+    RefuseNode(graph, node, "shape mismatch: {} has {} channels in {} group(s); {} {} accepts {}",
+               Quote(data.name), channels, group, Quote(weight.name), ShapeText(weight.shape),
+               weight.shape[1] * group);
   }
   if (HasInput(node, 2)) {
     const Tensor& bias = ParameterInput(graph, node, 2);
     if (bias.shape != std::vector<int64_t>{out}) {
-      RefuseInput("{}: shape mismatch: bias {} is {}; accepted: [{}]", NodeText(graph, node),
-                  Quote(bias.name), ShapeText(bias.shape), out);
+      RefuseNode(graph, node, "shape mismatch: bias {} is {}; accepted: [{}]", Quote(bias.name),
+                 ShapeText(bias.shape), out);
     }
   }
   SetImage(graph, node, out);
@@ -167,8 +165,7 @@ void InferSoftmax(Graph& graph, Node& node) {
   const int64_t axis = GraphAxis(graph, node, data, node.Int("axis"));
   // It took all dimensions from the axis together.
   if (graph.opset < 13 && axis + 1 != static_cast<int64_t>(data.shape.size())) {
-    RefuseInput("{}: axis {} before opset 13; accepted: the last", NodeText(graph, node),
-                node.Int("axis"));
+    RefuseNode(graph, node, "axis {} before opset 13; accepted: the last", node.Int("axis"));
   }
   node.attributes["axis"] = axis;
   SetShape(graph, node, data.shape, data.batch_axis);
@@ -180,8 +177,7 @@ void InferDropout(Graph& graph, Node& node) {
   if (HasInput(node, 1)) {
     const Tensor& ratio = Input(graph, node, 1);
     if (ratio.type != ElementType::kFloat || ratio.values.size() != 1) {
-      RefuseInput("{}: the ratio {} must be a constant float", NodeText(graph, node),
-                  Quote(ratio.name));
+      RefuseNode(graph, node, "the ratio {} must be a constant float", Quote(ratio.name));
     }
     node.attributes["ratio"] = ratio.values[0];
   }
@@ -189,14 +185,12 @@ void InferDropout(Graph& graph, Node& node) {
   if (HasInput(node, 2)) {
     const Tensor& mode = Input(graph, node, 2);
     if (mode.type != ElementType::kBool || mode.ints.size() != 1) {
-      RefuseInput("{}: the training mode {} must be a constant BOOL", NodeText(graph, node),
-                  Quote(mode.name));
+      RefuseNode(graph, node, "the training mode {} must be a constant BOOL", Quote(mode.name));
     }
     training_mode = mode.ints[0] != 0;
   }
   if (node.Float("ratio") < 0 || node.Float("ratio") >= 1) {
-    RefuseInput("{}: ratio = {}; accepted: 0 and up, below 1", NodeText(graph, node),
-                node.Float("ratio"));
+    RefuseNode(graph, node, "ratio = {}; accepted: 0 and up, below 1", node.Float("ratio"));
   }
   node.attributes["training_mode"] = training_mode;
   node.inputs.resize(1);
@@ -209,8 +203,8 @@ void InferDropout(Graph& graph, Node& node) {
 void InferOfChannels(Graph& graph, Node& node, size_t parameters, int64_t count = 0) {
   const Tensor& data = DataInput(graph, node, 0);
   if (data.shape.size() < 2) {
-    RefuseInput("{}: {} is {}; accepted: [N,C] or more dimensions", NodeText(graph, node),
-                Quote(data.name), ShapeText(data.shape));
+    RefuseNode(graph, node, "{} is {}; accepted: [N,C] or more dimensions", Quote(data.name),
+               ShapeText(data.shape));
   }
   if (count == 0) count = data.shape[1];
   constexpr const char* kNames[] = {"scale", "bias", "mean", "variance"};
@@ -225,8 +219,8 @@ void InferBatchNormalization(Graph& graph, Node& node) { InferOfChannels(graph, 
 void InferInstanceNormalization(Graph& graph, Node& node) {
   const Tensor& data = DataInput(graph, node, 0);
   if (data.shape.size() < 3) {
-    RefuseInput("{}: {} is {}; accepted: [N,C,D] or more dimensions", NodeText(graph, node),
-                Quote(data.name), ShapeText(data.shape));
+    RefuseNode(graph, node, "{} is {}; accepted: [N,C,D] or more dimensions", Quote(data.name),
+               ShapeText(data.shape));
   }
   InferOfChannels(graph, node, 2);
 }
@@ -235,10 +229,10 @@ void InferGroupNormalization(Graph& graph, Node& node) {
   const Tensor& data = DataInput(graph, node, 0);
   const int64_t groups = node.Int("num_groups");
   if (data.shape.size() < 3 || data.shape[1] % groups != 0) {
-    RefuseInput(
-        "{}: {} {} in {} groups; accepted: [N,C,D] or more dimensions, C a multiple of the "
-        "groups",
-        NodeText(graph, node), Quote(data.name), ShapeText(data.shape), groups);
+    RefuseNode(graph, node,
+               "{} {} in {} groups; accepted: [N,C,D] or more dimensions, C a multiple of the "
+               "groups",
+               Quote(data.name), ShapeText(data.shape), groups);
   }
   InferOfChannels(graph, node, 2, graph.opset < 21 ? groups : 0);
 }
@@ -247,8 +241,8 @@ void InferLayerNormalization(Graph& graph, Node& node) {
   const Tensor& data = FloatData(graph, node, 0);
   const int64_t axis = GraphAxis(graph, node, data, node.Int("axis"));
   if (axis <= data.batch_axis) {
-    RefuseInput("{}: axis {} of {} mixes samples; accepted: those behind the batch",
-                NodeText(graph, node), node.Int("axis"), Quote(data.name));
+    RefuseNode(graph, node, "axis {} of {} mixes samples; accepted: those behind the batch",
+               node.Int("axis"), Quote(data.name));
   }
   const std::vector<int64_t> normalised(data.shape.begin() + axis, data.shape.end());
   ParameterOfShape(graph, node, 1, "scale", normalised);

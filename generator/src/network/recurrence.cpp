@@ -43,8 +43,9 @@ void DropLengths(const Graph& graph, Node& node, int64_t time) {
   const Tensor& lengths = Input(graph, node, 4);
   if (lengths.ints.empty() || std::any_of(lengths.ints.begin(), lengths.ints.end(),
                                           [&](int64_t length) { return length != time; })) {
-    RefuseInput("{}: sequence lengths {}; accepted: none, or a constant of {} for each sample",
-                NodeText(graph, node), Quote(lengths.name), time);
+    RefuseNode(graph, node,
+               "sequence lengths {}; accepted: none, or a constant of {} for each sample",
+               Quote(lengths.name), time);
   }
   node.inputs[4] = -1;
 }
@@ -54,15 +55,15 @@ void DropState(const Graph& graph, Node& node, size_t position, int64_t hidden) 
   const Tensor& state = Input(graph, node, position);
   if (!state.is_parameter || state.values.empty() ||
       std::any_of(state.values.begin(), state.values.end(), [](float v) { return v != 0; })) {
-    RefuseInput("{}: initial state {}; accepted: none, or a constant of zeros",
-                NodeText(graph, node), Quote(state.name));
+    RefuseNode(graph, node, "initial state {}; accepted: none, or a constant of zeros",
+               Quote(state.name));
   }
   if (state.shape.size() != 3 || state.shape[2] != hidden ||
       (state.shape[0] != 1 && state.shape[1] != 1)) {
-    RefuseInput(
-        "{}: shape mismatch: initial state {} is {}; accepted: [1,batch,{}], with layout 1 "
-        "[batch,1,{}]",
-        NodeText(graph, node), Quote(state.name), ShapeText(state.shape), hidden, hidden);
+    RefuseNode(graph, node,
+               "shape mismatch: initial state {} is {}; accepted: [1,batch,{}], with layout 1 "
+               "[batch,1,{}]",
+               Quote(state.name), ShapeText(state.shape), hidden, hidden);
   }
   node.inputs[position] = -1;
 }
@@ -74,16 +75,15 @@ void InferRecurrent(Graph& graph, Node& node) {
   const Tensor& x = FloatData(graph, node, 0);
   const Tensor& r = ParameterInput(graph, node, 2);
   if (x.shape.size() != 3) {
-    RefuseInput("{}: {} is {}; accepted: batch x time x features", NodeText(graph, node),
-                Quote(x.name), ShapeText(x.shape));
+    RefuseNode(graph, node, "{} is {}; accepted: batch x time x features", Quote(x.name),
+               ShapeText(x.shape));
   }
   if (x.batch_axis != 1 - layout) {
-    RefuseInput(
-        "{}: layout {} takes {}, but the batch is dimension {} of {}; accepted: a Transpose "
-        "before it, or the other layout",
-        NodeText(graph, node), layout,
-        layout == 0 ? "time x batch x features" : "batch x time x features", x.batch_axis,
-        Quote(x.name));
+    RefuseNode(graph, node,
+               "layout {} takes {}, but the batch is dimension {} of {}; accepted: a Transpose "
+               "before it, or the other layout",
+               layout, layout == 0 ? "time x batch x features" : "batch x time x features",
+               x.batch_axis, Quote(x.name));
   }
   const int64_t time = x.shape[1];
   const int64_t features = x.shape[2];
@@ -98,15 +98,15 @@ void InferRecurrent(Graph& graph, Node& node) {
   DropState(graph, node, 5, hidden);
   DropState(graph, node, 6, hidden);
   if (HasInput(node, 7)) {
-    RefuseInput("{}: peepholes {} are not supported; accepted: none", NodeText(graph, node),
-                Quote(Input(graph, node, 7).name));
+    RefuseNode(graph, node, "peepholes {} are not supported; accepted: none",
+               Quote(Input(graph, node, 7).name));
   }
   while (node.inputs.back() < 0) node.inputs.pop_back();
   const std::vector<std::string> activations = Activations(node.kind);
   auto& named = std::get<std::vector<std::string>>(node.attributes.at("activations"));
   if (!named.empty() && named != activations) {
-    RefuseInput("{}: activations [{}] are not supported; accepted: [{}]", NodeText(graph, node),
-                fmt::join(named, ","), fmt::join(activations, ","));
+    RefuseNode(graph, node, "activations [{}] are not supported; accepted: [{}]",
+               fmt::join(named, ","), fmt::join(activations, ","));
   }
   named = activations;
   node.attributes["hidden_size"] = hidden;

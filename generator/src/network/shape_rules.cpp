@@ -16,7 +16,7 @@ bool HasInput(const Node& node, size_t position) {
 
 const Tensor& Input(const Graph& graph, const Node& node, size_t position) {
   if (!HasInput(node, position)) {
-    RefuseInput("{}: input {} is left out", NodeText(graph, node), position);
+    RefuseNode(graph, node, "input {} is left out", position);
   }
   return graph.tensors[node.inputs[position]];
 }
@@ -24,8 +24,8 @@ const Tensor& Input(const Graph& graph, const Node& node, size_t position) {
 const Tensor& AnyData(const Graph& graph, const Node& node, size_t position) {
   const Tensor& tensor = Input(graph, node, position);
   if (!tensor.is_data()) {
-    RefuseInput("{}: input {} {} must be an activation with the batch as first dimension",
-                NodeText(graph, node), position, Quote(tensor.name));
+    RefuseNode(graph, node, "input {} {} must be an activation with the batch as first dimension",
+               position, Quote(tensor.name));
   }
   return tensor;
 }
@@ -33,8 +33,8 @@ const Tensor& AnyData(const Graph& graph, const Node& node, size_t position) {
 const Tensor& FloatData(const Graph& graph, const Node& node, size_t position) {
   const Tensor& tensor = AnyData(graph, node, position);
   if (tensor.type != ElementType::kFloat) {
-    RefuseInput("{}: input {} {} has element type INT64; accepted: FLOAT", NodeText(graph, node),
-                position, Quote(tensor.name));
+    RefuseNode(graph, node, "input {} {} has element type INT64; accepted: FLOAT", position,
+               Quote(tensor.name));
   }
   return tensor;
 }
@@ -42,8 +42,8 @@ const Tensor& FloatData(const Graph& graph, const Node& node, size_t position) {
 const Tensor& DataInput(const Graph& graph, const Node& node, size_t position) {
   const Tensor& tensor = FloatData(graph, node, position);
   if (tensor.batch_axis != 0) {
-    RefuseInput("{}: input {} {} has the batch as dimension {}; accepted: the first",
-                NodeText(graph, node), position, Quote(tensor.name), tensor.batch_axis);
+    RefuseNode(graph, node, "input {} {} has the batch as dimension {}; accepted: the first",
+               position, Quote(tensor.name), tensor.batch_axis);
   }
   return tensor;
 }
@@ -51,8 +51,8 @@ const Tensor& DataInput(const Graph& graph, const Node& node, size_t position) {
 const Tensor& ParameterInput(const Graph& graph, const Node& node, size_t position) {
   const Tensor& tensor = Input(graph, node, position);
   if (!tensor.is_parameter || tensor.type != ElementType::kFloat) {
-    RefuseInput("{}: input {} {} must be a float initialiser or a parameter input",
-                NodeText(graph, node), position, Quote(tensor.name));
+    RefuseNode(graph, node, "input {} {} must be a float initialiser or a parameter input",
+               position, Quote(tensor.name));
   }
   return tensor;
 }
@@ -61,8 +61,8 @@ const Tensor& ParameterOfShape(const Graph& graph, const Node& node, size_t posi
                                const char* what, const std::vector<int64_t>& shape) {
   const Tensor& tensor = ParameterInput(graph, node, position);
   if (tensor.shape != shape) {
-    RefuseInput("{}: shape mismatch: {} {} is {}; accepted: {}", NodeText(graph, node), what,
-                Quote(tensor.name), ShapeText(tensor.shape), ShapeText(shape));
+    RefuseNode(graph, node, "shape mismatch: {} {} is {}; accepted: {}", what, Quote(tensor.name),
+               ShapeText(tensor.shape), ShapeText(shape));
   }
   return tensor;
 }
@@ -70,16 +70,16 @@ const Tensor& ParameterOfShape(const Graph& graph, const Node& node, size_t posi
 const std::vector<int64_t>& ConstantInts(const Graph& graph, const Node& node, size_t position) {
   const Tensor& tensor = Input(graph, node, position);
   if (tensor.type != ElementType::kInt64 || tensor.ints.empty() || tensor.shape.size() > 1) {
-    RefuseInput("{}: input {} {} must be a constant list of integers", NodeText(graph, node),
-                position, Quote(tensor.name));
+    RefuseNode(graph, node, "input {} {} must be a constant list of integers", position,
+               Quote(tensor.name));
   }
   return tensor.ints;
 }
 
 void RefuseInputsBefore(const Graph& graph, const Node& node, int64_t opset) {
   if (graph.opset < opset && node.inputs.size() > 1) {
-    RefuseInput("{}: {} inputs come with opset {}; the file is of opset {}", NodeText(graph, node),
-                node.inputs.size(), opset, graph.opset);
+    RefuseNode(graph, node, "{} inputs come with opset {}; the file is of opset {}",
+               node.inputs.size(), opset, graph.opset);
   }
 }
 
@@ -94,8 +94,8 @@ std::vector<int64_t> FileShape(const Tensor& tensor) {
 int64_t FileAxis(const Graph& graph, const Node& node, int64_t axis, size_t rank) {
   const auto dims = static_cast<int64_t>(rank);
   if (axis < -dims || axis >= dims) {
-    RefuseInput("{}: axis {} of {} dimensions; accepted: {} to {}", NodeText(graph, node), axis,
-                dims, -dims, dims - 1);
+    RefuseNode(graph, node, "axis {} of {} dimensions; accepted: {} to {}", axis, dims, -dims,
+               dims - 1);
   }
   return axis < 0 ? axis + dims : axis;
 }
@@ -108,8 +108,8 @@ int64_t BehindBatch(int64_t file_axis, int64_t batch_axis) {
 int64_t GraphAxis(const Graph& graph, const Node& node, const Tensor& tensor, int64_t axis) {
   const int64_t in_file = FileAxis(graph, node, axis, tensor.shape.size());
   if (in_file == tensor.batch_axis) {
-    RefuseInput("{}: axis {} of {} is the batch and mixes samples; accepted: other axes",
-                NodeText(graph, node), axis, Quote(tensor.name));
+    RefuseNode(graph, node, "axis {} of {} is the batch and mixes samples; accepted: other axes",
+               axis, Quote(tensor.name));
   }
   return BehindBatch(in_file, tensor.batch_axis);
 }

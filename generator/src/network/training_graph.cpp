@@ -43,7 +43,7 @@ class Differentiator {
   template <typename... Args>
   [[noreturn]] void Refuse(const Node& node, fmt::format_string<Args...> format,
                            Args&&... args) const {
-    RefuseInput("{}: {}", NodeText(graph_, node), fmt::format(format, std::forward<Args>(args)...));
+    RefuseNode(graph_, node, "{}", fmt::format(format, std::forward<Args>(args)...));
   }
 
   // ---- tensors
