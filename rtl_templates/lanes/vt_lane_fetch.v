@@ -125,22 +125,31 @@ module vt_lane_fetch #(
 
   // ---- program in
 
+  // From registers: the request is on its way to the scratchpad's banks for most of a cycle.
   wire [7:0]          words = (final_end + PerWord[7:0] - 8'd1) >> PosBits;
+  reg  [7:0]          words_q;
+  reg  [WordAddr-1:0] line_addr_q;
   reg  [LineBits:0]   asked_q;
   reg                 line_valid_q;
   reg  [LineBits-1:0] line_q;
-  wire                asked_all = {{(7 - LineBits) {1'b0}}, asked_q} == words;
+  wire                asked_all = {{(7 - LineBits) {1'b0}}, asked_q} == words_q;
   wire                rd_take = rd_valid_o && rd_ready_i;
-  wire [31:0]         line_addr = {16'd0, job_i[`VT_L_PROGRAM]} + {{(31 - LineBits) {1'b0}}, asked_q};
+  wire [31:0]         program_addr = {16'd0, job_i[`VT_L_PROGRAM]};
 
   assign rd_valid_o = state_q == READ && !asked_all;
-  assign rd_addr_o  = line_addr[WordAddr-1:0];
+  assign rd_addr_o  = line_addr_q;
 
   always @(posedge clk_i) begin
     line_valid_q <= rd_take && rst_ni;
     if (rd_take) line_q <= asked_q[LineBits-1:0];
-    if (start_i) asked_q <= {(LineBits + 1) {1'b0}};
-    else if (rd_take) asked_q <= asked_q + 1'b1;
+    if (start_i) begin
+      words_q     <= words;
+      line_addr_q <= program_addr[WordAddr-1:0];
+      asked_q     <= {(LineBits + 1) {1'b0}};
+    end else if (rd_take) begin
+      line_addr_q <= line_addr_q + 1'b1;
+      asked_q     <= asked_q + 1'b1;
+    end
   end
 
   // ---- instructions out
@@ -198,7 +207,7 @@ module vt_lane_fetch #(
   assign instruction_o = instruction_q;
   assign constant_o = constant_q;
 
-  wire unused_bits = &{1'b0, job_i, base_wide, line_addr, pc_q, words};
+  wire unused_bits = &{1'b0, job_i, base_wide, program_addr, pc_q, words_q};
 
 endmodule
 

@@ -6,7 +6,7 @@
 // A row is read, then worked through twice from a row buffer: maximum while it comes in, exponentials and their sum,
 // gradients while it goes out. One row is inside at a time.
 //
-// Latency     a row of N classes takes 3 N + 29 cycles from its first element in to its last one out, without stalls.
+// Latency     a row of N classes takes 3 N + 30 cycles from its first element in to its last one out, without stalls.
 // Throughput  one row in that time; a new row is accepted from the cycle after the last output of the one before.
 // Bound       a row of more than MaxClasses elements is swallowed to its end, MaxClasses gradients come out for it, all
 //             of them and the loss NaN, and row_too_long_o is high from its first element too many to its last output.
@@ -422,32 +422,38 @@ module vt_softmax #(
     end
   end
 
-  // ---- gradient: bit k is with the data after stage k; stage 4 is the conversion, stage 6 the output
+  // ---- gradient: bit k is with the data after stage k; stage 5 is the conversion, stage 7 the output
 
-  reg  [3:1]  emit_valid_q;
-  reg  [6:1]  emit_last_q;
+  reg  [4:1]  emit_valid_q;
+  reg  [7:1]  emit_last_q;
+  reg         e_label_q;
+  reg  [30:0] e_q;
   reg         product_label_q;
   reg         p_label_q;
   reg  [31:0] product_q;
   reg  [30:0] p_q;
   wire [31:0] product;
   wire [28:0] unused_product;
-  // The buffer's access and the product fill a cycle, and so does the conversion. k_q holds while rows leave.
+  // The product fills a cycle, and so does the conversion. k_q holds while rows leave.
   wire [30:0] p;
   wire        unused_p;
-  assign {product, unused_product} = {30'd0, buffer_rdata[34:4]} * {31'd0, reciprocal_q};
+  assign {product, unused_product} = {30'd0, e_q} * {31'd0, reciprocal_q};
   assign {unused_p, p}             = product_q >> k_q;
   always @(posedge clk_i) begin
-    if (!rst_ni) emit_valid_q <= 3'd0;
-    else if (emit_en) emit_valid_q <= {emit_valid_q[2:1], state_q == EMIT};
+    if (!rst_ni) emit_valid_q <= 4'd0;
+    else if (emit_en) emit_valid_q <= {emit_valid_q[3:1], state_q == EMIT};
   end
   always @(posedge clk_i) begin
-    if (emit_en) emit_last_q <= {emit_last_q[5:1], read_last};
+    if (emit_en) emit_last_q <= {emit_last_q[6:1], read_last};
     if (emit_en && emit_valid_q[1]) begin
-      product_q       <= product;
-      product_label_q <= read_label_q;
+      e_q       <= buffer_rdata[34:4];
+      e_label_q <= read_label_q;
     end
     if (emit_en && emit_valid_q[2]) begin
+      product_q       <= product;
+      product_label_q <= e_label_q;
+    end
+    if (emit_en && emit_valid_q[3]) begin
       p_q       <= p;
       p_label_q <= product_label_q;
     end
@@ -478,7 +484,7 @@ module vt_softmax #(
       .clk_i     (clk_i),
       .rst_ni    (rst_ni),
       .en_i      (emit_en),
-      .valid_i   (emit_valid_q[3] || loss_fixed_valid_q),
+      .valid_i   (emit_valid_q[4] || loss_fixed_valid_q),
       .nan_i     (poison_q || (loss_fixed_valid_q && !has_label_q)),
       .exponent_i(!loss_fixed_valid_q ? 4'd0 : by12 ? 4'd12 : by6 ? 4'd6 : 4'd0),
       .folded_i  (loss_fixed_valid_q ? loss_short : gradient),
@@ -497,7 +503,7 @@ module vt_softmax #(
       .y_o    (out_data_o)
   );
 
-  assign out_last_o = emit_last_q[6];
+  assign out_last_o = emit_last_q[7];
   assign loss_o     = loss_q;
 
 endmodule

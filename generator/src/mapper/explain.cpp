@@ -82,7 +82,7 @@ EngineCycles CyclesOf(const Descriptor& d, const Variant& v) {
           Product(d, FieldId::kVBound, 0, isa::kLoops) * (d.Get(FieldId::kAuxKind) == 0 ? 1 : 2);
       break;
     case Opcode::kSoftmax:
-      cycles.lanes = get(FieldId::kSRows) * (3 * get(FieldId::kClasses) + 29);
+      cycles.lanes = get(FieldId::kSRows) * (3 * get(FieldId::kClasses) + 30);
       break;
     case Opcode::kLanes: {
       const double all = Product(d, FieldId::kLBound, 0, isa::kLaneLoops - 1);
