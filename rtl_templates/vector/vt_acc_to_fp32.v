@@ -6,11 +6,11 @@
 // Latency     1 enabled cycle; the output is a register.
 // Throughput  1 value per enabled cycle.
 // Numerics    The input is worth mantissa * 2^(exponent - ExpZero), mantissa in two's complement, unnormalised, or a
-//             NaN. It comes folded: below its sign the bits are inverted where it is negative, which whoever has the time
-//             does before a register. The result is that value rounded to 24 significant bits, to nearest, ties to even, as if the
-//             exponent had no bounds; then a magnitude below 2^-126 becomes a zero of the same sign (flush after
-//             rounding) and one of 2^128 or more the infinity of the same sign. A mantissa of 0 gives +0, a NaN gives
-//             7FC00000. Bit-exact with golden::AccToFp32.
+//             NaN. It comes folded: below its sign the bits are inverted where it is negative, which whoever has the
+//             time does before a register. The result is that value rounded to 24 significant bits, to nearest, ties to
+//             even, as if the exponent had no bounds; then a magnitude below 2^-126 becomes a zero of the same sign
+//             (flush after rounding) and one of 2^128 or more the infinity of the same sign. A mantissa of 0 gives +0,
+//             a NaN gives 7FC00000. Bit-exact with golden::AccToFp32.
 
 `default_nettype none
 
